@@ -1,0 +1,54 @@
+# Two commands do everything: `make run` and `make test`. Both set up .venv first and only when needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+
+.PHONY: help run test check fix bench lock clean
+
+help: ## What there is to call
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.panel: requirements/panel.txt | $(BIN)/python
+	@echo "Setting up $(VENV) (a minute or two, once)"
+	$(PIP) -r requirements/panel.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) (a minute or two, once)"
+	$(PIP) -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.panel
+
+run: $(VENV)/.panel ## Start the panel on http://127.0.0.1:8080 with everything it needs
+	$(BIN)/python -m app.panel
+
+check: $(VENV)/.dev ## Format, lint, strict types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: check ## Everything that check does, then all tests
+	$(BIN)/python -m pytest
+
+fix: $(VENV)/.dev ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## Measure, and write the table in docs/bench.md
+	$(BIN)/python -m bench
+
+lock: ## Resolve requirements anew (needs uv)
+	uv pip compile pyproject.toml --extra panel --extra train --extra dev -o requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+	uv pip compile pyproject.toml --extra panel --extra train -c requirements/dev.txt -o requirements/panel.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+	uv pip compile pyproject.toml -c requirements/dev.txt -o requirements/serve.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+
+clean: ## Remove .venv and caches; data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

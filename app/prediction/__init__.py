@@ -1,0 +1,1 @@
+"""The prediction API: loads the live bundle and answers. Never unpickles anything."""

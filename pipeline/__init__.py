@@ -1,0 +1,1 @@
+"""The machine learning: a table in, an immutable model bundle out. Imports nothing of `app`."""
