@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
 .DEFAULT_GOAL := help
 
 .PHONY: help run test check fix bench lock clean
@@ -15,15 +17,16 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.panel: requirements/panel.txt | $(BIN)/python
+$(VENV)/.panel: requirements/panel.txt pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV) (a minute or two, once)"
 	$(PIP) -r requirements/panel.txt
+	$(INSTALL)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV) (a minute or two, once)"
 	$(PIP) -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL)
 	@touch $@ $(VENV)/.panel
 
 run: $(VENV)/.panel ## Start the panel on http://127.0.0.1:8080 with everything it needs
