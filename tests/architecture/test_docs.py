@@ -1,0 +1,37 @@
+"""The documentation says what is true: each error id and each setting is in it."""
+
+import re
+from pathlib import Path
+
+from app.panel.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+ID = re.compile(r'"([A-Z]{2,7}-\d{2})"')
+
+
+def _ids(folder: str) -> set[str]:
+    return {found for path in (ROOT / folder).rglob("*.py") for found in ID.findall(path.read_text("utf-8"))}
+
+
+def test_each_error_is_documented_when_code_raises_it() -> None:
+    documented = set(re.findall(r"^### ([A-Z]+-\d{2})\b", (ROOT / "docs/errors.md").read_text("utf-8"), re.MULTILINE))
+    assert sorted((_ids("app") | _ids("pipeline")) - documented) == []
+
+
+def test_no_error_is_documented_when_no_code_raises_it() -> None:
+    documented = set(re.findall(r"^### ([A-Z]+-\d{2})\b", (ROOT / "docs/errors.md").read_text("utf-8"), re.MULTILINE))
+    assert sorted(documented - _ids("app") - _ids("pipeline")) == []
+
+
+def test_each_setting_is_documented_when_it_can_be_set() -> None:
+    text = (ROOT / "docs/settings.md").read_text("utf-8")
+    names = [str(field.validation_alias.choices[0]) for field in Settings.model_fields.values()]  # type: ignore[union-attr]  # each has an alias
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_no_registry_or_machine_is_named_when_files_are_committed() -> None:
+    words = re.compile("py" + r"pi\.org|python" + r"hosted|registry\.npm" + r"js|/roo" + r"t/\.")
+    places = [ROOT / name for name in ("app", "pipeline", "docs", "requirements", "templates", "static", ".ci")]
+    files = [path for place in places for path in place.rglob("*") if path.is_file()] + [*ROOT.glob("*.*")]
+    texts = [path for path in files if path.suffix not in {".png", ".pyc"}]
+    assert [str(path) for path in texts if words.search(path.read_text("utf-8", errors="replace"))] == []

@@ -1,0 +1,34 @@
+"""What all tests share: where an engine or a browser is missing, a laptop skips with a reason and CI fails."""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+
+import pytest
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run, but never in CI: there the test runs and fails."""
+    if IN_CI:
+        return
+    for item in items:
+        if item.get_closest_marker("docker") and not _docker():
+            item.add_marker(pytest.mark.skip(reason="no Docker engine answers; start one to run this test"))
+        if item.get_closest_marker("browser") and not _chromium():
+            item.add_marker(pytest.mark.skip(reason="no Chromium found; install it to run this test"))
+
+
+@cache
+def _docker() -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    return subprocess.run([docker, "info"], capture_output=True, timeout=20, check=False).returncode == 0
+
+
+@cache
+def _chromium() -> bool:
+    return shutil.which("chromium") is not None
