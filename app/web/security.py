@@ -1,0 +1,206 @@
+"""The guard in front of everything that answers HTTP: which Host, which Origin, how large a body, which headers.
+
+Pure ASGI, because a stream must pass through unbuffered. It reads the scope and never `request.url`, which is built
+from the very header that is checked here. It knows nothing of users: that is the panel's `auth`.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.web.problems import problem_response
+from pipeline.errors import ProblemError
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?")
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = (
+    ("content-security-policy", CONTENT_SECURITY_POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+)
+
+Render = Callable[[Request, ProblemError], Response]
+
+
+def _as_json(_request: Request, problem: ProblemError) -> Response:
+    return problem_response(problem)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a server accepts.
+
+    `hosts`: names it may be called by, without port, lower case, IPv6 in brackets; `ports`: with any of these ports
+    (80 and 443 also mean "no port written"). `body_bytes` bounds a body, `upload_bytes` one whose path starts with an
+    entry of `upload_paths`. `cross_origin_paths` take unsafe methods from anywhere, because they act for nobody.
+    `render` turns a refusal into a response.
+    """
+
+    hosts: frozenset[str]
+    ports: frozenset[int]
+    body_bytes: int = 2**20
+    upload_bytes: int = 2**20
+    upload_paths: tuple[str, ...] = ()
+    cross_origin_paths: tuple[str, ...] = ()
+    render: Render = field(default=_as_json)
+
+
+def allowed_hosts(bind: str, extra: str = "") -> frozenset[str]:
+    """Loopback names, the address that is bound (unless it is a wildcard) and `extra`, a comma-separated list."""
+    names = [*LOOPBACK_NAMES, *(name.strip() for name in extra.split(","))]
+    if bind not in {"0.0.0.0", "::", "[::]"}:  # noqa: S104 - compared, not bound
+        names.append(f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind)
+    return frozenset(name.lower() for name in names if name)
+
+
+class SecurityMiddleware:
+    """Refuses what `policy` does not allow, bounds bodies while they arrive, and adds the headers to every answer."""
+
+    def __init__(self, app: ASGIApp, policy: Policy) -> None:
+        self._app = app
+        self._policy = policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+        if scope["type"] != "http":
+            # There are no WebSockets here; the lifespan passes through.
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        problem = check_host(headers, self._policy) or check_origin(scope, headers, self._policy)
+        limit = self._limit(scope["path"])
+        if problem is None and _declared_bytes(headers) > limit:
+            problem = too_large(limit)
+        if problem is None:
+            body = _Body(receive, _with_headers(send), limit)
+            # Whatever the app makes of a body that breaks off, the answer is the one below.
+            with contextlib.suppress(ClientDisconnect):
+                await self._app(scope, body.receive, body.send)
+            problem = too_large(limit) if body.is_over else None
+        if problem is not None:
+            response = self._policy.render(Request(scope), problem)
+            await response(scope, receive, _with_headers(send))
+
+    def _limit(self, path: str) -> int:
+        is_upload = self._policy.upload_paths and path.startswith(self._policy.upload_paths)
+        return self._policy.upload_bytes if is_upload else self._policy.body_bytes
+
+
+def check_host(headers: Headers, policy: Policy) -> ProblemError | None:
+    """WEB-01 unless there is exactly one Host header, well formed and on the list: a rebinding name is not."""
+    hosts = headers.getlist("host")
+    found = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if found is not None and found["name"].lower() in policy.hosts:
+        port = int(found["port"]) if found["port"] else None
+        if port in policy.ports or (port is None and policy.ports & {80, 443}):
+            return None
+    return ProblemError(
+        "WEB-01",
+        "This server does not answer to that host name.",
+        why=f"The request named {hosts[0][:80]!r}." if len(hosts) == 1 else f"The request named {len(hosts)} hosts.",
+        fix="Open it by 127.0.0.1 or localhost, or list the name in PANEL_ALLOWED_HOSTS.",
+        status=421,
+    )
+
+
+def check_origin(scope: Scope, headers: Headers, policy: Policy) -> ProblemError | None:
+    """WEB-02 if a page of another origin sent this: another port on this machine is another origin.
+
+    Unsafe methods need an Origin that equals the Host, or, without Origin, `Sec-Fetch-Site: same-origin`; a bearer
+    token stands for both, since no browser adds one by itself. Reads that a foreign page embeds or fetches are
+    refused as well; following a link from it is not.
+    """
+    site = headers.get("sec-fetch-site")
+    origin = headers.get("origin")
+    if scope["path"] in policy.cross_origin_paths:
+        return None
+    if scope["method"] in SAFE_METHODS:
+        is_foreign = site in {"cross-site", "same-site"} and headers.get("sec-fetch-mode") != "navigate"
+        return _foreign(origin or site or "") if is_foreign else None
+    if headers.get("authorization", "").lower().startswith("bearer "):
+        return None
+    if origin is not None:
+        # Scheme is not compared: behind a proxy that ends TLS the server does not know it; host and port decide.
+        is_same = urlsplit(origin).netloc.lower() == headers["host"].lower() and site in {None, "same-origin"}
+        return None if is_same else _foreign(origin)
+    return None if site == "same-origin" else _foreign("a client that does not say where it comes from")
+
+
+def _foreign(origin: str) -> ProblemError:
+    return ProblemError(
+        "WEB-02",
+        "The request came from another site and was refused.",
+        why=f"It was sent by {origin[:80]}.",
+        fix="Use this site's own pages, or, in a script, send the API token.",
+        command="curl -H 'Authorization: Bearer TOKEN' ...",
+        status=403,
+    )
+
+
+def too_large(limit_bytes: int) -> ProblemError:
+    """WEB-03: the body is larger than this path takes."""
+    return ProblemError(
+        "WEB-03",
+        "The request is too large.",
+        why=f"At most {limit_bytes / 2**20:.0f} MB are taken here.",
+        fix="Send less, or copy the file to where it belongs by hand.",
+        status=413,
+    )
+
+
+def _declared_bytes(headers: Headers) -> int:
+    declared = headers.get("content-length", "0")
+    return int(declared) if re.fullmatch("[0-9]{1,18}", declared) else 0
+
+
+class _Body:
+    """Counts a body that did not declare its length; past the limit it breaks off, and what the app answers is dropped."""
+
+    def __init__(self, receive: Receive, send: Send, limit_bytes: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._left = limit_bytes
+        self.is_over = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                self.is_over = True
+                return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        if not self.is_over:
+            await self._send(message)
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS:
+                headers.setdefault(name, value)
+            headers.setdefault("cache-control", "no-store")
+        await send(message)
+
+    return sending

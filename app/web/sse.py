@@ -1,0 +1,21 @@
+"""Server-sent events: where a reader wants to go on."""
+
+import re
+from typing import Annotated, Final
+
+from fastapi import Header, Query
+
+# A proxy must neither transform nor buffer a stream.
+STREAM_HEADERS: Final = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+
+def cursor(
+    after: Annotated[str, Query()] = "0",
+    last_event_id: Annotated[str, Header()] = "",
+) -> int:
+    """The later of `?after=` and `Last-Event-ID`. Junk counts as 0: a 422 would stop an EventSource for good."""
+    return max(_number(after), _number(last_event_id))
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else 0
