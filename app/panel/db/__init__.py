@@ -1,0 +1,1 @@
+"""The panel's database: one SQLite file, one writing connection, migrations."""

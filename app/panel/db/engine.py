@@ -1,0 +1,122 @@
+"""One SQLite file in WAL mode: one connection writes and checkpoints, the others only read.
+
+SQLite before 3.51.3 can corrupt a WAL database when one connection checkpoints while another commits; so readers never
+checkpoint. Commits are durable (`synchronous=FULL`): what a person was told to be accepted survives a power cut.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import QueuePool, StaticPool
+from sqlmodel import Session, create_engine
+
+from pipeline.errors import ProblemError
+
+BUSY_TIMEOUT_S = 5.0
+
+
+class Database:
+    """Sessions on the panel's file. Sync and thread-safe; from the event loop call it in a worker thread.
+
+    Objects that leave a session stay readable: nothing expires on commit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._writer = _engine(path, read_only=False)
+        self._readers = _engine(path, read_only=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that writes: begun at once, committed at the end, undone by an exception.
+
+        Not to be nested. Raises ProblemError DB-04 (locked) or DB-05 (disk) where SQLite cannot write.
+        """
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
+            raise _locked()
+        try:
+            with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+                session.connection()
+                yield session
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one consistent state and cannot write. Keep it short."""
+        with _translated(), Session(self._readers, expire_on_commit=False) as session:
+            yield session
+
+    @property
+    def writer(self) -> Engine:
+        """The engine of the one writing connection; for migrations only."""
+        return self._writer
+
+    def close(self) -> None:
+        """Readers first, so that the last one to close, which checkpoints, is the writer."""
+        self._readers.dispose()
+        self._writer.dispose()
+
+
+def _engine(path: Path, *, read_only: bool) -> Engine:
+    arguments = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_S, "isolation_level": None}
+    if read_only:
+        engine = create_engine(
+            f"sqlite:///{path}", connect_args=arguments, poolclass=QueuePool, pool_size=4, max_overflow=40
+        )
+    else:
+        engine = create_engine(f"sqlite:///{path}", connect_args=arguments, poolclass=StaticPool)
+    pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "mmap_size=0"]
+    if read_only:
+        pragmas = ["query_only=ON", "wal_autocheckpoint=0", "mmap_size=0"]
+
+    def connected(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's private type
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    def begun(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy passes its Connection
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+    return engine
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """SQLite's own errors stay inside this module."""
+    try:
+        yield
+    except DatabaseError as error:
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise _locked() from error
+        if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+            raise ProblemError(
+                "DB-05",
+                "The panel's database cannot be written.",
+                why=f"{error.orig}.",
+                fix="Free some space on the disk of the state folder, or make it writable.",
+                command="df -h",
+                retryable=True,
+                status=507,
+            ) from error
+        raise
+
+
+def _locked() -> ProblemError:
+    return ProblemError(
+        "DB-04",
+        "The panel's database is locked.",
+        why="Another program holds it for longer than 5 s.",
+        fix="Close other programs that have panel.db open; then try again.",
+        retryable=True,
+        status=503,
+    )

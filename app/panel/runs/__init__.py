@@ -1,0 +1,1 @@
+"""Runs: their life, their stages, the processes that do the work."""

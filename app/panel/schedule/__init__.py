@@ -1,0 +1,1 @@
+"""The cycle: when the next scheduled run is due, and who paused it."""
