@@ -1,0 +1,141 @@
+"""The processed data set of a run, on disk: what process_data leaves and train_model reads.
+
+    data/processed/<key>/train.parquet      prepared float32 columns, `__target__`, `__validation__`
+    data/processed/<key>/test.parquet       prepared float32 columns, `__target__`
+    data/processed/<key>/raw_test.parquet   the same test rows as they stand in the table, `__target__`
+    data/processed/<key>/prepare.onnx       raw columns -> prepared columns, the graph that made both sets
+    data/processed/<key>/prepare.json       `Preparation`
+    data/processed/<key>/profile.json       `pipeline.profile.Profile`
+
+What trains is what serves: the prepared columns are the output of prepare.onnx itself, run by onnxruntime.
+"""
+
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.bundle import Feature
+from pipeline.errors import DataError
+from pipeline.params import Task
+
+TRAIN_FILE: Final = "train.parquet"
+TEST_FILE: Final = "test.parquet"
+RAW_TEST_FILE: Final = "raw_test.parquet"
+GRAPH_FILE: Final = "prepare.onnx"
+META_FILE: Final = "prepare.json"
+PROFILE_FILE: Final = "profile.json"
+TARGET_COLUMN: Final = "__target__"
+VALIDATION_COLUMN: Final = "__validation__"
+PREPARED_OUTPUT: Final = "prepared"  # the graph's output, float32 [n, len(outputs)]
+
+Floats = npt.NDArray[np.float32]
+Texts = npt.NDArray[np.object_]
+# Classes: int64 positions in `Preparation.classes`. Regression: float64 values.
+Targets = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Preparation(BaseModel):
+    """What a processed set is made of.
+
+    `features` are the raw columns in the order of the graph's inputs (`numeric` takes those that are not categorical,
+    `categorical` the others). `outputs` name the columns of the output `prepared`; `sources[output]` are the raw
+    features that it is made from. `derived` are the declarations `Name = expression` that are in the graph. `classes`
+    are ordered as in the target codes (for binary the second is the positive one), empty for regression; labels of
+    class_type `boolean` are "false" and "true".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: Task
+    target: str
+    classes: list[str]
+    class_type: Literal["integer", "boolean", "number", "string"]
+    features: list[Feature]
+    derived: list[str]
+    outputs: list[str]
+    sources: dict[str, list[str]]
+    n_train: int
+    n_validation: int
+    n_test: int
+
+
+def load_meta(processed_dir: Path) -> Preparation:
+    """The description of a processed set. Raises DataError DATA-30 where there is none (any more)."""
+    try:
+        return Preparation.model_validate_json((processed_dir / META_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _gone(processed_dir) from error
+
+
+def load_graph(processed_dir: Path) -> bytes:
+    """The serialized graph raw columns -> `prepared`. Raises DataError DATA-30."""
+    try:
+        return (processed_dir / GRAPH_FILE).read_bytes()
+    except OSError as error:
+        raise _gone(processed_dir) from error
+
+
+def load_train(processed_dir: Path) -> tuple[Floats, Targets, Mask]:
+    """X [n, p] (finite, columns as in `outputs`), y [n], and which of the rows are for validation only.
+
+    Rows are in the order of the table. Undersampling is not applied here: train_model draws, with its seed, from the
+    rows that are not for validation. Raises DataError DATA-30.
+    """
+    X, y, rest = _load(processed_dir, TRAIN_FILE)
+    return X, y, rest[VALIDATION_COLUMN].to_numpy(dtype=np.bool_)
+
+
+def load_test(processed_dir: Path) -> tuple[Floats, Targets]:
+    """X [n, p] and y [n] of the test rows. Raises DataError DATA-30."""
+    X, y, _ = _load(processed_dir, TEST_FILE)
+    return X, y
+
+
+def load_raw_test(processed_dir: Path) -> tuple[Floats, Texts, Targets]:
+    """The test rows as the graph takes them: numeric [n, k], categorical [n, m], and y [n]; row i is row i of
+    `load_test`. k or m may be 0 (the graph then has no such input). Raises DataError DATA-30.
+    """
+    frame = load_raw_test_frame(processed_dir)
+    numeric, categorical = raw_inputs(load_meta(processed_dir).features, frame)
+    return numeric, categorical, _targets(frame)
+
+
+def load_raw_test_frame(processed_dir: Path) -> pd.DataFrame:
+    """The test rows with every column that the table has (also those the new model drops), and `__target__`.
+
+    For scoring an older model: `raw_inputs(manifest.features, frame)`. Raises DataError DATA-30.
+    """
+    try:
+        return pq.read_table(processed_dir / RAW_TEST_FILE, memory_map=False).to_pandas()
+    except (OSError, ValueError) as error:
+        raise _gone(processed_dir) from error
+
+
+def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Texts]:
+    """The two inputs of a graph with these features: numeric float32 [n, k], NaN where missing; categorical [n, m] of
+    str, "" where missing. A column that the frame lacks is missing in every row; a value that is no number is missing.
+    """
+    raise NotImplementedError
+
+
+def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame]:
+    raise NotImplementedError
+
+
+def _targets(frame: pd.DataFrame) -> Targets:
+    raise NotImplementedError
+
+
+def _gone(processed_dir: Path) -> DataError:
+    return DataError(
+        "DATA-30",
+        f"The processed data set {processed_dir.name} is not there any more.",
+        why="Only the newest ones are kept, or its files were changed.",
+        fix="Run the pipeline again from its first stage.",
+    )
