@@ -1,0 +1,1 @@
+"""The panel's siblings: MLflow, the prediction API, the prediction app. Kept running, watched, restarted."""

@@ -1,0 +1,66 @@
+"""What the services page shows: frozen views, made from the supervisor's last look."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from app.panel.services.protocol import Check, ServiceName
+
+# starting: it lives and does not answer yet. backing-off: it ended and will be started at `next_try_at`.
+# crash-looping: as that, after five quick ends. blocked: it cannot be started, `problem` says why.
+ShownState = Literal["starting", "running", "unhealthy", "backing-off", "crash-looping", "blocked", "stopped"]
+
+
+@dataclass(frozen=True)
+class ServiceProblem:
+    """A ProblemError as it is shown."""
+
+    id: str
+    what: str
+    why: str
+    fix: str
+    command: str
+
+
+@dataclass(frozen=True)
+class ServiceRow:
+    """One service. None: not known or not running. `cpu_percent` is of one core, since the look before.
+
+    `detail` is one line: why it is not running, or, for an API without a model, that it waits for one.
+    `last_lines` are the last lines that it wrote before it last ended.
+    """
+
+    name: ServiceName
+    title: str
+    state: ShownState
+    detail: str
+    url: str
+    port: int
+    started_at: datetime | None
+    uptime_s: float | None
+    memory_bytes: int | None
+    memory_limit_bytes: int
+    cpu_percent: float | None
+    n_processes: int | None
+    n_restarts: int
+    next_try_at: datetime | None
+    problem: ServiceProblem | None
+    last_lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServicesView:
+    """The services page. `is_healthy`: all run and answer."""
+
+    runtime: str
+    is_healthy: bool
+    rows: tuple[ServiceRow, ...]
+
+
+@dataclass(frozen=True)
+class PreflightView:
+    """The preflight strip. `state` is the worst of the checks."""
+
+    state: Literal["ok", "warning", "error"]
+    checked_at: datetime
+    checks: tuple[Check, ...]
