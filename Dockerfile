@@ -1,0 +1,36 @@
+# One image, every role by its command (docs/docker.md). No `# syntax=` line: it would need a registry at each build.
+ARG BASE=python:3.13-slim
+
+FROM $BASE AS wheels
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_HTTP_TIMEOUT=120 UV_HTTP_RETRIES=5 \
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+COPY requirements/uv.txt requirements/
+RUN python -m venv /opt/uv && /opt/uv/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/uv.txt
+COPY requirements/serve.txt requirements/panel.txt requirements/
+COPY docker/install.sh docker/trim.py docker/
+# Two environments: `serve` has no scikit-learn, pandas or MLflow, so nothing in it could train or unpickle.
+RUN --mount=type=cache,target=/root/.cache/uv sh docker/install.sh serve && sh docker/install.sh panel \
+    && python docker/trim.py /opt/env/serve /opt/env/panel
+
+FROM $BASE AS source
+WORKDIR /srv
+COPY app app
+COPY pipeline pipeline
+COPY templates templates
+COPY static static
+COPY docker/entrypoint.py docker/health.sh docker/
+RUN python -m compileall -q --invalidation-mode unchecked-hash app pipeline docker
+
+FROM $BASE
+# Any uid may run this image: no home is written, no name is looked up.
+ENV PYTHONPATH=/srv PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/panel/bin:$PATH \
+    HOME=/tmp USER=panel LOGNAME=panel MPLCONFIGDIR=/tmp/matplotlib TZ=UTC \
+    ML_PIPELINE_DATA=/data ML_PIPELINE_STATE=/state ML_PIPELINE_MODELS=/models
+WORKDIR /srv
+# One COPY for both: their common files are one file with two names, in one layer.
+COPY --from=wheels /opt/env /opt
+COPY --from=source /srv /srv
+COPY docker/ml-pipeline /usr/local/bin/ml-pipeline
+ENTRYPOINT ["/opt/panel/bin/python", "/srv/docker/entrypoint.py"]
+CMD ["python", "-m", "app.panel"]

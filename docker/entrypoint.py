@@ -1,0 +1,85 @@
+"""What a container does first: find out who owns the files and the Docker socket, and stop being root.
+
+Started as root it takes the uid and gid that own the data folder (so that files in it belong to the user), the group
+of the socket as a supplementary group, hands the volumes to that user, and becomes the command. Root's own folder goes
+to 10001. Inside a user namespace (rootless engine) root is nobody special already and owns what the user owns: it stays.
+Started as anybody else it only becomes the command.
+"""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+NOBODY_SPECIAL = 10001
+SOCKET = Path("/var/run/docker.sock")
+
+
+def main() -> None:
+    """Does not return: the process becomes the command."""
+    command = sys.argv[1:]
+    if os.getuid() == 0 and not root_is_mapped():
+        become(*owner(data_folder()))
+    os.umask(0o022)
+    os.execvp(command[0], command)
+
+
+def data_folder() -> Path:
+    """The bind mount with the user's tables."""
+    return Path(os.environ.get("ML_PIPELINE_DATA", "/data"))
+
+
+def root_is_mapped() -> bool:
+    """Whether uid 0 in here is somebody else outside."""
+    first = Path("/proc/self/uid_map").read_text("utf-8").split()
+    return first[:2] != ["0", "0"]
+
+
+def owner(folder: Path) -> tuple[int, int]:
+    """Who shall run: the owner of `folder`, or 10001 where that is root or there is none."""
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return NOBODY_SPECIAL, NOBODY_SPECIAL
+    return (found.st_uid, found.st_gid) if found.st_uid != 0 else (NOBODY_SPECIAL, NOBODY_SPECIAL)
+
+
+def become(uid: int, gid: int) -> None:
+    """Give that user the folders it writes to, then be that user for good."""
+    data = data_folder()
+    for folder in (data, data / "raw", data / "processed"):
+        if folder.is_dir() and folder.stat().st_uid == 0:
+            os.chown(folder, uid, gid)
+    for volume in ("ML_PIPELINE_STATE", "ML_PIPELINE_MODELS"):
+        hand_over(Path(os.environ.get(volume, "")), uid, gid)
+    os.setgroups(socket_groups())
+    os.setgid(gid)
+    os.setuid(uid)
+
+
+def hand_over(volume: Path, uid: int, gid: int) -> None:
+    """Make `uid` the owner of a volume and of all in it; where that is so already, costs one look at its top level.
+
+    From the bottom up: cut short, the next start finds the top not handed over and does it again.
+    """
+    if not volume.is_absolute() or not volume.is_dir():
+        return
+    if all(path.lstat().st_uid == uid for path in (volume, *volume.iterdir())):
+        return
+    for folder, _, files in os.walk(volume, topdown=False):
+        for name in files:
+            os.chown(Path(folder, name), uid, gid, follow_symlinks=False)
+        os.chown(folder, uid, gid)
+
+
+def socket_groups() -> list[int]:
+    """The group that may use the Docker socket, when there is a socket."""
+    try:
+        found = SOCKET.stat()
+    except OSError:
+        return []
+    return [found.st_gid] if stat.S_ISSOCK(found.st_mode) else []
+
+
+if __name__ == "__main__":
+    main()
