@@ -18,7 +18,7 @@ class Run(SQLModel, table=True):
     """
 
     __table_args__ = (
-        Index("ux_run_active", text("1"), unique=True, sqlite_where=text(f"state IN ({_ACTIVE_SQL})")),
+        Index("ux_run_active", text("(1)"), unique=True, sqlite_where=text(f"state IN ({_ACTIVE_SQL})")),
         Index("ix_run_state", "state", "number"),
         Index("ix_run_trigger", "trigger", "number"),
     )
@@ -55,7 +55,7 @@ class Run(SQLModel, table=True):
 
 
 class StageAttempt(SQLModel, table=True):
-    """One try of one stage. `pgid` and `started_ticks` identify its process group after a restart of the panel."""
+    """One try of one stage."""
 
     __tablename__ = "stage_attempt"
 
@@ -67,9 +67,6 @@ class StageAttempt(SQLModel, table=True):
     finished_at: datetime | None = None
     duration_s: float | None = None
     compute_s: float | None = None
-    pgid: int | None = None
-    started_ticks: int | None = None  # start time of the process in clock ticks since boot, field 22 of /proc/PID/stat
-    boot_id: str | None = None
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 

@@ -1,0 +1,1 @@
+"""One file a schema change, `NNNN_what.py`, with `revision = "NNNN"`."""
