@@ -1,0 +1,197 @@
+"""The prediction API as the app uses it: the only place that knows its paths and the shapes of its answers."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import httpx2
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.frontend.settings import Settings
+from pipeline.bundle import Manifest, Scalar
+from pipeline.errors import ProblemError
+
+TIMEOUT: Final = httpx2.Timeout(10, connect=2)
+TABLE_TIMEOUT: Final = httpx2.Timeout(120, connect=2)
+
+
+class NoModelYetError(Exception):
+    """The API is up and has nothing to serve."""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+
+_Shape = TypeVar("_Shape", bound=_Answer)
+
+
+class Prediction(_Answer):
+    """The answer to one record. `probabilities` is by class label and empty for regression."""
+
+    prediction: bool | int | float | str
+    probabilities: dict[str, float] = {}
+    threshold: float | None = None
+    model_version: int
+    request_id: str = ""
+    missing: list[str] = []
+
+
+class Contribution(_Answer):
+    """How much one feature moved the score, in units of the score (a probability, or the target's own unit)."""
+
+    feature: str
+    value: Scalar = None
+    contribution: float
+
+
+class Explanation(_Answer):
+    """Why the score is what it is: it starts at `base` and the contributions lead to `score`."""
+
+    base: float
+    score: float
+    contributions: list[Contribution]
+    model_version: int
+
+
+class CurvePoint(_Answer):
+    """A value of the feature and the score that the row would have with it."""
+
+    value: Scalar
+    score: float
+
+
+class Curve(_Answer):
+    """The score over one feature, everything else as in the row; numbers in ascending order."""
+
+    feature: str
+    points: list[CurvePoint]
+    model_version: int
+
+
+class PredictionApi:
+    """One keep-alive client for all requests. Every method raises NoModelYetError or ProblemError APP-01, -02, -03."""
+
+    def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self._url = settings.api_url
+        headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+        # trust_env off: a proxy of the environment has no business between two processes of one machine.
+        self._http = httpx2.AsyncClient(
+            base_url=settings.api_url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=False
+        )
+        self._manifest: tuple[bytes, Manifest] | None = None
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
+    async def manifest(self) -> Manifest:
+        """The live model's manifest; parsed once per model."""
+        response = await self._send("GET", "/model")
+        if self._manifest is None or self._manifest[0] != response.content:
+            try:
+                self._manifest = (response.content, Manifest.model_validate_json(response.content))
+            except ValidationError as error:
+                raise _unexpected(f"Its description of the model is not one: {error.errors()[0]['msg']}.") from error
+        return self._manifest[1]
+
+    async def predict(self, record: dict[str, Scalar]) -> Prediction:
+        """The model's answer to one record."""
+        return await self._post("/predict", record, Prediction)
+
+    async def explain(self, record: dict[str, Scalar]) -> Explanation:
+        """What each feature did to the score of `record`."""
+        return await self._post("/explain", record, Explanation)
+
+    async def curve(self, record: dict[str, Scalar], feature: str) -> Curve:
+        """The score of `record` over all values of `feature`."""
+        return await self._post("/curve", {"record": record, "feature": feature}, Curve)
+
+    @asynccontextmanager
+    async def table(self, rows: AsyncIterator[bytes]) -> AsyncIterator[httpx2.Response]:
+        """A CSV table in, an open response out whose body is the same table with predictions."""
+        try:
+            headers = {"Content-Type": "text/csv"}
+            async with self._http.stream(
+                "POST", "/predict/csv", content=rows, headers=headers, timeout=TABLE_TIMEOUT
+            ) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    _check(response)
+                yield response
+        except httpx2.TransportError as error:
+            raise self._down(error) from error
+
+    async def _post(self, path: str, body: object, shape: type[_Shape]) -> _Shape:
+        # Not httpx's json=: NaN cannot occur, and non-ASCII names stay as they are.
+        content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        response = await self._send("POST", path, content=content, headers={"Content-Type": "application/json"})
+        try:
+            return shape.model_validate_json(response.content)
+        except ValidationError as error:
+            raise _unexpected(f"{path}: {error.errors()[0]['msg']}.") from error
+
+    async def _send(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        try:
+            response = await self._http.request(method, path, **more)
+        except httpx2.TransportError as error:
+            raise self._down(error) from error
+        return _check(response)
+
+    def _down(self, error: httpx2.TransportError) -> ProblemError:
+        is_slow = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.PoolTimeout)
+        why = "It did not answer in time" if is_slow else "It cannot be reached"
+        return ProblemError(
+            "APP-01",
+            "The prediction API does not answer.",
+            why=f"{why} at {self._url} ({type(error).__name__}).",
+            fix="It is usually back within seconds, and this page tries again by itself. If not, look at the services page of the panel.",
+            command=f"curl {self._url}/livez",
+            retryable=True,
+            status=502,
+        )
+
+
+def _check(response: httpx2.Response) -> httpx2.Response:
+    """The response if it is an answer; otherwise the error that says why it is not."""
+    if response.is_success:
+        return response
+    problem = _problem(response)
+    if response.status_code == 503:
+        raise NoModelYetError
+    if response.status_code in {401, 403}:
+        raise ProblemError(
+            "APP-03",
+            "The prediction API does not accept the key of this app.",
+            why="The API asks for a key, and the app sent none or another one.",
+            fix="Give the app the API's own key, in the variable API_KEY or in a file that API_KEY_FILE names.",
+            status=502,
+        )
+    if response.status_code in {400, 413, 422}:
+        raise ProblemError(
+            "APP-04",
+            "The prediction API could not use the input.",
+            why=str(problem.get("what") or problem.get("title") or "It gave no reason."),
+            fix=" ".join(str(problem[key]) for key in ("why", "fix") if problem.get(key)),
+            status=422,
+        )
+    raise _unexpected(f"It answered {response.status_code}: {problem.get('what') or problem.get('title') or 'no reason'}.")
+
+
+def _problem(response: httpx2.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _unexpected(why: str) -> ProblemError:
+    return ProblemError(
+        "APP-02",
+        "The prediction API gave an answer that this app does not understand.",
+        why=why,
+        fix="The two may be of different versions: restart both on the services page of the panel.",
+        status=502,
+    )
