@@ -1,0 +1,273 @@
+"""Whether a new model may replace the live one. Pure: rows and answers in, a verdict out.
+
+Challenger and champion answer the same test rows. The difference of their primary metrics comes with a paired
+bootstrap interval: the rows are drawn again and again, both models are scored on each draw, so that what is hard or
+easy about a row cancels out.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.metrics import LOWER_IS_BETTER, PRIMARY, WORDS, Floats, oriented, primary_value, rounded, row_log_loss
+from pipeline.params import Task
+from pipeline.stage import GateVerdict
+
+MAX_ROWS: Final = 100_000  # more rows make the interval slower, not more useful
+RESAMPLES: Final = 1000
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The live model as the gate sees it.
+
+    `output` are its answers to the test rows, None where it cannot answer them; `obstacle` then says why in a clause
+    ("it needs the column x, which is gone"). `replaces` is False if it predicts something else than the challenger.
+    """
+
+    version: int
+    digest: str
+    output: Floats | None
+    obstacle: str = ""
+    other_task: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How strict the gate is: `margin` in units of the oriented metric, `confidence` of the interval in (0.5, 1)."""
+
+    kind: Literal["not_worse", "better"]
+    margin: float
+    confidence: float
+
+
+def decide(
+    task: Task,
+    y: npt.NDArray[np.generic],
+    *,
+    challenger: Floats,
+    baseline: Floats,
+    digest: str,
+    champion: Champion | None,
+    rule: Rule,
+    seed: int,
+) -> GateVerdict:
+    """The verdict. `y` and the outputs are as in `pipeline.metrics`; `baseline` are the answers of the dummy model.
+
+    A challenger with the champion's digest is `identical`. One whose answers are constant or whose metric is not a
+    number never passes. Without a champion to compare with, the challenger has to beat the baseline. On more than
+    MAX_ROWS rows a seeded draw of them decides. The same input gives the same verdict.
+    """
+    if len(y) > MAX_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(len(y), MAX_ROWS, replace=False))
+        y, challenger, baseline = y[rows], challenger[rows], baseline[rows]
+        if champion is not None and champion.output is not None:
+            champion = Champion(champion.version, champion.digest, champion.output[rows])
+    metric = PRIMARY[task]
+    ours, dummy = primary_value(task, y, challenger), primary_value(task, y, baseline)
+    case = _Case(metric, ours, dummy, len(y), champion)
+    if champion is not None and champion.digest == digest:
+        return case.verdict(
+            "identical", f"Nothing to deploy: this model equals version {champion.version} in every bit."
+        )
+    refusal = _refusal(case, task, challenger)
+    if refusal:
+        return case.verdict("keep", f"Not promoted: {refusal}.")
+    if champion is None:
+        return _against_baseline(case, "First model")
+    if champion.other_task:
+        return _against_baseline(
+            case, f"First model of a new task (version {champion.version} predicts something else)"
+        )
+    theirs = float("nan") if champion.output is None else primary_value(task, y, champion.output)
+    if champion.output is None or not np.isfinite(theirs):
+        return _against_unscored(case, champion.version, champion.obstacle, rule)
+    interval = difference_interval(task, y, challenger, champion.output, confidence=rule.confidence, seed=seed)
+    return _against_champion(case, champion.version, theirs, interval, rule)
+
+
+def constant(task: Task, output: Floats) -> bool:
+    """Whether all answers are the same (to what float32 can tell)."""
+    values = output[:, 1:2] if task == "binary" else output
+    spread = values.max(axis=0) - values.min(axis=0)
+    return bool((spread <= 1e-6 * np.maximum(1e-3, np.abs(values).max(axis=0))).all())
+
+
+def difference_interval(
+    task: Task,
+    y: npt.NDArray[np.generic],
+    challenger: Floats,
+    champion: Floats,
+    *,
+    confidence: float,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float]:
+    """Low and high end of the interval of challenger minus champion, oriented so that more is better.
+
+    Percentiles of `resamples` paired draws of the rows; draws on which the metric is not defined are left out, and
+    if none is left the interval is NaN.
+    """
+    rng = np.random.default_rng(seed)
+    score = _Difference(task, y, challenger, champion)
+    n = len(y)
+    draws = np.array([score(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)])
+    draws = draws[np.isfinite(draws)]
+    if not len(draws):
+        return float("nan"), float("nan")
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+class _Auc:
+    """ROC AUC for many weightings of the same rows: sorted once, one cumulative sum per weighting."""
+
+    def __init__(self, positive: npt.NDArray[np.bool_], p: Floats) -> None:
+        negatives = np.flatnonzero(~positive)
+        self._order = negatives[np.argsort(p[negatives], kind="stable")]
+        ordered = p[self._order]
+        self._positives = np.flatnonzero(positive)
+        self._left = np.searchsorted(ordered, p[self._positives], side="left")
+        self._right = np.searchsorted(ordered, p[self._positives], side="right")
+
+    def __call__(self, weights: npt.NDArray[np.int64]) -> float:
+        below = np.concatenate([[0], np.cumsum(weights[self._order])])
+        w = weights[self._positives]
+        total = 2.0 * float(w.sum()) * float(below[-1])
+        return float(w @ (below[self._left] + below[self._right])) / total if total else float("nan")
+
+
+class _Difference:
+    """Difference of a metric for a weighting (int64 [n]) of the rows; made once, called for each draw."""
+
+    def __init__(self, task: Task, y: npt.NDArray[np.generic], challenger: Floats, champion: Floats) -> None:
+        self._task = task
+        if task == "binary":
+            self._aucs = (_Auc(y == 1, challenger[:, 1]), _Auc(y == 1, champion[:, 1]))
+        elif task == "multiclass":
+            labels = y.astype(np.int64)
+            self._gain = row_log_loss(labels, champion) - row_log_loss(labels, challenger)
+        else:
+            self._y = y.astype(np.float64)
+            self._gain = (self._y - champion[:, 0]) ** 2 - (self._y - challenger[:, 0]) ** 2
+
+    def __call__(self, weights: npt.NDArray[np.int64]) -> float:
+        if self._task == "binary":
+            return self._aucs[0](weights) - self._aucs[1](weights)
+        if self._task == "multiclass":
+            return float(weights @ self._gain) / len(weights)
+        mean = float(weights @ self._y) / len(weights)
+        total = float(weights @ (self._y - mean) ** 2)
+        return float(weights @ self._gain) / total if total > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What all verdicts share; `ours` and `dummy` are oriented."""
+
+    metric: str
+    ours: float
+    dummy: float
+    n_rows: int
+    champion: Champion | None
+
+    @property
+    def word(self) -> str:
+        return WORDS[self.metric]
+
+    def plain(self, value: float) -> str:
+        """A value as the metric's users know it."""
+        return f"{oriented(self.metric, value):.4f}"
+
+    def verdict(
+        self,
+        decision: Literal["promote", "keep", "identical"],
+        reason: str,
+        theirs: float | None = None,
+        interval: tuple[float, float] | None = None,
+    ) -> GateVerdict:
+        def number(value: float | None) -> float | None:
+            return None if value is None or not np.isfinite(value) else rounded(value)
+
+        def as_metric(value: float | None) -> float | None:
+            return None if value is None else number(oriented(self.metric, value))
+
+        return GateVerdict(
+            decision=decision,
+            reason=reason,
+            metric=self.metric,
+            challenger=as_metric(self.ours),
+            champion=as_metric(self.ours if decision == "identical" else theirs),
+            champion_version=self.champion.version if self.champion else None,
+            baseline=as_metric(self.dummy),
+            difference=0.0 if decision == "identical" else None if theirs is None else number(self.ours - theirs),
+            low=0.0 if decision == "identical" else number(interval[0]) if interval else None,
+            high=0.0 if decision == "identical" else number(interval[1]) if interval else None,
+            n_rows=self.n_rows,
+        )
+
+
+def _against_baseline(case: _Case, opening: str) -> GateVerdict:
+    lower = " (lower is better)" if case.metric in LOWER_IS_BETTER else ""
+    numbers = f"{case.word} {case.plain(case.ours)} on {case.n_rows:,} test rows"
+    dummy = f"{case.plain(case.dummy)} of always giving the same answer{lower}"
+    if case.ours > case.dummy:
+        return case.verdict("promote", f"{opening}: its {numbers} beats the {dummy}.")
+    if opening == "First model":
+        return case.verdict("keep", f"Not promoted: its {numbers} does not beat the {dummy}.")
+    return case.verdict("keep", f"Not promoted: {_lower(opening)}, and its {numbers} does not beat the {dummy}.")
+
+
+def _refusal(case: _Case, task: Task, challenger: Floats) -> str:
+    """Why this model may never go live, or ""."""
+    if not np.isfinite(case.ours):
+        return f"its {case.word} on the test rows is not a number"
+    if constant(task, challenger):
+        return f"it gives the same answer for all {case.n_rows:,} test rows"
+    return ""
+
+
+def _against_unscored(case: _Case, version: int, obstacle: str, rule: Rule) -> GateVerdict:
+    why = obstacle or f"its {case.word} is not a number"
+    clause = f"Version {version} cannot be scored on this data because {why}"
+    if rule.kind == "better":
+        return case.verdict("keep", f"Not promoted: {_lower(clause)}, so nothing shows that the new model is better.")
+    return _against_baseline(case, clause)
+
+
+def _against_champion(
+    case: _Case, version: int, theirs: float, interval: tuple[float, float], rule: Rule
+) -> GateVerdict:
+    difference = case.ours - theirs
+    low, high = interval
+    span = f", {rule.confidence * 100:g} % interval {_change(low)} to {_change(high)}" if np.isfinite(low) else ""
+    lower = ", lower is better" if case.metric in LOWER_IS_BETTER else ""
+    numbers = (
+        f"{case.word} {case.plain(case.ours)} against {case.plain(theirs)} of version {version} "
+        f"on the same {case.n_rows:,} test rows ({_change(difference)}{span}{lower})"
+    )
+    surely_better = bool(np.isfinite(low) and low > 0)
+    if rule.kind == "better":
+        passed = surely_better
+        claim = "better than chance allows" if passed else "not better than chance allows"
+    else:
+        passed = difference >= -rule.margin
+        claim = f"{'not worse' if passed else 'worse'} by more than the margin of {rule.margin:g}"
+        claim = "better than chance allows" if passed and surely_better else claim
+    decision: Literal["promote", "keep"] = "promote" if passed else "keep"
+    opening = "Promoted" if passed else "Not promoted"
+    return case.verdict(decision, f"{opening}: {numbers} is {claim}.", theirs, interval)
+
+
+def _change(value: float) -> str:
+    """An oriented difference in words: "0.0012 better", "0.0300 worse", "equal"."""
+    if value == 0:
+        return "equal"
+    size = f"{abs(value):.4f}" if abs(value) >= 5e-5 else "under 0.0001"
+    return f"{size} {'better' if value > 0 else 'worse'}"
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
