@@ -23,15 +23,15 @@ RuntimeKind = Literal["process", "docker"]
 class Place:
     """Where services live: what a runtime tells `specs.build`.
 
-    `python` runs the service's module (containers may have one environment to serve and one to track). `listen_host`
-    is what a service binds; `hosts` are the names by which siblings and the panel reach it; `ports` what it listens
-    on there (the published port is always that of the settings). `paths` say where a service sees a volume. `image`
+    `python` runs the service's module (containers may have one environment to serve and one to track). `listen` are
+    the addresses that services bind; `hosts` the names by which siblings and the panel reach them; `ports` what they
+    listen on there (the published port is always that of the settings). `paths` say where a service sees a volume. `image`
     is the identity of the code, so that new code replaces what runs; "" where that does not apply.
     """
 
     kind: RuntimeKind
     python: Mapping[ServiceName, str]
-    listen_host: str
+    listen: Mapping[ServiceName, str]
     hosts: Mapping[ServiceName, str]
     ports: Mapping[ServiceName, int]
     paths: Mapping[Volume, str]

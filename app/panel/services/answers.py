@@ -1,0 +1,54 @@
+"""Small HTTP calls to the services: no proxy, no redirect, a time limit, JSON."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+MAX_BYTES: Final = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `status` 0 means that nothing did; `body` then says why."""
+
+    status: int
+    body: str
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:  # noqa: ANN401 - it is what the other side says it is
+        """The body as JSON; None where it is not."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def get(url: str, timeout_s: float) -> Answer:
+    """The answer to a GET; never raises for what the network or the server does."""
+    return _call("GET", url, None, timeout_s)
+
+
+def post(url: str, body: object, timeout_s: float, method: str = "POST") -> Answer:
+    """The answer to `body` sent as JSON; never raises for what the network or the server does."""
+    return _call(method, url, json.dumps(body).encode(), timeout_s)
+
+
+def _call(method: str, url: str, body: bytes | None, timeout_s: float) -> Answer:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
+    try:
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body is not None else {})
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return Answer(response.status, response.read(MAX_BYTES).decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, f"{type(error).__name__}: {error}")
+    finally:
+        connection.close()

@@ -1,0 +1,192 @@
+"""What every runtime promises. Each runtime passes the same suite: processes always, containers where there is an engine."""
+
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from app.panel.services.process_runtime import ProcessRuntime
+from app.panel.services.protocol import Observed, Place, Runtime, ServiceSpec, State
+from pipeline.errors import ProblemError
+
+FAKE = Path(__file__).parent.parent / "fakes" / "service.py"
+
+
+class Bench(Protocol):
+    """A runtime under test and how a spec for it is made."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime."""
+
+    def spec(self, *args: str, **env: str) -> ServiceSpec:
+        """The fake service with these arguments and environment."""
+
+
+@dataclass
+class ProcessBench:
+    runtime: ProcessRuntime
+    port: int
+
+    def spec(self, *args: str, **env: str) -> ServiceSpec:
+        return ServiceSpec(
+            name="api",
+            argv=(sys.executable, str(FAKE), "127.0.0.1", str(self.port), *args),
+            env=env,
+            port=self.port,
+            port_setting="API_PORT",
+            listen_port=self.port,
+            host="127.0.0.1",
+            ready_path="/",
+            memory_bytes=2**28,
+            cpus=1.0,
+            pids=64,
+            start_s=10.0,
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def process_bench(tmp_path: Path) -> Iterator[ProcessBench]:
+    port = free_port()
+    place = Place(
+        kind="process",
+        python={"api": sys.executable},
+        listen={"api": "127.0.0.1"},
+        hosts={"api": "127.0.0.1"},
+        ports={"api": port},
+        paths={},
+        panel_url="",
+    )
+    runtime = ProcessRuntime(place, tmp_path / "services")
+    yield ProcessBench(runtime, port)
+    runtime.close()
+
+
+@pytest.fixture(params=["process_bench", pytest.param("docker_bench", marks=pytest.mark.docker)])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    made: Bench = request.getfixturevalue(request.param)
+    return made
+
+
+def until(look: Callable[[], Observed], *states: State, deadline_s: float = 20.0) -> Observed:
+    """The first look with one of the states; the last one if time runs out."""
+    end = time.monotonic() + deadline_s
+    seen = look()
+    while seen.state not in states and time.monotonic() < end:
+        time.sleep(0.02)
+        seen = look()
+    assert seen.state in states, seen
+    return seen
+
+
+def test_a_service_is_absent_when_it_was_never_started(bench: Bench) -> None:
+    assert bench.runtime.observe("api").state == "absent"
+    bench.runtime.stop("api")
+    assert bench.runtime.logs("api").lines == ()
+
+
+def test_it_answers_on_its_port_when_it_is_ensured(bench: Bench) -> None:
+    spec = bench.spec()
+    bench.runtime.ensure(spec)
+    seen = until(lambda: bench.runtime.observe("api"), "running")
+    assert (seen.digest, seen.exit_code) == (spec.digest, None)
+    assert seen.started_at is not None
+    assert (seen.memory_bytes or 0) > 2**20
+    with urllib.request.urlopen(bench.runtime.public_url(spec), timeout=5) as answer:
+        assert answer.read() == b"ok"
+
+
+def test_nothing_is_touched_when_it_is_ensured_again(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec())
+    first = until(lambda: bench.runtime.observe("api"), "running")
+    bench.runtime.ensure(bench.spec())
+    assert bench.runtime.observe("api").instance_id == first.instance_id
+
+
+def test_it_is_replaced_when_the_spec_changed(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec())
+    first = until(lambda: bench.runtime.observe("api"), "running")
+    changed = bench.spec(ROLE="changed")
+    bench.runtime.ensure(changed)
+    second = until(lambda: bench.runtime.observe("api"), "running")
+    assert second.instance_id != first.instance_id
+    assert second.digest == changed.digest
+
+
+def test_the_instance_is_a_new_one_when_it_is_restarted(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec())
+    first = until(lambda: bench.runtime.observe("api"), "running")
+    bench.runtime.restart(bench.spec())
+    assert until(lambda: bench.runtime.observe("api"), "running").instance_id != first.instance_id
+
+
+def test_it_is_gone_when_it_was_stopped(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec())
+    until(lambda: bench.runtime.observe("api"), "running")
+    bench.runtime.stop("api")
+    assert bench.runtime.observe("api").state == "absent"
+    bench.runtime.ensure(bench.spec())
+    until(lambda: bench.runtime.observe("api"), "running")
+
+
+def test_it_is_killed_when_it_does_not_stop_in_time(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec("--slow-to-stop"))
+    until(lambda: bench.runtime.observe("api"), "running")
+    begun = time.monotonic()
+    bench.runtime.stop("api", grace_s=1.0)
+    assert time.monotonic() - begun < 10
+    assert bench.runtime.observe("api").state == "absent"
+
+
+def test_the_exit_code_and_the_last_words_are_kept_when_it_dies(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec("--dies-after=0.3"))
+    seen = until(lambda: bench.runtime.observe("api"), "exited")
+    assert seen.exit_code == 7
+    assert "7" in seen.reason
+    assert bench.runtime.logs("api").lines[-1] == "the last words"
+    bench.runtime.ensure(bench.spec("--dies-after=0.3"))
+    assert until(lambda: bench.runtime.observe("api"), "starting", "running", "exited").instance_id != seen.instance_id
+
+
+def test_it_is_starting_when_it_does_not_listen_yet(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec("--slow-start=1"))
+    assert bench.runtime.observe("api").state == "starting"
+    until(lambda: bench.runtime.observe("api"), "running")
+
+
+def test_the_log_goes_on_without_gap_or_repeat_when_it_is_read_by_cursor(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec(ROLE="one"))
+    until(lambda: bench.runtime.observe("api"), "running")
+    first = bench.runtime.logs("api")
+    assert first.lines[0] == "service of one begins"
+    assert bench.runtime.logs("api", first.after).lines == ()
+    bench.runtime.restart(bench.spec(ROLE="one"))
+    until(lambda: bench.runtime.observe("api"), "running")
+    assert "service of one begins" in bench.runtime.logs("api", first.after).lines
+
+
+def test_the_port_is_named_and_nothing_is_left_when_it_is_taken(bench: Bench) -> None:
+    spec = bench.spec()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", spec.port))
+        other.listen()
+        with pytest.raises(ProblemError, match=f"Port {spec.port} is used by") as caught:
+            bench.runtime.ensure(spec)
+        assert caught.value.id == "PORT-01"
+        assert spec.port_setting in caught.value.fix
+        assert bench.runtime.observe("api").state in {"absent", "exited"}
+    bench.runtime.ensure(spec)
+    until(lambda: bench.runtime.observe("api"), "running")
