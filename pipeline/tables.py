@@ -1,0 +1,216 @@
+"""Reads the raw files into one typed table, in pieces, so that millions of rows stay within memory."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import sources
+from pipeline.errors import DataError
+from pipeline.schema import (
+    MISSING_TOKENS,
+    Column,
+    Hashes,
+    NumberColumn,
+    OpaqueColumn,
+    Table,
+    TextColumn,
+    is_identifier,
+    is_row_number,
+    number_column,
+    typed,
+)
+from pipeline.sources import Source
+
+CHUNK_ROWS: Final = 262_144
+MAX_LABELS: Final = 500_000  # more different texts than this are not kept: the column is an identifier or free text
+_NOTHING: Final = frozenset({*MISSING_TOKENS, ""})
+IDENTIFIER_SHARE: Final = 0.5  # of the rows have a text of their own
+
+
+def read(paths: list[Path]) -> Table:
+    """All rows of the files, in the order given. Raises DataError DATA-02 to DATA-09 and DATA-18."""
+    found = sources.inspect_all(paths)
+    names = found[0].names
+    piles = {name: _Pile() for name in names}
+    n_rows = 0
+    for source in found:
+        here = 0
+        last = source.columns[-1]
+        last_missing = last is None
+        for frame in _frames(source):
+            for name in names:
+                piles[name].add(frame[name])
+            here += len(frame)
+            last_missing = last_missing or bool(frame[last].isna().any())
+        sources.check_rows(source, here, last_missing)
+        n_rows += here
+    if n_rows == 0:
+        raise DataError("DATA-02", f"{found[0].path.name} has no rows.", why="There is a header and nothing below it.")
+    mixed = [name for name in names if piles[name].mixed]
+    if mixed:
+        piles |= _as_text(found, mixed)
+    notes = [f"{source.path.name}: {note}" for source in found for note in source.notes]
+    notes += [f"{s.path.name}: its unnamed first column numbers the rows; left out" for s in found if None in s.columns]
+    warned: list[str] = []
+    columns: dict[str, Column] = {}
+    for name in names:
+        # Each pile is given up as soon as its column is made, so that not everything is held twice.
+        if is_row_number(name):
+            notes.append(f"Column {name!r} numbers the rows; left out")
+            del piles[name]
+            continue
+        columns[name] = _column(name, piles.pop(name), warned)
+    return Table(columns, n_rows, notes, warned)
+
+
+def _column(name: str, pile: "_Pile", warned: list[str]) -> Column:
+    column = pile.column(name)
+    if isinstance(column, TextColumn):
+        column = typed(column, warned.append)
+    if isinstance(column, TextColumn) and len(column.labels) > max(50, IDENTIFIER_SHARE * np.sum(column.codes >= 0)):
+        return OpaqueColumn(name, column.hashes(), f"{len(column.labels)} different texts: an identifier or free text")
+    if is_identifier(column):
+        return OpaqueColumn(name, column.hashes(), "a number of its own in each row: an identifier")
+    if isinstance(column, NumberColumn) and column.infinite:
+        warned.append(f"Column {name!r}: {column.infinite} infinite values; taken as missing.")
+    return column
+
+
+def _frames(source: Source, text: list[str] | None = None) -> Iterator[pd.DataFrame]:
+    """The rows of a file in pieces, named columns only; with `text`, only these columns, and as text."""
+    return _csv_frames(source, text) if source.format == "csv" else _parquet_frames(source, text)
+
+
+def _csv_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataFrame]:
+    names = [name if name is not None else "\0" for name in source.columns]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            with pd.read_csv(
+                source.path,
+                sep=source.delimiter,
+                decimal=source.decimal,
+                header=0,
+                names=names,
+                index_col=False,
+                usecols=None if text is None else text,
+                dtype=None if text is None else str,
+                na_values=list(MISSING_TOKENS),
+                skipinitialspace=True,
+                low_memory=False,
+                encoding="utf-8-sig",
+                chunksize=CHUNK_ROWS,
+            ) as reader:
+                yield from reader
+        except UnicodeDecodeError as error:
+            raise sources.encoding_error(source.path, error) from error
+        except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+            raise sources.ragged(source, _reason(error)) from error
+
+
+def _parquet_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataFrame]:
+    try:
+        with pq.ParquetFile(source.path) as file:
+            stored = dict(zip((n.strip() for n in file.schema_arrow.names), file.schema_arrow.names, strict=True))
+            wanted = {stored[name]: name for name in text or source.names}
+            for batch in file.iter_batches(CHUNK_ROWS, columns=list(wanted), use_threads=False):
+                frame = batch.to_pandas(ignore_metadata=True).rename(columns=wanted)
+                yield frame if text is None else frame.map(str, na_action="ignore")
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            "DATA-09", f"{source.path.name} cannot be read as Parquet.", why=_reason(error), fix="Write it anew."
+        ) from error
+
+
+def _as_text(found: list[Source], names: list[str]) -> dict[str, "_Pile"]:
+    """Columns that are numbers in one piece and text in another, read once more as they are written."""
+    piles = {name: _Pile() for name in names}
+    for source in found:
+        for frame in _frames(source, names):
+            for name in names:
+                piles[name].add(frame[name])
+    return piles
+
+
+def _reason(error: Exception) -> str:
+    return f"{error}".strip().splitlines()[0].removeprefix("Error tokenizing data. C error: ") + "."
+
+
+@dataclass
+class _Pile:
+    """The pieces of one column as they are read: float32 values, or int32 positions in `positions`."""
+
+    pieces: list[npt.NDArray[np.float32] | npt.NDArray[np.int32]] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)  # of "boolean", "number", "text": pieces without a value have none
+    infinite: int = 0
+    opaque: str = ""  # why the values are not kept; `row_hashes` are then complete
+    row_hashes: list[Hashes] = field(default_factory=list)
+
+    @property
+    def mixed(self) -> bool:
+        return len(self.kinds) > 1 and not self.opaque
+
+    def add(self, piece: "pd.Series[Any]") -> None:
+        if isinstance(piece.dtype, pd.CategoricalDtype):
+            piece = piece.astype(object)
+        if piece.dtype.kind in "Mm" or _nested(piece):
+            self._give_up(
+                "dates are not used; derive a number from them" if piece.dtype.kind in "Mm" else "nested values"
+            )
+        if self.opaque:
+            self._add_hashes(piece)
+        elif piece.isna().all():
+            self.pieces.append(np.full(len(piece), np.nan, dtype=np.float32))
+        elif piece.dtype.kind in "biuf":
+            self.kinds.add("boolean" if piece.dtype.kind == "b" else "number")
+            column = number_column("", piece.to_numpy(dtype=np.float64, na_value=np.nan))
+            self.infinite += column.infinite
+            self.pieces.append(column.values)
+        else:
+            self.kinds.add("text")
+            codes, labels = pd.factorize(piece)
+            self.pieces.append(np.array([*map(self._position, labels), -1], dtype=np.int32)[codes])
+            if len(self.positions) > MAX_LABELS:
+                self._give_up(f"more than {MAX_LABELS:,} different texts: an identifier or free text")
+
+    def column(self, name: str) -> Column:
+        if self.opaque:
+            return OpaqueColumn(name, np.concatenate(self.row_hashes), self.opaque)
+        if "text" in self.kinds:
+            return self._text(name)
+        return NumberColumn(name, np.concatenate(self.pieces), self.kinds == {"boolean"}, self.infinite)
+
+    def _text(self, name: str) -> TextColumn:
+        codes = [p if p.dtype == np.int32 else np.full(len(p), -1, dtype=np.int32) for p in self.pieces]
+        return TextColumn(name, np.concatenate(codes), list(self.positions))
+
+    def _position(self, label: object) -> int:
+        text = str(label).strip()
+        return self.positions.setdefault(text, len(self.positions)) if text not in _NOTHING else -1
+
+    def _give_up(self, reason: str) -> None:
+        """From here on keep one hash per row only, also of what was read so far."""
+        if not self.opaque and self.pieces:
+            self.row_hashes.append(self._text("").hashes())
+        self.opaque = self.opaque or reason
+        self.pieces.clear()
+        self.positions.clear()
+
+    def _add_hashes(self, piece: "pd.Series[Any]") -> None:
+        codes, labels = pd.factorize(piece.astype(str).str.strip().where(piece.notna()))
+        positions = {str(label): code for code, label in enumerate(labels)}
+        self.row_hashes.append(TextColumn("", codes.astype(np.int32), list(positions)).hashes())
+
+
+def _nested(piece: "pd.Series[Any]") -> bool:
+    first = piece.first_valid_index() if piece.dtype == object else None
+    return first is not None and isinstance(piece[first], list | dict | np.ndarray)
