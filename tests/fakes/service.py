@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--slow-to-stop", action="store_true")
     parser.add_argument("--child-pid-file", type=Path)
     args = parser.parse_args()
-    print(f"service of {os.environ.get('ROLE', '?')} begins", flush=True)
+    say(f"service of {os.environ.get('ROLE', '?')} begins")
     if args.slow_to_stop:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if args.child_pid_file is not None:
@@ -46,9 +46,14 @@ def main() -> None:
     http.server.ThreadingHTTPServer((args.host, args.port), Handler).serve_forever()
 
 
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def _die(after_s: float) -> None:
     time.sleep(after_s)
-    print("the last words", flush=True)
+    say("the last words")
     os._exit(7)
 
 

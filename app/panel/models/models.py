@@ -1,0 +1,57 @@
+"""Tables of models: every version that ever was, and the ledger of what was put into service. Written by `ledger.py`."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import JSON, Column, Field, SQLModel
+
+
+class ModelVersion(SQLModel, table=True):
+    """One model version. Its files lie in `models/versions/<bundle>` unless `pruned_at` is set.
+
+    `decision` and `reason` are the gate's. `is_held`: rolled back by hand; no run deploys that digest again until a
+    person promotes it.
+    """
+
+    __tablename__ = "model_version"
+
+    version: int = Field(primary_key=True)
+    run_id: str = Field(index=True)
+    bundle: str
+    digest: str = Field(index=True)
+    created_at: datetime
+    task: str
+    target: str
+    estimator: str
+    primary_metric: str
+    metrics: dict[str, float] = Field(sa_column=Column(JSON, nullable=False))
+    model_bytes: int
+    decision: str
+    reason: str
+    is_held: bool = False
+    pruned_at: datetime | None = None
+
+
+class Deployment(SQLModel, table=True):
+    """One line of the ledger. `pending` lines are under way, or were when the panel died.
+
+    `from_bundle` and `to_bundle` are what the pointer named before and what it should name; `verdict` are the gate's
+    numbers where a run did it.
+    """
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    from_version: int | None = None
+    from_bundle: str | None = None
+    to_version: int | None = None
+    to_bundle: str | None = None
+    who: str
+    why: str
+    run_id: str | None = Field(default=None, index=True)
+    attempt: int = 0
+    at: datetime
+    finished_at: datetime | None = None
+    duration_s: float | None = None
+    outcome: str = Field(default="pending", index=True)
+    detail: str = ""
+    verdict: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
