@@ -1,0 +1,83 @@
+"""The log of a run for people: lines as HTML, live and by polling, and as a file to keep.
+
+History and live follow are the same question, "what came after line N", so that a reader may leave and come back at
+any N with no gap and no repeat.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+
+from app.panel.logs.hub import Hub
+from app.panel.logs.line import LogLine
+from app.panel.logs.store import LogStore
+from app.panel.logs.tail import MAX_LINES, End, Lines, RunWatch, State, tail
+from app.panel.logs.views import LinesView, LogFilter, log_filter, shown
+from app.panel.pages.site import Site
+from app.web.sse import STREAM_HEADERS, cursor
+from app.web.templating import draw
+
+_decode = msgspec.json.Decoder(LogLine).decode
+
+
+def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Callable[[str], str]) -> APIRouter:
+    """The routes of the log. `full_id` turns a run's id or number into its id; raises ProblemError RUN-02."""
+    routes = APIRouter()
+    filtered = Annotated[LogFilter, Depends(log_filter)]
+    known = Annotated[str, Depends(full_id)]
+
+    def html(lines: list[LogLine], filter: LogFilter) -> str:
+        return draw(site.env, LinesView.TEMPLATE, LinesView(shown(lines, filter)))
+
+    @routes.get("/runs/{run_id}/log/stream", response_class=EventSourceResponse)
+    async def stream(
+        run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)], response: Response
+    ) -> AsyncIterator[ServerSentEvent]:
+        response.headers.update(STREAM_HEADERS)
+        async for item in tail(run_id, after, logs, hub, watch):
+            match item:
+                case Lines(last, raw):
+                    passing = [line for line in map(_decode, raw) if filter.passes(line)]
+                    # An empty event is not dispatched, but it moves the browser's cursor.
+                    yield ServerSentEvent(event="log", id=str(last), raw_data=html(passing, filter) if passing else "")
+                case State(text):
+                    yield ServerSentEvent(event="state", raw_data=text)
+                case End(last, state):
+                    yield ServerSentEvent(event="end", id=str(last), raw_data=state)
+
+    @routes.get("/runs/{run_id}/log/lines")
+    def lines(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> HTMLResponse:
+        """What a reader polls who cannot have a stream: the same lines, the same cursor."""
+        has_ended = watch.snapshot(run_id) is None and watch.ended(run_id) is not None
+        found = filter.read(logs, run_id, after, MAX_LINES)
+        last = found[-1].seq if found else after
+        headers = {"X-Log-After": str(last), "X-Log-End": str(int(has_ended and len(found) < MAX_LINES))}
+        return HTMLResponse(html(found, filter), headers=headers)
+
+    @routes.get("/runs/{run_id}/log/download")
+    def download(run_id: known, filter: filtered, form: Literal["text", "ndjson"] = "text") -> StreamingResponse:
+        """What the filter shows, whole, as a file."""
+        name = f"run-{run_id}.{'log' if form == 'text' else 'jsonl'}"
+        return StreamingResponse(
+            _file(logs, run_id, filter, form),
+            media_type="text/plain; charset=utf-8" if form == "text" else "application/x-ndjson",
+            headers={"Content-Disposition": f'attachment; filename="{name}"', "Content-Security-Policy": "sandbox"},
+        )
+
+    return routes
+
+
+def _file(logs: LogStore, run_id: str, filter: LogFilter, form: str) -> Iterator[str]:
+    after = 0
+    while found := filter.read(logs, run_id, after, 1000):
+        after = found[-1].seq
+        for line in found:
+            if form == "text":
+                yield f"{line.at} {line.stage} {line.level:7} {line.text}\n"
+            else:
+                yield json.dumps(msgspec.to_builtins(line), ensure_ascii=False) + "\n"

@@ -1,0 +1,153 @@
+// The live log. One EventSource a tab; the cursor is the number of the last line that is on the page, so that leaving
+// and coming back gives no gap and no repeat. After three failed connects it polls the same lines instead.
+const root = document.querySelector("[data-log]");
+const box = root.querySelector(".log");
+const pill = root.querySelector(".log-pill");
+const status = root.querySelector("[data-log-status]");
+const following = root.querySelector("[data-log-follow]");
+const NEAR_END_PX = 24;
+
+let after = Number(root.dataset.after);
+let isLive = root.dataset.live === "1";
+let isFollowing = isLive && !location.hash;
+let nNew = 0;
+let failures = 0;
+let source;
+let pollTimer;
+
+function toEnd() {
+  box.scrollTop = box.scrollHeight;
+}
+
+function setFollowing(value) {
+  isFollowing = value;
+  following.checked = value;
+  if (value) {
+    nNew = 0;
+    toEnd();
+  }
+  pill.hidden = value || nNew === 0;
+}
+
+function append(html) {
+  const chunk = document.createElement("ol");
+  chunk.className = "chunk";
+  chunk.innerHTML = html; // made by the server from escaped text; scripts in it would not run either (CSP)
+  // What is here already is not shown twice, whatever the network did.
+  for (const line of [...chunk.children]) if (document.getElementById(line.id)) line.remove();
+  const n = chunk.children.length;
+  if (!n) return;
+  root.querySelector(".nothing")?.remove();
+  box.append(chunk);
+  if (isFollowing) toEnd();
+  else {
+    nNew += n;
+    pill.textContent = `${nNew} new ${nNew === 1 ? "line" : "lines"}`;
+    pill.hidden = false;
+  }
+}
+
+function say(text) {
+  if (status.textContent !== text) status.textContent = text;
+}
+
+function refresh() {
+  const part = document.getElementById("run");
+  if (part) htmx.trigger(part, "poll");
+}
+
+function ended() {
+  isLive = false;
+  close();
+  say("The log is complete.");
+  refresh();
+}
+
+function close() {
+  source?.close();
+  source = undefined;
+  clearTimeout(pollTimer);
+}
+
+function url(base) {
+  const [path, query] = base.split("?");
+  return `${path}?${query ? `${query}&` : ""}after=${after}`;
+}
+
+function connect() {
+  close();
+  if (!isLive || document.hidden) return;
+  source = new EventSource(url(root.dataset.stream));
+  source.addEventListener("open", () => {
+    failures = 0;
+    say("Live");
+    document.dispatchEvent(new CustomEvent("lost", { detail: false }));
+  });
+  source.addEventListener("log", (event) => {
+    after = Math.max(after, Number(event.lastEventId));
+    append(event.data);
+  });
+  source.addEventListener("state", refresh);
+  source.addEventListener("end", ended);
+  source.addEventListener("error", () => {
+    say(`Reconnecting, last line ${after}`);
+    failures += 1;
+    // A stream that was closed for good, or that fails again and again, is replaced by asking.
+    if (failures >= 3 || source.readyState === EventSource.CLOSED) {
+      close();
+      pollTimer = setTimeout(poll, 2000);
+    }
+  });
+}
+
+async function poll() {
+  if (!isLive || document.hidden) return;
+  try {
+    const response = await fetch(url(root.dataset.lines), { headers: { Accept: "text/html" }, redirect: "error" });
+    if (!response.ok) throw new Error(String(response.status));
+    append(await response.text());
+    after = Number(response.headers.get("X-Log-After"));
+    document.dispatchEvent(new CustomEvent("lost", { detail: false }));
+    say("Live, by asking every 2 s");
+    if (response.headers.get("X-Log-End") === "1") {
+      ended();
+      return;
+    }
+  } catch {
+    document.dispatchEvent(new CustomEvent("lost", { detail: true }));
+    say(`No connection, last line ${after}`);
+  }
+  pollTimer = setTimeout(poll, 2000);
+}
+
+function jump(step) {
+  const errors = [...box.querySelectorAll(".line.error")];
+  if (!errors.length) return;
+  const top = box.getBoundingClientRect().top;
+  const at = errors.findIndex((line) => line.getBoundingClientRect().top > top + 4);
+  const here = box.querySelector(".line.here");
+  const next = here ? errors.indexOf(here) + step : step > 0 ? Math.max(at, 0) : at - 1;
+  const line = errors[Math.min(Math.max(next, 0), errors.length - 1)];
+  setFollowing(false);
+  here?.classList.remove("here");
+  line.classList.add("here");
+  line.scrollIntoView({ block: "center" });
+}
+
+box.addEventListener("scroll", () => {
+  const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX;
+  if (isAtEnd !== isFollowing && (isLive || !isAtEnd)) setFollowing(isAtEnd);
+});
+following.addEventListener("change", () => setFollowing(following.checked));
+pill.addEventListener("click", () => setFollowing(true));
+document.addEventListener("visibilitychange", () => (document.hidden ? close() : connect()));
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
+  if (event.key === "f") setFollowing(true);
+  if (event.key === "e") jump(1);
+  if (event.key === "E") jump(-1);
+});
+
+if (isFollowing) toEnd();
+setFollowing(isFollowing);
+connect();

@@ -1,0 +1,50 @@
+// Keeps the parts of a page fresh that say so: [data-poll-s] is fetched by htmx that often, not while the tab is
+// hidden. When the panel does not answer, one banner says so; the parts stay as they were.
+const lost = document.getElementById("lost");
+const timers = new WeakMap();
+
+function arm(element) {
+  clearTimeout(timers.get(element));
+  const seconds = Number(element.dataset.pollS);
+  if (!seconds) return;
+  timers.set(element, setTimeout(() => {
+    if (!element.isConnected) return;
+    if (document.hidden || isBusy(element)) arm(element);
+    else htmx.trigger(element, "poll");
+  }, seconds * 1000));
+}
+
+// Somebody who is choosing or typing inside must not be swapped away from.
+function isBusy(element) {
+  const active = document.activeElement;
+  return element.contains(active) && active.matches("select, input, textarea") || element.querySelector("dialog[open]");
+}
+
+function armAll() {
+  for (const element of document.querySelectorAll("[data-poll-s]")) arm(element);
+}
+
+export function setLost(isLost) {
+  if (isLost && lost.hidden) lost.querySelector("[data-lost-at]").textContent = new Date().toLocaleTimeString();
+  lost.hidden = !isLost;
+}
+
+function toast(html) {
+  const toasts = document.getElementById("toasts");
+  toasts.innerHTML = html;
+  setTimeout(() => toasts.replaceChildren(), 15000);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  for (const element of document.querySelectorAll("[data-poll-s]")) if (!isBusy(element)) htmx.trigger(element, "poll");
+});
+document.addEventListener("htmx:after:request", () => setLost(false));
+document.addEventListener("htmx:finally:request", () => setTimeout(armAll));
+document.addEventListener("htmx:error", () => setLost(true));
+document.addEventListener("htmx:response:error", (event) => {
+  const { response, text } = event.detail.ctx;
+  if (response.status < 500 && text?.startsWith("<div class=\"toast\"")) toast(text);
+});
+document.addEventListener("lost", (event) => setLost(event.detail));
+armAll();

@@ -1,0 +1,48 @@
+// Relative times and countdowns, true to the server's clock: one timer for all of them, none while the tab is hidden.
+const meta = document.querySelector('meta[name="server-now-ms"]');
+let offset = Number(meta.content) - Date.now();
+
+const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+
+export function clock(totalSeconds) {
+  const s = Math.max(0, Math.round(totalSeconds));
+  const two = (n) => String(n).padStart(2, "0");
+  const rest = `${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+  return s >= 3600 ? `${Math.floor(s / 3600)}:${rest}` : rest;
+}
+
+function relative(seconds) {
+  if (seconds < 5) return "just now";
+  for (const [unit, size] of units) if (seconds >= size) return ago.format(-Math.floor(seconds / size), unit);
+  return `${Math.floor(seconds)} s ago`;
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function tick() {
+  const now = Date.now() + offset;
+  for (const t of document.querySelectorAll("time[data-ago]")) write(t, relative((now - Date.parse(t.dateTime)) / 1000));
+  for (const t of document.querySelectorAll("time[data-since]")) write(t, clock((now - Date.parse(t.dateTime)) / 1000));
+  for (const t of document.querySelectorAll("time[data-left]")) {
+    const left = (Date.parse(t.dateTime) - now) / 1000;
+    write(t, left > 0 ? `in ${clock(left)}` : t.dataset.left);
+  }
+}
+
+let timer;
+function run() {
+  clearInterval(timer);
+  if (document.hidden) return;
+  tick();
+  timer = setInterval(tick, 1000);
+}
+document.addEventListener("visibilitychange", run);
+document.addEventListener("htmx:after:swap", (event) => {
+  const now = event.detail?.ctx?.response?.raw?.headers?.get("X-Server-Now-Ms");
+  if (now) offset = Number(now) - Date.now();
+  tick();
+});
+run();
