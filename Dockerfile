@@ -8,10 +8,10 @@ WORKDIR /build
 COPY requirements/uv.txt requirements/
 RUN python -m venv /opt/uv && /opt/uv/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/uv.txt
 COPY requirements/serve.txt requirements/panel.txt requirements/
-COPY docker/install.sh docker/trim.py docker/
+COPY container/install.sh container/trim.py container/
 # Two environments: `serve` has no scikit-learn, pandas or MLflow, so nothing in it could train or unpickle.
-RUN --mount=type=cache,target=/root/.cache/uv sh docker/install.sh serve && sh docker/install.sh panel \
-    && python docker/trim.py /opt/env/serve /opt/env/panel
+RUN --mount=type=cache,target=/root/.cache/uv sh container/install.sh serve && sh container/install.sh panel \
+    && python container/trim.py /opt/env/serve /opt/env/panel
 
 FROM $BASE AS source
 WORKDIR /srv
@@ -19,8 +19,8 @@ COPY app app
 COPY pipeline pipeline
 COPY templates templates
 COPY static static
-COPY docker/entrypoint.py docker/health.sh docker/
-RUN python -m compileall -q --invalidation-mode unchecked-hash app pipeline docker
+COPY container/entrypoint.py container/health.sh container/
+RUN python -m compileall -q --invalidation-mode unchecked-hash app pipeline container
 
 FROM $BASE
 # Any uid may run this image: no home is written, no name is looked up.
@@ -31,6 +31,6 @@ WORKDIR /srv
 # One COPY for both: their common files are one file with two names, in one layer.
 COPY --from=wheels /opt/env /opt
 COPY --from=source /srv /srv
-COPY docker/ml-pipeline /usr/local/bin/ml-pipeline
-ENTRYPOINT ["/opt/panel/bin/python", "/srv/docker/entrypoint.py"]
+COPY container/ml-pipeline /usr/local/bin/ml-pipeline
+ENTRYPOINT ["/opt/panel/bin/python", "/srv/container/entrypoint.py"]
 CMD ["python", "-m", "app.panel"]

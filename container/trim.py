@@ -11,7 +11,21 @@ import sys
 from pathlib import Path
 
 # `tests` below these is test code only; elsewhere a folder of that name may be part of the program.
-TESTED = ("numpy", "pandas", "scipy", "sklearn", "pyarrow", "matplotlib", "mpl_toolkits", "onnx", "skl2onnx", "joblib", "threadpoolctl", "greenlet", "psutil")
+TESTED = (
+    "numpy",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "pyarrow",
+    "matplotlib",
+    "mpl_toolkits",
+    "onnx",
+    "skl2onnx",
+    "joblib",
+    "threadpoolctl",
+    "greenlet",
+    "psutil",
+)
 UNUSED = (
     "pyarrow/include",
     "pyarrow/includes",

@@ -1,0 +1,199 @@
+"""The Docker engine behind its socket: a handful of typed calls with deadlines. The only importer of `docker`.
+
+Looking takes at most 5 s, changing at most 60 s. Whatever goes wrong leaves as a ProblemError (`docker_errors`), but for
+"there is no such thing", which is an answer: None, or nothing done.
+"""
+
+import contextlib
+import os
+import stat
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import docker
+import requests
+import urllib3
+from docker.errors import DockerException, NotFound
+
+from app.panel.services.docker_errors import MIN_API, Asked, problem, remote, too_old
+from pipeline.errors import ProblemError
+
+LOOK_S: Final = 5
+CHANGE_S: Final = 60
+SOCKET: Final = "/var/run/docker.sock"
+_FAILURES = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+Inspected = dict[str, Any]
+T = TypeVar("T")
+
+
+class Engine:
+    """Connects at the first call, and again after a failure to connect. Safe from any thread."""
+
+    def __init__(self, *, socket: str = SOCKET, address: str = "") -> None:
+        """`address` is the user's DOCKER_HOST: only read, to say what is wrong when the socket does not answer."""
+        self.socket = socket
+        self.address = address
+        self._lock = threading.Lock()
+        self._clients: tuple[Any, Any] | None = None
+        self.version = ""
+
+    def close(self) -> None:
+        """Drop the connections; the next call makes new ones."""
+        with self._lock:
+            if self._clients is not None:
+                for client in self._clients:
+                    client.close()
+            self._clients = None
+
+    def info(self) -> Inspected:
+        """What `docker info` knows."""
+        return self._look(lambda client: client.info())
+
+    def container(self, id_or_name: str) -> Inspected | None:
+        """One container, or None."""
+        return self._or_none(lambda client: client.inspect_container(id_or_name))
+
+    def containers(self, labels: Mapping[str, str] | None = None) -> list[Inspected]:
+        """All containers with these labels, stopped ones included; with none given, all that run. Short form."""
+        filters = {"label": [f"{key}={value}" for key, value in labels.items()]} if labels else None
+        return self._look(lambda client: client.containers(all=labels is not None, filters=filters))
+
+    def holder(self, port: int) -> str:
+        """`container web-1`, or "" when no container publishes the port or nobody can be asked."""
+        with contextlib.suppress(ProblemError):
+            for container in self.containers():
+                if any(binding.get("PublicPort") == port for binding in container.get("Ports") or []):
+                    return f"container {container['Names'][0].lstrip('/')}"
+        return ""
+
+    def network(self, name: str) -> Inspected | None:
+        """One network, or None."""
+        return self._or_none(lambda client: client.inspect_network(name))
+
+    def image(self, id: str) -> Inspected | None:
+        """One image, or None."""
+        return self._or_none(lambda client: client.inspect_image(id))
+
+    def stats(self, id: str) -> Inspected | None:
+        """Use of memory and processor at this moment, or None when it is gone."""
+        return self._or_none(lambda client: client.stats(id, stream=False, one_shot=True))
+
+    def logs(self, id: str, *, since_s: float, limit: int) -> str:
+        """The last `limit` lines of output since then, each with its time in front; "" when it is gone."""
+        options: dict[str, Any] = {"since": since_s} if since_s > 0 else {}
+        text = self._or_none(lambda client: client.logs(id, timestamps=True, tail=limit, **options))
+        return (text or b"").decode("utf-8", "replace")
+
+    def create(self, name: str, body: Mapping[str, Any], asked: Asked) -> str:
+        """A new container; its id. It is not started."""
+        created = self._change(lambda client: client.create_container_from_config(dict(body), name), asked)
+        return str(created["Id"])
+
+    def start(self, id: str, asked: Asked) -> None:
+        """Start it; PORT-01 when its port is taken (it then lies there, created: remove it)."""
+        self._change(lambda client: client.start(id), asked)
+
+    def restart(self, id: str, *, grace_s: int) -> None:
+        """Stop and start the same container."""
+        self._change(lambda client: client.restart(id, timeout=grace_s))
+
+    def stop(self, id: str, *, grace_s: int) -> None:
+        """TERM, wait, KILL. One that is paused is woken first, or it would never see the TERM."""
+        found = self.container(id)
+        if found is None:
+            return
+        if found["State"].get("Paused"):
+            self.unpause(id)
+        self._gone(lambda client: client.stop(id, timeout=grace_s))
+
+    def unpause(self, id: str) -> None:
+        """Let a paused container go on."""
+        self._gone(lambda client: client.unpause(id))
+
+    def rename(self, id: str, name: str) -> None:
+        """Give it another name."""
+        self._change(lambda client: client.rename(id, name), Asked(container=name))
+
+    def remove(self, id: str) -> None:
+        """Remove it, running or not."""
+        self._gone(lambda client: client.remove_container(id, force=True, v=True))
+
+    def make_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """A bridge network."""
+        self._change(
+            lambda client: client.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)
+        )
+
+    def join(self, network: str, id: str, alias: str) -> None:
+        """Connect a container to a network, where others find it as `alias`."""
+        self._change(lambda client: client.connect_container_to_network(id, network, aliases=[alias]))
+
+    def _look(self, call: Callable[[Any], T]) -> T:
+        return self._call(call, 0, Asked())
+
+    def _change(self, call: Callable[[Any], T], asked: Asked | None = None) -> T:
+        return self._call(call, 1, asked or Asked())
+
+    def _or_none(self, call: Callable[[Any], T]) -> T | None:
+        def guarded(client: Any) -> T | None:  # noqa: ANN401 - the library has no types
+            try:
+                return call(client)
+            except NotFound:
+                return None
+
+        return self._look(guarded)
+
+    def _gone(self, call: Callable[[Any], object]) -> None:
+        """A change to something that may be gone, or going, by now: that is success."""
+
+        def guarded(client: Any) -> None:  # noqa: ANN401 - the library has no types
+            try:
+                call(client)
+            except NotFound:
+                return
+            except docker.errors.APIError as error:
+                if "already in progress" not in str(error) and "is not paused" not in str(error):
+                    raise
+
+        self._change(guarded)
+
+    def _call(self, call: Callable[[Any], T], which: int, asked: Asked) -> T:
+        try:
+            return call(self._connected()[which])
+        except ProblemError:
+            raise
+        except _FAILURES as error:
+            raise problem(error, self._about(error, asked)) from error
+
+    def _connected(self) -> tuple[Any, Any]:
+        with self._lock:
+            if self._clients is None:
+                if self.address and not self.address.startswith("unix://"):
+                    raise remote(self.address)
+                quick = docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=LOOK_S)
+                found = quick.version(api_version=False)
+                if tuple(int(part) for part in found["ApiVersion"].split(".")[:2]) < MIN_API:
+                    quick.close()
+                    raise too_old(found["Version"], found["ApiVersion"])
+                self.version = f"{found['Version']} (API {found['ApiVersion']})"
+                patient = docker.APIClient(
+                    base_url=f"unix://{self.socket}", version=quick.api_version, timeout=CHANGE_S
+                )
+                self._clients = quick, patient
+            return self._clients
+
+    def _about(self, error: Exception, asked: Asked) -> Asked:
+        """`asked`, and what there is to know about the failure: who may use the socket, or who has the port."""
+        if getattr(error, "response", None) is not None:
+            taken = "already allocated" in str(error) or "already in use" in str(error)
+            return replace(asked, holder=self.holder(asked.port)) if taken and asked.port else asked
+        try:
+            found = Path(self.socket).stat()
+        except OSError:
+            return replace(asked, socket=self.socket, address=self.address)
+        is_ours = found.st_gid in {*os.getgroups(), os.getegid()} and found.st_mode & stat.S_IWGRP
+        group = None if is_ours else found.st_gid
+        return replace(asked, socket=self.socket, socket_group=group, address=self.address)

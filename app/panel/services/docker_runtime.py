@@ -1,0 +1,231 @@
+"""Services as containers beside the panel's own, from its own image.
+
+Level-triggered: each call looks at what there is and does what is missing, so that it does not matter who killed,
+paused, renamed or edited what, or where the panel was when it was killed. Only what carries our label is touched.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from app.panel.services import docker_bodies as bodies
+from app.panel.services.docker_checks import engine_checks
+from app.panel.services.docker_engine import Engine, Inspected
+from app.panel.services.docker_errors import foreign_name, foreign_network, not_in_container
+from app.panel.services.docker_home import PATHS, Home, home_of, not_mounted, own_container_id
+from app.panel.services.docker_swap import Swap
+from app.panel.services.docker_view import log_chunk, observed, serves
+from app.panel.services.protocol import (
+    ABSENT,
+    SERVICES,
+    Check,
+    LogChunk,
+    Observed,
+    Place,
+    ServiceName,
+    ServiceSpec,
+)
+from app.panel.settings import Settings
+
+PYTHON: Final[Mapping[ServiceName, str]] = {
+    "mlflow": "/opt/panel/bin/python",
+    "api": "/opt/serve/bin/python",
+    "app": "/opt/serve/bin/python",
+}
+_STATS_EVERY_S: Final = 10.0
+
+
+class DockerRuntime:
+    """See `protocol.Runtime`. Nothing is asked of the engine before the first call, so it can be built without one."""
+
+    def __init__(self, settings: Settings, engine: Engine, *, home: Home | None = None) -> None:
+        """`home` is found by inspecting the panel's own container, unless given."""
+        self._settings = settings
+        self._engine = engine
+        self._home = home
+        self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}
+        self._network_lock = threading.Lock()
+        self._stats: dict[str, tuple[float, Inspected]] = {}
+
+    @property
+    def home(self) -> Home:
+        """Where the panel lives. Raises ProblemError (DOCK-nn) when the engine is not there or does not know us."""
+        if self._home is None:
+            own_id = own_container_id()
+            inspected = self._engine.container(own_id) if own_id else None
+            if inspected is None:
+                # Without an engine that is what to say first.
+                self._engine.info()
+                raise not_in_container()
+            home = home_of(inspected, cpus=float(self._engine.info()["NCPU"]))
+            missing = sorted(PATHS.keys() - home.sources.keys())
+            if missing:
+                raise not_mounted(missing[0])
+            self._home = home
+        return self._home
+
+    @property
+    def place(self) -> Place:
+        """See Runtime. Raises ProblemError (DOCK-nn) when the engine is not there."""
+        home = self.home
+        ports: dict[ServiceName, int] = {
+            "mlflow": self._settings.mlflow_port,
+            "api": self._settings.api_port,
+            "app": self._settings.app_port,
+        }
+        return Place(
+            kind="docker",
+            python=PYTHON,
+            listen=dict.fromkeys(SERVICES, "0.0.0.0"),  # noqa: S104 - in the container; published on 127.0.0.1
+            hosts={name: home.container(name) for name in SERVICES},
+            ports=ports,
+            paths=PATHS,
+            panel_url=f"http://127.0.0.1:{self._settings.panel_port}",
+            image=home.image,
+        )
+
+    def ensure(self, spec: ServiceSpec) -> None:
+        """See Runtime. While the old container serves, a trial of the new one must come up before it is replaced."""
+        with self._locks[spec.name]:
+            self._ensure_network()
+            ours = self._ours(spec.name)
+            live = self._live(ours, spec.name)
+            self._refuse_foreign(spec.name, ours)
+            if live is not None and self._is_wanted(live, spec):
+                self._keep(live, ours, spec)
+            else:
+                self._replace(live, ours, spec)
+
+    def restart(self, spec: ServiceSpec) -> None:
+        """See Runtime."""
+        with self._locks[spec.name]:
+            self._ensure_network()
+            ours = self._ours(spec.name)
+            live = self._live(ours, spec.name)
+            if live is None or not self._is_wanted(live, spec) or live["State"].get("Paused"):
+                self._remove_all(ours)
+                self.ensure(spec)
+                return
+            self._engine.restart(live["Id"], grace_s=bodies.STOP_GRACE_S)
+
+    def stop(self, name: ServiceName, *, grace_s: float = 10.0) -> None:
+        """See Runtime."""
+        with self._locks[name]:
+            for container in self._ours(name):
+                self._engine.stop(container["Id"], grace_s=math.ceil(grace_s))
+                self._engine.remove(container["Id"])
+
+    def observe(self, name: ServiceName) -> Observed:
+        """See Runtime. Raises ProblemError (DOCK-nn) only when there is no engine to look at."""
+        home = self.home
+        found = self._engine.container(home.container(name))
+        if found is None or not self._is_ours(found, name):
+            live = self._live(self._ours(name), name)
+            if live is None:
+                return ABSENT if found is None else Observed("foreign", reason=foreign_name(home.container(name)).what)
+            # Renamed by hand: it serves, and is not as it should be.
+            return observed(live, home, digest="")
+        return observed(found, home, lambda: self._stats_of(found))
+
+    def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
+        """See Runtime. The cursor is the time of the last line, in nanoseconds."""
+        live = self._live(self._ours(name), name)
+        if live is None:
+            return LogChunk((), after)
+        return log_chunk(self._engine.logs(live["Id"], since_s=max(0.0, after / 1e9 - 1e-3), limit=limit), after)
+
+    def internal_url(self, spec: ServiceSpec) -> str:
+        """See Runtime: by the container's name, on the services' own network."""
+        return f"http://{self.home.container(spec.name)}:{spec.listen_port}"
+
+    def public_url(self, spec: ServiceSpec) -> str:
+        """See Runtime: published on this machine only."""
+        return f"http://127.0.0.1:{spec.port}"
+
+    def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
+        """See Runtime."""
+        return engine_checks(self._engine, lambda: self.home, specs)
+
+    def close(self) -> None:
+        """See Runtime: the containers stay."""
+        self._engine.close()
+
+    def _ours(self, name: ServiceName) -> list[Inspected]:
+        found = self._engine.containers(bodies.owned(self.home, name))
+        inspected = [self._engine.container(short["Id"]) for short in found]
+        return [container for container in inspected if container is not None]
+
+    def _is_ours(self, container: Inspected, name: ServiceName) -> bool:
+        labels = container["Config"].get("Labels") or {}
+        return bodies.owned(self.home, name).items() <= labels.items()
+
+    def _live(self, ours: list[Inspected], name: ServiceName) -> Inspected | None:
+        """The one with the name; else the one that lost it (renamed by hand, or the panel died in a swap)."""
+        halves = {bodies.title(self.home, name, "trial"), bodies.title(self.home, name, "next")}
+        whole = [container for container in ours if container["Name"].lstrip("/") not in halves]
+        wanted = "/" + bodies.title(self.home, name)
+        return min(whole, key=lambda c: (not serves(c), c["Name"] != wanted), default=None)
+
+    def _is_wanted(self, live: Inspected, spec: ServiceSpec) -> bool:
+        state = live["State"]
+        return (
+            live["Config"]["Labels"].get(bodies.SPEC) == spec.digest
+            and not bodies.is_edited(live)
+            and bool(state["Running"])
+            and not state.get("Restarting")
+            and bodies.asked_ports(live) <= bodies.published(live)
+        )
+
+    def _keep(self, live: Inspected, ours: list[Inspected], spec: ServiceSpec) -> None:
+        name = bodies.title(self.home, spec.name)
+        if live["Name"].lstrip("/") != name:
+            self._engine.rename(live["Id"], name)
+        if live["State"].get("Paused"):
+            self._engine.unpause(live["Id"])
+        self._remove_all([container for container in ours if container["Id"] != live["Id"]])
+
+    def _replace(self, live: Inspected | None, ours: list[Inspected], spec: ServiceSpec) -> None:
+        old = live if live is not None and serves(live) else None
+        self._remove_all([container for container in ours if old is None or container["Id"] != old["Id"]])
+        swap = Swap(self._engine, self.home, spec)
+        if old is None:
+            swap.start(swap.create("live"))
+            return
+        if old["Config"]["Labels"].get(bodies.SPEC) != spec.digest:
+            swap.rehearse(old)
+        swap.replace(old)
+
+    def _remove_all(self, containers: list[Inspected]) -> None:
+        for container in containers:
+            self._engine.remove(container["Id"])
+
+    def _refuse_foreign(self, name: ServiceName, ours: list[Inspected]) -> None:
+        container = bodies.title(self.home, name)
+        if all(own["Name"].lstrip("/") != container for own in ours) and self._engine.container(container) is not None:
+            raise foreign_name(container)
+
+    def _ensure_network(self) -> None:
+        home = self.home
+        labels = {"com.docker.compose.project": home.project, "com.docker.compose.network": "serving"}
+        with self._network_lock:
+            found = self._engine.network(home.network)
+            if found is None:
+                self._engine.make_network(home.network, {**home.compose_labels, **labels})
+                found = self._engine.network(home.network) or {"Labels": labels, "Containers": {}}
+            if not labels.items() <= (found.get("Labels") or {}).items():
+                raise foreign_network(home.network)
+            if home.container_id and home.container_id not in (found.get("Containers") or {}):
+                self._engine.join(home.network, home.container_id, "panel")
+
+    def _stats_of(self, container: Inspected) -> Inspected | None:
+        """Memory and processor time, looked up every 10 s: it costs the engine more than all else here."""
+        now = time.monotonic()
+        key = str(container["Id"])
+        taken, stats = self._stats.get(key, (-math.inf, {}))
+        if now - taken > _STATS_EVERY_S:
+            stats = self._engine.stats(key) or {}
+            self._stats = {k: v for k, v in self._stats.items() if now - v[0] < 10 * _STATS_EVERY_S}
+            self._stats[key] = (now, stats)
+        return stats

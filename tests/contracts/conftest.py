@@ -1,0 +1,99 @@
+"""The Docker runtime for the contract suite: real containers of a tiny image that holds the fake service."""
+
+import secrets
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.panel.services import docker_bodies
+from app.panel.services.docker_engine import Engine
+from app.panel.services.docker_home import Home
+from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.protocol import ServiceSpec
+from app.panel.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+RECIPE = """
+FROM python:3.13-slim
+COPY container/health.sh /srv/container/health.sh
+COPY tests/fakes/service.py /srv/service.py
+WORKDIR /srv
+ENV PYTHONUNBUFFERED=1
+"""
+
+
+def docker(*args: str) -> str:
+    """The Docker command line; its output."""
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@dataclass
+class DockerBench:
+    """The runtime under test, in a project of its own."""
+
+    runtime: DockerRuntime
+    engine: Engine
+    home: Home
+    port: int
+
+    @property
+    def name(self) -> str:
+        """The container that plays the API."""
+        return self.home.container("api")
+
+    def spec(self, *args: str, **env: str) -> ServiceSpec:
+        """The fake service with these arguments and environment."""
+        return ServiceSpec(
+            name="api",
+            argv=("/usr/local/bin/python", "/srv/service.py", "0.0.0.0", str(self.port), *args),
+            env=env,
+            port=self.port,
+            port_setting="API_PORT",
+            listen_port=self.port,
+            host="0.0.0.0",
+            ready_path="/",
+            memory_bytes=2**26,
+            cpus=1.0,
+            pids=64,
+            start_s=10.0,
+        )
+
+
+@pytest.fixture(scope="session")
+def fake_image() -> Iterator[str]:
+    """Id of an image with the fake service; gone afterwards."""
+    tag = f"amlp-fake:{secrets.token_hex(4)}"
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        (context / "Dockerfile").write_text(RECIPE)
+        for name in ("container/health.sh", "tests/fakes/service.py"):
+            (context / name).parent.mkdir(parents=True, exist_ok=True)
+            (context / name).write_bytes((ROOT / name).read_bytes())
+        docker("build", "-q", "-t", tag, folder)
+    yield docker("image", "inspect", "-f", "{{.Id}}", tag)
+    docker("image", "rm", "-f", tag)
+
+
+@pytest.fixture
+def docker_bench(fake_image: str) -> Iterator[DockerBench]:
+    """A runtime whose panel runs on this machine instead of in a container; leaves nothing behind."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    project = f"amlp-test-{secrets.token_hex(4)}"
+    home = Home(image=fake_image, project=project, sources={}, user="10001:10001", compose_labels={}, cpus=2.0)
+    engine = Engine()
+    runtime = DockerRuntime(Settings(), engine, home=home)
+    yield DockerBench(runtime, engine, home, port)
+    runtime.close()
+    for container in docker("ps", "-aq", "--filter", f"label={docker_bodies.OWNER}={project}").split():
+        docker("rm", "-fv", container)
+    if docker("network", "ls", "-q", "--filter", f"name=^{home.network}$"):
+        docker("network", "rm", home.network)
