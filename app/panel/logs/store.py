@@ -1,10 +1,23 @@
 """The logs of all runs: one append-only file of JSON lines each. The only module that writes or reads them."""
 
-from collections.abc import Iterable
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
-from app.panel.logs.line import Level, LogCounts, LogLine
+import msgspec
+
+from app.panel.logs.journal import Journal
+from app.panel.logs.line import LEVELS, Level, LogCounts, LogLine, split_text
+
+FILE: Final = "log.jsonl"
+KEPT_OPEN: Final = 32  # journals whose index stays in memory
+_decode = msgspec.json.Decoder(LogLine).decode
+
+NewLine = tuple[datetime, str, int, Level, str]
 
 
 class LogStore:
@@ -12,10 +25,29 @@ class LogStore:
 
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
+        self._lock = threading.Lock()
+        self._journals: OrderedDict[str, Journal] = OrderedDict()
 
-    def append(self, run_id: str, lines: Iterable[tuple[datetime, str, int, Level, str]]) -> int:
-        """Add (at, stage, attempt, level, text) and return the last seq. Texts beyond 16 KiB become several lines."""
-        raise NotImplementedError
+    def path(self, run_id: str) -> Path:
+        """Where the log of a run lies, whether or not there is one yet."""
+        return self._runs_dir / run_id / FILE
+
+    def append(self, run_id: str, lines: Iterable[NewLine]) -> int:
+        """Add (at, stage, attempt, level, text) and return the last seq. Texts beyond 16 KiB become several lines.
+
+        A disk that takes no more costs these lines, never the run: the next lines that fit are preceded by one that
+        says how many are missing.
+        """
+        pieces = [
+            (at.isoformat(timespec="milliseconds"), stage, attempt, level, piece)
+            for at, stage, attempt, level, text in lines
+            for piece in split_text(text)
+        ]
+        return self._journal(run_id).append(pieces)
+
+    def close(self, run_id: str) -> None:
+        """The run has ended: make its log durable and let go of the file. Later reads still work."""
+        self._journal(run_id).close()
 
     def read(
         self,
@@ -32,8 +64,55 @@ class LogStore:
         `level` keeps that level and worse; `text` keeps lines that contain it, whatever the case. An unknown run has
         no lines.
         """
-        raise NotImplementedError
+        wanted = None if level is None else set(LEVELS[LEVELS.index(level) :])
+        needle = text.casefold() if text else ""
+        found: list[LogLine] = []
+        for raw in self.iterate(run_id, after):
+            if len(found) >= limit:
+                break
+            line = _decode(raw)
+            if stage is not None and line.stage != stage:
+                continue
+            if wanted is not None and line.level not in wanted:
+                continue
+            if needle and needle not in line.text.casefold():
+                continue
+            found.append(line)
+        return found
+
+    def read_raw(self, run_id: str, after: int = 0, limit: int = 200) -> list[bytes]:
+        """The stored lines themselves, JSON without line end, seq `after` + 1 first; for streams and downloads."""
+        return self._journal(run_id).read(after, limit)
+
+    def recent(self, run_id: str, after: int, limit: int) -> list[bytes] | None:
+        """As `read_raw`, from memory and without waiting; None where the disk must be asked."""
+        with self._lock:
+            journal = self._journals.get(run_id)
+        return None if journal is None else journal.recent(after, limit)
+
+    def iterate(self, run_id: str, after: int = 0) -> Iterator[bytes]:
+        """All stored lines with seq > `after` that exist when they are reached."""
+        while lines := self.read_raw(run_id, after, 1000):
+            yield from lines
+            after += len(lines)
 
     def counts(self, run_id: str) -> LogCounts:
         """How many lines, warnings, errors; the seq of the first error."""
-        raise NotImplementedError
+        return self._journal(run_id).counts()
+
+    def first_error_seq(self, run_id: str) -> int | None:
+        """The seq of the first line of level error, or None."""
+        return self.counts(run_id).first_error_seq
+
+    def _journal(self, run_id: str) -> Journal:
+        if run_id in {"", ".", ".."} or os.sep in run_id:
+            raise ValueError(run_id)
+        with self._lock:
+            journal = self._journals.get(run_id)
+            if journal is None:
+                journal = self._journals[run_id] = Journal(self.path(run_id))
+            self._journals.move_to_end(run_id)
+            for old, held in list(self._journals.items())[:-KEPT_OPEN]:
+                if held.idle:
+                    del self._journals[old]
+            return journal

@@ -3,10 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.panel.db.engine import Database
-from app.panel.runs.state import RunState, Trigger
+from app.panel.runs.models import Run, StageAttempt
+from app.panel.runs.state import ACTIVE, AttemptState, RunState, Trigger
+from app.panel.runs.store import look_up, no_such_run
+from pipeline.stage import STAGES
 
 PAGE_SIZE = 50
 
@@ -57,7 +64,7 @@ class RunRow:
     @property
     def active(self) -> bool:
         """Whether it has not ended yet."""
-        raise NotImplementedError
+        return not self.state.is_final
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,36 +123,146 @@ class RunPage:
     next_before: int | None
 
 
+class LiveProgress(Protocol):
+    """What is known of an active run besides its row."""
+
+    def progress_of(self, run_id: str, stage: str) -> Progress | None:
+        """How far this stage is, if it runs and has said so."""
+
+
 class RunQueries:
     """Every read of runs. Sync, short; call from a worker thread or a sync route."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, live: LiveProgress) -> None:
         self._db = db
+        self._live = live
 
     def page(self, filters: RunFilters = RunFilters(), before: int | None = None, limit: int = PAGE_SIZE) -> RunPage:
         """Runs with a number below `before` (None: from the newest), at most `limit`."""
-        raise NotImplementedError
+        statement = select(Run).order_by(col(Run.number).desc()).limit(limit + 1)
+        if filters.state is not None:
+            statement = statement.where(Run.state == filters.state)
+        if filters.trigger is not None:
+            statement = statement.where(Run.trigger == filters.trigger)
+        if before is not None:
+            statement = statement.where(Run.number < before)
+        with self._db.read() as session:
+            rows = tuple(_row(run) for run in session.exec(statement))
+        more = len(rows) > limit
+        return RunPage(rows[:limit], rows[limit - 1].number if more else None)
 
     def detail(self, run_id: str) -> RunDetail:
         """One run by id or number. Raises ProblemError RUN-02 if there is none."""
-        raise NotImplementedError
+        with self._db.read() as session:
+            run = look_up(session, run_id)
+            if run is None:
+                raise no_such_run(run_id)
+            attempts = session.exec(
+                select(StageAttempt).where(StageAttempt.run_id == run.id).order_by(col(StageAttempt.attempt))
+            ).all()
+            reruns = session.exec(select(Run).where(Run.parent_id == run.id).order_by(col(Run.number))).all()
+            parent = None if run.parent_id is None else session.get(Run, run.parent_id)
+        return RunDetail(
+            row=_row(run),
+            stages=tuple(
+                self._stage(run, stage, [attempt for attempt in attempts if attempt.stage == stage]) for stage in STAGES
+            ),
+            params=run.params,
+            verdict=run.verdict,
+            error=run.error,
+            parent_number=None if parent is None else parent.number,
+            mlflow_run_id=run.mlflow_run_id,
+            data_digest=run.data_digest,
+            params_digest=run.params_digest,
+            code_digest=run.code_digest,
+            reruns=tuple(_row(rerun) for rerun in reruns),
+        )
 
     def find(self, run_id: str) -> RunRow | None:
         """One run by id or number, or None."""
-        raise NotImplementedError
+        with self._db.read() as session:
+            run = look_up(session, run_id)
+        return None if run is None else _row(run)
 
     def active(self) -> RunRow | None:
         """The run that has not ended, if any."""
-        raise NotImplementedError
+        return self._first(select(Run).where(col(Run.state).in_(ACTIVE)))
 
     def latest(self) -> RunRow | None:
         """The newest run that did something (not skipped), or None."""
-        raise NotImplementedError
+        return self._first(_newest().where(Run.state != RunState.SKIPPED))
 
     def last_params(self) -> Mapping[str, Any] | None:
         """Parameters of the newest run that was not skipped: what "the same again" means. None before the first run."""
-        raise NotImplementedError
+        with self._db.read() as session:
+            run = session.exec(_newest().where(Run.state != RunState.SKIPPED)).first()
+        return None if run is None else run.params
 
     def states(self, run_ids: list[str]) -> dict[str, RunState]:
         """The states of these runs; unknown ids are left out."""
-        raise NotImplementedError
+        with self._db.read() as session:
+            rows = session.exec(select(Run.id, Run.state).where(col(Run.id).in_(run_ids)))
+            return {run_id: RunState(state) for run_id, state in rows}
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many runs there are by (state, trigger)."""
+        with self._db.read() as session:
+            rows = session.exec(select(Run.state, Run.trigger, func.count()).group_by(Run.state, Run.trigger))
+            return {(state, trigger): n for state, trigger, n in rows}
+
+    def _first(self, statement: SelectOfScalar[Run]) -> RunRow | None:
+        with self._db.read() as session:
+            run = session.exec(statement.limit(1)).first()
+        return None if run is None else _row(run)
+
+    def _stage(self, run: Run, stage: str, attempts: list[StageAttempt]) -> StageView:
+        views = tuple(
+            AttemptView(a.attempt, a.state, a.started_at, a.finished_at, a.duration_s, a.error) for a in attempts
+        )
+        if not attempts:
+            state = "skipped" if RunState(run.state).is_final else "waiting"
+            return StageView(stage, state, views, None, None, None, None, None, None)
+        last = attempts[-1]
+        waits = run.state == RunState.RETRYING and run.stage == stage
+        running = last.state == AttemptState.RUNNING
+        return StageView(
+            name=stage,
+            state="retrying" if waits else last.state,
+            attempts=views,
+            started_at=last.started_at,
+            finished_at=last.finished_at,
+            duration_s=last.duration_s,
+            compute_s=last.compute_s,
+            error=last.error,
+            progress=self._live.progress_of(run.id, stage) if running else None,
+        )
+
+
+def _newest() -> SelectOfScalar[Run]:
+    return select(Run).order_by(col(Run.number).desc()).limit(1)
+
+
+def _row(run: Run) -> RunRow:
+    return RunRow(
+        id=run.id,
+        number=run.number,
+        state=RunState(run.state),
+        trigger=Trigger(run.trigger),
+        requested_by=run.requested_by,
+        from_stage=run.from_stage,
+        stage=run.stage,
+        parent_id=run.parent_id,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        duration_s=run.duration_s,
+        reason=run.reason,
+        retry_at=run.retry_at,
+        n_failures=run.n_failures,
+        verdict=None if run.verdict is None else str(run.verdict["decision"]),
+        metrics=run.metrics,
+        model_version=run.model_version,
+        deployed=run.deployed,
+        n_warnings=run.n_warnings,
+        n_errors=run.n_errors,
+    )

@@ -18,6 +18,11 @@ class RunState(StrEnum):
     INTERRUPTED = "interrupted"  # the panel went away under it
     SKIPPED = "skipped"  # a tick that met a busy pipeline
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return not NEXT[self]
+
 
 class AttemptState(StrEnum):
     """Where one attempt of a stage is, and how it ended."""
@@ -44,7 +49,7 @@ _S = RunState
 NEXT: Final[Mapping[RunState, frozenset[RunState]]] = {
     _S.QUEUED: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED, _S.INTERRUPTED}),
     _S.RUNNING: frozenset({_S.RETRYING, _S.CANCELLING, _S.SUCCEEDED, _S.FAILED, _S.INTERRUPTED}),
-    _S.RETRYING: frozenset({_S.RUNNING, _S.CANCELLED, _S.INTERRUPTED}),
+    _S.RETRYING: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED, _S.INTERRUPTED}),
     _S.CANCELLING: frozenset({_S.CANCELLED, _S.INTERRUPTED}),  # the user's word wins over a late success
     _S.SUCCEEDED: frozenset(),
     _S.FAILED: frozenset(),

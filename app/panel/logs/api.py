@@ -1,0 +1,107 @@
+"""The log of a run as JSON lines and as a stream."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterable, Iterator
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from app.panel.logs.hub import Hub
+from app.panel.logs.line import Level
+from app.panel.logs.store import LogStore
+from app.panel.logs.tail import Lines, RunWatch, State, tail
+from app.web.sse import cursor
+from pipeline.errors import ProblemError
+
+router = APIRouter(prefix="/api/v1/runs", tags=["logs"])
+
+RECONNECT_MS = 1000
+
+
+def _logs(request: Request) -> LogStore:
+    logs: LogStore = request.app.state.panel.logs
+    return logs
+
+
+def _hub(request: Request) -> Hub:
+    hub: Hub = request.app.state.panel.hub
+    return hub
+
+
+def _watch(request: Request) -> RunWatch:
+    watch: RunWatch = request.app.state.panel.live
+    return watch
+
+
+def _run_id(run_id: str, request: Request) -> str:
+    """The id of an existing run, given by id or number."""
+    row = request.app.state.panel.run_queries.find(run_id)
+    if row is None:
+        raise ProblemError(
+            "RUN-02",
+            f"There is no run {run_id[:64]}.",
+            fix="Look for it in the list of runs.",
+            command="ml-pipeline status",
+            status=404,
+        )
+    return str(row.id)
+
+
+RunId = Annotated[str, Depends(_run_id)]
+Logs = Annotated[LogStore, Depends(_logs)]
+
+
+@router.get("/{run_id}/log", response_class=StreamingResponse)
+def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
+    run_id: RunId,
+    logs: Logs,
+    after: Annotated[int, Depends(cursor)],
+    limit: Annotated[int | None, Query(ge=1)] = None,
+    stage: str | None = None,
+    level: Level | None = None,
+    text: str | None = None,
+) -> StreamingResponse:
+    """Lines with a seq greater than `after` as JSON lines (`application/x-ndjson`), at most `limit`.
+
+    `level` keeps that level and worse, `text` what contains it.
+    """
+    if stage is None and level is None and not text:
+        body = _whole(logs, run_id, after, limit)
+    else:
+        encode = msgspec.json.Encoder().encode
+        lines = logs.read(run_id, after, limit or 10_000, stage=stage, level=level, text=text)
+        body = (encode(line) + b"\n" for line in lines)
+    return StreamingResponse(body, media_type="application/x-ndjson")
+
+
+@router.get("/{run_id}/log/stream", response_class=EventSourceResponse)
+async def stream_log(
+    run_id: RunId,
+    logs: Logs,
+    hub: Annotated[Hub, Depends(_hub)],
+    watch: Annotated[RunWatch, Depends(_watch)],
+    after: Annotated[int, Depends(cursor)],
+) -> AsyncIterable[ServerSentEvent]:
+    """Server-sent events: `log` (id: the last seq; data: `{"lines": [...]}`), `state` (the run and its stage now), and
+    at the end `end` (id: the final seq; data: `{"seq", "state"}`), after which the reader must not reconnect.
+    """
+    async for item in tail(run_id, after, logs, hub, watch):
+        if isinstance(item, Lines):
+            yield ServerSentEvent(event="log", id=str(item.last), raw_data=item.json(), retry=RECONNECT_MS)
+        elif isinstance(item, State):
+            yield ServerSentEvent(event="state", raw_data=item.json)
+        else:
+            end = json.dumps({"seq": item.seq, "state": item.state})
+            yield ServerSentEvent(event="end", id=str(item.seq), raw_data=end)
+        await asyncio.sleep(0)  # a reader who catches up on a long log shares the loop with all others
+
+
+def _whole(logs: LogStore, run_id: str, after: int, limit: int | None) -> Iterator[bytes]:
+    while (step := 1000 if limit is None else min(1000, limit)) and (lines := logs.read_raw(run_id, after, step)):
+        yield b"\n".join(lines) + b"\n"
+        after += len(lines)
+        limit = None if limit is None else limit - len(lines)

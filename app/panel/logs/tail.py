@@ -1,0 +1,86 @@
+"""A log from line N on, history and live alike: one query, so that leaving at N and coming back leaves no gap."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from app.panel.logs.hub import Hub
+from app.panel.logs.store import LogStore
+
+MAX_LINES: Final = 200  # a step: a slow reader gets fewer and bigger ones, and there is no queue that could grow
+COALESCE_S: Final = 0.1
+
+
+class RunWatch(Protocol):
+    """What a follower must know of a run, injected from `runs`."""
+
+    def snapshot(self, run_id: str) -> tuple[int, str] | None:
+        """(version, JSON) of the state of an active run, None for any other. Does not wait."""
+
+    def ended(self, run_id: str) -> str | None:
+        """The state in which the run ended and after which its log does not grow; None before. May read the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Stored lines in order, JSON each; the last has seq `last`."""
+
+    last: int
+    raw: list[bytes]
+
+    def json(self) -> str:
+        """`{"lines": [...]}`."""
+        return '{"lines":[' + b",".join(self.raw).decode() + "]}"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The run or its stage has moved on; `json` is its state now."""
+
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """There will be no line after `seq`; the run ended in `state`."""
+
+    seq: int
+    state: str
+
+
+async def tail(
+    run_id: str, after: int, logs: LogStore, hub: Hub, watch: RunWatch
+) -> AsyncIterator[Lines | State | End]:
+    """Every line with seq > `after`, in order, then new ones until the log ends; states in between.
+
+    Ends without `End` when the panel goes down: the reader comes back with its cursor.
+    """
+    seen = 0
+    sent_at = -COALESCE_S
+    with hub.listen(run_id) as bell:  # before the first read: no wake-up is lost
+        while not hub.stopped:
+            bell.clear()
+            snapshot = watch.snapshot(run_id)
+            # Asked before reading: if it has ended by now, the lines read next are all that is left.
+            ended = None if snapshot else await asyncio.to_thread(watch.ended, run_id)
+            lines = logs.recent(run_id, after, MAX_LINES)
+            if lines is None:
+                lines = await asyncio.to_thread(logs.read_raw, run_id, after, MAX_LINES)
+            if lines:
+                after += len(lines)
+                sent_at = time.monotonic()
+                yield Lines(after, lines)
+            if snapshot and snapshot[0] != seen:
+                seen = snapshot[0]
+                yield State(snapshot[1])
+            if len(lines) == MAX_LINES:
+                continue
+            if ended:
+                if not lines:
+                    yield End(after, ended)
+                    return
+                continue
+            await bell.wait()
+            await asyncio.sleep(sent_at + COALESCE_S - time.monotonic())
