@@ -28,12 +28,12 @@ def observed(
     *,
     digest: str | None = None,
 ) -> Observed:
-    """See protocol.Observed. `stats` is called for one that runs. `digest`, unless given, is that of its spec, or "" when it was edited by hand."""
+    """See protocol.Observed. `stats` is called for one that runs. `digest`, unless given, is that of its spec, or "" when it was edited or paused by hand."""
     inner = container["State"]
     state, reason = _state(container, home)
     if digest is None:
         lost = state in {"running", "starting", "unhealthy"} and not asked_ports(container) <= published(container)
-        is_off = is_edited(container) or lost or home.network not in container["NetworkSettings"]["Networks"]
+        is_off = is_edited(container) or lost or state == "paused"
         digest = "" if is_off else container["Config"]["Labels"].get(SPEC, "")
         reason = "It was changed by hand." if is_off and not reason else reason
     alive = state not in {"exited", "absent"}
