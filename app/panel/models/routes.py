@@ -1,0 +1,58 @@
+"""The page of models: versions, which one is live, promote, roll back, and the ledger of what was live when."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from app.panel.models.queries import DeploymentRow, ModelRow, ModelsView
+from app.panel.models.service import ModelVerbs
+from app.panel.pages.site import Site
+from app.web.templating import View
+
+WHO: Final = "web"
+
+
+@dataclass(frozen=True)
+class ModelsPage(View):
+    """All versions. `metric_title` is what their score is called."""
+
+    TEMPLATE: ClassVar[str] = "panel/models.html"
+
+    live: ModelRow | None
+    previous: ModelRow | None
+    rows: tuple[ModelRow, ...]
+    deployments: tuple[DeploymentRow, ...]
+    metric_title: str
+
+
+def router(site: Site, models: ModelVerbs, view: Callable[[], ModelsView], title: Callable[[str], str]) -> APIRouter:
+    """The routes of models. `title` is how a metric is called on pages."""
+    routes = APIRouter()
+
+    @routes.get("/models")
+    def show(request: Request) -> Response:
+        shown = view()
+        newest = shown.live or (shown.rows[0] if shown.rows else None)
+        page = ModelsPage(
+            live=shown.live,
+            previous=shown.previous,
+            rows=shown.rows,
+            deployments=shown.deployments,
+            metric_title=title(newest.primary_metric) if newest else "Score",
+        )
+        return site.page(request, page, section="models")
+
+    @routes.post("/models/rollback")
+    def rollback() -> Response:
+        models.rollback(WHO)
+        return RedirectResponse("/models", status_code=303)
+
+    @routes.post("/models/{version}/promote")
+    def promote(version: int) -> Response:
+        models.promote(version, WHO)
+        return RedirectResponse("/models", status_code=303)
+
+    return routes
