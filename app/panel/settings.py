@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     stage_timeout_s: float = Field(
         600.0, gt=0, validation_alias=_env("STAGE_TIMEOUT_S"), description="Deadline of one attempt of a stage."
     )
+    watch_after_deploy_s: float = Field(
+        60.0,
+        ge=0,
+        validation_alias=_env("WATCH_AFTER_DEPLOY_S"),
+        description="How long a model that went live is watched, to go back by itself if errors appear; 0 is off.",
+    )
     target: str | None = Field(
         None, validation_alias=_env("PIPELINE_TARGET"), description="Column to predict, when a run does not say it."
     )

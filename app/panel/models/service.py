@@ -1,25 +1,145 @@
-"""What people do with models: put a version into service, go back, and look up what was live when."""
+"""What people do with models: put a version into service, go back; and what the panel does at start."""
 
-from typing import Protocol
+import threading
+from pathlib import Path
 
-from app.panel.models.queries import DeploymentRow
+from sqlmodel import col, select
+
+from app.panel.clock import Clock
+from app.panel.db.engine import Database
+from app.panel.models import retention
+from app.panel.models.ledger import Ledger
+from app.panel.models.models import Deployment, ModelVersion
+from app.panel.models.queries import DeploymentRow, ModelQueries, deployment_row
+from app.panel.models.rollout import Rollout
+from app.panel.models.switch import Api, Change, Switch
+from app.panel.models.watch import Watch
+from pipeline.bundle import VERSIONS_DIR, read_manifest
+from pipeline.errors import BundleError, ProblemError
 
 
-class ModelVerbs(Protocol):
-    """The verbs of `ModelService`. Sync; call them in a worker thread. Each returns when it has taken effect."""
+class ModelService:
+    """The verbs. Sync and thread-safe; call them in a worker thread. Each returns when it has taken effect."""
+
+    def __init__(
+        self, *, models_dir: Path, db: Database, queries: ModelQueries, api: Api, clock: Clock, watch_s: float
+    ) -> None:
+        self._models_dir = models_dir
+        self._db = db
+        self._queries = queries
+        self._clock = clock
+        self._ledger = Ledger(db, clock)
+        self._switch = Switch(models_dir, self._ledger, api, clock)
+        self._watch = Watch(api, clock, watch_s, self._back)
+        self._closing = threading.Event()
+        self.deploy = Rollout(models_dir, db, self._ledger, self._switch, self._in_service)
 
     def promote(self, version: int, who: str) -> DeploymentRow:
         """Put `version` into service, and let its digest be deployed again if it was held.
 
-        Raises ProblemError DEPLOY-04 (404: no such version), DEPLOY-05 (409: its files are gone), DEPLOY-06 (409:
-        another deployment is under way), DEPLOY-01..03 (the API did not take it; the old one is back).
+        Raises ProblemError DEPLOY-04 (404: no such version), DEPLOY-05 (409: its files are gone, or it is live),
+        DEPLOY-06 (409: another deployment is under way), DEPLOY-01..03 (the API did not take it; the old one is back).
         """
+        row = self._usable(version)
+        self._ledger.hold(version, is_held=False)
+        change = Change(bundle=row.bundle, kind="promote", who=who, why=f"Promoted by {who}.")
+        done = self._switch.move(change, self._closing)
+        self._in_service(done)
+        return deployment_row(done)
 
     def rollback(self, who: str, to: int | None = None) -> DeploymentRow:
         """Go back to `to`, or to the version that was live before; holds the digest that is left.
 
         Raises as `promote`, and DEPLOY-07 (409: there is nothing to go back to).
         """
+        left = self._queries.pointer()
+        if to is None:
+            previous = self._queries.previous()
+            if left is None or previous is None:
+                raise ProblemError(
+                    "DEPLOY-07",
+                    "There is no version to go back to.",
+                    why="The live version is the first one, or those before it were taken out of service.",
+                    fix="Promote the version that you want on the models page.",
+                    command="ml-pipeline promote VERSION",
+                    status=409,
+                )
+            to = previous.version
+        row = self._usable(to)
+        change = Change(bundle=row.bundle, kind="rollback", who=who, why=f"Rolled back by {who}.")
+        done = self._switch.move(change, self._closing)
+        if done.from_version is not None:
+            self._ledger.hold(done.from_version, is_held=True)
+        return deployment_row(done)
 
     def next_version(self) -> int:
-        """1 + the highest version that ever was."""
+        """1 + the highest version that ever was, in the history or on disk."""
+        return 1 + max(self._queries.highest(), *self._on_disk(), 0)
+
+    def recover(self) -> None:
+        """At start: undo what a killed panel left pending, and delete what it left half written."""
+        retention.sweep(self._models_dir)
+        with self._db.read() as session:
+            pending = list(session.exec(select(Deployment).where(Deployment.outcome == "pending")))
+        for row in pending:
+            self._switch.recover(row)
+
+    def close(self) -> None:
+        """Give up what is under way; the pointer goes back."""
+        self._closing.set()
+        self._watch.close()
+
+    def _usable(self, version: int) -> ModelVersion:
+        with self._db.read() as session:
+            row = session.get(ModelVersion, version)
+        if row is None:
+            raise ProblemError(
+                "DEPLOY-04",
+                f"There is no model version {version}.",
+                fix="See the models page for those there are.",
+                command="ml-pipeline status",
+                status=404,
+            )
+        live = self._queries.pointer()
+        is_live = live is not None and live.version == version
+        if is_live or row.pruned_at is not None:
+            raise ProblemError(
+                "DEPLOY-05",
+                f"Version {version} cannot be put into service.",
+                why="It is live already." if is_live else "Its files were deleted to save space.",
+                fix="Nothing to do." if is_live else "Run the pipeline again from its parameters.",
+                command="ml-pipeline status" if is_live else "ml-pipeline run",
+                status=409,
+            )
+        return row
+
+    def _in_service(self, row: Deployment) -> None:
+        """After a deployment took effect: make room, and watch it."""
+        previous = self._queries.previous()
+        needed = [
+            v for v in (row.from_version, row.to_version, previous.version if previous else None) if v is not None
+        ]
+        with self._db.read() as session:
+            kept = session.exec(select(ModelVersion).where(col(ModelVersion.pruned_at).is_(None)))
+            bundles = {version.version: version.bundle for version in kept}
+        gone = retention.surplus(bundles, needed)
+        retention.prune(self._models_dir, {version: bundles[version] for version in gone}, self._ledger)
+        self._watch.begin(row)
+
+    def _back(self, row: Deployment, reason: str) -> None:
+        """Roll back by ourselves what was just put into service, and hold it."""
+        if row.from_version is None or row.to_version is None or row.from_bundle is None or row.id is None:
+            return
+        change = Change(bundle=row.from_bundle, kind="auto_rollback", who="watch", why=reason, only_from=row.to_version)
+        self._switch.move(change, self._closing)
+        self._ledger.hold(row.to_version, is_held=True)
+        self._ledger.undo(row.id, reason)
+
+    def _on_disk(self) -> list[int]:
+        found = []
+        for folder in (self._models_dir / VERSIONS_DIR).glob("[!.]*"):
+            try:
+                found.append(read_manifest(folder).version)
+            except BundleError:
+                continue
+        return found

@@ -1,0 +1,216 @@
+"""Moves the pointer, and does not leave it moved unless the prediction API answers as the bundle promises.
+
+One switch at a time. What the API holds is asked, never assumed: it polls the pointer, and says by `/model` which
+version it serves. On any failure the pointer goes back, and the model that served before never stopped.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from app.panel.clock import Clock
+from app.panel.models.golden import TOLERANCE, largest_difference
+from app.panel.models.ledger import Ledger, busy
+from app.panel.models.models import Deployment
+from app.panel.models.queries import DeploymentKind
+from app.panel.runs.ports import StageLog
+from app.panel.services import answers
+from app.panel.services.protocol import ServiceName
+from pipeline.bundle import Manifest, Pointer, bundle_dir, pointer_to, read_manifest, read_pointer, write_pointer
+from pipeline.errors import ProblemError
+from pipeline.stage import GateVerdict
+
+READY_S: Final = 60.0
+TAKES_S: Final = 20.0
+CALL_S: Final = 5.0
+POLL_S: Final = 0.02
+LOCK_S: Final = 30.0
+
+
+class Api(Protocol):
+    """What is needed of the supervisor."""
+
+    def wait_ready(self, names: tuple[ServiceName, ...], timeout_s: float, stop: threading.Event) -> None:
+        """Return when they answer. Raises ProblemError."""
+
+    def url(self, name: ServiceName) -> str:
+        """Base URL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What is to go live, and on whose word. `bundle` is a published folder."""
+
+    bundle: str
+    kind: DeploymentKind
+    who: str
+    why: str
+    run_id: str | None = None
+    attempt: int = 0
+    verdict: GateVerdict | None = None
+    only_from: int | None = None  # give up (DEPLOY-06) if another version is live by the time it is this one's turn
+
+
+class Switch:
+    """See the module. Sync and thread-safe."""
+
+    def __init__(self, models_dir: Path, ledger: Ledger, api: Api, clock: Clock) -> None:
+        self._models_dir = models_dir
+        self._ledger = ledger
+        self._api = api
+        self._clock = clock
+        self._turn = threading.Lock()
+
+    def move(self, change: Change, stop: threading.Event, log: StageLog | None = None) -> Deployment:
+        """Make a bundle live and return the closed line of the ledger, once it has taken effect.
+
+        Raises ProblemError: MODEL-02 the bundle is not intact, DEPLOY-01 the API did not take it in time, DEPLOY-02
+        the API refused it, DEPLOY-03 its answers differ, DEPLOY-06 another deployment is under way, DEPLOY-08 `stop`
+        was set, or what keeps the API from running. In each case the pointer is what it was.
+        """
+        with self._my_turn(stop):
+            before = read_pointer(self._models_dir)
+            if change.only_from is not None and (before is None or before.version != change.only_from):
+                raise busy(f"Version {change.only_from} is no longer the live one.")
+            after = pointer_to(self._models_dir, change.bundle)
+            manifest = read_manifest(bundle_dir(self._models_dir, after), after.sha256)
+            begun = self._clock.monotonic()
+            row = self._ledger.begin(
+                change.kind,
+                before,
+                after,
+                who=change.who,
+                why=change.why,
+                run_id=change.run_id,
+                attempt=change.attempt,
+                verdict=change.verdict,
+            )
+            assert row.id is not None
+            try:
+                self._take(before, after, manifest, stop, log)
+            except BaseException as error:
+                detail = str(error) or type(error).__name__
+                self._ledger.finish(row.id, "failed", detail, self._clock.monotonic() - begun)
+                raise
+            return self._ledger.finish(row.id, "done", "", self._clock.monotonic() - begun)
+
+    def recover(self, row: Deployment) -> None:
+        """Undo what a killed panel left pending: nobody saw it answer, so it goes back."""
+        assert row.id is not None
+        now = read_pointer(self._models_dir)
+        if now is not None and now.bundle == row.to_bundle and now.bundle != row.from_bundle:
+            write_pointer(self._models_dir, pointer_to(self._models_dir, row.from_bundle) if row.from_bundle else None)
+        self._ledger.finish(row.id, "failed", "The panel ended in the middle of it; the pointer went back.", None)
+
+    @contextmanager
+    def _my_turn(self, stop: threading.Event) -> Iterator[None]:
+        deadline = self._clock.monotonic() + LOCK_S
+        while not self._turn.acquire(timeout=0.1):
+            if stop.is_set():
+                raise _cancelled()
+            if self._clock.monotonic() >= deadline:
+                raise busy("It has not ended within half a minute.")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _take(
+        self, before: Pointer | None, after: Pointer, manifest: Manifest, stop: threading.Event, log: StageLog | None
+    ) -> None:
+        self._api.wait_ready(("api",), READY_S, stop)
+        if stop.is_set():
+            # A stale attempt ends here: it has not touched anything.
+            raise _cancelled()
+        write_pointer(self._models_dir, after)
+        try:
+            begun = self._clock.monotonic()
+            self._wait_for(manifest, stop)
+            waited_s = self._clock.monotonic() - begun
+            difference = self._check_golden(manifest)
+            if stop.is_set():
+                raise _cancelled()
+        except BaseException:
+            write_pointer(self._models_dir, before)
+            raise
+        if log is not None:
+            log.log(f"The prediction API answers with version {manifest.version} after {waited_s:.2f} s.")
+            n_rows = len(manifest.golden)
+            log.log(f"{n_rows} golden rows agree over HTTP; the largest difference is {difference:.1e}.")
+
+    def _wait_for(self, manifest: Manifest, stop: threading.Event) -> None:
+        """Return when the API reports the version; raises DEPLOY-01, DEPLOY-02 or DEPLOY-08."""
+        deadline = self._clock.monotonic() + TAKES_S
+        url = self._api.url("api")
+        said = ""
+        while True:
+            answer = answers.get(f"{url}/model", CALL_S)
+            model = answer.json()
+            if isinstance(model, dict) and model.get("version") == manifest.version:
+                if model.get("digest") == manifest.digest:
+                    break
+                said = "It reports this version with another digest."
+            elif answer.status:
+                said = (
+                    f"It still serves version {model['version']}." if answer.is_ok else f"It answers {answer.status}."
+                )
+            else:
+                said = answer.body
+            if self._clock.monotonic() >= deadline:
+                raise _not_taken(manifest.version, said)
+            if stop.wait(POLL_S):
+                raise _cancelled()
+        if not answers.get(f"{url}/readyz", CALL_S).is_ok:
+            raise _not_taken(manifest.version, "It has loaded it but is not ready.")
+
+    def _check_golden(self, manifest: Manifest) -> float:
+        """The largest difference; raises DEPLOY-03 if that is too large."""
+        records = [golden.record for golden in manifest.golden]
+        answer = answers.post(f"{self._api.url('api')}/predict", records, CALL_S)
+        difference = largest_difference(manifest, answer.json()) if answer.is_ok else float("inf")
+        if difference > TOLERANCE:
+            raise ProblemError(
+                "DEPLOY-03",
+                f"The prediction API answers differently from version {manifest.version} as it was trained.",
+                why=f"The largest difference over {len(records)} golden rows is {difference:.1e}, status {answer.status}.",
+                fix="The version before is live again. Look at the API's log on the services page.",
+                command="ml-pipeline status",
+                status=502,
+            )
+        return difference
+
+
+def _not_taken(version: int, said: str) -> ProblemError:
+    return ProblemError(
+        "DEPLOY-01",
+        f"The prediction API did not take version {version} within {TAKES_S:.0f} s.",
+        why=said,
+        fix="The version before is live again. Look at the API's log on the services page.",
+        command="ml-pipeline status",
+        retryable=True,
+        status=504,
+    )
+
+
+def _refused(version: int, reason: str) -> ProblemError:
+    return ProblemError(
+        "DEPLOY-02",
+        f"The prediction API refused version {version}.",
+        why=reason,
+        fix="The version before is live again. Train again; if it stays, report it with the API's log.",
+        command="ml-pipeline run",
+        status=502,
+    )
+
+
+def _cancelled() -> ProblemError:
+    return ProblemError(
+        "DEPLOY-08",
+        "The deployment was cancelled.",
+        why="The run was cancelled or its time was over.",
+        fix="The version before is live. Promote the new one by hand if you want it.",
+        status=409,
+    )

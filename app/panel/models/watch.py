@@ -1,0 +1,112 @@
+"""Looks after a model that has just gone live, for a while: errors or a lost readiness send it back."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from app.panel.clock import Clock
+from app.panel.models.models import Deployment
+from app.panel.models.switch import Api
+from app.panel.services import answers
+from pipeline.errors import ProblemError
+
+LOG = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+CALL_S: Final = 3.0
+# A restart of the API by hand or by a crash of its own is not the model's fault; to be away for so long is.
+LOST_S: Final = 15.0
+MAX_SHARE: Final = 0.01
+
+SAMPLE: Final = re.compile(r"^(\w*requests_total)(?:\{(.*)\})? ([0-9.eE+-]+)$", re.MULTILINE)
+STATUS: Final = re.compile(r'(?:status|code)="(\d)')
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Requests since the API started, and how many of them were answered 5xx."""
+
+    n_requests: float
+    n_errors: float
+
+
+def read_counters(metrics: str) -> Counters:
+    """From the Prometheus text of `/metrics`: all `*requests_total` samples, by their `status` label. Pure.
+
+    503 is not counted as an error: it is what an API says that is only just starting or full.
+    """
+    n_requests = n_errors = 0.0
+    for _, labels, value in SAMPLE.findall(metrics):
+        status = STATUS.search(labels or "")
+        n_requests += float(value)
+        if status and status[1] == "5" and '="503"' not in labels:
+            n_errors += float(value)
+    return Counters(n_requests, n_errors)
+
+
+def judge(before: Counters, now: Counters) -> str:
+    """ "" while all is well, else the reason to go back: server errors in more than 1 % of the requests since. Pure."""
+    if now.n_requests < before.n_requests:
+        # The API was restarted: its counters began again.
+        before = Counters(0, 0)
+    n_errors = now.n_errors - before.n_errors
+    n_requests = now.n_requests - before.n_requests
+    if n_errors > 0 and n_errors > MAX_SHARE * n_requests:
+        return f"Since it is live, {n_errors:.0f} of {n_requests:.0f} requests ended in a server error."
+    return ""
+
+
+class Watch:
+    """One deployment is watched at a time: a newer one ends the watch of the one before."""
+
+    def __init__(self, api: Api, clock: Clock, watch_s: float, back: Callable[[Deployment, str], None]) -> None:
+        self._api = api
+        self._clock = clock
+        self._watch_s = watch_s
+        self._back = back
+        self._end = threading.Event()
+        self._lock = threading.Lock()
+
+    def begin(self, row: Deployment) -> None:
+        """Watch it from now on, in a thread of its own."""
+        with self._lock:
+            self._end.set()
+            self._end = threading.Event()
+            if self._watch_s > 0:
+                threading.Thread(target=self._run, args=(row, self._end), name="watch", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        with self._lock:
+            self._end.set()
+
+    def _run(self, row: Deployment, end: threading.Event) -> None:
+        reason = self._wait(end)
+        if not reason or end.is_set():
+            return
+        try:
+            self._back(row, reason)
+        except ProblemError as problem:
+            # Somebody else has put another version into service meanwhile, or the API is gone altogether.
+            LOG.warning("action=auto_rollback version=%s failed: %s", row.to_version, problem)
+
+    def _wait(self, end: threading.Event) -> str:
+        """The reason to go back, or "" when the time is over."""
+        url = self._api.url("api")
+        before = read_counters(answers.get(f"{url}/metrics", CALL_S).body)
+        begun = self._clock.monotonic()
+        ready_at = begun
+        while not end.wait(LOOK_EVERY_S):
+            now = self._clock.monotonic()
+            if answers.get(f"{url}/readyz", CALL_S).is_ok:
+                ready_at = now
+            elif now - ready_at >= LOST_S:
+                return f"The prediction API is not ready for {now - ready_at:.0f} s since it is live."
+            answer = answers.get(f"{url}/metrics", CALL_S)
+            reason = judge(before, read_counters(answer.body)) if answer.is_ok else ""
+            if reason or now - begun >= self._watch_s:
+                return reason
+        return ""
