@@ -1,7 +1,22 @@
-"""What can be done with the schedule: look, pause, resume, change the interval."""
+"""What can be done with the schedule: look, pause, resume, change the interval; and the tick itself."""
 
+import logging
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.panel.clock import Clock
+from app.panel.db.engine import Database
+from app.panel.runs.service import RunService
+from app.panel.runs.state import Trigger
+from app.panel.runs.store import ActiveRunError
+from app.panel.schedule.models import Schedule
+from pipeline.errors import ProblemError
+
+_log = logging.getLogger(__name__)
+MAX_INTERVAL_S: Final = 30 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +33,115 @@ class ScheduleView:
 
 
 class ScheduleService:
-    """The verbs. Sync and thread-safe; idempotent."""
+    """The verbs. Sync and thread-safe; idempotent.
+
+    Due times are kept on the monotonic clock, so that a wall clock that jumps moves no run; the wall time of the next
+    one is stored for people and for a restart.
+    """
+
+    def __init__(
+        self, *, db: Database, clock: Clock, runs: RunService, default_interval_s: int, changed: Callable[[], None]
+    ) -> None:
+        self._db, self._clock, self._runs = db, clock, runs
+        self._default_interval_s = default_interval_s
+        self._changed = changed
+        self._lock = threading.Lock()
+        with db.read() as session:
+            self._row = session.get(Schedule, 1) or Schedule(id=1)
+        self._due: float | None = None
+        if self._row.armed and not self._row.paused and self._row.next_due_at is not None:
+            left_s = (self._row.next_due_at - clock.now()).total_seconds()
+            self._due = clock.monotonic() + min(max(left_s, 0.0), self._interval_s)
 
     def view(self) -> ScheduleView:
         """The schedule now."""
-        raise NotImplementedError
+        with self._lock:
+            row, due = self._row, self._due
+            due_in_s = None if due is None else max(0.0, due - self._clock.monotonic())
+            return ScheduleView(
+                interval_s=self._interval_s,
+                armed=row.armed,
+                paused=row.paused,
+                paused_by=row.paused_by,
+                paused_at=row.paused_at,
+                next_due_at=None if due_in_s is None else self._clock.now() + timedelta(seconds=due_in_s),
+                due_in_s=due_in_s,
+            )
+
+    def arm(self) -> None:
+        """From the first manual run on there is a next one. No-op when armed."""
+        with self._lock:
+            if self._row.armed:
+                return
+            self._row.armed = True
+            self._set_due(None if self._row.paused else self._interval_s)
+        self._changed()
 
     def pause(self, *, requested_by: str) -> ScheduleView:
         """No scheduled run until it is resumed; a running one goes on."""
-        raise NotImplementedError
+        with self._lock:
+            if not self._row.paused:
+                self._row.paused, self._row.paused_by, self._row.paused_at = True, requested_by, self._clock.now()
+                self._set_due(None)
+                _log.info("action=pause by=%s", requested_by)
+        self._changed()
+        return self.view()
 
     def resume(self, *, requested_by: str) -> ScheduleView:
-        """The next scheduled run is due one interval from now. Arms the schedule."""
-        raise NotImplementedError
+        """The next scheduled run is due one interval from now. Arms the schedule. No-op when it goes already."""
+        with self._lock:
+            if self._row.paused or not self._row.armed:
+                self._row.paused, self._row.paused_by, self._row.paused_at = False, None, None
+                self._row.armed = True
+                self._set_due(self._interval_s)
+                _log.info("action=resume by=%s", requested_by)
+        self._changed()
+        return self.view()
 
     def set_interval(self, interval_s: int, *, requested_by: str) -> ScheduleView:
         """Change the interval; the next run is due one new interval from now. Raises ProblemError RUN-06 (422)."""
-        raise NotImplementedError
+        if not 1 <= interval_s <= MAX_INTERVAL_S:
+            raise ProblemError(
+                "RUN-06",
+                f"The interval cannot be {interval_s} s.",
+                fix=f"Give 1 to {MAX_INTERVAL_S} s (30 days).",
+                status=422,
+            )
+        with self._lock:
+            if interval_s != self._interval_s:
+                self._row.interval_s = interval_s
+                self._set_due(interval_s if self._row.armed and not self._row.paused else None)
+                _log.info("action=set_interval interval_s=%d by=%s", interval_s, requested_by)
+        self._changed()
+        return self.view()
+
+    def tick(self) -> None:
+        """Start the scheduled run if it is due; where it cannot be started, leave a row that says why.
+
+        May be called at any time and any number of times: each due time is taken once. Ticks that were missed
+        become one.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._due is None or now < self._due:
+                return
+            late_s = now - self._due
+            self._set_due(self._interval_s - late_s if late_s < self._interval_s else self._interval_s)
+        try:
+            self._runs.start(Trigger.SCHEDULE, requested_by="schedule")
+        except ActiveRunError as busy:
+            self._runs.skip(f"Run {busy.number} was still under way.")
+        except ProblemError as problem:
+            self._runs.skip(str(problem))
+        self._changed()
+
+    @property
+    def _interval_s(self) -> int:
+        return self._row.interval_s or self._default_interval_s
+
+    def _set_due(self, in_s: float | None) -> None:
+        """Set the next due time and store the row; the lock is held."""
+        self._due = None if in_s is None else self._clock.monotonic() + in_s
+        self._row.next_due_at = None if in_s is None else self._clock.now() + timedelta(seconds=in_s)
+        with self._db.write() as session:
+            self._row = session.merge(self._row)

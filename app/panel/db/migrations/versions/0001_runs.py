@@ -77,7 +77,7 @@ def upgrade() -> None:
     op.create_table(
         "schedule",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column("interval_s", sa.Integer(), nullable=False),
+        sa.Column("interval_s", sa.Integer()),
         sa.Column("armed", sa.Boolean(), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("paused_by", sa.String()),

@@ -1,0 +1,99 @@
+"""Drives the schedule. The only importer of APScheduler, whose deadlines are wall-clock times.
+
+So the job is moved whenever the wall clock and the monotonic clock disagree about when it is due, a job that fires
+too early does nothing, and one that does not fire is made up for.
+"""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
+
+from app.panel.clock import Clock
+from app.panel.schedule.service import ScheduleService
+
+_log = logging.getLogger(__name__)
+BEAT_S: Final = 1.0
+DEAD_AFTER_S: Final = 10.0
+TOLERANCE_S: Final = 0.2
+JOB: Final = "cycle"
+
+
+class Ticker:
+    """Belongs to the event loop, but for `poke` and `ticking`."""
+
+    def __init__(self, schedule: ScheduleService, clock: Clock) -> None:
+        self._schedule, self._clock = schedule, clock
+        self._scheduler: Any = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._guard: asyncio.Task[None] | None = None
+        self._poked = asyncio.Event()
+        self._beat: float | None = None
+
+    def start(self) -> None:
+        """Begin to tick in the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._scheduler.start()
+        self._guard = asyncio.create_task(self._watch(), name="ticker")
+
+    async def stop(self) -> None:
+        """No tick after this."""
+        if self._guard is not None:
+            self._guard.cancel()
+            await asyncio.gather(self._guard, return_exceptions=True)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def poke(self) -> None:
+        """The schedule was changed: look at it now. Thread-safe."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._poked.set)
+
+    @property
+    def ticking(self) -> bool:
+        """Whether it would notice a due run."""
+        beat = self._beat
+        return bool(self._scheduler.running) and beat is not None and self._clock.monotonic() - beat < DEAD_AFTER_S
+
+    @property
+    def next_fire_at(self) -> datetime | None:
+        """When the job fires, by the wall clock."""
+        job = self._scheduler.get_job(JOB)
+        fire_at: datetime | None = None if job is None else job.next_run_time
+        return fire_at
+
+    async def sync(self) -> None:
+        """Put the job where the schedule says, and make up for a tick that did not come."""
+        view = self._schedule.view()
+        if view.due_in_s is None or view.next_due_at is None:
+            if self._scheduler.get_job(JOB) is not None:
+                self._scheduler.remove_job(JOB)
+        elif view.due_in_s <= 0:
+            await self._tick()
+        else:
+            fire_at = self.next_fire_at
+            if fire_at is None or abs((fire_at - view.next_due_at).total_seconds()) > TOLERANCE_S:
+                # A little later than due: one that came too early would do nothing.
+                run_date = view.next_due_at + timedelta(milliseconds=10)
+                self._scheduler.add_job(self._tick, DateTrigger(run_date), id=JOB, replace_existing=True)
+        self._beat = self._clock.monotonic()
+
+    async def _tick(self) -> None:
+        await asyncio.to_thread(self._schedule.tick)
+
+    async def _watch(self) -> None:
+        while True:
+            self._poked.clear()
+            try:
+                await self.sync()
+            except Exception:  # noqa: BLE001 - the schedule must survive a database that is full or locked for a while
+                _log.exception("action=tick")
+            try:
+                await asyncio.wait_for(self._poked.wait(), BEAT_S)
+            except TimeoutError:
+                continue
