@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from pipeline.errors import DataError
 
 FUNCTIONS: Final = {"abs": 1, "sqrt": 1, "log1p": 1, "min": 2, "max": 2}
-MAX_LENGTH: Final = 2000
+MAX_LENGTH: Final = 1000
 MAX_DEPTH: Final = 60
 
 # Used where nothing is declared, each as soon as the table has all its columns.

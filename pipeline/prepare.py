@@ -11,7 +11,7 @@ What trains is what serves: the prepared columns are the output of prepare.onnx 
 """
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -112,24 +112,56 @@ def load_raw_test_frame(processed_dir: Path) -> pd.DataFrame:
     For scoring an older model: `raw_inputs(manifest.features, frame)`. Raises DataError DATA-30.
     """
     try:
-        return pq.read_table(processed_dir / RAW_TEST_FILE, memory_map=False).to_pandas()
+        frame: pd.DataFrame = pq.read_table(processed_dir / RAW_TEST_FILE, memory_map=False).to_pandas()
     except (OSError, ValueError) as error:
         raise _gone(processed_dir) from error
+    return frame
 
 
 def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Texts]:
     """The two inputs of a graph with these features: numeric float32 [n, k], NaN where missing; categorical [n, m] of
     str, "" where missing. A column that the frame lacks is missing in every row; a value that is no number is missing.
     """
-    raise NotImplementedError
+    numeric = [feature.name for feature in features if feature.kind != "categorical"]
+    categorical = [feature.name for feature in features if feature.kind == "categorical"]
+    numbers = np.full((len(frame), len(numeric)), np.nan, dtype=np.float32)
+    texts = np.full((len(frame), len(categorical)), "", dtype=object)
+    for i, name in enumerate(numeric):
+        if name in frame:
+            column = frame[name]
+            plain = column.dtype.kind in "fiub"
+            numbers[:, i] = column if plain else pd.to_numeric(column.astype(object), errors="coerce")
+    for i, name in enumerate(categorical):
+        if name in frame:
+            texts[:, i] = _texts(frame[name])
+    return numbers, texts
+
+
+def _texts(column: "pd.Series[Any]") -> Texts:
+    there = column.notna().to_numpy()
+    texts = np.full(len(column), "", dtype=object)
+    # A whole number that was a text before is written as such: "3", not "3.0".
+    texts[there] = [f"{v:.0f}" if isinstance(v, float) and v.is_integer() else str(v) for v in column[there].tolist()]
+    return texts
 
 
 def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame]:
-    raise NotImplementedError
+    """The prepared columns as one array, filled column by column; the target; and the columns that are neither."""
+    outputs = load_meta(processed_dir).outputs
+    try:
+        table = pq.read_table(processed_dir / name, memory_map=False)
+    except (OSError, ValueError) as error:
+        raise _gone(processed_dir) from error
+    X = np.empty((table.num_rows, len(outputs)), dtype=np.float32)
+    for i, output in enumerate(outputs):
+        X[:, i] = table.column(output).to_numpy()
+    rest = table.select([column for column in table.column_names if column not in set(outputs)]).to_pandas()
+    return X, _targets(rest), rest
 
 
 def _targets(frame: pd.DataFrame) -> Targets:
-    raise NotImplementedError
+    values = frame[TARGET_COLUMN].to_numpy()
+    return values.astype(np.float64) if values.dtype.kind == "f" else values.astype(np.int64)
 
 
 def _gone(processed_dir: Path) -> DataError:

@@ -257,6 +257,14 @@ def _checked(path: Path, names: list[str | None]) -> tuple[str | None, ...]:
             why=f"More than once: {_quoted(twice)}.",
             fix="Give each column a name of its own.",
         )
+    reserved = [name for name in given if name.startswith("__") and name.endswith("__")]
+    if reserved:
+        raise DataError(
+            "DATA-07",
+            f"{path.name} has columns with a reserved name.",
+            why=f"Names between two underscores each are used inside: {_quoted(reserved)}.",
+            fix="Rename them.",
+        )
     if len(names) > MAX_COLUMNS:
         raise DataError(
             "DATA-18",

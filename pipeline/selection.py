@@ -1,0 +1,120 @@
+"""Which columns become features, and whether the table still is the one that the live model was trained on."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.bundle import Manifest, bundle_dir, read_manifest, read_pointer
+from pipeline.errors import BundleError, DataError
+from pipeline.params import Params
+from pipeline.schema import Column, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.target import Target
+
+MAX_CATEGORIES: Final = 50
+MIN_COVERED_SHARE: Final = 0.2  # of the rows, by the MAX_CATEGORIES most frequent texts
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The columns that become features, in file order; the others with the reason; and what to warn of."""
+
+    features: list[NumberColumn | TextColumn]
+    dropped: dict[str, str]
+    warnings: list[str]
+
+
+def select(table: Table, target: str, ignore: Collection[str], train: npt.NDArray[np.bool_]) -> Selection:
+    """Leave out what cannot help: ignored columns, identifiers, free text, dates, and what is empty or constant in
+    the rows `train`. Raises DataError DATA-15 if nothing is left.
+    """
+    features: list[NumberColumn | TextColumn] = []
+    dropped: dict[str, str] = {}
+    warnings = [f"There is no column {name!r} to ignore." for name in ignore if name not in table.columns]
+    for name, column in table.columns.items():
+        if name == target:
+            continue
+        reason = "ignored" if name in ignore else _useless(column, train)
+        if not reason and isinstance(column, NumberColumn | TextColumn):
+            features.append(column)
+            continue
+        dropped[name] = reason
+        if name not in ignore:
+            warnings.append(f"Column {name!r} is left out: {reason}.")
+    if not features:
+        raise DataError(
+            "DATA-15",
+            "No column is left to predict from.",
+            why="; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:10]) + ".",
+            fix="Use a table with columns that differ from row to row, or ignore fewer.",
+        )
+    return Selection(features, dropped, warnings)
+
+
+def live_model(models_dir: Path) -> Manifest | None:
+    """The manifest of the live model; None before the first, or where it cannot be read (another stage says so)."""
+    try:
+        pointer = read_pointer(models_dir)
+        return read_manifest(bundle_dir(models_dir, pointer), pointer.sha256) if pointer else None
+    except BundleError:
+        return None
+
+
+def check_against(champion: Manifest, table: Table, target: Target, params: Params) -> list[str]:
+    """Remarks on what is new since the live model was trained.
+
+    Raises DataError DATA-16 where a column that it uses is gone or changed between number and text, unless it is
+    ignored by name. A table with another target, or with no column of the live model at all, is another table: that
+    is said, and allowed.
+    """
+    before = {feature.name: feature.kind == "categorical" for feature in champion.features}
+    known = [name for name in before if name in table.columns]
+    if champion.target != target.name or not known:
+        return [f"This is another table than that of the live model (version {champion.version})."]
+    gone = [name for name in before if name not in table.columns and name not in params.ignore]
+    changed = [
+        f"{name!r} was {'text' if before[name] else 'a number'}"
+        for name in known
+        if name not in params.ignore and _is_text(table.columns[name], before=before[name]) != before[name]
+    ]
+    if params.task == "auto" and target.task != champion.task:
+        changed.append(f"the target {target.name!r} was {champion.task} and now is {target.task}")
+    if gone or changed:
+        parts = [f"{len(gone)} gone: {', '.join(map(repr, gone[:8]))}"] * bool(gone)
+        parts += [f"{len(changed)} changed type: {', '.join(changed[:8])}"] * bool(changed)
+        raise DataError(
+            "DATA-16",
+            f"The table has lost columns that the live model (version {champion.version}) uses.",
+            why=f"{'; '.join(parts)}.",
+            fix="Restore them, or name them in the parameter `ignore` (a changed target: set `task`) if it is meant so.",
+        )
+    new = [name for name in table.columns if name not in before and name != target.name]
+    return [f"New since the live model: {', '.join(map(repr, new[:8]))}."] if new else []
+
+
+def _useless(column: Column, train: npt.NDArray[np.bool_]) -> str:
+    if isinstance(column, OpaqueColumn):
+        return column.reason
+    if isinstance(column, NumberColumn):
+        values = column.values[train]
+        there = values[~np.isnan(values)]
+        n_missing, n_different = len(values) - len(there), 0 if not len(there) else 1 + int(there.min() != there.max())
+    else:
+        counts = np.bincount(column.codes[train] + 1, minlength=len(column.labels) + 1)
+        n_missing, n_different = int(counts[0]), int((counts[1:] > 0).sum())
+        covered = np.sort(counts[1:])[-MAX_CATEGORIES:].sum()
+        if n_different > MAX_CATEGORIES and covered < MIN_COVERED_SHARE * counts[1:].sum():
+            return f"{n_different} different texts, each of them rare"
+    if n_different == 0:
+        return "no value in any training row"
+    return "the same value in every training row" if n_different == 1 and n_missing == 0 else ""
+
+
+def _is_text(column: Column, before: bool) -> bool:
+    """Whether a column is text now; one without a value is what it was."""
+    if isinstance(column, NumberColumn) and bool(np.isnan(column.values).all()):
+        return before
+    return not isinstance(column, NumberColumn)

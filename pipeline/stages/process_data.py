@@ -1,0 +1,139 @@
+"""Second stage: reads and validates `data/raw`, splits it, fits the preparation and writes `data/processed/<key>/`."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import processing, selection, sources, tables
+from pipeline.errors import DataError
+from pipeline.events import Events
+from pipeline.prepare import Preparation
+from pipeline.processing import Job
+from pipeline.schema import Column, NumberColumn, Table, TextColumn
+from pipeline.split import check_sides, row_hashes, split
+from pipeline.stage import DataResult, SeedResult, StageContext, read_result
+from pipeline.target import Target, infer_name, resolve
+
+STEPS: Final = 4
+
+
+def run(ctx: StageContext, events: Events) -> DataResult:
+    """Raises DataError, with the rule that the table breaks; nothing is left in `data/processed` then."""
+    seed = read_result(ctx.run_dir, "set_seed", SeedResult)
+    said: list[str] = []
+
+    def warn(text: str) -> None:
+        said.append(text)
+        events.warning(text)
+
+    events.progress(0, STEPS, "reading")
+    paths = sources.find(ctx.data_dir / "raw")
+    table = tables.read(paths)
+    if sources.digest(paths)[0] != seed.data_digest:
+        raise DataError(
+            "DATA-17",
+            "The data changed while the run was at work.",
+            why="The files are not the ones that the first stage saw.",
+            fix="Start a new run.",
+        )
+    events.log(f"{table.n_rows:,} rows, {len(table.columns)} columns from {', '.join(path.name for path in paths)}")
+    for note in table.notes:
+        events.log(note)
+    for warning in table.warnings:
+        warn(warning)
+
+    events.progress(1, STEPS, "checking")
+    n_columns = len(table.columns)
+    name = infer_name(table.columns, ctx.params.target)
+    target = resolve(table, name, ctx.params.task)
+    champion = selection.live_model(ctx.models_dir)
+    if champion is not None:
+        for remark in selection.check_against(champion, table, target, ctx.params):
+            warn(remark)
+    table = _with_target(table, target, warn)
+    _log_target(target, events)
+
+    # The hash covers every column, whatever becomes a feature: other parameters do not move a row to the other side.
+    sides = split(row_hashes(table.columns.values(), table.n_rows), ctx.params.test_share)
+    check_sides(sides, target.codes, target.classes)
+    chosen = selection.select(table, name, ctx.params.ignore, ~sides.test)
+    for warning in chosen.warnings:
+        warn(warning)
+    for column in chosen.features:
+        _log_gaps(column, events)
+
+    events.progress(2, STEPS, "preparing")
+    folder = ctx.data_dir / "processed"
+    key = _key(seed)
+    meta = processing.build(Job(table, target, sides, chosen, ctx.params), folder, key)
+    _log_outcome(meta, key, events)
+    events.progress(STEPS, STEPS, "done")
+    return DataResult(
+        processed_dir=folder / key,
+        task=meta.task,
+        target=name,
+        n_rows=table.n_rows,
+        n_train=meta.n_train,
+        n_test=meta.n_test,
+        n_columns=n_columns,
+        n_features=len(meta.features),
+        classes=meta.classes,
+        dropped=chosen.dropped,
+        warnings=said,
+    )
+
+
+def _key(seed: SeedResult) -> str:
+    """What the processed set depends on, as a folder name."""
+    parts = [seed.data_digest, seed.params_digest, seed.code_digest, seed.versions]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _with_target(table: Table, target: Target, warn: Callable[[str], None]) -> Table:
+    lacking = int((~target.present).sum())
+    if lacking == 0:
+        return table
+    warn(f"{lacking:,} rows have no {target.name!r}; left out.")
+    columns = {name: _rows(column, target.present) for name, column in table.columns.items()}
+    return dataclasses.replace(table, columns=columns, n_rows=table.n_rows - lacking)
+
+
+def _rows(column: Column, rows: npt.NDArray[np.bool_]) -> Column:
+    if isinstance(column, NumberColumn):
+        return dataclasses.replace(column, values=column.values[rows])
+    if isinstance(column, TextColumn):
+        return dataclasses.replace(column, codes=column.codes[rows])
+    return dataclasses.replace(column, row_hashes=column.row_hashes[rows])
+
+
+def _log_target(target: Target, events: Events) -> None:
+    codes = target.codes
+    if codes is None:
+        low, high = target.values.min(), target.values.max()
+        events.log(f"Target {target.name!r}: {target.task}, from {low:g} to {high:g}, mean {target.values.mean():g}")
+        return
+    counts = np.bincount(codes, minlength=len(target.classes))
+    shares = [f"{name}: {n:,} ({n / len(codes):.2%})" for name, n in zip(target.classes, counts, strict=True)]
+    more = [f"and {len(shares) - 12} more"] if len(shares) > 12 else []
+    events.log(f"Target {target.name!r}: {target.task}, {', '.join(shares[:12] + more)}")
+
+
+def _log_gaps(column: NumberColumn | TextColumn, events: Events) -> None:
+    missing = np.isnan(column.values) if isinstance(column, NumberColumn) else column.codes < 0
+    if missing.any():
+        events.log(f"Column {column.name!r}: {int(missing.sum()):,} values missing ({missing.mean():.1%})")
+
+
+def _log_outcome(meta: Preparation, key: str, events: Events) -> None:
+    events.log(
+        f"{meta.n_train:,} rows to train ({meta.n_validation:,} of them to validate), {meta.n_test:,} to test; "
+        f"{len(meta.features)} features become {len(meta.outputs)} columns"
+    )
+    for one in meta.derived:
+        events.log(f"Derived: {one}")
+    events.log(f"Wrote data/processed/{key}")

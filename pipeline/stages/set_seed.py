@@ -1,0 +1,51 @@
+"""First stage: says what the outcome of the run will depend on: seed, data, parameters, code and libraries."""
+
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import pipeline
+from pipeline import sources
+from pipeline.events import Events
+from pipeline.params import Params
+from pipeline.stage import SeedResult, StageContext
+
+LIBRARIES: Final = ("numpy", "pandas", "scikit-learn", "onnx", "onnxruntime", "skl2onnx")
+_SHOWN: Final = 12  # characters of a digest that a person is shown
+
+
+def run(ctx: StageContext, events: Events) -> SeedResult:
+    """Raises DataError DATA-01 if there is no data."""
+    paths = sources.find(ctx.data_dir / "raw")
+    data, n_bytes = sources.digest(paths)
+    result = SeedResult(
+        seed=ctx.params.seed,
+        data_digest=data,
+        params_digest=params_digest(ctx.params),
+        code_digest=code_digest(),
+        n_files=len(paths),
+        n_bytes=n_bytes,
+        versions={"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+    )
+    events.log(f"Seed {result.seed}: each stage of this run draws from it.")
+    events.log(f"Data {data[:_SHOWN]}: {', '.join(path.name for path in paths)} ({n_bytes / 1e6:.1f} MB)")
+    events.log(f"Parameters {result.params_digest[:_SHOWN]}, code {result.code_digest[:_SHOWN]}")
+    events.log(", ".join(f"{name} {number}" for name, number in result.versions.items()))
+    return result
+
+
+def params_digest(params: Params) -> str:
+    """sha256 over the parameters, defaults included."""
+    return hashlib.sha256(params.model_dump_json().encode()).hexdigest()
+
+
+def code_digest() -> str:
+    """sha256 over the sources of the package `pipeline`, names and contents."""
+    root = Path(pipeline.__file__).parent
+    whole = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        whole.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
