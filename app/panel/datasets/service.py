@@ -1,0 +1,131 @@
+"""What can be done with raw tables: list, add, take away. Looks at names and sizes only; a run judges the content."""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from app.panel.clock import Clock
+from pipeline.bundle import fsync_dir
+from pipeline.errors import ProblemError
+
+# As in pipeline.sample, which the panel must not import: it brings numpy.
+SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+MAX_UPLOAD_BYTES: Final = 1 << 30
+NAME: Final = re.compile(r"[\w][\w .()+-]{0,119}")
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Table:
+    """One file in `data/raw`."""
+
+    name: str
+    n_bytes: int
+    changed_at: datetime
+
+
+class Datasets:
+    """The verbs. Sync; nothing is ever deleted: what is taken away lies in `data/replaced/` afterwards."""
+
+    def __init__(self, data_dir: Path, clock: Clock) -> None:
+        self._raw = data_dir / "raw"
+        self._replaced = data_dir / "replaced"
+        self._clock = clock
+
+    def tables(self) -> tuple[Table, ...]:
+        """The files that the next run reads, by name."""
+        return tuple(sorted(self._tables(), key=lambda table: table.name))
+
+    def add(self, name: str, content: BinaryIO, *, replace: bool) -> Table:
+        """Write a new table, whole or not at all; with `replace` the ones that were there are taken away.
+
+        Raises ProblemError FILE-01 (422, name), FILE-02 (422, empty), FILE-03 (409, name is taken), FILE-05 (507, disk).
+        """
+        check_name(name)
+        if not replace and (self._raw / name).exists():
+            raise ProblemError(
+                "FILE-03",
+                f"There is a file {name} already.",
+                why="A new file does not silently replace another one.",
+                fix="Give it another name, or tick “replace the tables that are there”.",
+                status=409,
+            )
+        self._raw.mkdir(parents=True, exist_ok=True)
+        part = self._raw / f".upload-{secrets.token_hex(8)}"
+        try:
+            n_bytes = _write(part, content)
+            if n_bytes == 0:
+                raise ProblemError(
+                    "FILE-02",
+                    f"{name} is empty.",
+                    why="The upload had no bytes.",
+                    fix="Choose a file with a header and rows.",
+                    status=422,
+                )
+            if replace:
+                for table in self.tables():
+                    self._take_away(table.name)
+            part.replace(self._raw / name)
+            fsync_dir(self._raw)
+        except OSError as error:
+            raise ProblemError(
+                "FILE-05",
+                f"{name} could not be written.",
+                why=f"{error.strerror or error}.",
+                fix="Free some space, or make data/raw writable.",
+                command="df -h",
+                status=507,
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return Table(name, n_bytes, self._clock.now())
+
+    def remove(self, name: str) -> None:
+        """Take a table away, into `data/replaced/`. Raises ProblemError FILE-04 (404) if there is none of that name."""
+        if name not in {table.name for table in self.tables()}:
+            raise ProblemError(
+                "FILE-04", "There is no such table.", why=f"{name[:80]!r} is not in data/raw.", status=404
+            )
+        self._take_away(name)
+
+    def _take_away(self, name: str) -> None:
+        self._replaced.mkdir(parents=True, exist_ok=True)
+        (self._raw / name).replace(self._replaced / f"{self._clock.now():%Y%m%d-%H%M%S}-{name}")
+
+    def _tables(self) -> Iterator[Table]:
+        try:
+            found = list(os.scandir(self._raw))
+        except FileNotFoundError:
+            return
+        for entry in found:
+            if entry.name.startswith(".") or Path(entry.name).suffix.lower() not in SUFFIXES or not entry.is_file():
+                continue
+            facts = entry.stat()
+            yield Table(entry.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+
+def check_name(name: str) -> None:
+    """Raise FILE-01 unless `name` is a plain file name of a table: no path, no hidden file, a known ending."""
+    if not NAME.fullmatch(name) or Path(name).suffix.lower() not in SUFFIXES:
+        raise ProblemError(
+            "FILE-01",
+            f"{name[:80]!r} cannot be the name of a table.",
+            why=f"A name has letters, digits, spaces and . ( ) + - _ and ends in {', '.join(SUFFIXES)}.",
+            fix="Rename the file and send it again.",
+            status=422,
+        )
+
+
+def _write(path: Path, content: BinaryIO) -> int:
+    n_bytes = 0
+    with path.open("xb") as file:
+        while chunk := content.read(_CHUNK_BYTES):
+            n_bytes += file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return n_bytes
