@@ -46,6 +46,7 @@ REGRESSORS: Final[dict[Estimator, Callable[..., Any]]] = {
     "linear": Ridge,
     "dummy": DummyRegressor,
 }
+TREES: Final = frozenset({"hist_gradient_boosting", "gradient_boosting", "random_forest"})
 LEAVES_PER_TABLE: Final = 20  # a leaf never has to hold more than 1/20 of the rows
 
 
@@ -96,6 +97,14 @@ class Fitted:
     def present(self) -> npt.NDArray[np.int64]:
         """The class positions that the model's columns stand for."""
         return self.model.classes_.astype(np.int64)
+
+    @property
+    def n_trees(self) -> int | None:
+        """How many rounds of trees there are after early stopping; None where there are no trees."""
+        for name in ("n_iter_", "n_estimators_", "n_estimators"):
+            if self.kind in TREES and hasattr(self.model, name):
+                return int(getattr(self.model, name))
+        return None
 
     def answers(self, X: Floats) -> Doubles:
         """What scikit-learn itself says: probabilities [n, n_classes] or values [n, 1], float64."""

@@ -23,20 +23,13 @@ DEFAULT_ML_OPSET: Final = 3
 PRODUCER: Final = "automated-ml-pipeline"
 
 
-def export(fitted: Fitted, prepare: bytes, n_columns: int) -> bytes:
+def join(prepare: bytes, estimator: onnx.ModelProto) -> bytes:
     """The serialized graph raw columns -> answer: the estimator's graph behind the preparation graph `prepare`.
 
     Inputs and the one output are named as in `pipeline.bundle`.
     """
     first = onnx.load_from_string(prepare)
-    opsets = {opset.domain: opset.version for opset in first.opset_import}
-    ml_opset = opsets.get("ai.onnx.ml", DEFAULT_ML_OPSET)
-    second = add_prefix(
-        estimator_graph(fitted, n_columns, opsets[""], ml_opset),
-        "model_",
-        rename_inputs=False,
-        rename_outputs=False,
-    )
+    second = add_prefix(estimator, "model_", rename_inputs=False, rename_outputs=False)
     first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)
     joined = merge_models(first, second, io_map=[(PREPARED_OUTPUT, PREPARED_OUTPUT)])
     joined.graph.name = "pipeline"
@@ -52,8 +45,13 @@ def export(fitted: Fitted, prepare: bytes, n_columns: int) -> bytes:
     return serialized
 
 
-def estimator_graph(fitted: Fitted, n_columns: int, opset: int, ml_opset: int = DEFAULT_ML_OPSET) -> onnx.ModelProto:
-    """`prepared` float32 [n, n_columns] -> `probabilities` float32 [n, n_classes] or `value` [n, 1]."""
+def estimator_graph(fitted: Fitted, n_columns: int, prepare: bytes) -> onnx.ModelProto:
+    """`prepared` float32 [n, n_columns] -> `probabilities` float32 [n, n_classes] or `value` [n, 1].
+
+    In the operator sets of the graph `prepare`, so that the two can be joined.
+    """
+    opsets = {opset.domain: opset.version for opset in onnx.load_from_string(prepare).opset_import}
+    opset, ml_opset = opsets[""], opsets.get("ai.onnx.ml", DEFAULT_ML_OPSET)
     writer = _Writer(fitted)
     if fitted.kind == "dummy":
         writer.constant()

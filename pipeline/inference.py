@@ -11,6 +11,7 @@ from pipeline.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
 from pipeline.errors import TrainingError
 from pipeline.estimator import Fitted
 from pipeline.params import Task
+from pipeline.prepare import PREPARED_OUTPUT
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -55,6 +56,13 @@ class Graph:
             feed[NUMERIC_INPUT] = np.ascontiguousarray(rows.numeric, dtype=np.float32)
         if CATEGORICAL_INPUT in self._inputs:
             feed[CATEGORICAL_INPUT] = rows.categorical
+        return self._run(feed)
+
+    def answer_prepared(self, X: Floats) -> Floats:
+        """The output of an estimator's graph for prepared rows, float32 [n, width]."""
+        return self._run({PREPARED_OUTPUT: X})
+
+    def _run(self, feed: dict[str, npt.NDArray[np.generic]]) -> Floats:
         output: Floats = self._session.run([self._output], feed)[0]
         return output
 

@@ -1,0 +1,309 @@
+"""The third stage: fit, export, prove, evaluate, judge, and pack what comes out.
+
+Everything that is measured is measured on the exported graph: what is judged is what serves.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pipeline.bundle import Manifest, write_atomic, write_bundle
+from pipeline.champion import load_champion
+from pipeline.estimator import Fitted, Hyperparameters, Rows, fit, hyperparameters_of, undersample
+from pipeline.evaluation import Json, Labels, Subject, evaluate, importances, score_histogram
+from pipeline.events import Events
+from pipeline.export import estimator_graph, join
+from pipeline.gate import Rule, decide
+from pipeline.inference import Graph, RawRows, prove_parity
+from pipeline.metrics import PRIMARY, WORDS, Floats, best_threshold
+from pipeline.packaging import golden_rows, seal
+from pipeline.params import Params
+from pipeline.prepare import Preparation, load_graph, load_meta, load_raw_test, load_raw_test_frame, load_train
+from pipeline.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
+from pipeline.tracking import EVALUATION_FILE, RECORD_DIR, write_record
+
+BUNDLE_DIR: Final = "bundle"
+STEPS: Final = ("load", "search", "fit", "export", "prove", "evaluate", "judge", "pack")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows of a run. `train` and `validation` are prepared; `test` is as it stands in the table."""
+
+    meta: Preparation
+    prepare: bytes
+    train: Rows
+    validation: Rows
+    test: RawRows
+    y_test: Labels
+    y_prior: Labels  # of all training rows, before undersampling
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted model and its graph: raw columns to answers."""
+
+    fitted: Fitted
+    hyperparameters: Hyperparameters
+    model: bytes
+    graph: Graph
+    threshold: float | None
+
+
+class Steps:
+    """Says which step the stage is at and keeps how long each took."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Report that `name`, one of STEPS, begins, and time the block."""
+        self._events.progress(STEPS.index(name), len(STEPS), name)
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - begun, 4)
+
+
+def run(ctx: StageContext, events: Events) -> TrainResult:
+    """Train on the processed set of this run and leave `bundle/`, `evaluation.json` and `record/` in its folder.
+
+    Two runs on equal data, seed and parameters give the same digest. Raises TrainingError TRAIN-01 (one class) and
+    TRAIN-02 (the graph strays from the trained model), DataError DATA-30 (the processed set is gone).
+    """
+    steps = Steps(events)
+    seeded = read_result(ctx.run_dir, "set_seed", SeedResult)
+    processed = read_result(ctx.run_dir, "process_data", DataResult)
+    params = ctx.params
+    with steps.step("load"):
+        data = _load(processed.processed_dir, params, events)
+    with steps.step("search"):
+        chosen = _search(params, data, events)
+    with steps.step("fit"):
+        fitted = _fit(params, data, chosen, events)
+        dummy = _dummy_answers(data)
+    with steps.step("export"):
+        trained = _export(params, data, fitted, chosen)
+        output = trained.graph.answer(data.test)
+    with steps.step("prove"):
+        parity = prove_parity(fitted, trained.graph, Graph(data.prepare), data.test, output)
+        events.log(f"The graph agrees with scikit-learn within {parity:.1e} on {len(data.y_test):,} test rows.")
+    with steps.step("evaluate"):
+        subject = Subject(
+            task=data.meta.task,
+            target=data.meta.target,
+            classes=data.meta.classes,
+            estimator=params.estimator,
+            threshold=trained.threshold,
+            y=data.y_test,
+            output=output,
+            baseline=dummy,
+        )
+        evaluation = _evaluate(subject, data, trained, params, events)
+    manifest = _manifest(ctx, data, trained, seeded=seeded, subject=subject, evaluation=evaluation)
+    with steps.step("judge"):
+        verdict = _judge(ctx, processed.processed_dir, subject, manifest.digest)
+        events.log(verdict.reason)
+    with steps.step("pack"):
+        bundle = ctx.run_dir / BUNDLE_DIR
+        shutil.rmtree(bundle, ignore_errors=True)
+        write_bundle(bundle, manifest, trained.model)
+        evaluation["verdict"] = verdict.model_dump(mode="json")
+        write_atomic(ctx.run_dir / EVALUATION_FILE, json.dumps(evaluation, allow_nan=False).encode())
+        write_record(ctx.run_dir / RECORD_DIR, bundle, processed.processed_dir, params, evaluation)
+    events.progress(len(STEPS), len(STEPS), "done")
+    return TrainResult(
+        bundle_dir=bundle,
+        digest=manifest.digest,
+        task=data.meta.task,
+        estimator=params.estimator,
+        threshold=trained.threshold,
+        metrics=evaluation["metrics"],
+        baseline=evaluation["baseline"],
+        primary_metric=PRIMARY[data.meta.task],
+        verdict=verdict,
+        parity=parity,
+        compute_s={**steps.seconds, "total": round(sum(steps.seconds.values()), 4)},
+        hyperparameters=chosen,
+        warnings=fitted.warnings,
+    )
+
+
+def _load(processed_dir: Path, params: Params, events: Events) -> Data:
+    meta = load_meta(processed_dir)
+    X, y, aside = load_train(processed_dir)
+    train, validation = Rows(X[~aside], y[~aside]), Rows(X[aside], y[aside])
+    numeric, categorical, y_test = load_raw_test(processed_dir)
+    if params.balance != "none" and meta.task == "regression":
+        events.warning(f"Balance {params.balance!r} does nothing for a regression.")
+    elif params.balance == "undersample":
+        before = len(train)
+        train = undersample(train, params.seed)
+        events.log(f"Undersampled the training rows from {before:,} to {len(train):,}, the same number of each class.")
+    return Data(meta, load_graph(processed_dir), train, validation, RawRows(numeric, categorical), y_test, y[~aside])
+
+
+def _search(params: Params, data: Data, events: Events) -> Hyperparameters:
+    defaults = hyperparameters_of(params, params.estimator, len(data.train))
+    if params.tuning_budget_s <= 0 or not len(data.validation):
+        return defaults
+    from pipeline.tuning import Search, search  # noqa: PLC0415  # optuna costs half a second that other runs save
+
+    def report(done: int, total: int, best: float) -> None:
+        events.progress(done, total, f"search: best {WORDS[PRIMARY[data.meta.task]]} {abs(best):.4f}")
+
+    found = search(
+        Search(
+            kind=params.estimator,
+            task=data.meta.task,
+            n_classes=len(data.meta.classes),
+            balance=params.balance,
+            defaults=defaults,
+            budget_s=params.tuning_budget_s,
+            max_trials=params.tuning_max_trials,
+            seed=params.seed,
+        ),
+        data.train,
+        data.validation,
+        report,
+    )
+    events.log(f"Searched {found.n_trials} settings; the best: {_words(found.hyperparameters)}.")
+    return found.hyperparameters
+
+
+def _fit(params: Params, data: Data, chosen: Hyperparameters, events: Events) -> Fitted:
+    rows, columns = data.train.X.shape
+    events.log(
+        f"Fitting {params.estimator} on {rows:,} rows and {columns} columns ({_words(chosen) or 'no settings'})."
+    )
+    fitted = fit(
+        params.estimator,
+        data.meta.task,
+        data.train,
+        data.validation,
+        n_classes=len(data.meta.classes),
+        hyperparameters=chosen,
+        balance=params.balance,
+        seed=params.seed,
+        tick=lambda done, total: events.progress(done, total, "trees"),
+    )
+    for warning in fitted.warnings:
+        events.warning(warning)
+    if fitted.n_trees is not None:
+        events.log(f"Fitted {fitted.n_trees:,} trees.")
+    return fitted
+
+
+def _dummy_answers(data: Data) -> Floats:
+    """The answers of the baseline to the test rows: always the same."""
+    blank = np.zeros((len(data.y_prior), 1), dtype=np.float32)
+    fitted = fit(
+        "dummy",
+        data.meta.task,
+        Rows(blank, data.y_prior),
+        Rows(blank[:0], data.y_prior[:0]),
+        n_classes=len(data.meta.classes),
+        hyperparameters={},
+        balance="none",
+        seed=0,
+    )
+    return np.repeat(fitted.answers(blank[:1]), len(data.y_test), axis=0)
+
+
+def _export(params: Params, data: Data, fitted: Fitted, chosen: Hyperparameters) -> Trained:
+    estimator = estimator_graph(fitted, data.train.X.shape[1], data.prepare)
+    model = join(data.prepare, estimator)
+    threshold = None
+    if data.meta.task == "binary":
+        answers = Graph(estimator.SerializeToString()).answer_prepared(data.validation.X)
+        threshold = best_threshold(data.validation.y, answers[:, 1], params.threshold_metric)
+    return Trained(fitted, chosen, model, Graph(model), threshold)
+
+
+def _evaluate(subject: Subject, data: Data, trained: Trained, params: Params, events: Events) -> Json:
+    features = data.meta.features
+    found = evaluate(
+        subject,
+        importances(
+            trained.graph,
+            data.test,
+            data.y_test,
+            task=subject.task,
+            numeric=[feature.name for feature in features if feature.kind != "categorical"],
+            categorical=[feature.name for feature in features if feature.kind == "categorical"],
+            seed=params.seed,
+        ),
+    )
+    for name, value in found["metrics"].items():
+        events.metric(name, value)
+    events.log(
+        "On the test rows: " + ", ".join(f"{name} {value:.4g}" for name, value in found["metrics"].items()) + "."
+    )
+    return found
+
+
+def _manifest(
+    ctx: StageContext, data: Data, trained: Trained, *, seeded: SeedResult, subject: Subject, evaluation: Json
+) -> Manifest:
+    meta = data.meta
+    return seal(
+        Manifest(
+            version=ctx.version,
+            run_id=ctx.run_id,
+            created_at="",
+            digest="",
+            model_sha256=hashlib.sha256(trained.model).hexdigest(),
+            model_bytes=len(trained.model),
+            task=meta.task,
+            target=meta.target,
+            classes=meta.classes,
+            class_type=meta.class_type,
+            threshold=trained.threshold,
+            estimator=ctx.params.estimator,
+            hyperparameters=trained.hyperparameters,
+            primary_metric=PRIMARY[meta.task],
+            metrics=evaluation["metrics"],
+            importances=evaluation["importances"],
+            features=meta.features,
+            derived_features=meta.derived,
+            score_histogram=score_histogram(meta.task, subject.output),
+            golden=golden_rows(trained.graph, meta.features, data.test, meta.task),
+            seed=ctx.params.seed,
+            n_train=meta.n_train,
+            n_test=meta.n_test,
+            data_digest=seeded.data_digest,
+            code_digest=seeded.code_digest,
+            params_digest=seeded.params_digest,
+            versions=seeded.versions,
+        )
+    )
+
+
+def _judge(ctx: StageContext, processed_dir: Path, subject: Subject, digest: str) -> GateVerdict:
+    frame = load_raw_test_frame(processed_dir)
+    return decide(
+        subject.task,
+        subject.y,
+        challenger=subject.output,
+        baseline=subject.baseline,
+        digest=digest,
+        champion=load_champion(ctx.models_dir, subject.task, subject.target, subject.classes, frame),
+        rule=Rule(ctx.params.gate_rule, ctx.params.gate_margin, ctx.params.gate_confidence),
+        seed=ctx.params.seed,
+    )
+
+
+def _words(hyperparameters: Hyperparameters) -> str:
+    shown = ((name, f"{value:.4g}" if isinstance(value, float) else value) for name, value in hyperparameters.items())
+    return ", ".join(f"{name} {value}" for name, value in shown)
