@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.panel.models.queries import DeploymentRow, ModelRow, ModelsView
-from app.panel.models.service import ModelVerbs
+from app.panel.models.service import ModelService
 from app.panel.pages.site import Site
 from app.web.templating import View
 
@@ -28,7 +28,7 @@ class ModelsPage(View):
     metric_title: str
 
 
-def router(site: Site, models: ModelVerbs, view: Callable[[], ModelsView], title: Callable[[str], str]) -> APIRouter:
+def router(site: Site, models: ModelService, view: Callable[[], ModelsView], title: Callable[[str], str]) -> APIRouter:
     """The routes of models. `title` is how a metric is called on pages."""
     routes = APIRouter()
 

@@ -24,7 +24,7 @@ class ServiceProblem:
 
 @dataclass(frozen=True)
 class ServiceRow:
-    """One service. None: not known or not running. `cpu_percent` is of one core, since the look before.
+    """One service. None: not known, not running, or (the memory limit) not enforced. `cpu_percent` is of one core, since the look before.
 
     `detail` is one line: why it is not running, or, for an API without a model, that it waits for one.
     `last_lines` are the last lines that it wrote before it last ended.
@@ -39,7 +39,7 @@ class ServiceRow:
     started_at: datetime | None
     uptime_s: float | None
     memory_bytes: int | None
-    memory_limit_bytes: int
+    memory_limit_bytes: int | None
     cpu_percent: float | None
     n_processes: int | None
     n_restarts: int

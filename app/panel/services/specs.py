@@ -1,16 +1,35 @@
 """What the three services are, made from the settings and the place where they live. Pure."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.panel.services.protocol import Mount, Place, ServiceName, ServiceSpec
+from app.panel.services.protocol import Mount, Place, RuntimeKind, ServiceName, ServiceSpec
 from app.panel.settings import Settings
 
 MB: Final = 2**20
 # A request that the security layer of MLflow checks and that reads its store; `/health` answers 200 to any host.
 MLFLOW_READY: Final = "/api/2.0/mlflow/experiments/search?max_results=1"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What should run. `build` needs a runtime that answers; `kind` and the published `ports` are known without it."""
+
+    kind: RuntimeKind
+    ports: Mapping[ServiceName, int]
+    build: Callable[[Place], Mapping[ServiceName, ServiceSpec]]
+
+
+def wanted(settings: Settings, kind: RuntimeKind, environ: Mapping[str, str]) -> Wanted:
+    """The three services, in the order in which they are started: what people wait for comes first."""
+    return Wanted(
+        kind,
+        {"api": settings.api_port, "app": settings.app_port, "mlflow": settings.mlflow_port},
+        lambda place: build(settings, place, environ),
+    )
 
 
 def process_place(settings: Settings) -> Place:
@@ -32,7 +51,7 @@ def process_place(settings: Settings) -> Place:
 
 
 def build(settings: Settings, place: Place, environ: Mapping[str, str]) -> dict[ServiceName, ServiceSpec]:
-    """The three services in the order in which they are started: what people wait for comes first.
+    """The three services, each complete.
 
     From `environ`, the panel's own environment, settings of the API and the app (`API_*`, `APP_*`) are passed on.
     """

@@ -15,6 +15,7 @@ from app.panel.services import answers
 from app.panel.services.protocol import ABSENT, TITLES, LogChunk, Observed, Runtime, ServiceName, ServiceSpec
 from app.panel.services.queries import ServiceProblem, ServiceRow, ServicesView, ShownState
 from app.panel.services.reconcile import NOTHING, Memory, decide, failed
+from app.panel.services.specs import Wanted
 from pipeline.errors import ProblemError
 
 LOOK_EVERY_S: Final = 1.0
@@ -50,21 +51,16 @@ class _Look:
 
 
 class ServiceSupervisor:
-    """Makes `runtime` run `specs`, in their order. Sync; its verbs are thread-safe."""
+    """Makes `runtime` run what is wanted, in that order. Sync; its verbs are thread-safe."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        specs: Mapping[ServiceName, ServiceSpec],
-        clock: Clock,
-        probe: Probe = http_probe,
-    ) -> None:
+    def __init__(self, runtime: Runtime, wanted: Wanted, clock: Clock, probe: Probe = http_probe) -> None:
         self._runtime = runtime
-        self._specs = dict(specs)
+        self._wanted = wanted
+        self._built: Mapping[ServiceName, ServiceSpec] | None = None
         self._clock = clock
         self._probe = probe
-        self._looks: dict[ServiceName, _Look] = {name: _Look() for name in specs}
-        self._acting = {name: threading.Lock() for name in specs}
+        self._looks: dict[ServiceName, _Look] = {name: _Look() for name in wanted.ports}
+        self._acting = {name: threading.Lock() for name in wanted.ports}
         self._wake = threading.Event()
         self._looked = threading.Condition()
         self._is_stopping = False
@@ -88,15 +84,16 @@ class ServiceSupervisor:
         """What runs the services."""
         return self._runtime
 
-    @property
     def specs(self) -> Mapping[ServiceName, ServiceSpec]:
-        """What should run."""
-        return self._specs
+        """What should run. Raises ProblemError (DOCK-nn) as long as the runtime cannot say where."""
+        if self._built is None:
+            self._built = self._wanted.build(self._runtime.place)
+        return self._built
 
     def view(self) -> ServicesView:
         """The last look; costs nothing."""
         rows = tuple(self._row(name, look) for name, look in self._looks.items())
-        return ServicesView(self._runtime.place.kind, all(row.state == "running" for row in rows), rows)
+        return ServicesView(self._wanted.kind, all(row.state == "running" for row in rows), rows)
 
     def restart(self, name: ServiceName) -> None:
         """Restart it now, whatever its back-off says. Raises ProblemError (PORT-01, ...) if it cannot be started."""
@@ -107,7 +104,7 @@ class ServiceSupervisor:
                 look, memory=memory, problem=None, state="starting", silence="It was just restarted."
             )
             try:
-                self._runtime.restart(self._specs[name])
+                self._runtime.restart(self.specs()[name])
             except ProblemError as problem:
                 self._looks[name] = self._blocked(self._looks[name], problem)
                 raise
@@ -142,18 +139,19 @@ class ServiceSupervisor:
                 self._looked.wait(0.2)
 
     def url(self, name: ServiceName) -> str:
-        """Base URL by which the panel reaches it, without trailing slash."""
-        return self._runtime.internal_url(self._specs[name])
+        """Base URL by which the panel reaches it, without trailing slash. Raises as `specs`."""
+        return self._runtime.internal_url(self.specs()[name])
 
     def public_url(self, name: ServiceName) -> str:
         """Base URL for people on this machine, without trailing slash."""
-        return self._runtime.public_url(self._specs[name])
+        spec = self._built.get(name) if self._built is not None else None
+        return self._runtime.public_url(spec) if spec else f"http://127.0.0.1:{self._wanted.ports[name]}"
 
     def step(self) -> float:
         """Look at each service once and act where needed. Returns in how many seconds to look again."""
-        for name in self._specs:
+        for name in self._looks:
             with self._acting[name]:
-                self._looks[name] = self._step(self._specs[name], self._looks[name])
+                self._looks[name] = self._step(name, self._looks[name])
         with self._looked:
             self._looked.notify_all()
         return LOOK_SOON_S if any(look.state == "starting" for look in self._looks.values()) else LOOK_EVERY_S
@@ -163,10 +161,11 @@ class ServiceSupervisor:
             self._wake.wait(self.step())
             self._wake.clear()
 
-    def _step(self, spec: ServiceSpec, look: _Look) -> _Look:
+    def _step(self, name: ServiceName, look: _Look) -> _Look:
         now = self._clock.monotonic()
         try:
-            observed = self._runtime.observe(spec.name)
+            spec = self.specs()[name]
+            observed = self._runtime.observe(name)
         except ProblemError as problem:
             return replace(look, problem=problem, state="blocked")
         look = self._probed(spec, look, observed, now)
@@ -209,7 +208,7 @@ class ServiceSupervisor:
         return look.state == "running" and not look.silence
 
     def _row(self, name: ServiceName, look: _Look) -> ServiceRow:
-        spec = self._specs[name]
+        spec = self._built.get(name) if self._built is not None else None
         started_at = look.observed.started_at if look.observed.state not in {"absent", "exited"} else None
         problem = look.problem
         is_waiting = look.state in {"backing-off", "crash-looping", "blocked"}
@@ -219,11 +218,11 @@ class ServiceSupervisor:
             state=look.state,
             detail="" if look.state == "running" else (problem.what if problem else look.silence),
             url=self.public_url(name),
-            port=spec.port,
+            port=self._wanted.ports[name],
             started_at=started_at,
             uptime_s=(self._clock.now() - started_at).total_seconds() if started_at else None,
             memory_bytes=look.observed.memory_bytes,
-            memory_limit_bytes=spec.memory_bytes,
+            memory_limit_bytes=spec.memory_bytes if spec and self._wanted.kind == "docker" else None,
             cpu_percent=look.cpu_percent,
             n_processes=look.observed.n_processes,
             n_restarts=look.memory.n_restarts,

@@ -1,0 +1,209 @@
+"""Whether this machine has what the panel needs: one named check for each thing that is known to go wrong."""
+
+import os
+import platform
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Literal
+
+import psutil
+
+from app.panel.clock import Clock
+from app.panel.services.protocol import Check
+from app.panel.services.queries import PreflightView
+from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.settings import Settings
+from pipeline.errors import ProblemError
+
+# Failure that each number bounds: a run writes the processed table, a model and its plots; training on the built-in
+# table takes 0.7 GB beside 0.6 GB of services.
+DISK_WARN_BYTES: Final = 2 * 2**30
+DISK_BYTES: Final = 500 * 2**20
+MEMORY_BYTES: Final = 2**30
+FRESH_S: Final = 10.0
+# Where locks of SQLite are not to be trusted.
+NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "fuse.sshfs",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "fuse.glusterfs",
+        "virtiofs",
+    }
+)
+
+
+class Preflight:
+    """Runs the checks, at most every ten seconds unless asked to. Sync and thread-safe."""
+
+    def __init__(self, settings: Settings, services: ServiceSupervisor, clock: Clock) -> None:
+        self._settings = settings
+        self._services = services
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last: tuple[float, PreflightView] | None = None
+
+    def view(self, *, again: bool = False) -> PreflightView:
+        """The checks and the worst of their states."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if again or self._last is None or now - self._last[0] >= FRESH_S:
+                self._last = (now, self._run())
+            return self._last[1]
+
+    def _run(self) -> PreflightView:
+        checks = [
+            *machine_checks(self._settings),
+            *self._runtime_checks(),
+        ]
+        states = {check.state for check in checks}
+        worst: Literal["ok", "warning", "error"] = "ok"
+        if "warning" in states:
+            worst = "warning"
+        if "error" in states:
+            worst = "error"
+        return PreflightView(worst, self._clock.now(), tuple(checks))
+
+    def _runtime_checks(self) -> Iterable[Check]:
+        try:
+            return self._services.runtime.checks(self._services.specs())
+        except ProblemError as problem:
+            return [_bad(problem, "Runtime", "error")]
+
+
+def machine_checks(settings: Settings) -> list[Check]:
+    """What can be said without any runtime."""
+    folders = (
+        ("Data folder", settings.data_dir, "ML_PIPELINE_DATA"),
+        ("State folder", settings.state_dir, "ML_PIPELINE_STATE"),
+        ("Models folder", settings.models_dir, "ML_PIPELINE_MODELS"),
+    )
+    return [
+        python_check(sys.version_info[:2]),
+        *(
+            _checked(name, lambda path=path, setting=setting: check_writable(path, setting))
+            for name, path, setting in folders
+        ),
+        _checked("Disk", lambda: check_disk(settings.state_dir, shutil.disk_usage(_existing(settings.state_dir)).free)),
+        _checked("Memory", lambda: check_memory(psutil.virtual_memory().available)),
+        _checked("File system", lambda: check_file_system(file_system(settings.state_dir))),
+        _checked("MLflow", check_mlflow),
+    ]
+
+
+def python_check(version: tuple[int, ...]) -> Check:
+    """The interpreter; its version is checked by the installer, so this only tells."""
+    return Check("python", "Python", "ok", f"{platform.python_implementation()} {version[0]}.{version[1]}.")
+
+
+def check_writable(folder: Path, setting: str) -> str:
+    """Where it is. Raises PERM-01 if nothing can be written there."""
+    path = _existing(folder)
+    if not os.access(path, os.W_OK | os.X_OK):
+        owner = path.stat().st_uid
+        raise ProblemError(
+            "PERM-01",
+            f"Cannot write to {folder}.",
+            why=f"It belongs to user {owner}, and the panel runs as {os.geteuid()}.",
+            fix=f"Give it to this user, or name another folder in {setting}.",
+            command=f"sudo chown -R {os.geteuid()} {folder}",
+        )
+    return f"{folder} can be written."
+
+
+def check_disk(folder: Path, free_bytes: int) -> str:
+    """How much is free. Raises DISK-02 if it is less than a few runs need."""
+    text = f"{free_bytes / 2**30:.1f} GB are free"
+    if free_bytes < DISK_WARN_BYTES:
+        raise ProblemError(
+            "DISK-02",
+            f"Only {text} where {folder} lies.",
+            why="A run needs up to 0.5 GB; with less than that none is started.",
+            fix="Remove other files; old runs and models are removed by the panel itself.",
+            command=f"df -h {folder}",
+            retryable=free_bytes >= DISK_BYTES,
+        )
+    return f"{text}."
+
+
+def check_memory(available_bytes: int) -> str:
+    """How much is available. Raises MEM-01 if training is likely to run out of it."""
+    text = f"{available_bytes / 2**30:.1f} GB of memory are available"
+    if available_bytes < MEMORY_BYTES:
+        raise ProblemError(
+            "MEM-01",
+            f"Only {text}.",
+            why="Training on the built-in table and the three services need about 1 GB.",
+            fix="Close other programs, or use a smaller table.",
+            command="free -h",
+            retryable=True,
+        )
+    return f"{text}."
+
+
+def check_file_system(kind: str) -> str:
+    """What the state folder lies on. Raises FS-01 for a network file system, where locks cannot be trusted."""
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise ProblemError(
+            "FS-01",
+            f"The state folder lies on {kind}, a network or shared file system.",
+            why="SQLite's locks are not safe there; the history could be damaged.",
+            fix="Set ML_PIPELINE_STATE to a folder on a local disk.",
+            command="ML_PIPELINE_STATE=/var/tmp/ml-pipeline make run",
+            retryable=True,
+        )
+    return f"The state folder lies on {kind or 'a local file system'}."
+
+
+def check_mlflow() -> str:
+    """That MLflow is installed. Raises MLF-03 if not."""
+    if find_spec("mlflow") is None:
+        raise ProblemError(
+            "MLF-03",
+            "MLflow is not installed.",
+            why="Runs work without it; their records are kept and delivered later.",
+            fix="Install the requirements of the panel.",
+            command="make setup",
+            retryable=True,
+        )
+    return "Installed."
+
+
+def file_system(folder: Path) -> str:
+    """The type of the file system below a folder, in lower case; "" where that is not known."""
+    path = _existing(folder).resolve()
+    mounts = [(Path(part.mountpoint), part.fstype.lower()) for part in psutil.disk_partitions(all=True)]
+    below = [(len(mount.parts), kind) for mount, kind in mounts if path.is_relative_to(mount)]
+    return max(below, default=(0, ""))[1]
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    path = folder.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _checked(name: str, look: Callable[[], str]) -> Check:
+    """A passed check, or the problem as one: a warning where it may pass by itself, else an error."""
+    try:
+        return Check(name.lower().replace(" ", "-"), name, "ok", look())
+    except ProblemError as problem:
+        return _bad(problem, name, "warning" if problem.retryable else "error")
+
+
+def _bad(problem: ProblemError, name: str, state: Literal["warning", "error"]) -> Check:
+    return Check(problem.id, name, state, problem.what, problem.why, problem.fix, problem.command)
