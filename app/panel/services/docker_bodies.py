@@ -17,6 +17,8 @@ SERVICE: Final = "automated-ml-pipeline.service"
 SPEC: Final = "automated-ml-pipeline.spec"
 CONTENT: Final = "automated-ml-pipeline.content"
 STOP_GRACE_S: Final = 10
+# The supervisor asks each service itself, every second; this one is for the time when there is no panel.
+HEALTH_EVERY_S: Final = 10
 _SECOND_NS: Final = 10**9
 # live: the service. trial: a copy without a name in the network, to see whether it comes up. next, previous: the two
 # sides of a swap.
@@ -47,7 +49,7 @@ def body(spec: ServiceSpec, home: Home, *, role: Role = "live", publish: bool = 
         "ExposedPorts": {port: {}},
         "Healthcheck": {
             "Test": ["CMD", "bash", "/srv/container/health.sh", str(spec.listen_port), spec.ready_path],
-            "Interval": _SECOND_NS if trial else 10 * _SECOND_NS,
+            "Interval": (1 if trial else HEALTH_EVERY_S) * _SECOND_NS,
             "Timeout": 5 * _SECOND_NS,
             "StartPeriod": math.ceil(spec.start_s) * _SECOND_NS,
             "Retries": 3,

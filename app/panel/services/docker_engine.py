@@ -114,8 +114,10 @@ class Engine:
         self._gone(lambda client: client.unpause(id))
 
     def rename(self, id: str, name: str) -> None:
-        """Give it another name."""
-        self._change(lambda client: client.rename(id, name), Asked(container=name))
+        """Give it another name; one that has it already keeps it."""
+        found = self.container(id)
+        if found is None or found["Name"] != f"/{name}":
+            self._change(lambda client: client.rename(id, name), Asked(container=name))
 
     def remove(self, id: str) -> None:
         """Remove it, running or not."""

@@ -9,7 +9,7 @@ from app.panel.services.docker_bodies import Role
 from app.panel.services.docker_engine import Engine, Inspected
 from app.panel.services.docker_errors import Asked, not_starting
 from app.panel.services.docker_home import Home
-from app.panel.services.docker_view import log_chunk
+from app.panel.services.docker_view import health, log_chunk
 from app.panel.services.protocol import ServiceSpec
 from pipeline.errors import ProblemError
 
@@ -90,7 +90,7 @@ class Swap:
         deadline = time.monotonic() + self._spec.start_s
         while True:
             found = self._engine.container(made)
-            if found is not None and found["State"].get("Health", {}).get("Status") == "healthy":
+            if found is not None and health(found) == "healthy":
                 return
             if found is None or not found["State"]["Running"] or time.monotonic() > deadline:
                 lines = log_chunk(self._engine.logs(made, since_s=0, limit=5), 0).lines

@@ -18,7 +18,17 @@ def serves(container: Mapping[str, Any]) -> bool:
     """Whether it is up, as far as the engine knows: worth keeping until something better is known to start."""
     state = container["State"]
     is_up = bool(state["Running"]) and not state.get("Paused") and not state.get("Restarting")
-    return is_up and state.get("Health", {}).get("Status") != "unhealthy"
+    return is_up and health(container) != "unhealthy"
+
+
+def health(container: Mapping[str, Any]) -> str:
+    """`starting`, `healthy`, `unhealthy`, or "" without a check.
+
+    The engine calls a container unhealthy while it is paused, without having asked it, and for a while afterwards.
+    """
+    found = container["State"].get("Health") or {}
+    status = str(found.get("Status", ""))
+    return "starting" if status == "unhealthy" and not found.get("FailingStreak") else status
 
 
 def observed(
@@ -81,10 +91,9 @@ def _state(container: Mapping[str, Any], home: Home) -> tuple[State, str]:  # no
         if state["Status"] == "created":
             return "exited", "It was created and never started."
         return "exited", f"It ended with exit code {state['ExitCode']}. {state.get('Error', '')}".strip()
-    health = state.get("Health", {})
-    if health.get("Status") == "unhealthy":
+    if health(container) == "unhealthy":
         return "unhealthy", "Its health check fails."
-    if health.get("Status") == "starting" and not listens(container, home):
+    if health(container) == "starting" and not listens(container, home):
         return "starting", ""
     return "running", ""
 

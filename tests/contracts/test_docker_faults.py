@@ -1,0 +1,261 @@
+"""Whatever happens to a container behind the panel's back, the next look sees it and the next `ensure` mends it."""
+
+import json
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+import pytest
+
+from app.panel.services import docker_bodies
+from app.panel.services.docker_engine import Engine
+from app.panel.services.docker_errors import Asked
+from app.panel.services.docker_home import Home
+from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.protocol import Observed, ServiceSpec, State
+from app.panel.settings import Settings
+from pipeline.errors import ProblemError
+
+pytestmark = pytest.mark.docker
+
+
+class Bench(Protocol):
+    """`conftest.DockerBench`."""
+
+    runtime: DockerRuntime
+    engine: Engine
+    home: Home
+    port: int
+    name: str
+
+    def spec(self, *args: str, **env: str) -> ServiceSpec:
+        """The fake service."""
+
+
+def docker(*args: str) -> str:
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def inspect(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(docker("inspect", name))[0]
+    return found
+
+
+def until(runtime: DockerRuntime, *states: State, deadline_s: float = 20.0) -> Observed:
+    end = time.monotonic() + deadline_s
+    seen = runtime.observe("api")
+    while seen.state not in states and time.monotonic() < end:
+        time.sleep(0.05)
+        seen = runtime.observe("api")
+    assert seen.state in states, seen
+    return seen
+
+
+def names(bench: Bench) -> set[str]:
+    label = f"label={docker_bodies.OWNER}={bench.home.project}"
+    return set(docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split())
+
+
+def answers(bench: Bench, spec: ServiceSpec) -> bool:
+    try:
+        with urllib.request.urlopen(bench.runtime.public_url(spec), timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def started(bench: Bench) -> tuple[ServiceSpec, Observed]:
+    spec = bench.spec()
+    bench.runtime.ensure(spec)
+    return spec, until(bench.runtime, "running")
+
+
+FAULTS: dict[str, Callable[[Bench], object]] = {
+    "killed": lambda bench: docker("kill", bench.name),
+    "stopped": lambda bench: docker("stop", "-t", "1", bench.name),
+    "removed": lambda bench: docker("rm", "-f", bench.name),
+    "paused": lambda bench: docker("pause", bench.name),
+    "renamed": lambda bench: docker("rename", bench.name, f"{bench.home.project}-elsewhere"),
+    "given more memory": lambda bench: docker("update", "-m", "128m", "--memory-swap", "128m", bench.name),
+    "taken off the network": lambda bench: docker("network", "disconnect", bench.home.network, bench.name),
+    "told not to restart": lambda bench: docker("update", "--restart", "no", bench.name),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_is_as_it_should_be_after_one_look_when_it_was(docker_bench: Bench, fault: str) -> None:
+    spec, first = started(docker_bench)
+    FAULTS[fault](docker_bench)
+    seen = docker_bench.runtime.observe("api")
+    assert seen.state in {"absent", "exited"} or seen.digest != spec.digest
+    docker_bench.runtime.ensure(spec)
+    after = until(docker_bench.runtime, "running")
+    assert after.digest == spec.digest
+    assert names(docker_bench) == {docker_bench.name}
+    assert answers(docker_bench, spec)
+    docker_bench.runtime.ensure(spec)
+    assert docker_bench.runtime.observe("api").instance_id == after.instance_id
+    if fault in {"paused", "renamed"}:
+        assert after.instance_id == first.instance_id, "what can be mended in place is not replaced"
+
+
+def test_it_is_restarted_as_the_same_container_when_it_is_unhealthy(
+    docker_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_bodies, "HEALTH_EVERY_S", 1)
+    spec = replace(docker_bench.spec("--never-ready"), start_s=0.1)
+    docker_bench.runtime.ensure(spec)
+    seen = until(docker_bench.runtime, "unhealthy", deadline_s=60)
+    assert seen.digest == spec.digest
+    docker_bench.runtime.restart(spec)
+    assert docker_bench.runtime.observe("api").instance_id != seen.instance_id
+
+
+def test_the_reason_is_named_when_it_ran_out_of_memory(docker_bench: Bench) -> None:
+    hog = ("-c", "x = bytearray(10**9); x[::4096] = b'x' * len(x[::4096])")
+    spec = replace(docker_bench.spec(), argv=("/usr/local/bin/python", *hog), memory_bytes=2**25)
+    docker_bench.runtime.ensure(spec)
+    seen = until(docker_bench.runtime, "exited")
+    assert (seen.exit_code, seen.oom_killed) == (137, True)
+    assert "out of memory (limit 32 MiB)" in seen.reason
+
+
+def test_a_container_that_was_created_only_is_removed_and_never_started(docker_bench: Bench) -> None:
+    spec = docker_bench.spec()
+    started(docker_bench)
+    docker_bench.runtime.stop("api")
+    left = docker_bench.engine.create(docker_bench.name, docker_bodies.body(spec, docker_bench.home), Asked())
+    assert docker_bench.runtime.observe("api").state == "exited"
+    docker_bench.runtime.ensure(spec)
+    assert inspect(docker_bench.name)["Id"] != left
+    until(docker_bench.runtime, "running")
+
+
+def test_a_foreign_container_is_reported_and_left_alone_when_it_has_the_name(
+    docker_bench: Bench, fake_image: str
+) -> None:
+    theirs = docker("create", "--name", docker_bench.name, "--label", "someone=else", fake_image, "true")
+    try:
+        assert docker_bench.runtime.observe("api").state == "foreign"
+        with pytest.raises(ProblemError, match="did not start") as caught:
+            docker_bench.runtime.ensure(docker_bench.spec())
+        assert caught.value.id == "NAME-01"
+        docker_bench.runtime.stop("api")
+        assert inspect(docker_bench.name)["Id"] == theirs
+        checks = docker_bench.runtime.checks({"api": docker_bench.spec()})
+        assert [check.id for check in checks if check.state == "error"] == ["NAME-01"]
+    finally:
+        docker("rm", "-f", theirs)
+
+
+def test_a_foreign_network_is_reported_when_it_has_the_name(docker_bench: Bench) -> None:
+    docker("network", "create", docker_bench.home.network)
+    with pytest.raises(ProblemError) as caught:
+        docker_bench.runtime.ensure(docker_bench.spec())
+    assert caught.value.id == "NAME-02"
+
+
+def test_the_network_is_made_again_when_it_is_missing(docker_bench: Bench) -> None:
+    spec, _ = started(docker_bench)
+    docker("rm", "-f", docker_bench.name)
+    docker("network", "rm", docker_bench.home.network)
+    docker_bench.runtime.ensure(spec)
+    until(docker_bench.runtime, "running")
+    assert answers(docker_bench, spec)
+
+
+def test_the_holder_is_named_when_a_container_has_the_port(docker_bench: Bench, fake_image: str) -> None:
+    spec = docker_bench.spec()
+    other = f"{docker_bench.home.project}-other"
+    published = f"127.0.0.1:{spec.port}:80"
+    docker("run", "-d", "--name", other, "-p", published, fake_image, "python", "-c", "import time; time.sleep(99)")
+    try:
+        with pytest.raises(ProblemError, match=f"used by container {other}") as caught:
+            docker_bench.runtime.ensure(spec)
+        assert caught.value.id == "PORT-01"
+        assert names(docker_bench) == set()
+        checks = docker_bench.runtime.checks({"api": spec})
+        assert [check.id for check in checks if check.state == "error"] == ["PORT-01"]
+    finally:
+        docker("rm", "-f", other)
+
+
+def test_the_old_one_serves_on_when_the_new_one_does_not_start(docker_bench: Bench) -> None:
+    spec, first = started(docker_bench)
+    broken = docker_bench.spec("--dies-after=0")
+    with pytest.raises(ProblemError, match="the old one keeps serving") as caught:
+        docker_bench.runtime.ensure(broken)
+    assert caught.value.id == "SVC-01"
+    assert "the last words" in caught.value.why
+    assert docker_bench.runtime.observe("api").instance_id == first.instance_id
+    assert names(docker_bench) == {docker_bench.name}
+    assert answers(docker_bench, spec)
+
+
+def test_the_old_one_serves_on_when_the_new_port_is_taken(docker_bench: Bench) -> None:
+    spec, first = started(docker_bench)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        moved = replace(spec, port=other.getsockname()[1])
+        with pytest.raises(ProblemError) as caught:
+            docker_bench.runtime.ensure(moved)
+    assert caught.value.id == "PORT-01"
+    assert docker_bench.runtime.observe("api").instance_id == first.instance_id
+    assert answers(docker_bench, spec)
+
+
+def test_the_gap_is_below_two_seconds_when_a_setting_changed(docker_bench: Bench) -> None:
+    spec, _ = started(docker_bench)
+    silent: list[float] = []
+    done = threading.Event()
+
+    def probe() -> None:
+        while not done.is_set():
+            if not answers(docker_bench, spec):
+                silent.append(time.monotonic())
+            done.wait(0.02)
+
+    prober = threading.Thread(target=probe)
+    prober.start()
+    docker_bench.runtime.ensure(docker_bench.spec(ROLE="changed"))
+    until(docker_bench.runtime, "running")
+    done.set()
+    prober.join()
+    assert names(docker_bench) == {docker_bench.name}
+    assert not silent or silent[-1] - silent[0] < 2.0
+
+
+def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench: Bench) -> None:
+    spec, _ = started(docker_bench)
+    docker("rename", docker_bench.name, f"{docker_bench.name}-previous")
+    changed = docker_bench.spec(ROLE="changed")
+    body = docker_bodies.body(changed, docker_bench.home)
+    docker_bench.engine.create(docker_bench.name, body, Asked())
+    assert answers(docker_bench, spec)
+    docker_bench.runtime.ensure(changed)
+    assert until(docker_bench.runtime, "running").digest == changed.digest
+    assert names(docker_bench) == {docker_bench.name}
+
+
+def test_it_says_so_when_the_image_is_missing(docker_bench: Bench) -> None:
+    home = replace(docker_bench.home, image="sha256:" + "0" * 64)
+    runtime = DockerRuntime(Settings(), docker_bench.engine, home=home)
+    with pytest.raises(ProblemError) as caught:
+        runtime.ensure(docker_bench.spec())
+    assert caught.value.id == "IMG-01"
+    assert names(docker_bench) == set()
+
+
+def test_it_says_so_when_the_image_lacks_the_program(docker_bench: Bench) -> None:
+    with pytest.raises(ProblemError) as caught:
+        docker_bench.runtime.ensure(replace(docker_bench.spec(), argv=("/no/such/program",)))
+    assert caught.value.id == "SVC-01"
+    assert names(docker_bench) == set()
