@@ -31,9 +31,11 @@ def load_champion(
         model = read_model(folder, manifest)
     except BundleError as error:
         return Champion(pointer.version, "", None, obstacle=_clause(error))
-    if (manifest.task, manifest.target, manifest.classes) != (task, target, classes):
+    if manifest.digest == digest:
+        return Champion(manifest.version, manifest.digest, None)
+    if Question(manifest.task, manifest.target, manifest.classes) != question:
         return Champion(manifest.version, manifest.digest, None, other_task=True)
-    return _answering(manifest, model, frame)
+    return _answering(manifest, model, frame())
 
 
 def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame) -> Champion:

@@ -122,7 +122,7 @@ class Figure:
         self._name(label, series)
 
     def reference(self, x1: float, y1: float, x2: float, y2: float, label: str = "") -> None:
-        """A dashed line to compare with; its label stands at its right or upper end."""
+        """A dashed line to compare with; its label stands at its left or upper end."""
         (left, low), (right, high) = self.at(x1, y1), self.at(x2, y2)
         self._parts.append(
             f'<line x1="{_n(left)}" y1="{_n(low)}" x2="{_n(right)}" y2="{_n(high)}" stroke="currentColor" '
@@ -136,7 +136,7 @@ class Figure:
                 right + (-6 if near_end else 6), self.top + 12, label, anchor="end" if near_end else "start", size=11
             )
         else:
-            self.text(self.right - 4, high - 6, label, anchor="end", size=11, faint=True)
+            self.text(left + 6, low - 6, label, size=11, faint=True)
 
     def points(
         self, xs: Sequence[float], ys: Sequence[float], series: int, label: str = "", radius: float = 3.5

@@ -258,6 +258,12 @@ def _against_champion(
         claim = "better than chance allows" if passed and surely_better else claim
     decision: Literal["promote", "keep"] = "promote" if passed else "keep"
     opening = "Promoted" if passed else "Not promoted"
+    if difference == low == high == 0:
+        alike = f"it does exactly as well as version {version} on the same {case.n_rows:,} test rows"
+        rest = "" if passed else ", and the rule asks for better"
+        return case.verdict(
+            decision, f"{opening}: {alike} ({case.word} {case.plain(case.ours)}){rest}.", theirs, interval
+        )
     return case.verdict(decision, f"{opening}: {numbers} is {claim}.", theirs, interval)
 
 

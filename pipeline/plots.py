@@ -22,6 +22,7 @@ TITLES: Final = {
     "fit": "Predicted and actual",
     "residuals": "Residuals",
 }
+METRICS: Final = {"roc_auc": "ROC AUC", "log_loss": "log loss", "r2": "R²"}
 MAX_BARS: Final = 10
 
 
@@ -141,19 +142,22 @@ def _confusion(evaluation: Evaluation) -> str:
 
 def _importances(evaluation: Evaluation) -> str:
     bars = list(evaluation["importances"].items())[:MAX_BARS]
-    low, high = min(0.0, *(v for _, v in bars)), max(0.0, *(v for _, v in bars))
+    high = max(0.0, *(value for _, value in bars))
+    low = min(0.0, *(value for _, value in bars))
+    low = low if low < -0.05 * high else 0.0  # a hair below zero is noise and needs no axis of its own
     more = len(evaluation["importances"]) - len(bars)
-    label = f"Loss of {evaluation['primary_metric'].replace('_', ' ')} when the column is shuffled"
-    told = f"{label}. " + "; ".join(f"{name} {short(value)}" for name, value in bars[:3]) + "."
+    metric = METRICS.get(evaluation["primary_metric"], evaluation["primary_metric"])
+    label = f"Loss of {metric} when the column is shuffled"
+    told = f"{label}: " + "; ".join(f"{name} {short(value)}" for name, value in bars[:3]) + "."
     figure = Figure("importances", TITLES["importances"], told, nice_axis(low, high, label, 4), Axis(0.0, 1.0, ()))
-    figure.left, figure.right = 172.0, 372.0
+    figure.left, figure.right = 180.0, 368.0
     figure.axes(grid_y=False)
     room = (figure.bottom - figure.top) / len(bars)
     thickness = min(18.0, room * 0.7)
     for k, (name, value) in enumerate(bars):
         top = figure.top + k * room + (room - thickness) / 2
         end = figure.bar(value, top, thickness, 1)
-        figure.text(figure.left - 8, top + thickness / 2 + 4, clipped(name, 25), anchor="end", size=11)
+        figure.text(figure.left - 8, top + thickness / 2 + 4, clipped(name, 24), anchor="end", size=11)
         figure.text(max(end, figure.left) + 5, top + thickness / 2 + 4, short(value), size=10, faint=True)
     if more > 0:
         figure.text(406, 18, f"and {more} more", anchor="end", size=11, faint=True)

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.bundle import Manifest, write_atomic, write_bundle
-from pipeline.champion import load_champion
+from pipeline.champion import Question, load_champion
 from pipeline.estimator import Fitted, Hyperparameters, Rows, fit, hyperparameters_of, undersample
 from pipeline.evaluation import Json, Labels, Subject, evaluate, importances, score_histogram
 from pipeline.events import Events
@@ -291,14 +291,19 @@ def _manifest(
 
 
 def _judge(ctx: StageContext, processed_dir: Path, subject: Subject, digest: str) -> GateVerdict:
-    frame = load_raw_test_frame(processed_dir)
+    champion = load_champion(
+        ctx.models_dir,
+        Question(subject.task, subject.target, subject.classes),
+        digest,
+        lambda: load_raw_test_frame(processed_dir),
+    )
     return decide(
         subject.task,
         subject.y,
         challenger=subject.output,
         baseline=subject.baseline,
         digest=digest,
-        champion=load_champion(ctx.models_dir, subject.task, subject.target, subject.classes, frame),
+        champion=champion,
         rule=Rule(ctx.params.gate_rule, ctx.params.gate_margin, ctx.params.gate_confidence),
         seed=ctx.params.seed,
     )
