@@ -1,5 +1,7 @@
 """The live model, brought before the gate: its answers to the test rows of this run, or why it has none."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +14,22 @@ from pipeline.params import Task
 from pipeline.prepare import raw_inputs
 
 
+@dataclass(frozen=True)
+class Question:
+    """What the challenger predicts; a champion that predicts something else cannot be compared with it."""
+
+    task: Task
+    target: str
+    classes: list[str]
+
+
 def load_champion(
-    models_dir: Path, task: Task, target: str, classes: list[str], frame: pd.DataFrame
+    models_dir: Path, question: Question, digest: str, frame: Callable[[], pd.DataFrame]
 ) -> Champion | None:
-    """The champion and its answers to the raw test rows `frame`; None if no model is live.
+    """The champion and its answers to the raw test rows `frame()`; None if no model is live.
 
     A live model that cannot be read or that needs a column which is gone comes without answers, with the obstacle.
+    One with the challenger's own `digest` is not asked.
     """
     try:
         pointer = read_pointer(models_dir)
