@@ -27,7 +27,7 @@ def number(value: float | None, digits: int = 4) -> str:
     if isinstance(value, int) or (value == int(value) and abs(value) < 1e15):
         text = f"{int(value):,}"
     elif abs(value) >= 1e7 or abs(value) < 1e-4:
-        text = f"{value:.{digits - 1}g}"
+        text = f"{value:.{digits}g}"
     else:
         decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if abs(value) >= 1 else digits
         text = f"{value:,.{decimals}f}"

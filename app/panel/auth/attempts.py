@@ -44,5 +44,5 @@ class Attempts:
         known = self._failures.get(key)
         if known is None or known.count < free or now_s - known.last_s >= FORGET_AFTER_S:
             return 0.0
-        wait_s = min(2.0 ** (known.count - free), LONGEST_WAIT_S)
+        wait_s = min(2.0 ** min(known.count - free, 10), LONGEST_WAIT_S)
         return max(0.0, known.last_s + wait_s - now_s)

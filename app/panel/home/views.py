@@ -1,12 +1,11 @@
 """What the home page is drawn from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from app.panel.models.queries import ModelRow
 from app.panel.runs.queries import RunRow
-from app.panel.runs.views import STAGE_TITLES, StageCell
+from app.panel.runs.views import StageCell
 from app.panel.schedule.service import ScheduleView
 from app.panel.services.protocol import Check
 from app.panel.services.queries import ServiceRow
@@ -57,7 +56,6 @@ class HomeView(View):
     links: Links
     key: str
     poll_s: int
-    stage_titles: Mapping[str, str] = STAGE_TITLES
 
 
 def as_interval(seconds: int) -> Interval:

@@ -22,6 +22,14 @@ SECTIONS: Final = (
     ("services", "/services", "Services"),
 )
 
+# Shown in sentences and strips; the log and the API keep the stages' own names.
+STAGE_TITLES: Final = {
+    "set_seed": "Set seed",
+    "process_data": "Process data",
+    "train_model": "Train model",
+    "deploy": "Deploy",
+}
+
 
 @dataclass(frozen=True)
 class Health:
@@ -59,6 +67,7 @@ class Site:
         self._settings = settings
         self._clock = clock
         self.env = environment()
+        self.env.globals["stage_titles"] = STAGE_TITLES
         self.health: Callable[[], Health] | None = None
 
     def page(self, request: Request, view: View, *, section: str = "", status: int = 200) -> HTMLResponse:

@@ -5,20 +5,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.panel.logs.views import LogView
+from app.panel.pages.site import STAGE_TITLES
 from app.panel.runs.form import FieldGroup
 from app.panel.runs.queries import RunDetail, RunFilters, RunRow, StageView
 from app.panel.runs.results import MetricRow, Plot
 from app.panel.runs.state import RunState, Trigger
 from app.web.templating import View
 from pipeline.stage import STAGES
-
-# Shown in sentences; the log and the API keep the stages' own names.
-STAGE_TITLES: Mapping[str, str] = {
-    "set_seed": "Set seed",
-    "process_data": "Process data",
-    "train_model": "Train model",
-    "deploy": "Deploy",
-}
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,6 @@ class RunsView(View):
     key: str
     states: tuple[str, ...] = tuple(state.value for state in RunState)
     triggers: tuple[str, ...] = tuple(trigger.value for trigger in Trigger)
-    stage_titles: Mapping[str, str] = STAGE_TITLES
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,6 @@ class RunView(View):
     log: LogView
     key: str
     poll_s: int
-    stage_titles: Mapping[str, str] = STAGE_TITLES
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,75 @@
+"""A real database, a clock that the test moves, and an application that has nothing but the login."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from app.panel.auth.middleware import AuthMiddleware
+from app.panel.auth.routes import router
+from app.panel.auth.service import Auth
+from app.panel.db.engine import Database
+from app.panel.db.migrate import open_database
+from app.panel.pages.site import Site
+from app.panel.settings import Settings
+
+
+class HandClock:
+    """Stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.s)
+
+    def monotonic(self) -> float:
+        return self.s
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path)
+
+
+@pytest.fixture
+def db(settings: Settings, clock: HandClock) -> Iterator[Database]:
+    database = open_database(settings.database, clock.now())
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def auth(settings: Settings, db: Database, clock: HandClock) -> Auth:
+    return Auth(settings, db, clock)
+
+
+def application(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
+    """The login and one page behind it."""
+    app = FastAPI()
+    app.include_router(router(Site(settings, clock), auth))
+
+    @app.get("/")
+    @app.get("/api/v1/thing")
+    def inside() -> str:
+        return "inside"
+
+    @app.get("/healthz")
+    def healthz() -> str:
+        return "ok"
+
+    app.add_middleware(AuthMiddleware, auth=auth)
+    return TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False)
+
+
+@pytest.fixture
+def client(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
+    return application(auth, settings, clock)

@@ -1,0 +1,50 @@
+"""Static files: what is vendored is what was vendored, and no page needs anything from elsewhere or inline."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from app.web.assets import STATIC_DIR, Assets, asset
+from app.web.templating import TEMPLATES_DIR
+
+TEMPLATES = sorted(TEMPLATES_DIR.rglob("*.html"))
+
+
+def test_vendored_file_is_unchanged_when_compared_with_its_sum() -> None:
+    lines = (STATIC_DIR / "vendor/SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split() for line in lines)}
+    found = {path.name for path in (STATIC_DIR / "vendor").iterdir()} - {"SHA256SUMS"}
+    assert set(sums) == found
+    for name, digest in sums.items():
+        assert hashlib.sha256((STATIC_DIR / "vendor" / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_template_has_nothing_inline_and_nothing_foreign_when_read(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|hx-on|javascript:", text)
+    assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", text)
+    assert not re.search(r"\|\s*safe\b|Markup|autoescape\s+false", text)
+
+
+def test_markup_is_made_in_one_place_when_code_is_searched() -> None:
+    makers = [
+        path.relative_to(STATIC_DIR.parent).as_posix()
+        for path in (STATIC_DIR.parent / "app").rglob("*.py")
+        if re.search(r"\bMarkup\(", path.read_text("utf-8"))
+    ]
+    assert [maker for maker in makers if maker.startswith(("app/panel", "app/web"))] == ["app/web/ansi.py"]
+
+
+def test_asset_is_kept_for_ever_only_when_its_address_has_the_digest() -> None:
+    app = FastAPI()
+    app.mount("/static", Assets())
+    client = TestClient(app)
+    assert "immutable" in client.get(asset("css/app.css")).headers["cache-control"]
+    assert client.get("/static/css/app.css").headers["cache-control"] == "no-cache"
+    with pytest.raises(FileNotFoundError):
+        asset("css/missing.css")

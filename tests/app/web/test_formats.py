@@ -1,0 +1,62 @@
+"""How figures are written."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app.web import formats
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "–"), (0.04, "40 ms"), (7.26, "7.3 s"), (59.99, "1:00"), (125, "2:05"), (3725, "1:02:05")],
+)
+def test_duration_is_readable_when_short_or_long(seconds: float | None, text: str) -> None:
+    assert formats.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (float("-inf"), "−∞"),
+        (0.86123456, "0.8612"),
+        (-0.002, "−0.0020"),
+        (150000, "150,000"),
+        (6670.221, "6,670"),
+        (12.3456, "12.35"),
+        (3e-7, "3e−07"),
+        (3008750.0, "3,008,750"),
+        (12345678.9, "1.235e+07"),
+        (0.0, "0"),
+    ],
+)
+def test_number_is_readable_when_large_or_small(value: float | None, text: str) -> None:
+    assert formats.number(value) == text
+
+
+def test_difference_has_a_sign_when_positive_too() -> None:
+    assert [formats.signed(value) for value in (0.0012, -0.0012, 0.0)] == ["+0.0012", "−0.0012", "0"]
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1.0 KB"), (7_500_000, "7.2 MB"), (2**30, "1.0 GB")]
+)
+def test_size_is_in_the_fitting_unit_when_any(n_bytes: int, text: str) -> None:
+    assert formats.size(n_bytes) == text
+
+
+def test_share_is_not_zero_when_it_is_tiny() -> None:
+    assert [formats.share(value) for value in (0, 0.00001, 0.198, 1)] == ["0 %", "<0.1 %", "19.8 %", "100 %"]
+
+
+def test_moment_is_written_in_local_time_when_given_in_utc() -> None:
+    at = datetime(2026, 11, 22, 23, 20, 5, tzinfo=UTC)
+    assert formats.clock(at) == f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert formats.clock(None) == "–"
+
+
+def test_noun_agrees_when_counted() -> None:
+    assert [formats.plural(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
+    assert formats.plural(2, "entry", "entries") == "2 entries"

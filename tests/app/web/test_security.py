@@ -1,0 +1,127 @@
+"""The guard: names, origins, sizes and headers, before any route runs."""
+
+import pytest
+from fastapi import FastAPI, Request
+from starlette.testclient import TestClient
+
+from app.web.security import Policy, SecurityMiddleware, allowed_hosts
+
+OURS = "http://127.0.0.1:8080"
+
+
+@pytest.fixture
+def client() -> TestClient:
+    app = FastAPI()
+
+    @app.get("/")
+    def read() -> str:
+        return "read"
+
+    @app.post("/")
+    @app.post("/upload")
+    async def write(request: Request) -> int:
+        return len(await request.body())
+
+    policy = Policy(
+        hosts=allowed_hosts("127.0.0.1", "panel.lan, Other.lan"),
+        ports=frozenset({8080}),
+        body_bytes=1000,
+        upload_bytes=5000,
+        upload_paths=("/upload",),
+    )
+    app.add_middleware(SecurityMiddleware, policy=policy)
+    return TestClient(app, base_url=OURS)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "panel.lan:8080", "OTHER.lan:8080"])
+def test_host_is_served_when_it_is_on_the_list(client: TestClient, host: str) -> None:
+    assert client.get("/", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:8080",
+        "127.0.0.1",
+        "127.0.0.1:5000",
+        "127.0.0.1:8080.evil.example",
+        "a@127.0.0.1:8080",
+        "",
+        "x" * 300,
+    ],
+)
+def test_host_is_refused_when_it_is_not_on_the_list(client: TestClient, host: str) -> None:
+    answer = client.get("/", headers={"Host": host})
+    assert (answer.status_code, answer.json()["id"]) == (421, "WEB-01")
+
+
+def test_port_may_be_left_out_when_it_is_the_scheme_s_own() -> None:
+    app = FastAPI()
+    app.add_middleware(SecurityMiddleware, policy=Policy(frozenset({"panel.lan"}), frozenset({443})))
+    assert TestClient(app, base_url="http://panel.lan").get("/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": OURS}, 200),
+        ({"Origin": OURS, "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Authorization": "Bearer x"}, 200),
+        ({}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:5000"}, 403),
+        ({"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": OURS, "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": f"{OURS}.evil.example"}, 403),
+        ({"Authorization": "Basic x"}, 403),
+    ],
+)
+def test_change_is_taken_only_when_our_own_page_or_a_token_sends_it(
+    client: TestClient, headers: dict[str, str], status: int
+) -> None:
+    answer = client.post("/", content=b"x", headers=headers)
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["id"] == "WEB-02"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200),
+        ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}, 200),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Origin": "http://evil.example"}, 403),
+    ],
+)
+def test_read_is_refused_when_a_foreign_page_fetches_it(
+    client: TestClient, headers: dict[str, str], status: int
+) -> None:
+    assert client.get("/", headers=headers).status_code == status
+
+
+def test_body_is_refused_when_it_declares_too_much(client: TestClient) -> None:
+    assert client.post("/", content=b"x" * 1000, headers={"Origin": OURS}).json() == 1000
+    answer = client.post("/", content=b"x" * 1001, headers={"Origin": OURS})
+    assert (answer.status_code, answer.json()["id"]) == (413, "WEB-03")
+    assert client.post("/upload", content=b"x" * 5000, headers={"Origin": OURS}).json() == 5000
+
+
+def test_body_is_cut_off_when_it_declares_nothing_and_goes_on(client: TestClient) -> None:
+    answer = client.post("/", content=(b"x" * 100 for _ in range(50)), headers={"Origin": OURS})
+    assert (answer.status_code, answer.json()["id"]) == (413, "WEB-03")
+
+
+def test_every_answer_carries_the_headers_when_it_is_a_refusal_too(client: TestClient) -> None:
+    for answer in (client.get("/"), client.get("/nowhere"), client.post("/"), client.get("/", headers={"Host": "x"})):
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_wildcard_address_is_no_name_when_all_interfaces_are_bound() -> None:
+    assert "0.0.0.0" not in allowed_hosts("0.0.0.0")
+    assert "[fe80::1]" in allowed_hosts("fe80::1")
