@@ -74,12 +74,24 @@ def find(raw_dir: Path) -> list[Path]:
 
 
 def digest(paths: Iterable[Path]) -> tuple[str, int]:
-    """sha256 over the contents of the files in the order given, and their size in bytes. The names do not count."""
+    """sha256 over the contents of the files in the order given, and their size in bytes. The names do not count.
+
+    Raises DataError DATA-09 for a file that may not be read.
+    """
     whole, n_bytes = hashlib.sha256(), 0
     for path in paths:
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
-            n_bytes += file.tell()
+        try:
+            with path.open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+                n_bytes += file.tell()
+        except OSError as error:
+            raise DataError(
+                "DATA-09",
+                f"{path.name} cannot be read.",
+                why=f"{error.strerror}.",
+                fix="Make it readable for the user that runs the pipeline.",
+                retryable=True,
+            ) from error
     return whole.hexdigest(), n_bytes
 
 
@@ -169,6 +181,10 @@ def _csv(path: Path) -> Source:
     rows = _sample(text, delimiter, 200)
     if len(rows) < 2 and len(head) < _HEAD_BYTES:
         raise _no_rows(path)
+    if not rows:
+        raise DataError(
+            "DATA-03", f"{path.name} is not a table.", why="Its first line is longer than 1 MB.", fix="Save it as CSV."
+        )
     header = [name.strip() for name in rows[0]]
     if all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", name, re.IGNORECASE) for name in header):
         raise DataError(

@@ -48,9 +48,10 @@ def split(hashes: Hashes, test_share: float) -> Split:
 
 
 def check_sides(chosen: Split, codes: npt.NDArray[np.int64] | None, classes: list[str]) -> None:
-    """Raise DataError DATA-14 if a side has no row, or if a class is absent from training, validation or test rows.
+    """Raise DataError DATA-14 if a side has hardly a row, or if a class is absent from training or test rows.
 
-    `codes` are positions in `classes`, one per row; None for regression.
+    `codes` are positions in `classes`, one per row; None for regression. Of two classes, both must also be among the
+    validation rows, which choose the threshold.
     """
     sides = {
         "test": chosen.test,
@@ -61,7 +62,7 @@ def check_sides(chosen: Split, codes: npt.NDArray[np.int64] | None, classes: lis
         rows = int(mask.sum())
         if rows < 2:
             raise _too_few(f"Only {rows} of {len(mask)} rows fall to the {side} set.")
-        if codes is not None:
+        if codes is not None and (side != "validation" or len(classes) == 2):
             counts = np.bincount(codes[mask], minlength=len(classes))
             absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
             if absent:
