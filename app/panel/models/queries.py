@@ -165,10 +165,12 @@ class ModelQueries:
         ):
             lines[line.to_version or 0] = line
         tracked = {
-            record.version: record
-            for record in session.exec(select(TrackingRecord).where(col(TrackingRecord.version).in_(numbers)))
+            record.run_id: record
+            for record in session.exec(
+                select(TrackingRecord).where(col(TrackingRecord.run_id).in_([row.run_id for row in versions]))
+            )
         }
-        return tuple(_model(row, live, previous, lines.get(row.version), tracked.get(row.version)) for row in versions)
+        return tuple(_model(row, live, previous, lines.get(row.version), tracked.get(row.run_id)) for row in versions)
 
 
 def _newest(limit: int) -> SelectOfScalar[Deployment]:

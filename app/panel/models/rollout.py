@@ -26,17 +26,26 @@ from pipeline.stage import StageContext, TrainResult
 class Rollout:
     """Implements `runs.ports.Deploy`. `on_done` is told of each deployment that took effect."""
 
-    def __init__(
-        self, models_dir: Path, db: Database, ledger: Ledger, switch: Switch, on_done: Callable[[Deployment], None]
+    def __init__(  # noqa: PLR0917 - one caller, which has them all by these names
+        self,
+        models_dir: Path,
+        db: Database,
+        ledger: Ledger,
+        switch: Switch,
+        on_done: Callable[[Deployment], None],
+        notice: Callable[[], str],
     ) -> None:
         self._models_dir = models_dir
         self._db = db
         self._ledger = ledger
         self._switch = switch
         self._on_done = on_done
+        self._notice = notice
 
     def __call__(self, ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
         """See `Deploy`. A model that lost at the gate is published, but not put into service: a person may do that."""
+        if notice := self._notice():
+            log.warning(notice)
         verdict = result.verdict
         live = read_pointer(self._models_dir)
         live_manifest = read_manifest(bundle_dir(self._models_dir, live)) if live is not None else None

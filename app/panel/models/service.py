@@ -1,6 +1,7 @@
 """What people do with models: put a version into service, go back; and what the panel does at start."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlmodel import col, select
@@ -22,17 +23,27 @@ class ModelService:
     """The verbs. Sync and thread-safe; call them in a worker thread. Each returns when it has taken effect."""
 
     def __init__(
-        self, *, models_dir: Path, db: Database, queries: ModelQueries, api: Api, clock: Clock, watch_s: float
+        self,
+        *,
+        models_dir: Path,
+        db: Database,
+        queries: ModelQueries,
+        api: Api,
+        clock: Clock,
+        watch_s: float,
+        api_key: str = "",
+        notice: Callable[[], str] = str,
     ) -> None:
+        """`notice` is a warning that each run should carry at the moment, or ""."""
         self._models_dir = models_dir
         self._db = db
         self._queries = queries
         self._clock = clock
         self._ledger = Ledger(db, clock)
-        self._switch = Switch(models_dir, self._ledger, api, clock)
+        self._switch = Switch(models_dir, self._ledger, api, clock, api_key)
         self._watch = Watch(api, clock, watch_s, self._back)
         self._closing = threading.Event()
-        self.deploy = Rollout(models_dir, db, self._ledger, self._switch, self._in_service)
+        self.deploy = Rollout(models_dir, db, self._ledger, self._switch, self._in_service, notice)
 
     def promote(self, version: int, who: str) -> DeploymentRow:
         """Put `version` into service, and let its digest be deployed again if it was held.

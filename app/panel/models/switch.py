@@ -1,6 +1,6 @@
 """Moves the pointer, and does not leave it moved unless the prediction API answers as the bundle promises.
 
-One switch at a time. What the API holds is asked, never assumed: it polls the pointer, and says by `/model` which
+One switch at a time. What the API holds is asked, never assumed: it polls the pointer, and says by `/readyz` which
 version it serves. On any failure the pointer goes back, and the model that served before never stopped.
 """
 
@@ -24,7 +24,8 @@ from pipeline.errors import ProblemError
 from pipeline.stage import GateVerdict
 
 READY_S: Final = 60.0
-TAKES_S: Final = 20.0
+# The API itself gives a bundle 20 s to prove itself before it refuses it.
+TAKES_S: Final = 30.0
 CALL_S: Final = 5.0
 POLL_S: Final = 0.02
 LOCK_S: Final = 30.0
@@ -57,11 +58,12 @@ class Change:
 class Switch:
     """See the module. Sync and thread-safe."""
 
-    def __init__(self, models_dir: Path, ledger: Ledger, api: Api, clock: Clock) -> None:
+    def __init__(self, models_dir: Path, ledger: Ledger, api: Api, clock: Clock, api_key: str = "") -> None:
         self._models_dir = models_dir
         self._ledger = ledger
         self._api = api
         self._clock = clock
+        self._api_key = api_key
         self._turn = threading.Lock()
 
     def move(self, change: Change, stop: threading.Event, log: StageLog | None = None) -> Deployment:
@@ -125,10 +127,11 @@ class Switch:
         if stop.is_set():
             # A stale attempt ends here: it has not touched anything.
             raise _cancelled()
+        n_refused = self._n_refused()
         write_pointer(self._models_dir, after)
         try:
             begun = self._clock.monotonic()
-            self._wait_for(manifest, stop)
+            self._wait_for(manifest, n_refused, stop)
             waited_s = self._clock.monotonic() - begun
             difference = self._check_golden(manifest)
             if stop.is_set():
@@ -141,35 +144,34 @@ class Switch:
             n_rows = len(manifest.golden)
             log.log(f"{n_rows} golden rows agree over HTTP; the largest difference is {difference:.1e}.")
 
-    def _wait_for(self, manifest: Manifest, stop: threading.Event) -> None:
-        """Return when the API reports the version; raises DEPLOY-01, DEPLOY-02 or DEPLOY-08."""
+    def _n_refused(self) -> int:
+        """How many pointers the API could not follow since it started; 0 where it does not say."""
+        said = answers.get(f"{self._api.url('api')}/readyz", CALL_S).json()
+        return int(said.get("reload_failed") or 0) if isinstance(said, dict) else 0
+
+    def _wait_for(self, manifest: Manifest, n_refused: int, stop: threading.Event) -> None:
+        """Return when the API is ready with the version; raises DEPLOY-01, DEPLOY-02 or DEPLOY-08."""
         deadline = self._clock.monotonic() + TAKES_S
-        url = self._api.url("api")
-        said = ""
+        url = f"{self._api.url('api')}/readyz"
         while True:
-            answer = answers.get(f"{url}/model", CALL_S)
-            model = answer.json()
-            if isinstance(model, dict) and model.get("version") == manifest.version:
-                if model.get("digest") == manifest.digest:
-                    break
-                said = "It reports this version with another digest."
-            elif answer.status:
-                said = (
-                    f"It still serves version {model['version']}." if answer.is_ok else f"It answers {answer.status}."
-                )
-            else:
-                said = answer.body
+            answer = answers.get(url, CALL_S)
+            said = answer.json()
+            if not isinstance(said, dict):
+                said = {"what": answer.body}
+            if answer.is_ok and (said.get("version"), said.get("digest")) == (manifest.version, manifest.digest):
+                return
+            problem = said.get("problem")
+            if isinstance(problem, dict) and int(said.get("reload_failed") or 0) > n_refused:
+                raise _refused(manifest.version, f"{problem.get('id')}: {problem.get('what')} {problem.get('why')}")
             if self._clock.monotonic() >= deadline:
                 raise _not_taken(manifest.version, said)
             if stop.wait(POLL_S):
                 raise _cancelled()
-        if not answers.get(f"{url}/readyz", CALL_S).is_ok:
-            raise _not_taken(manifest.version, "It has loaded it but is not ready.")
 
     def _check_golden(self, manifest: Manifest) -> float:
         """The largest difference; raises DEPLOY-03 if that is too large."""
         records = [golden.record for golden in manifest.golden]
-        answer = answers.post(f"{self._api.url('api')}/predict", records, CALL_S)
+        answer = answers.post(f"{self._api.url('api')}/predict", records, CALL_S, bearer=self._api_key)
         difference = largest_difference(manifest, answer.json()) if answer.is_ok else float("inf")
         if difference > TOLERANCE:
             raise ProblemError(
@@ -183,11 +185,12 @@ class Switch:
         return difference
 
 
-def _not_taken(version: int, said: str) -> ProblemError:
+def _not_taken(version: int, said: dict[str, object]) -> ProblemError:
+    live = said.get("version")
     return ProblemError(
         "DEPLOY-01",
         f"The prediction API did not take version {version} within {TAKES_S:.0f} s.",
-        why=said,
+        why=f"It serves version {live}." if live is not None else str(said.get("what") or "It has no model yet."),
         fix="The version before is live again. Look at the API's log on the services page.",
         command="ml-pipeline status",
         retryable=True,

@@ -19,44 +19,72 @@ LOOK_EVERY_S: Final = 1.0
 CALL_S: Final = 3.0
 # A restart of the API by hand or by a crash of its own is not the model's fault; to be away for so long is.
 LOST_S: Final = 15.0
-MAX_SHARE: Final = 0.01
+MAX_ERROR_SHARE: Final = 0.01
+# Latency is judged by the median, which a few large batches do not move, and only where there were enough requests.
+SLOWER_TIMES: Final = 5.0
+SLOW_S: Final = 0.025
+ENOUGH: Final = 50
 
-SAMPLE: Final = re.compile(r"^(\w*requests_total)(?:\{(.*)\})? ([0-9.eE+-]+)$", re.MULTILINE)
-STATUS: Final = re.compile(r'(?:status|code)="(\d)')
+COUNTED: Final = re.compile(r"^api_requests_total\{(.*)\} (\S+)$", re.MULTILINE)
+BUCKET: Final = re.compile(r'^api_request_seconds_bucket\{(.*route="/predict".*)\} (\S+)$', re.MULTILINE)
+STATUS: Final = re.compile(r'status="(\d+)"')
+BOUND: Final = re.compile(r'le="([^"]+)"')
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Requests since the API started, and how many of them were answered 5xx."""
+    """What the API counted since it started: requests, those answered 5xx, and single predictions by their latency.
+
+    `buckets` are cumulative counts by upper bound in seconds, in rising order.
+    """
 
     n_requests: float
     n_errors: float
+    buckets: tuple[tuple[float, float], ...] = ()
 
 
 def read_counters(metrics: str) -> Counters:
-    """From the Prometheus text of `/metrics`: all `*requests_total` samples, by their `status` label. Pure.
+    """From the Prometheus text of `/metrics`. Pure.
 
     503 is not counted as an error: it is what an API says that is only just starting or full.
     """
     n_requests = n_errors = 0.0
-    for _, labels, value in SAMPLE.findall(metrics):
-        status = STATUS.search(labels or "")
+    for labels, value in COUNTED.findall(metrics):
+        status = STATUS.search(labels)
         n_requests += float(value)
-        if status and status[1] == "5" and '="503"' not in labels:
+        if status and status[1][0] == "5" and status[1] != "503":
             n_errors += float(value)
-    return Counters(n_requests, n_errors)
+    bounds = [(BOUND.search(labels), float(value)) for labels, value in BUCKET.findall(metrics)]
+    return Counters(n_requests, n_errors, tuple(sorted((float(bound[1]), n) for bound, n in bounds if bound)))
 
 
 def judge(before: Counters, now: Counters) -> str:
-    """ "" while all is well, else the reason to go back: server errors in more than 1 % of the requests since. Pure."""
+    """ "" while all is well, else the reason to go back. Pure.
+
+    Reasons: server errors in more than 1 % of the requests since, or a median latency of predictions that is five
+    times what it was and above 25 ms.
+    """
     if now.n_requests < before.n_requests:
         # The API was restarted: its counters began again.
         before = Counters(0, 0)
     n_errors = now.n_errors - before.n_errors
     n_requests = now.n_requests - before.n_requests
-    if n_errors > 0 and n_errors > MAX_SHARE * n_requests:
+    if n_errors > 0 and n_errors > MAX_ERROR_SHARE * n_requests:
         return f"Since it is live, {n_errors:.0f} of {n_requests:.0f} requests ended in a server error."
+    was = dict(before.buckets)
+    since = tuple((bound, n - was.get(bound, 0.0)) for bound, n in now.buckets)
+    usual_s, median_s = _median_s(before.buckets), _median_s(since)
+    if usual_s is not None and median_s is not None and median_s > max(SLOW_S, SLOWER_TIMES * usual_s):
+        return f"Since it is live, half of the predictions take {1000 * median_s:.0f} ms or more; before it was {1000 * usual_s:.0f} ms."
     return ""
+
+
+def _median_s(buckets: tuple[tuple[float, float], ...]) -> float | None:
+    """The upper bound of the bucket that holds the median; None for too few requests."""
+    n_requests = buckets[-1][1] if buckets else 0.0
+    if n_requests < ENOUGH:
+        return None
+    return next(bound for bound, n in buckets if n >= n_requests / 2)
 
 
 class Watch:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -31,21 +32,21 @@ class Answer:
 
 def get(url: str, timeout_s: float) -> Answer:
     """The answer to a GET; never raises for what the network or the server does."""
-    return _call("GET", url, None, timeout_s)
+    return _call("GET", url, None, {}, timeout_s)
 
 
-def post(url: str, body: object, timeout_s: float, method: str = "POST") -> Answer:
+def post(url: str, body: object, timeout_s: float, *, bearer: str = "") -> Answer:
     """The answer to `body` sent as JSON; never raises for what the network or the server does."""
-    return _call(method, url, json.dumps(body).encode(), timeout_s)
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
+    return _call("POST", url, json.dumps(body).encode(), headers, timeout_s)
 
 
-def _call(method: str, url: str, body: bytes | None, timeout_s: float) -> Answer:
+def _call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Answer:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
     try:
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body is not None else {})
-        connection.request(method, path, body, headers)
+        connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
         return Answer(response.status, response.read(MAX_BYTES).decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException) as error:

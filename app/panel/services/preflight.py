@@ -92,10 +92,7 @@ def machine_checks(settings: Settings) -> list[Check]:
     )
     return [
         python_check(sys.version_info[:2]),
-        *(
-            _checked(name, lambda path=path, setting=setting: check_writable(path, setting))
-            for name, path, setting in folders
-        ),
+        *(_checked(name, partial(check_writable, path, setting)) for name, path, setting in folders),
         _checked("Disk", lambda: check_disk(settings.state_dir, shutil.disk_usage(_existing(settings.state_dir)).free)),
         _checked("Memory", lambda: check_memory(psutil.virtual_memory().available)),
         _checked("File system", lambda: check_file_system(file_system(settings.state_dir))),

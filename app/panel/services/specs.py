@@ -32,6 +32,17 @@ def wanted(settings: Settings, kind: RuntimeKind, environ: Mapping[str, str]) ->
     )
 
 
+def api_key(environ: Mapping[str, str]) -> str:
+    """The key that the API asks for, as the API itself finds it; "" where it asks for none or the file is missing."""
+    path = environ.get("API_KEY_FILE")
+    if not path:
+        return environ.get("API_KEY", "")
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError:
+        return ""
+
+
 def process_place(settings: Settings) -> Place:
     """Child processes of the panel: this interpreter, this machine. MLflow, which has no login, stays on loopback."""
     bound = settings.panel_host

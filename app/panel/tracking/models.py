@@ -8,14 +8,13 @@ from sqlmodel import Field, SQLModel
 class TrackingRecord(SQLModel, table=True):
     """What one run left for MLflow. `delivered_at` None: it is still to be handed over, next at `next_try_at`.
 
-    `version` is the model version that the run published, if any; `mlflow_version` the one that MLflow gave it.
+    `mlflow_version` is the number that MLflow gave the model; ours is another. `gave_up`: nothing is left to deliver.
     """
 
     __tablename__ = "tracking_record"
 
     run_id: str = Field(primary_key=True)
     folder: str
-    version: int | None = Field(default=None, index=True)
     created_at: datetime
     n_tries: int = 0
     next_try_at: datetime = Field(index=True)

@@ -61,7 +61,6 @@ def upgrade() -> None:
         "tracking_record",
         sa.Column("run_id", sa.String(), primary_key=True),
         sa.Column("folder", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer()),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("n_tries", sa.Integer(), nullable=False),
         sa.Column("next_try_at", sa.DateTime(), nullable=False),
@@ -71,5 +70,4 @@ def upgrade() -> None:
         sa.Column("error", sa.String(), nullable=False),
         sa.Column("gave_up", sa.Boolean(), nullable=False),
     )
-    op.create_index("ix_tracking_record_version", "tracking_record", ["version"])
     op.create_index("ix_tracking_record_next_try_at", "tracking_record", ["next_try_at"])

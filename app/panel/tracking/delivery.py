@@ -1,0 +1,101 @@
+"""One delivery: a process of its own with MLflow's client in it, bounded in time, at low priority."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from app.panel.services import launch
+
+TIMEOUT_S: Final = 120.0
+NICENESS: Final = 10
+ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent
+COMMAND: Final = (sys.executable, "-m", "pipeline.tracking", "deliver")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """MLflow has the record."""
+
+    mlflow_run_id: str
+    mlflow_version: str | None
+
+
+@dataclass(frozen=True)
+class NotDelivered:
+    """It has not, and why, in one line."""
+
+    error: str
+
+
+class Deliver(Protocol):
+    """Hands one record over."""
+
+    def __call__(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
+        """Sync; never raises for what MLflow or the network does."""
+
+
+class Delivery:
+    """Runs `command`. Call it from one thread that lives as long as the panel: the process ends with that thread."""
+
+    def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
+        self._command = tuple(command)
+        self._timeout_s = timeout_s
+
+    def __call__(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
+        """See Deliver."""
+        shim = (sys.executable, "-I", "-S", launch.__file__, str(os.getpid()))
+        try:
+            process = subprocess.Popen(
+                [*shim, *self._command, str(folder), "--tracking-uri", tracking_uri],
+                cwd=ROOT,
+                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return NotDelivered(f"The delivery could not be started: {error.strerror or error}.")
+        with contextlib.suppress(OSError):
+            # The next run matters more.
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+        try:
+            out, err = process.communicate(timeout=self._timeout_s)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return NotDelivered(f"MLflow did not take it within {self._timeout_s:.0f} s.")
+        return outcome(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+def outcome(code: int, out: str, err: str) -> Delivered | NotDelivered:
+    """What a delivery that ended with `code` and wrote this has done. Pure."""
+    answer = _last_object(out)
+    run_id = answer.get("mlflow_run_id")
+    if code == 0 and isinstance(run_id, str):
+        version = answer.get("model_version")
+        return Delivered(run_id, None if version is None else str(version))
+    said = (
+        answer.get("what")
+        or answer.get("error")
+        or next((line for line in reversed(err.splitlines()) if line.strip()), "")
+    )
+    return NotDelivered(str(said).strip() or f"The delivery ended with exit code {code}.")
+
+
+def _last_object(out: str) -> dict[str, object]:
+    """The last line that is a JSON object; {} if there is none."""
+    for line in reversed(out.splitlines()):
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                return found
+    return {}

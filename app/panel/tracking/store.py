@@ -1,0 +1,88 @@
+"""The only writer of the records for MLflow."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.panel.clock import Clock
+from app.panel.db.engine import Database
+from app.panel.tracking.models import TrackingRecord
+
+FIRST_DELAY_S: Final = 10.0
+MAX_DELAY_S: Final = 600.0
+
+
+def delay_s(n_tries: int) -> float:
+    """Seconds until the next try after so many: 10, 20, 40 ... 600. Pure."""
+    return min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** min(n_tries - 1, 10))
+
+
+class TrackingStore:
+    """Sync and thread-safe."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    def add(self, run_id: str, folder: Path) -> bool:
+        """Note a record to be delivered. False if it was known already."""
+        with self._db.write() as session:
+            if session.get(TrackingRecord, run_id) is not None:
+                return False
+            now = self._clock.now()
+            session.add(TrackingRecord(run_id=run_id, folder=str(folder), created_at=now, next_try_at=now))
+            return True
+
+    def due(self) -> TrackingRecord | None:
+        """The oldest record whose time has come, or None."""
+        with self._db.read() as session:
+            query = _open().where(col(TrackingRecord.next_try_at) <= self._clock.now())
+            return session.exec(query.order_by(col(TrackingRecord.created_at)).limit(1)).first()
+
+    def find(self, run_id: str) -> TrackingRecord | None:
+        """The record of a run, or None."""
+        with self._db.read() as session:
+            return session.get(TrackingRecord, run_id)
+
+    def n_open(self) -> int:
+        """How many are still to be delivered."""
+        with self._db.read() as session:
+            return session.exec(select(func.count()).select_from(_open().subquery())).one()
+
+    def delivered(self, run_id: str, mlflow_run_id: str, mlflow_version: str | None) -> None:
+        """MLflow has it."""
+        with self._db.write() as session:
+            row = session.get_one(TrackingRecord, run_id)
+            row.delivered_at = self._clock.now()
+            row.mlflow_run_id = mlflow_run_id
+            row.mlflow_version = mlflow_version
+            row.n_tries += 1
+            row.error = ""
+            session.add(row)
+
+    def failed(self, run_id: str, error: str, *, is_final: bool = False) -> None:
+        """MLflow has not got it: again later, or never where nothing is left to deliver."""
+        with self._db.write() as session:
+            row = session.get_one(TrackingRecord, run_id)
+            row.n_tries += 1
+            row.error = error[:1000]
+            row.gave_up = is_final
+            row.next_try_at = self._clock.now() + timedelta(seconds=delay_s(row.n_tries))
+            session.add(row)
+
+    def now_due(self) -> None:
+        """MLflow is back: what waits is tried at once."""
+        with self._db.write() as session:
+            for row in session.exec(_open()):
+                row.next_try_at = self._clock.now()
+                session.add(row)
+
+
+def _open() -> SelectOfScalar[TrackingRecord]:
+    return select(TrackingRecord).where(
+        col(TrackingRecord.delivered_at).is_(None), col(TrackingRecord.gave_up).is_(False)
+    )
