@@ -1,0 +1,179 @@
+"""Any table becomes typed columns: numbers, booleans, texts, and what no model can take."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import tables
+from pipeline.errors import DataError
+from pipeline.schema import Column, NumberColumn, OpaqueColumn, Table, TextColumn
+
+
+def read(folder: Path, text: str | bytes) -> Table:
+    path = folder / "t.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return tables.read([path])
+
+
+def values(column: Column) -> list[Any]:
+    """The values of a column as Python objects, None where missing."""
+    if isinstance(column, TextColumn):
+        return [column.labels[code] if code >= 0 else None for code in column.codes]
+    assert isinstance(column, NumberColumn)
+    return [None if np.isnan(value) else float(value) for value in column.values]
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeffa,b\n1,x\n2,y\n", "a,b\r\n1,x\r\n2,y\r\n", "a,b\r1,x\r2,y\r", "a , b\n1, x\n2 ,y \n\n"]
+)
+def test_equal_tables_come_out_when_they_are_written_differently(tmp_path: Path, text: str) -> None:
+    table = read(tmp_path, text)
+    assert {name: values(column) for name, column in table.columns.items()} == {"a": [1.0, 2.0], "b": ["x", "y"]}
+
+
+def test_every_word_for_missing_is_understood_when_a_table_uses_it(tmp_path: Path) -> None:
+    words = ["?", "-", "NA", "N/A", "null", "NaN", "", "None", "--"]
+    table = read(tmp_path, "n,t\n1,x\n" + "".join(f"{word},{word}\n" for word in words if word) + ",\n2,y\n")
+    assert values(table.columns["n"]) == [1.0, *[None] * len(words), 2.0]
+    assert values(table.columns["t"]) == ["x", *[None] * len(words), "y"]
+
+
+def test_names_stay_as_they_are_when_they_are_odd(tmp_path: Path) -> None:
+    table = read(tmp_path, '"say ""hi""",Größe (cm),a b,<b>../x</b>\n1,2,3,4\n1,2,3,4\n')
+    assert list(table.columns) == ['say "hi"', "Größe (cm)", "a b", "<b>../x</b>"]
+
+
+def test_a_row_number_is_left_out_and_told_when_the_first_column_has_no_name(tmp_path: Path) -> None:
+    table = read(tmp_path, ",a,b\n1,5,x\n2,6,y\n")
+    assert list(table.columns) == ["a", "b"]
+    assert any("numbers the rows" in note for note in table.notes)
+
+
+def test_true_and_false_are_booleans_but_yes_and_no_stay_texts_when_they_are_read(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b,c\nTrue,true,yes\nFalse,,no\nTrue,FALSE,\n")
+    assert values(table.columns["a"]) == [1.0, 0.0, 1.0]
+    assert values(table.columns["b"]) == [1.0, None, 0.0]
+    assert [getattr(table.columns[name], "boolean", None) for name in "abc"] == [True, True, None]
+    assert values(table.columns["c"]) == ["yes", "no", None]
+
+
+def test_numbers_are_found_when_they_are_written_as_text(tmp_path: Path) -> None:
+    table = read(tmp_path, 'a,b\n"1,234.5",5%\n-7,12.5 %\n"2,000",3\n')
+    assert values(table.columns["a"]) == [1234.5, -7.0, 2000.0]
+    assert values(table.columns["b"]) == [5.0, 12.5, 3.0]
+
+
+def test_a_few_words_among_numbers_become_missing_with_a_warning_when_they_are_few(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b\n" + "".join(f"{i},x\n" for i in range(99)) + "oops,y\n")
+    assert values(table.columns["a"])[-2:] == [98.0, None]
+    assert table.warnings == ["Column 'a': 1 values are no numbers ('oops'); taken as missing."]
+
+
+def test_infinite_values_become_missing_with_a_count_when_there_are_any(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b\ninf,1\n-inf,2\n1e309,3\n1e39,4\n5,5\n")
+    assert values(table.columns["a"]) == [None, None, None, None, 5.0]
+    assert table.warnings == ["Column 'a': 4 infinite values; taken as missing."]
+
+
+@pytest.mark.parametrize("header", ["customer_id", "customerId", "ID"])
+def test_identifiers_and_dates_and_free_text_are_opaque_when_they_are_read(tmp_path: Path, header: str) -> None:
+    rows = "".join(f"{i},person {i},2024-01-{i % 28 + 1:02d},{i % 3}\n" for i in range(120))
+    table = read(tmp_path, f"{header},name,day,n\n{rows}")
+    assert [name for name, column in table.columns.items() if isinstance(column, OpaqueColumn)] == [
+        header,
+        "name",
+        "day",
+    ]
+
+
+def test_codes_keep_their_zeros_when_later_pieces_are_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 4)
+    table = read(tmp_path, "a,b\n007,1\n7,2\n,3\n8,4\n" + "x,5\n" * 8)
+    assert values(table.columns["a"]) == ["007", "7", None, "8", *["x"] * 8]
+    assert values(table.columns["b"]) == [1.0, 2.0, 3.0, 4.0, *[5.0] * 8]
+
+
+def test_a_piece_without_values_is_of_any_kind_when_others_have_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 2)
+    table = read(tmp_path, "a,b,c\n,,\n,,\nx,1,True\ny,2,False\n")
+    assert values(table.columns["a"]) == [None, None, "x", "y"]
+    assert values(table.columns["b"]) == [None, None, 1.0, 2.0]
+    assert getattr(table.columns["c"], "boolean", False)
+
+
+def test_texts_are_given_up_but_still_told_apart_when_there_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "a,b\n" + "".join(f"word {i},1\n" for i in range(200))
+    whole = read(tmp_path, text).columns["a"]
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 50)
+    monkeypatch.setattr(tables, "MAX_LABELS", 60)
+    given_up = read(tmp_path, text).columns["a"]
+    assert isinstance(given_up, OpaqueColumn)
+    assert given_up.hashes().tolist() == whole.hashes().tolist()
+    assert len(set(given_up.hashes().tolist())) == 200
+
+
+def test_parquet_gives_the_same_columns_when_it_holds_the_same_table(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "n": [1.5, None, 3.0],
+            "i": pd.array([1, None, 3], dtype="Int64"),
+            "b": [True, False, True],
+            "t": pd.Categorical(["x", None, "y"]),
+            "when": pd.date_range("2024", periods=3),
+            "list": [[1], [2], [3]],
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.drop(columns=["when", "list"]).to_csv(tmp_path / "t.csv", index=False)
+    columns = tables.read([tmp_path / "t.parquet"]).columns
+    as_csv = tables.read([tmp_path / "t.csv"]).columns
+    assert {name: values(columns[name]) for name in "nibt"} == {name: values(as_csv[name]) for name in "nibt"}
+    assert {name: columns[name].hashes().tolist() for name in "nibt"} == {
+        name: as_csv[name].hashes().tolist() for name in "nibt"
+    }
+    assert isinstance(columns["when"], OpaqueColumn)
+    assert isinstance(columns["list"], OpaqueColumn)
+
+
+def test_files_are_joined_when_their_columns_come_in_another_order(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("a,b\n1,x\n")
+    (tmp_path / "2.csv").write_text("b,a\ny,2\n")
+    table = tables.read([tmp_path / "1.csv", tmp_path / "2.csv"])
+    assert (values(table.columns["a"]), values(table.columns["b"]), table.n_rows) == ([1.0, 2.0], ["x", "y"], 2)
+
+
+def test_one_huge_cell_is_only_text_when_it_is_read(tmp_path: Path) -> None:
+    table = read(tmp_path, b"a,b\n1,x\n2," + b"y" * 3_000_000 + b"\n")
+    assert [len(value) for value in values(table.columns["b"])] == [1, 3_000_000]
+
+
+CELLS = st.sampled_from(
+    ["", "1", "-2.5", "1e309", "x", "é", '"', '""', "'", " ", "NA", "True", "a b", '"q,r"', "\t", ";", "=1+1"]
+)
+
+
+@given(
+    header=st.lists(st.sampled_from(["a", "b", "c", "", "a b", '"x"', "../x", "1"]), min_size=1, max_size=4),
+    rows=st.lists(st.lists(CELLS, min_size=0, max_size=5), max_size=6),
+    separator=st.sampled_from([",", ";", "\t"]),
+    ending=st.sampled_from(["\n", "\r\n", "\r"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_table_or_a_named_problem_comes_out_when_the_text_is_hostile(
+    tmp_path_factory: pytest.TempPathFactory, header: list[str], rows: list[list[str]], separator: str, ending: str
+) -> None:
+    text = ending.join(separator.join(cells) for cells in [header, *rows])
+    try:
+        table = read(tmp_path_factory.mktemp("hostile"), text)
+    except DataError:
+        return  # every other exception fails the test
+    assert all(len(column.hashes()) == table.n_rows for column in table.columns.values())
