@@ -1,17 +1,55 @@
 """The only place that wires: settings in, application out."""
 
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
-from app.panel.clock import Clock
+from app.panel import ops
+from app.panel.auth import routes as auth_routes
+from app.panel.auth.middleware import AuthMiddleware
+from app.panel.auth.service import Auth
+from app.panel.clock import Clock, SystemClock
+from app.panel.datasets import api as datasets_api
+from app.panel.datasets import routes as datasets_routes
+from app.panel.datasets.routes import DataPages
+from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets
 from app.panel.db.engine import Database
+from app.panel.db.migrate import open_database
+from app.panel.logs import api as logs_api
+from app.panel.logs import routes as logs_routes
 from app.panel.logs.hub import Hub
 from app.panel.logs.store import LogStore
+from app.panel.pages import errors
+from app.panel.pages.site import Site
+from app.panel.runs import api as runs_api
+from app.panel.runs import routes as runs_routes
+from app.panel.runs.attempt import AttemptRunner
+from app.panel.runs.child import Launcher
+from app.panel.runs.execution import Tools
+from app.panel.runs.executor import Executor
+from app.panel.runs.live import RunLive
+from app.panel.runs.ports import Deploy, DeployResult, StageLog
 from app.panel.runs.queries import RunQueries
+from app.panel.runs.reconcile import reconcile
+from app.panel.runs.retry import RetryPolicy
+from app.panel.runs.routes import RunPages
 from app.panel.runs.service import RunService
+from app.panel.runs.store import RunStore
+from app.panel.sample import SampleTable
+from app.panel.schedule import api as schedule_api
+from app.panel.schedule import routes as schedule_routes
 from app.panel.schedule.service import ScheduleService
+from app.panel.schedule.ticker import Ticker
 from app.panel.settings import Settings
+from app.panel.upkeep import Upkeep
+from app.web.assets import Assets
+from app.web.security import Policy, SecurityMiddleware, allowed_hosts
+from pipeline.errors import ProblemError
+from pipeline.stage import StageContext, TrainResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +59,172 @@ class Panel:
     settings: Settings
     clock: Clock
     db: Database
+    auth: Auth
+    site: Site
     runs: RunService
     run_queries: RunQueries
     logs: LogStore
     hub: Hub
+    live: RunLive
     schedule: ScheduleService
+    ticker: Ticker
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """The panel's application; `app.state.panel` holds its parts."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What runs in the background, in the order in which it starts."""
+
+    store: RunStore
+    executor: Executor
+    upkeep: Upkeep
+    sample: SampleTable
+
+
+def create_app(
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    stages: Mapping[str, str] | None = None,
+    deploy: Deploy | None = None,
+) -> FastAPI:
+    """The panel's application; `app.state.panel` holds its parts.
+
+    `stages` (name to `module:function`) and `deploy` replace the real ones: for measuring the panel alone.
+    Raises ProblemError where it cannot start with these settings.
+    """
+    clock = clock or SystemClock()
+    db = open_database(settings.database, clock.now())
+    settings.runs_dir.mkdir(exist_ok=True)
+    hub = Hub()
+    store = RunStore(db, clock)
+    logs = LogStore(settings.runs_dir)
+    live = RunLive(hub, store.find_state)
+    queries = RunQueries(db, live)
+    launcher = Launcher(stages)
+    sample = SampleTable(settings.data_dir / "raw")
+    deploy, next_version = deploy or _refuse, lambda: store.highest_version() + 1
+    executor = Executor(
+        Tools(
+            store=store,
+            logs=logs,
+            live=live,
+            attempts=AttemptRunner(
+                launcher=launcher, deploy=deploy, logs=logs, live=live, clock=clock, timeout_s=settings.stage_timeout_s
+            ),
+            policy=RetryPolicy(settings.retry_delay_s, settings.retries),
+            next_version=next_version,
+            prepare=sample.wait,
+            settings=settings,
+            clock=clock,
+        )
+    )
+    runs = RunService(
+        store=store,
+        queries=queries,
+        settings=settings,
+        wake=executor.wake,
+        cancelled=executor.cancel,
+        on_manual=lambda: schedule.arm(),  # noqa: PLW0108 - bound below
+    )
+    schedule = ScheduleService(
+        db=db,
+        clock=clock,
+        runs=runs,
+        default_interval_s=settings.cycle_interval_s,
+        changed=lambda: ticker.poke(),  # noqa: PLW0108 - bound below
+    )
+    ticker = Ticker(schedule, clock)
+    panel = Panel(
+        settings=settings,
+        clock=clock,
+        db=db,
+        auth=Auth(settings, db, clock),
+        site=Site(settings, clock),
+        runs=runs,
+        run_queries=queries,
+        logs=logs,
+        hub=hub,
+        live=live,
+        schedule=schedule,
+        ticker=ticker,
+    )
+    upkeep = Upkeep(db=db, launcher=launcher, executor=executor, schedule=schedule, clock=clock)
+    work = _Work(store=store, executor=executor, upkeep=upkeep, sample=sample)
+    return _application(panel, work)
+
+
+def _application(panel: Panel, work: _Work) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        """Nothing that is correct depends on the second half: the panel may be killed at any time."""
+        panel.hub.start(asyncio.get_running_loop())
+        await asyncio.to_thread(panel.auth.load)
+        await asyncio.to_thread(
+            reconcile,
+            store=work.store,
+            service=panel.runs,
+            logs=panel.logs,
+            runs_dir=panel.settings.runs_dir,
+            clock=panel.clock,
+        )
+        work.upkeep.start()
+        work.sample.start()
+        work.executor.start()
+        panel.ticker.start()
+        yield
+        panel.hub.stop()
+        await panel.ticker.stop()
+        await work.executor.stop()
+        await work.sample.stop()
+        await work.upkeep.stop()
+        panel.db.close()
+
+    app = FastAPI(title="automated-ml-pipeline", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.panel = panel
+    errors.install(app, panel.site)
+    for routes in (
+        ops.router,
+        runs_api.router,
+        logs_api.router,
+        schedule_api.router,
+        auth_routes.router(panel.site, panel.auth),
+        schedule_routes.router(panel.schedule),
+        logs_routes.router(panel.site, panel.logs, panel.hub, panel.live, panel.run_queries.full_id),
+        *_pages(panel),
+    ):
+        app.include_router(routes)
+    app.mount("/static", Assets(), name="static")
+    app.add_middleware(AuthMiddleware, auth=panel.auth)
+    policy = Policy(
+        hosts=allowed_hosts(panel.settings.panel_host, panel.settings.allowed_hosts),
+        ports=frozenset({panel.settings.panel_port}),
+        upload_bytes=MAX_UPLOAD_BYTES,
+        upload_paths=("/data", "/api/v1/datasets"),
+        render=panel.site.problem,
+    )
+    app.add_middleware(SecurityMiddleware, policy=policy)
+    return app
+
+
+def _pages(panel: Panel) -> list[APIRouter]:
+    """The pages that are drawn from several parts."""
+    datasets = Datasets(panel.settings.data_dir, panel.clock)
+    run_pages = RunPages(
+        settings=panel.settings,
+        db=panel.db,
+        site=panel.site,
+        runs=panel.runs,
+        queries=panel.run_queries,
+        logs=panel.logs,
+        live_version=lambda: None,
+    )
+    data_pages = DataPages(settings=panel.settings, site=panel.site, datasets=datasets, queries=panel.run_queries)
+    return [
+        runs_routes.router(run_pages),
+        datasets_routes.router(data_pages),
+        datasets_api.router(datasets),
+    ]
+
+
+def _refuse(_ctx: StageContext, _result: TrainResult, _log: StageLog, _stop: threading.Event) -> DeployResult:
+    raise ProblemError("RUN-15", "There is no deployment yet.")

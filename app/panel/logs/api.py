@@ -15,7 +15,6 @@ from app.panel.logs.line import Level
 from app.panel.logs.store import LogStore
 from app.panel.logs.tail import Lines, RunWatch, State, tail
 from app.web.sse import cursor
-from pipeline.errors import ProblemError
 
 router = APIRouter(prefix="/api/v1/runs", tags=["logs"])
 
@@ -38,17 +37,8 @@ def _watch(request: Request) -> RunWatch:
 
 
 def _run_id(run_id: str, request: Request) -> str:
-    """The id of an existing run, given by id or number."""
-    row = request.app.state.panel.run_queries.find(run_id)
-    if row is None:
-        raise ProblemError(
-            "RUN-02",
-            f"There is no run {run_id[:64]}.",
-            fix="Look for it in the list of runs.",
-            command="ml-pipeline status",
-            status=404,
-        )
-    return str(row.id)
+    """The id of an existing run, given by id or number; the problem RUN-02 comes from the queries of runs."""
+    return str(request.app.state.panel.run_queries.full_id(run_id))
 
 
 RunId = Annotated[str, Depends(_run_id)]

@@ -10,7 +10,7 @@ from app.panel.logs.hub import Hub
 from app.panel.logs.store import LogStore
 
 MAX_LINES: Final = 200  # a step: a slow reader gets fewer and bigger ones, and there is no queue that could grow
-COALESCE_S: Final = 0.1
+COALESCE_S: Final = 0.05
 
 
 class RunWatch(Protocol):
@@ -83,4 +83,5 @@ async def tail(
                     return
                 continue
             await bell.wait()
-            await asyncio.sleep(sent_at + COALESCE_S - time.monotonic())
+            if watch.snapshot(run_id):  # an end need not wait for what may still come
+                await asyncio.sleep(sent_at + COALESCE_S - time.monotonic())

@@ -184,6 +184,13 @@ class RunQueries:
             run = look_up(session, run_id)
         return None if run is None else _row(run)
 
+    def full_id(self, run_id: str) -> str:
+        """The id of a run by its id or number. Raises ProblemError RUN-02."""
+        row = self.find(run_id)
+        if row is None:
+            raise no_such_run(run_id)
+        return row.id
+
     def active(self) -> RunRow | None:
         """The run that has not ended, if any."""
         return self._first(select(Run).where(col(Run.state).in_(ACTIVE)))

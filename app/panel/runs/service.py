@@ -209,6 +209,10 @@ class ParamsError(ProblemError):
             status=422,
         )
 
+    def as_dict(self) -> dict[str, object]:
+        """Also `errors`, one `{"field", "message"}` each."""
+        return {**super().as_dict(), "errors": [{"field": f, "message": m} for f, m in self.errors]}
+
 
 def _valid(params: Mapping[str, Any]) -> Params:
     try:

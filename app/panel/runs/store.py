@@ -33,6 +33,10 @@ class ActiveRunError(ProblemError):
         self.run_id = run.id
         self.number = run.number
 
+    def as_dict(self) -> dict[str, object]:
+        """Also `run_id` and `run_number`."""
+        return {**super().as_dict(), "run_id": self.run_id, "run_number": self.number}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
@@ -152,6 +156,12 @@ class RunStore:
         if run is None:
             raise no_such_run(run_id)
         return run
+
+    def find_state(self, run_id: str) -> RunState | None:
+        """The state of a run by its id, or None if there is no such run."""
+        with self._db.read() as session:
+            state = session.exec(select(Run.state).where(Run.id == run_id)).first()
+        return None if state is None else RunState(state)
 
     def find_active(self) -> Run | None:
         """The run that has not ended, if any."""

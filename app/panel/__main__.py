@@ -1,0 +1,76 @@
+"""`python -m app.panel`: reads the settings, takes the state folder and the port, serves. Refuses in one line."""
+
+import logging
+import socket
+import sys
+from contextlib import closing
+from types import FrameType
+from typing import Final
+
+from app.panel import start
+from app.panel.settings import Settings
+from pipeline.errors import ProblemError
+
+HEADER_BYTES: Final = 16 * 1024
+STREAMS_END_S: Final = 2  # an open stream would keep the server from stopping for ever
+
+
+def main(argv: list[str]) -> int:
+    """The exit code: 0 after a stop, 75 if another panel has the state folder, 78 if a setting or the port is unusable."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    for noisy in ("apscheduler", "uvicorn", "httpx", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        settings = start.read_settings(argv)
+        with start.lock(settings), closing(start.listen(settings)) as listener:
+            start.cli_token(settings.state_dir)
+            serve(settings, listener)
+    except ProblemError as problem:
+        print(problem, file=sys.stderr)
+        return start.EXIT_CODES.get(problem.id, start.EXIT_CONFIG)
+    return 0
+
+
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot start."""
+    import uvicorn
+
+    from app.panel.db.migrate import quarantined
+    from app.panel.main import Panel, create_app
+
+    app = create_app(settings)
+    panel: Panel = app.state.panel
+    for path in quarantined(settings.database):
+        print(
+            f"DB-03: A corrupt database was moved aside to {path}; the history before it may be lost.", file=sys.stderr
+        )
+
+    class Server(uvicorn.Server):
+        """Ends streams as soon as it is told to stop: it waits for open ones before anything else happens."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            panel.hub.stop()
+            super().handle_exit(sig, frame)
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                print(f"Control panel: {panel.auth.login_url()}", flush=True)
+
+    config = uvicorn.Config(
+        app,
+        http="h11",  # it has a limit for headers; httptools has none
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=STREAMS_END_S,
+    )
+    Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
