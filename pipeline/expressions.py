@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from pipeline.errors import DataError
 
 FUNCTIONS: Final = {"abs": 1, "sqrt": 1, "log1p": 1, "min": 2, "max": 2}
-MAX_LENGTH: Final = 1000
+MAX_TOKENS: Final = 300  # bounds how deep the tree gets, and with it the recursion
 MAX_DEPTH: Final = 60
 
 # Used where nothing is declared, each as soon as the table has all its columns.
@@ -85,8 +85,6 @@ def parse(declaration: str) -> Derived:
     name = name.strip().strip("`").strip()
     if not equals or not name:
         raise _syntax(declaration, "It does not read `Name = expression`.")
-    if len(declaration) > MAX_LENGTH:
-        raise _syntax(declaration, f"It is longer than {MAX_LENGTH} characters.")
     tree = _Parser(declaration, text).whole()
     columns = tuple(dict.fromkeys(_columns(tree)))
     if not columns:
@@ -167,6 +165,8 @@ class _Parser:
             kind = match.lastgroup or ""
             self._tokens.append((kind, match[kind]))
             position = match.end()
+            if len(self._tokens) > MAX_TOKENS:
+                raise self._error(f"It is longer than {MAX_TOKENS} words and signs.")
 
     def whole(self) -> Tree:
         tree = self._sum()
