@@ -6,6 +6,7 @@ Looking takes at most 5 s, changing at most 60 s. Whatever goes wrong leaves as 
 
 import contextlib
 import os
+import socket
 import stat
 import threading
 from collections.abc import Callable, Mapping
@@ -32,9 +33,9 @@ T = TypeVar("T")
 class Engine:
     """Connects at the first call, and again after a failure to connect. Safe from any thread."""
 
-    def __init__(self, *, socket: str = SOCKET, address: str = "") -> None:
+    def __init__(self, *, path: str = SOCKET, address: str = "") -> None:
         """`address` is the user's DOCKER_HOST: only read, to say what is wrong when the socket does not answer."""
-        self.socket = socket
+        self.path = path
         self.address = address
         self._lock = threading.Lock()
         self._clients: tuple[Any, Any] | None = None
@@ -168,6 +169,9 @@ class Engine:
         except ProblemError:
             raise
         except _FAILURES as error:
+            if getattr(error, "response", None) is None:
+                # The connection is of no use any more; the next call finds out why before it makes another.
+                self.close()
             raise problem(error, self._about(error, asked)) from error
 
     def _connected(self) -> tuple[Any, Any]:
@@ -175,17 +179,33 @@ class Engine:
             if self._clients is None:
                 if self.address and not self.address.startswith("unix://"):
                     raise remote(self.address)
-                quick = docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=LOOK_S)
-                found = quick.version(api_version=False)
+                self._knock()
+                found = self._ask_version()
                 if tuple(int(part) for part in found["ApiVersion"].split(".")[:2]) < MIN_API:
-                    quick.close()
                     raise too_old(found["Version"], found["ApiVersion"])
                 self.version = f"{found['Version']} (API {found['ApiVersion']})"
-                patient = docker.APIClient(
-                    base_url=f"unix://{self.socket}", version=quick.api_version, timeout=CHANGE_S
-                )
+                quick, patient = (self._client(found["ApiVersion"], seconds) for seconds in (LOOK_S, CHANGE_S))
                 self._clients = quick, patient
             return self._clients
+
+    def _knock(self) -> None:
+        """Connect and hang up: the plain error says more than what the library makes of it."""
+        if not stat.S_ISSOCK(Path(self.path).stat().st_mode):
+            raise FileNotFoundError(self.path)
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(LOOK_S)
+            probe.connect(self.path)
+
+    def _ask_version(self) -> Inspected:
+        client = self._client(".".join(map(str, MIN_API)), LOOK_S)
+        try:
+            found: Inspected = client.version(api_version=False)
+            return found
+        finally:
+            client.close()
+
+    def _client(self, version: str, timeout_s: int) -> Any:  # noqa: ANN401 - the library has no types
+        return docker.APIClient(base_url=f"unix://{self.path}", version=version, timeout=timeout_s)
 
     def _about(self, error: Exception, asked: Asked) -> Asked:
         """`asked`, and what there is to know about the failure: who may use the socket, or who has the port."""
@@ -193,9 +213,9 @@ class Engine:
             taken = "already allocated" in str(error) or "already in use" in str(error)
             return replace(asked, holder=self.holder(asked.port)) if taken and asked.port else asked
         try:
-            found = Path(self.socket).stat()
+            found = Path(self.path).stat()
         except OSError:
-            return replace(asked, socket=self.socket, address=self.address)
+            return replace(asked, socket=self.path, address=self.address)
         is_ours = found.st_gid in {*os.getgroups(), os.getegid()} and found.st_mode & stat.S_IWGRP
         group = None if is_ours else found.st_gid
-        return replace(asked, socket=self.socket, socket_group=group, address=self.address)
+        return replace(asked, socket=self.path, socket_group=group, address=self.address)

@@ -37,7 +37,7 @@ def problem(error: BaseException, asked: Asked | None = None) -> ProblemError:
         return error
     text = _text(error)
     status = getattr(getattr(error, "response", None), "status_code", None)
-    lowered = text.lower()
+    lowered = f"{type(error).__name__} {text}".lower()
     if status is None:
         return _unreachable(lowered, text, asked)
     return _storage(lowered, text) or _refused(status, lowered, text, asked)
