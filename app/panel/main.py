@@ -1,7 +1,7 @@
 """The only place that wires: settings in, application out."""
 
 import asyncio
-import threading
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
 from app.panel.logs.hub import Hub
 from app.panel.logs.store import LogStore
+from app.panel.models import api as models_api
+from app.panel.models.queries import ModelQueries
+from app.panel.models.service import ModelService
 from app.panel.pages import errors
 from app.panel.pages.site import Site
 from app.panel.runs import api as runs_api
@@ -32,7 +35,7 @@ from app.panel.runs.child import Launcher
 from app.panel.runs.execution import Tools
 from app.panel.runs.executor import Executor
 from app.panel.runs.live import RunLive
-from app.panel.runs.ports import Deploy, DeployResult, StageLog
+from app.panel.runs.ports import Deploy
 from app.panel.runs.queries import RunQueries
 from app.panel.runs.reconcile import reconcile
 from app.panel.runs.retry import RetryPolicy
@@ -44,12 +47,18 @@ from app.panel.schedule import api as schedule_api
 from app.panel.schedule import routes as schedule_routes
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
+from app.panel.services import api as services_api
+from app.panel.services.choice import make_runtime, runtime_kind
+from app.panel.services.preflight import Preflight
+from app.panel.services.specs import api_key, wanted
+from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
+from app.panel.tracking.delivery import Delivery
+from app.panel.tracking.service import TrackingService
+from app.panel.tracking.store import TrackingStore
 from app.panel.upkeep import Upkeep
 from app.web.assets import Assets
 from app.web.security import Policy, SecurityMiddleware, allowed_hosts
-from pipeline.errors import ProblemError
-from pipeline.stage import StageContext, TrainResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,11 @@ class Panel:
     live: RunLive
     schedule: ScheduleService
     ticker: Ticker
+    services: ServiceSupervisor
+    preflight: Preflight
+    models: ModelService
+    model_queries: ModelQueries
+    tracking: TrackingService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +92,7 @@ class _Work:
     executor: Executor
     upkeep: Upkeep
     sample: SampleTable
+    is_alone: bool  # nothing is served: no services, no records
 
 
 def create_app(
@@ -102,17 +117,43 @@ def create_app(
     queries = RunQueries(db, live)
     launcher = Launcher(stages)
     sample = SampleTable(settings.data_dir / "raw")
-    deploy, next_version = deploy or _refuse, lambda: store.highest_version() + 1
+    kind = runtime_kind(settings)
+    services = ServiceSupervisor(make_runtime(settings, kind), wanted(settings, kind, os.environ), clock)
+    tracking = TrackingService(
+        db=db,
+        store=TrackingStore(db, clock),
+        services=services,
+        deliver=Delivery(),
+        runs_dir=settings.runs_dir,
+        models_dir=settings.models_dir,
+        on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
+    )
+    model_queries = ModelQueries(db, settings.models_dir)
+    models = ModelService(
+        models_dir=settings.models_dir,
+        db=db,
+        queries=model_queries,
+        api=services,
+        clock=clock,
+        watch_s=settings.watch_after_deploy_s,
+        api_key=api_key(os.environ),
+        notice=tracking.warning,
+    )
     executor = Executor(
         Tools(
             store=store,
             logs=logs,
             live=live,
             attempts=AttemptRunner(
-                launcher=launcher, deploy=deploy, logs=logs, live=live, clock=clock, timeout_s=settings.stage_timeout_s
+                launcher=launcher,
+                deploy=deploy or models.deploy,
+                logs=logs,
+                live=live,
+                clock=clock,
+                timeout_s=settings.stage_timeout_s,
             ),
             policy=RetryPolicy(settings.retry_delay_s, settings.retries),
-            next_version=next_version,
+            next_version=lambda: max(models.next_version(), store.highest_version() + 1),
             prepare=sample.wait,
             settings=settings,
             clock=clock,
@@ -147,9 +188,14 @@ def create_app(
         live=live,
         schedule=schedule,
         ticker=ticker,
+        services=services,
+        preflight=Preflight(settings, services, clock),
+        models=models,
+        model_queries=model_queries,
+        tracking=tracking,
     )
     upkeep = Upkeep(db=db, launcher=launcher, executor=executor, schedule=schedule, clock=clock)
-    work = _Work(store=store, executor=executor, upkeep=upkeep, sample=sample)
+    work = _Work(store=store, executor=executor, upkeep=upkeep, sample=sample, is_alone=deploy is not None)
     return _application(panel, work)
 
 
@@ -167,6 +213,10 @@ def _application(panel: Panel, work: _Work) -> FastAPI:
             runs_dir=panel.settings.runs_dir,
             clock=panel.clock,
         )
+        await asyncio.to_thread(panel.models.recover)
+        if not work.is_alone:
+            panel.services.start()
+            panel.tracking.start()
         work.upkeep.start()
         work.sample.start()
         work.executor.start()
@@ -177,6 +227,9 @@ def _application(panel: Panel, work: _Work) -> FastAPI:
         await work.executor.stop()
         await work.sample.stop()
         await work.upkeep.stop()
+        panel.tracking.close()
+        panel.models.close()
+        await asyncio.to_thread(panel.services.close)
         panel.db.close()
 
     app = FastAPI(title="automated-ml-pipeline", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -187,6 +240,8 @@ def _application(panel: Panel, work: _Work) -> FastAPI:
         runs_api.router,
         logs_api.router,
         schedule_api.router,
+        services_api.router,
+        models_api.router,
         auth_routes.router(panel.site, panel.auth),
         schedule_routes.router(panel.schedule),
         logs_routes.router(panel.site, panel.logs, panel.hub, panel.live, panel.run_queries.full_id),
@@ -224,7 +279,3 @@ def _pages(panel: Panel) -> list[APIRouter]:
         datasets_routes.router(data_pages),
         datasets_api.router(datasets),
     ]
-
-
-def _refuse(_ctx: StageContext, _result: TrainResult, _log: StageLog, _stop: threading.Event) -> DeployResult:
-    raise ProblemError("RUN-15", "There is no deployment yet.")
