@@ -19,11 +19,14 @@ from app.panel.datasets.routes import DataPages
 from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets
 from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
+from app.panel.home import routes as home_routes
+from app.panel.home.routes import HomePages
 from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
 from app.panel.logs.hub import Hub
 from app.panel.logs.store import LogStore
 from app.panel.models import api as models_api
+from app.panel.models import routes as models_routes
 from app.panel.models.queries import ModelQueries
 from app.panel.models.service import ModelService
 from app.panel.pages import errors
@@ -38,6 +41,7 @@ from app.panel.runs.live import RunLive
 from app.panel.runs.ports import Deploy
 from app.panel.runs.queries import RunQueries
 from app.panel.runs.reconcile import reconcile
+from app.panel.runs.results import metric_title
 from app.panel.runs.retry import RetryPolicy
 from app.panel.runs.routes import RunPages
 from app.panel.runs.service import RunService
@@ -48,7 +52,9 @@ from app.panel.schedule import routes as schedule_routes
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
 from app.panel.services import api as services_api
+from app.panel.services import routes as services_routes
 from app.panel.services.choice import make_runtime, runtime_kind
+from app.panel.services.health import health
 from app.panel.services.preflight import Preflight
 from app.panel.services.specs import api_key, wanted
 from app.panel.services.supervisor import ServiceSupervisor
@@ -262,20 +268,39 @@ def _application(panel: Panel, work: _Work) -> FastAPI:
 
 
 def _pages(panel: Panel) -> list[APIRouter]:
-    """The pages that are drawn from several parts."""
-    datasets = Datasets(panel.settings.data_dir, panel.clock)
-    run_pages = RunPages(
-        settings=panel.settings,
+    """The pages; each is drawn from the parts that it is given."""
+    settings, site, queries = panel.settings, panel.site, panel.run_queries
+    site.health = lambda: health(panel.services.view())
+    datasets = Datasets(settings.data_dir, panel.clock)
+
+    def live_version() -> int | None:
+        live = panel.model_queries.live()
+        return live.version if live else None
+
+    home_pages = HomePages(
+        settings=settings,
         db=panel.db,
-        site=panel.site,
-        runs=panel.runs,
-        queries=panel.run_queries,
-        logs=panel.logs,
-        live_version=lambda: None,
+        site=site,
+        queries=queries,
+        schedule=panel.schedule,
+        services=panel.services,
+        live_model=panel.model_queries.live,
+        preflight=panel.preflight.view,
     )
-    data_pages = DataPages(settings=panel.settings, site=panel.site, datasets=datasets, queries=panel.run_queries)
+    run_pages = RunPages(
+        settings=settings,
+        db=panel.db,
+        site=site,
+        runs=panel.runs,
+        queries=queries,
+        logs=panel.logs,
+        live_version=live_version,
+    )
     return [
+        home_routes.router(home_pages),
         runs_routes.router(run_pages),
-        datasets_routes.router(data_pages),
+        models_routes.router(site, panel.models, panel.model_queries.view, metric_title),
+        services_routes.router(site, settings, panel.services),
+        datasets_routes.router(DataPages(settings=settings, site=site, datasets=datasets, queries=queries)),
         datasets_api.router(datasets),
     ]

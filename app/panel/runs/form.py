@@ -5,14 +5,26 @@ Names are paths: `seed`, `random_forest.max_depth`. A field without text is the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
 from pipeline.params import Params
 
 Kind = Literal["text", "number", "choice", "check", "lines"]
-_WORDS = {"l2": "L2", "c": "C", "n": "number", "iter": "iterations"}
+# Estimators' settings have scikit-learn's names; these say what they mean.
+_TITLES: Final = {
+    "c": "C",
+    "l2_regularization": "L2 regularization",
+    "learning_rate": "Learning rate",
+    "max_depth": "Depth of a tree, at most",
+    "max_iter": "Iterations, at most",
+    "max_leaf_nodes": "Leaves of a tree, at most",
+    "min_samples_leaf": "Rows in a leaf, at least",
+    "n_estimators": "Trees",
+    "n_iter_no_change": "Stop after rounds without gain",
+    "hist_gradient_boosting": "Histogram gradient boosting",
+}
 
 
 @dataclass(frozen=True)
@@ -142,9 +154,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - of any parameter
 
 
 def _title(name: str) -> str:
-    words = [_WORDS.get(word, word) for word in name.split("_")]
-    text = " ".join(words)
-    return text[:1].upper() + text[1:]
+    return _TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def _sentence(message: str) -> str:

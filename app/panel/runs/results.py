@@ -1,11 +1,14 @@
 """What a run's stages left in its folder, read for its page: the metrics beside the baseline's, the plots."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from markupsafe import Markup
 from pydantic import ValidationError
 
+from pipeline import plots as pipeline_plots
 from pipeline.stage import TrainResult, read_result
 
 TITLES: Final = {
@@ -33,10 +36,10 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot of the run; `path` is its file, `name` its part of the address."""
+    """One plot of the run, ready to stand in a page."""
 
     name: str
-    title: str
+    svg: Markup
 
 
 def read_train(run_dir: Path) -> TrainResult | None:
@@ -67,11 +70,11 @@ def metric_title(name: str) -> str:
 
 
 def plots(run_dir: Path) -> tuple[Plot, ...]:
-    """The plots that training left."""
-    files = sorted((run_dir / "record").glob("**/*.svg"))
-    return tuple(Plot(file.stem, file.stem.replace("_", " ").capitalize()) for file in files)
-
-
-def find_plot(run_dir: Path, name: str) -> Path | None:
-    """The file of a plot, by name; never a path from outside."""
-    return next((file for file in (run_dir / "record").glob("**/*.svg") if file.stem == name), None)
+    """The plots of the run's evaluation, none while there is no evaluation or if another version wrote it."""
+    try:
+        evaluation = json.loads((run_dir / "evaluation.json").read_bytes())
+        drawn = pipeline_plots.plots(evaluation)
+    except (OSError, ValueError, LookupError, TypeError):
+        return ()
+    # pipeline.plots draws from numbers and escapes the few texts in them; tests feed it hostile ones.
+    return tuple(Plot(name, Markup(svg)) for name, svg in drawn.items())  # noqa: S704

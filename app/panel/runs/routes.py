@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from app.panel.db.engine import Database
 from app.panel.logs.store import LogStore
@@ -22,7 +22,6 @@ from app.panel.runs.state import RunState, Trigger
 from app.panel.runs.usual import usual_durations
 from app.panel.runs.views import NewRunView, RunsView, RunView, cells, shown_params, stage_choices
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
 from pipeline.params import Params
 from pipeline.stage import STAGES, StageName
 
@@ -95,16 +94,6 @@ def _add_reads(routes: APIRouter, pages: RunPages) -> None:
         detail = pages.queries.detail(run_id)
         view = _run_view(pages, request, detail, filter, show_all=lines == "all")
         return pages.site.page(request, view, section="runs")
-
-    @routes.get("/runs/{run_id}/plots/{name}")
-    def plot(run_id: str, name: str) -> Response:
-        row = pages.queries.detail(run_id).row
-        path = results.find_plot(pages.settings.runs_dir / row.id, name)
-        if path is None:
-            raise ProblemError("WEB-04", "There is no such plot.", why="The run did not draw it.", status=404)
-        # A drawing that was made for a page: it may style itself, and nothing else.
-        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
-        return FileResponse(path, media_type="image/svg+xml", headers=headers)
 
 
 def _add_verbs(routes: APIRouter, pages: RunPages) -> None:

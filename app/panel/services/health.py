@@ -1,0 +1,20 @@
+"""The state of all services in one word and one sentence, for the top of every page. Pure."""
+
+from app.panel.pages.site import Health
+from app.panel.services.queries import ServicesView
+
+
+def health(view: ServicesView) -> Health:
+    """The worst first: what is down, what is being started, else that all is well."""
+    down = [row.title for row in view.rows if row.state in {"crash-looping", "blocked", "backing-off"}]
+    ailing = [row.title for row in view.rows if row.state in {"unhealthy", "stopped"}]
+    n_starting = sum(row.state == "starting" for row in view.rows)
+    if down:
+        return Health("bad", f"{down[0]} is down" if len(down) == 1 else f"{len(down)} services are down")
+    if ailing:
+        return Health(
+            "warn", f"{ailing[0]} is not well" if len(ailing) == 1 else f"{len(ailing)} services are not well"
+        )
+    if n_starting:
+        return Health("busy", f"Starting, {len(view.rows) - n_starting} of {len(view.rows)} are up")
+    return Health("good", "All healthy")
