@@ -1,0 +1,155 @@
+"""Columns that cannot help are left out with a reason; columns that the live model needs may not vanish."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import tables
+from pipeline.bundle import Feature, Histogram, Manifest
+from pipeline.errors import DataError
+from pipeline.params import Params
+from pipeline.schema import Table
+from pipeline.selection import check_against, live_model, select
+from pipeline.target import resolve
+
+
+def read(folder: Path, header: str, rows: list[str]) -> Table:
+    path = folder / "t.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    return tables.read([path])
+
+
+def everything(table: Table) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.ones(table.n_rows, dtype=np.bool_)
+
+
+def test_useless_columns_are_left_out_with_the_reason_when_there_are_some(tmp_path: Path) -> None:
+    rows = [f"{i % 5},7,,x,{i % 2 or ''},word {i},{i % 3},{i % 2}" for i in range(60)]
+    table = read(tmp_path, "good,same,empty,same text,same or missing,name,unwanted,t", rows)
+    found = select(table, "t", ["unwanted", "nowhere"], everything(table))
+    assert [column.name for column in found.features] == ["good", "same or missing"]
+    assert found.dropped == {
+        "same": "the same value in every training row",
+        "empty": "no value in any training row",
+        "same text": "the same value in every training row",
+        "name": "60 different texts: an identifier or free text",
+        "unwanted": "ignored",
+    }
+    assert "There is no column 'nowhere' to ignore." in found.warnings
+    assert any(warning.startswith("Column 'empty' is left out") for warning in found.warnings)
+    assert not any("unwanted" in warning for warning in found.warnings)
+
+
+def test_only_training_rows_count_when_a_column_is_judged(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b,t", ["1,1,0", "1,2,1", "2,3,0"])
+    assert list(select(table, "t", [], np.array([True, True, False])).dropped) == ["a"]
+
+
+def test_texts_are_left_out_when_each_of_them_is_rare(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,city,t", [f"{i},city {i % 1000},{i % 2}" for i in range(3000)])
+    assert "each of them rare" in select(table, "t", [], everything(table)).dropped["city"]
+
+
+def test_the_table_is_refused_when_no_column_is_left(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b,t", ["1,,0", "1,,1"])
+    with pytest.raises(DataError) as caught:
+        select(table, "t", [], everything(table))
+    assert caught.value.id == "DATA-15"
+    assert "a: the same value" in caught.value.why
+
+
+def champion(target: str = "t", task: str = "binary") -> Manifest:
+    features = [
+        Feature(name="age", kind="numeric", nullable=False),
+        Feature(name="flag", kind="boolean", nullable=False),
+        Feature(name="city", kind="categorical", nullable=False),
+    ]
+    return Manifest.model_validate(
+        {
+            "version": 3,
+            "run_id": "r3",
+            "created_at": "2026-01-01T00:00:00Z",
+            "digest": "d",
+            "model_sha256": "m",
+            "model_bytes": 1,
+            "task": task,
+            "target": target,
+            "estimator": "dummy",
+            "hyperparameters": {},
+            "primary_metric": "roc_auc",
+            "metrics": {},
+            "importances": {},
+            "features": features,
+            "score_histogram": Histogram(edges=[0, 1], counts=[1]),
+            "golden": [],
+            "seed": 1,
+            "n_train": 1,
+            "n_test": 1,
+            "data_digest": "x",
+            "code_digest": "x",
+            "params_digest": "x",
+            "versions": {},
+        }
+    )
+
+
+def check(table: Table, live: Manifest, params: Params | None = None) -> list[str]:
+    params = params or Params()
+    return check_against(live, table, resolve(table, "t", params.task), params)
+
+
+ROWS = ["30,True,Rom,0", "40,False,Ulm,1"]
+
+
+def test_nothing_is_said_when_the_table_has_what_the_live_model_had(tmp_path: Path) -> None:
+    assert check(read(tmp_path, "age,flag,city,t", ROWS), champion()) == []
+
+
+def test_new_columns_are_told_when_there_are_some(tmp_path: Path) -> None:
+    table = read(tmp_path, "age,flag,city,t,extra", [f"{row},5" for row in ROWS])
+    assert check(table, champion()) == ["New since the live model: 'extra'."]
+
+
+def test_a_boolean_may_become_a_number_when_it_is_written_so(tmp_path: Path) -> None:
+    assert check(read(tmp_path, "age,flag,city,t", ["30,1,Rom,0", "40,0,Ulm,1"]), champion()) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "why"),
+    [
+        ("age,flag,t", ["30,True,0", "40,False,1"], "1 gone: 'city'"),
+        ("age,flag,city,t", ["old,True,Rom,0", "young,False,Ulm,1"], "'age' was a number"),
+        ("age,flag,city,t", ["30,True,1,0", "40,False,2,1"], "'city' was text"),
+        ("age,flag,city,t", ["30,True,Rom,a", "40,False,Ulm,b", "1,True,Rom,c"], "was binary and now is multiclass"),
+    ],
+)
+def test_the_change_is_named_when_the_live_model_could_not_be_replaced(
+    tmp_path: Path, header: str, rows: list[str], why: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        check(read(tmp_path, header, rows), champion())
+    assert caught.value.id == "DATA-16"
+    assert why in caught.value.why
+
+
+def test_a_column_may_go_when_it_is_ignored_by_name(tmp_path: Path) -> None:
+    table = read(tmp_path, "age,flag,t", ["30,True,0", "40,False,1"])
+    assert check(table, champion(), Params(ignore=("city",))) == []
+
+
+def test_a_column_is_what_it_was_when_it_has_no_value_now(tmp_path: Path) -> None:
+    assert check(read(tmp_path, "age,flag,city,t", ["30,True,,0", "40,False,,1"]), champion()) == []
+
+
+@pytest.mark.parametrize(("header", "target"), [("age,flag,city,t", "other"), ("width,height,depth,t", "t")])
+def test_another_table_is_taken_when_it_has_nothing_of_the_old_one(tmp_path: Path, header: str, target: str) -> None:
+    remarks = check(read(tmp_path, header, ROWS), champion(target))
+    assert len(remarks) == 1
+    assert "another table" in remarks[0]
+
+
+def test_there_is_no_live_model_when_there_is_no_pointer_or_a_broken_one(tmp_path: Path) -> None:
+    assert live_model(tmp_path) is None
+    (tmp_path / "current.json").write_text("{")
+    assert live_model(tmp_path) is None
