@@ -48,9 +48,10 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     class Server(uvicorn.Server):
         """Ends streams as soon as it is told to stop: it waits for open ones before anything else happens."""
 
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+            # Not the inherited one: it sends the signal again at the end, and a clean stop would not exit with 0.
             panel.hub.stop()
-            super().handle_exit(sig, frame)
+            self.should_exit = True
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
