@@ -201,6 +201,7 @@ def _run(job: _Job, kind: Estimator, tick: Tick | None) -> None:
             y_val=job.validation.y,
             sample_weight_val=job.weight_validation,
         )
+        round_thresholds_down(job.model)
     elif kind == "gradient_boosting":
         total = job.model.n_estimators
 
@@ -212,6 +213,23 @@ def _run(job: _Job, kind: Estimator, tick: Tick | None) -> None:
         job.model.fit(X, y, sample_weight=job.weight, monitor=monitor)
     else:
         job.model.fit(X, y, sample_weight=job.weight)
+        if kind == "hist_gradient_boosting":
+            round_thresholds_down(job.model)
+
+
+def round_thresholds_down(model: Any) -> None:  # noqa: ANN401  # a fitted histogram gradient boosting estimator
+    """Make each split threshold the next lower float32, in place.
+
+    A threshold midway between two neighbouring float32 values would be rounded up to the upper one by the graph, and
+    that value would fall on the other side. For float32 rows the rounded trees answer exactly as before.
+    """
+    for trees in model._predictors:  # noqa: SLF001  # there is no other way to the thresholds; the parity proof guards it
+        for tree in trees:
+            exact = tree.nodes["num_threshold"]
+            with np.errstate(over="ignore"):
+                near = exact.astype(np.float32)
+            below = np.nextafter(near, np.float32(-np.inf))
+            tree.nodes["num_threshold"] = np.where(near.astype(np.float64) > exact, below, near)
 
 
 def _build(kind: Estimator, task: Task, given: Hyperparameters, seed: int, *, has_validation: bool) -> Model:

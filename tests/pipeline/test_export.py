@@ -64,6 +64,29 @@ def test_bytes_are_equal_when_the_same_model_is_fitted_twice(kind: Estimator, ta
     assert _joined(_fitted(kind, task, n=200)) == _joined(_fitted(kind, task, n=200))
 
 
+@pytest.mark.parametrize("task", get_args(Task))
+@pytest.mark.parametrize("kind", ["hist_gradient_boosting", "gradient_boosting", "random_forest"])
+def test_rows_stay_on_their_side_when_values_are_neighbours_in_float32(kind: Estimator, task: Task) -> None:
+    rng = np.random.default_rng(0)
+    steps = rng.integers(0, 6, (800, 7)).astype(np.int32)
+    X = (np.full((800, 7), 1.3, dtype=np.float32).view(np.int32) + steps).view(np.float32)
+    z = steps[:, 0] * 2 - steps[:, 1] + steps[:, 2] * (steps[:, 3] > 2)
+    y = {"binary": (z > 4).astype(np.int64), "multiclass": np.digitize(z, [2, 6]), "regression": z * 1.0}[task]
+    rows = Rows(X, y)
+    fitted = fit(
+        kind,
+        task,
+        rows.take(np.arange(600)),
+        rows.take(np.arange(600, 800)),
+        n_classes=2 if task == "binary" else 3,
+        hyperparameters=hyperparameters_of(PARAMS, kind, 600),
+        balance="none",
+        seed=0,
+    )
+    answers = Graph(estimator_graph(fitted, 7, PREPARE).SerializeToString()).answer_prepared(X)
+    assert largest_difference(task, fitted.answers(X), answers, fitted.scale) <= 1e-5
+
+
 def test_graph_has_the_names_and_shapes_of_the_bundle_when_joined() -> None:
     graph = onnx.load_from_string(_joined(_fitted("random_forest", "multiclass"))).graph
     assert [node.name for node in graph.input] == ["numeric", "categorical"]

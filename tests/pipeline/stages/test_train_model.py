@@ -1,0 +1,201 @@
+"""The stage as a whole: on real tables, for every choice of preparation, twice with the same outcome."""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.bundle import MODEL_FILE, publish, read_manifest, read_model, write_pointer
+from pipeline.inference import Graph, RawRows
+from pipeline.params import Estimator, GradientBoostingParams, Params, RandomForestParams
+from pipeline.plots import plots
+from pipeline.prepare import raw_inputs
+from tests.pipeline.cycle import Cycle, bundled, odd_table, run_stages
+
+QUICK = {
+    "gradient_boosting": GradientBoostingParams(n_estimators=30, learning_rate=0.1),
+    "random_forest": RandomForestParams(n_estimators=15),
+}
+ODD = odd_table()
+
+
+def _params(**given: object) -> Params:
+    return Params.model_validate({**QUICK, **given})
+
+
+def _odd(target: str) -> pd.DataFrame:
+    return ODD.drop(columns=[name for name in ("yes", "level", "price") if name != target])
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "metric", "least"),
+    [
+        ("breast_cancer", "binary", "roc_auc", 0.97),
+        ("wine", "multiclass", "accuracy", 0.85),
+        ("digits", "multiclass", "accuracy", 0.93),
+        ("diabetes", "regression", "r2", 0.3),
+    ],
+)
+def test_a_bundled_data_set_trains_when_only_its_target_is_named(
+    tmp_path: Path, name: str, task: str, metric: str, least: float
+) -> None:
+    cycle = run_stages(tmp_path, bundled(name), _params(target="target"))
+    assert cycle.code == 0, cycle.events[-1]
+    assert cycle.result.task == task
+    assert cycle.result.metrics[metric] >= least
+    assert cycle.result.verdict.decision == "promote"
+    assert cycle.result.parity <= 1e-5
+
+
+@pytest.mark.parametrize("target", ["yes", "level", "price"])
+@pytest.mark.parametrize("estimator", get_args(Estimator))
+def test_graph_agrees_when_estimator_meets_odd_columns(tmp_path: Path, estimator: str, target: str) -> None:
+    cycle = run_stages(tmp_path, _odd(target), _params(target=target, estimator=estimator))
+    assert cycle.code == 0, cycle.events[-1]
+    assert cycle.result.parity <= 1e-5
+
+
+@pytest.mark.parametrize("estimator", ["hist_gradient_boosting", "random_forest", "linear"])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"imputation": "mean", "scaling": "robust"},
+        {"imputation": "most_frequent", "scaling": "min_max"},
+        {"imputation": "median", "scaling": "none", "missing_indicator": False},
+        {"balance": "undersample"},
+        {"balance": "class_weight"},
+        {"derived_features": ("twice = whole * 2 + `größe, in m`",)},
+    ],
+    ids=lambda choice: "-".join(str(value) for value in choice.values())[:40],
+)
+def test_graph_agrees_when_preparation_is_chosen(tmp_path: Path, estimator: str, choice: dict[str, object]) -> None:
+    cycle = run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator=estimator, **choice))
+    assert cycle.code == 0, cycle.events[-1]
+    assert cycle.result.parity <= 1e-5
+    assert cycle.result.verdict.decision == "promote", cycle.result.verdict.reason
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Cycle:
+    cycle = run_stages(tmp_path_factory.mktemp("trained"), _odd("yes"), _params(target="yes"))
+    assert cycle.code == 0, cycle.events[-1]
+    return cycle
+
+
+@pytest.mark.parametrize("estimator", get_args(Estimator))
+def test_digest_is_the_same_when_the_run_is_repeated(tmp_path: Path, estimator: str) -> None:
+    params = _params(target="yes", estimator=estimator)
+    first = run_stages(tmp_path / "a", _odd("yes"), params, run_id="r1")
+    again = run_stages(tmp_path / "b", _odd("yes"), params, run_id="r2", version=7)
+    assert first.result.digest == again.result.digest
+    assert (first.run_dir / "bundle" / MODEL_FILE).read_bytes() == (again.run_dir / "bundle" / MODEL_FILE).read_bytes()
+
+
+def test_digest_differs_when_the_seed_differs(trained: Cycle, tmp_path: Path) -> None:
+    other = run_stages(tmp_path, _odd("yes"), _params(target="yes", seed=1))
+    assert other.result.digest != trained.result.digest
+
+
+def test_golden_rows_are_answered_as_written_when_sent_as_json(trained: Cycle) -> None:
+    folder = trained.run_dir / "bundle"
+    manifest = read_manifest(folder)
+    golden = [json.loads(row.model_dump_json()) for row in manifest.golden]
+    assert len(golden) == 8
+    assert any(value is None for value in golden[-1]["record"].values())
+    frame = pd.DataFrame([row["record"] for row in golden], dtype=object)
+    answers = Graph(read_model(folder, manifest)).answer(RawRows(*raw_inputs(manifest.features, frame)))
+    assert np.abs(answers - np.array([row["probabilities"] for row in golden])).max() <= 1e-6
+
+
+def test_bundle_is_private_and_complete_when_training_ends(trained: Cycle) -> None:
+    manifest = read_manifest(trained.run_dir / "bundle")
+    assert (manifest.version, manifest.run_id, manifest.digest) == (1, "r1", trained.result.digest)
+    assert manifest.classes == ["no", "yes"]
+    assert set(manifest.importances) == {feature.name for feature in manifest.features}
+    assert sum(manifest.score_histogram.counts) == manifest.n_test
+    assert not trained.models_dir.exists()
+    assert trained.events[-1]["event"] == "result"
+    assert trained.result.compute_s["total"] >= trained.result.compute_s["fit"] > 0
+
+
+def test_evaluation_is_drawn_when_training_ends(trained: Cycle) -> None:
+    evaluation = json.loads((trained.run_dir / "evaluation.json").read_text("utf-8"))
+    assert list(plots(evaluation)) == [
+        "roc",
+        "confusion",
+        "precision_recall",
+        "importances",
+        "thresholds",
+        "scores",
+        "calibration",
+    ]
+    assert evaluation["verdict"]["decision"] == "promote"
+    assert sum(map(sum, evaluation["confusion"]["counts"])) == evaluation["n_test"]
+    assert max(len(evaluation["roc"]["x"]), len(evaluation["precision_recall"]["x"])) <= 200
+
+
+def _live(cycle: Cycle) -> None:
+    """Make the run's bundle the champion of its folder."""
+    write_pointer(cycle.models_dir, publish(cycle.models_dir, cycle.run_dir / "bundle", cycle.run_dir.name))
+
+
+def test_second_run_is_identical_when_nothing_changed(tmp_path: Path) -> None:
+    params = _params(target="yes", estimator="linear")
+    _live(run_stages(tmp_path, _odd("yes"), params))
+    verdict = run_stages(tmp_path, None, params, run_id="r2", version=2).result.verdict
+    assert (verdict.decision, verdict.champion_version, verdict.difference) == ("identical", 1, 0.0)
+
+
+def test_champion_is_scored_on_the_same_rows_when_it_was_trained_differently(tmp_path: Path) -> None:
+    _live(run_stages(tmp_path, _odd("yes"), _params(target="yes", ignore=("colour", "größe, in m"))))
+    verdict = run_stages(tmp_path, None, _params(target="yes"), run_id="r2", version=2).result.verdict
+    assert verdict.decision == "promote"
+    assert verdict.champion is not None
+    assert verdict.challenger is not None
+    assert verdict.challenger > verdict.champion > 0.5
+    assert "of version 1 on the same" in verdict.reason
+
+
+def test_new_target_is_a_first_model_when_the_champion_predicts_another(tmp_path: Path) -> None:
+    _live(run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator="linear")))
+    verdict = run_stages(
+        tmp_path, _odd("price"), _params(target="price", estimator="linear"), run_id="r2"
+    ).result.verdict
+    assert verdict.decision == "promote"
+    assert verdict.reason.startswith("First model of a new task (version 1 predicts something else)")
+
+
+def test_champion_that_was_tampered_with_is_named_when_it_cannot_be_read(tmp_path: Path) -> None:
+    first = run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator="linear"))
+    _live(first)
+    (first.models_dir / "versions" / "r1" / MODEL_FILE).write_bytes(b"no model")
+    verdict = run_stages(tmp_path, None, _params(target="yes", estimator="linear"), run_id="r2").result.verdict
+    assert verdict.decision == "promote"
+    assert "the model of bundle r1 was changed" in verdict.reason
+
+
+def test_dummy_never_passes_when_it_is_the_first_model(tmp_path: Path) -> None:
+    verdict = run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator="dummy")).result.verdict
+    assert verdict.decision == "keep"
+    assert "same answer for all" in verdict.reason
+
+
+def test_search_is_not_worse_than_the_defaults_and_repeats_when_bounded_by_trials(tmp_path: Path) -> None:
+    params = _params(target="yes", estimator="linear", tuning_budget_s=600, tuning_max_trials=5)
+    first = run_stages(tmp_path / "a", _odd("yes"), params)
+    again = run_stages(tmp_path / "b", _odd("yes"), params)
+    assert first.code == 0, first.events[-1]
+    assert first.result.digest == again.result.digest
+    trials = [event for event in first.events if str(event.get("label", "")).startswith("search: best")]
+    assert [event["done"] for event in trials] == [1, 2, 3, 4, 5]
+
+
+def test_processed_set_that_is_gone_is_named_when_training_starts(tmp_path: Path) -> None:
+    cycle = run_stages(tmp_path, _odd("yes"), _params(target="yes"), last="process_data")
+    for path in (tmp_path / "data" / "processed").rglob("prepare.json"):
+        path.unlink()
+    result = json.loads((cycle.run_dir / "process_data.json").read_text("utf-8"))
+    assert not (Path(result["processed_dir"]) / "prepare.json").exists()
