@@ -1,0 +1,267 @@
+"""A table goes in, a processed set comes out: fitted on training rows, made by the graph that will serve."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+
+from pipeline import prepare, processing
+from pipeline.errors import DataError
+from pipeline.events import Events
+from pipeline.graph import Runner
+from pipeline.params import Params
+from pipeline.profile import Profile
+from pipeline.runner import execute
+from pipeline.stage import DataResult, StageContext, StageName, read_result
+from pipeline.stages import process_data, set_seed
+
+
+def context(folder: Path, params: Params | None = None, stage: StageName = "process_data") -> StageContext:
+    return StageContext(
+        run_id="r1",
+        stage=stage,
+        attempt=1,
+        params=params or Params(),
+        data_dir=folder,
+        models_dir=folder / "models",
+        run_dir=folder / "run",
+        version=1,
+    )
+
+
+def run(folder: Path, params: Params | None = None) -> tuple[DataResult, list[str]]:
+    """Both data stages in this process; the result and what they said."""
+    said = io.StringIO()
+    assert execute(context(folder, params, "set_seed"), Events(said)) == 0
+    assert execute(context(folder, params), Events(said)) == 0, said.getvalue()
+    events = [json.loads(line) for line in said.getvalue().splitlines()]
+    return read_result(folder / "run", "process_data", DataResult), [e["text"] for e in events if e["event"] == "log"]
+
+
+def refused(folder: Path, params: Params | None = None) -> DataError:
+    assert execute(context(folder, params, "set_seed"), Events(io.StringIO())) == 0
+    with pytest.raises(DataError) as caught:
+        process_data.run(context(folder, params), Events(io.StringIO()))
+    processed = folder / "processed"
+    assert not processed.exists() or not list(processed.iterdir())
+    return caught.value
+
+
+def write(folder: Path, frame: pd.DataFrame, name: str = "t.csv") -> None:
+    (folder / "raw").mkdir(exist_ok=True)
+    frame.to_csv(folder / "raw" / name, index=False)
+
+
+def mixed(n_rows: int = 900, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "amount (€)": np.exp(rng.normal(size=n_rows)).round(6),
+            "word": rng.choice(["rot", "blau, hell", "grün"], n_rows),
+            "flag": rng.choice([True, False], n_rows),
+            "many": rng.choice([f"kind {i}" for i in range(30)], n_rows),
+            "size": rng.integers(0, 50, n_rows),
+        }
+    )
+    frame.loc[rng.random(n_rows) < 0.2, "amount (€)"] = np.nan
+    frame.loc[rng.random(n_rows) < 0.1, "word"] = np.nan
+    frame["target"] = rng.choice(["good", "bad"], n_rows)
+    return frame
+
+
+def test_the_sets_are_what_the_graph_makes_of_the_raw_rows_when_they_are_written(tmp_path: Path) -> None:
+    write(tmp_path, mixed())
+    result, _ = run(tmp_path, Params(derived_features=("Twice = 2 * `amount (€)` + size",)))
+    folder = result.processed_dir
+    X, y = prepare.load_test(folder)
+    numeric, categorical, raw_y = prepare.load_raw_test(folder)
+    np.testing.assert_array_equal(Runner(prepare.load_graph(folder)).run(numeric, categorical), X)
+    np.testing.assert_array_equal(y, raw_y)
+    meta = prepare.load_meta(folder)
+    assert meta.sources["Twice"] == ["amount (€)", "size"]
+    assert meta.derived == ["Twice = 2 * `amount (€)` + size"]
+    assert [feature.kind for feature in meta.features] == [
+        "numeric",
+        "categorical",
+        "boolean",
+        "categorical",
+        "numeric",
+    ]
+    assert X.shape[1] == len(meta.outputs)
+    assert np.isfinite(X).all()
+
+
+def test_statistics_come_from_training_rows_only_when_the_test_rows_are_different(tmp_path: Path) -> None:
+    write(tmp_path, mixed())
+    result, _ = run(tmp_path)
+    X, y, validation = prepare.load_train(result.processed_dir)
+    place = prepare.load_meta(result.processed_dir).outputs.index("size")
+    assert X[:, place].mean() == pytest.approx(0, abs=1e-5)
+    assert X[:, place].std() == pytest.approx(1, abs=1e-5)
+    assert abs(prepare.load_test(result.processed_dir)[0][:, place].mean()) > 1e-4
+    assert (len(X), len(y), int(validation.sum())) == (
+        result.n_train,
+        result.n_train,
+        prepare.load_meta(result.processed_dir).n_validation,
+    )
+
+
+def test_every_row_is_on_one_side_with_its_own_target_when_the_sets_are_written(tmp_path: Path) -> None:
+    frame = mixed()
+    frame["target"] = np.where(frame["size"] > 25, "big", "small")
+    write(tmp_path, frame)
+    result, _ = run(tmp_path)
+    assert result.n_train + result.n_test == result.n_rows == len(frame)
+    assert result.classes == ["big", "small"]
+    raw = prepare.load_raw_test_frame(result.processed_dir)
+    assert ((raw["size"] > 25) == (raw[prepare.TARGET_COLUMN] == 0)).all()
+    X, y, _ = prepare.load_train(result.processed_dir)
+    place = prepare.load_meta(result.processed_dir).outputs.index("size")
+    assert X[y == 0, place].min() > X[y == 1, place].max()
+
+
+def test_the_same_bytes_come_out_when_the_same_table_is_processed_again(tmp_path: Path) -> None:
+    write(tmp_path, mixed())
+    first = run(tmp_path)[0].processed_dir
+    before = {path.name: path.read_bytes() for path in first.iterdir()}
+    shutil.rmtree(first)
+    again = run(tmp_path)[0].processed_dir
+    assert again == first
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == before
+    assert set(before) == {
+        "train.parquet",
+        "test.parquet",
+        "raw_test.parquet",
+        "profile.json",
+        "prepare.onnx",
+        "prepare.json",
+    }
+
+
+def test_batches_do_not_show_when_the_rows_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, mixed())
+    whole = run(tmp_path, Params(derived_features=("D = size * 2",)))[0].processed_dir
+    expected = prepare.load_train(whole)
+    monkeypatch.setattr(processing, "BATCH_ROWS", 64)
+    pieces = run(tmp_path, Params(derived_features=("D = size * 2",)))[0].processed_dir
+    for found, wanted in zip(prepare.load_train(pieces), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert prepare.load_graph(pieces) == prepare.load_graph(whole)
+
+
+def test_rows_keep_their_sides_when_parameters_and_columns_of_use_change(tmp_path: Path) -> None:
+    write(tmp_path, mixed())
+    first = prepare.load_raw_test_frame(run(tmp_path)[0].processed_dir)
+    other = prepare.load_raw_test_frame(
+        run(tmp_path, Params(seed=7, ignore=("size",), scaling="none"))[0].processed_dir
+    )
+    pd.testing.assert_frame_equal(first, other)
+
+
+def test_dropped_columns_stay_with_the_raw_test_rows_when_an_older_model_may_need_them(tmp_path: Path) -> None:
+    write(tmp_path, mixed().assign(constant=3))
+    result, said = run(tmp_path)
+    assert result.dropped == {"constant": "the same value in every training row"}
+    assert "constant" in prepare.load_raw_test_frame(result.processed_dir)
+    assert "constant" not in [feature.name for feature in prepare.load_meta(result.processed_dir).features]
+    assert any("'constant' is left out" in line for line in said)
+    assert any("'constant' is left out" in line for line in result.warnings)
+
+
+def test_rows_without_a_target_are_left_out_with_a_count_when_there_are_some(tmp_path: Path) -> None:
+    frame = mixed()
+    frame.loc[:9, "target"] = None
+    write(tmp_path, frame)
+    result, said = run(tmp_path)
+    assert result.n_rows == len(frame) - 10
+    assert "10 rows have no 'target'; left out." in said
+
+
+def test_the_profile_tells_all_columns_when_some_are_dropped(tmp_path: Path) -> None:
+    write(tmp_path, mixed().assign(constant=3))
+    result, _ = run(tmp_path)
+    profile = Profile.model_validate_json((result.processed_dir / "profile.json").read_bytes())
+    assert [column.role for column in profile.columns] == ["feature"] * 5 + ["target", "dropped"]
+    assert profile.n_train + profile.n_test == profile.n_rows == 900
+    assert sum(category.count for category in profile.columns[5].categories) == profile.n_train
+
+
+def test_the_example_is_a_row_without_gaps_when_there_is_one(tmp_path: Path) -> None:
+    frame = mixed()
+    write(tmp_path, frame)
+    features = prepare.load_meta(run(tmp_path)[0].processed_dir).features
+    example = {feature.name: feature.example for feature in features}
+    assert None not in example.values()
+    same = frame[
+        (frame["many"] == example["many"]) & (frame["size"] == example["size"]) & (frame["word"] == example["word"])
+    ]
+    assert any(np.isclose(value, float(str(example["amount (€)"])), rtol=1e-6) for value in same["amount (€)"])
+    assert isinstance(example["flag"], bool)
+    assert isinstance(example["size"], int)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "n_classes"),
+    [
+        ("breast_cancer", "binary", 2),
+        ("wine", "multiclass", 3),
+        ("diabetes", "regression", 0),
+        ("digits", "multiclass", 10),
+    ],
+)
+def test_a_table_needs_only_a_target_when_it_is_one_of_scikit_learn(
+    tmp_path: Path, name: str, task: str, n_classes: int
+) -> None:
+    write(tmp_path, getattr(datasets, f"load_{name}")(as_frame=True).frame)
+    result, _ = run(tmp_path)
+    assert (result.task, len(result.classes)) == (task, n_classes)
+    X, y, _ = prepare.load_train(result.processed_dir)
+    assert np.isfinite(X).all()
+    assert y.dtype == (np.int64 if n_classes else np.float64)
+
+
+def test_a_table_of_texts_only_is_prepared_when_it_has_no_number(tmp_path: Path) -> None:
+    write(tmp_path, mixed()[["word", "many", "target"]])
+    result, _ = run(tmp_path)
+    numeric, categorical, _ = prepare.load_raw_test(result.processed_dir)
+    assert (numeric.shape[1], categorical.shape[1]) == (0, 2)
+
+
+def test_three_sets_are_kept_when_more_are_made(tmp_path: Path) -> None:
+    write(tmp_path, mixed(200))
+    made = [run(tmp_path, Params(seed=seed))[0].processed_dir for seed in range(5)]
+    assert {path.name for path in (tmp_path / "processed").iterdir()} == {path.name for path in made[-3:]}
+
+
+def test_the_run_ends_when_the_data_changed_after_its_first_stage(tmp_path: Path) -> None:
+    write(tmp_path, mixed())
+    set_up = context(tmp_path, stage="set_seed")
+    assert execute(set_up, Events(io.StringIO())) == 0
+    write(tmp_path, mixed(seed=1))
+    with pytest.raises(DataError) as caught:
+        process_data.run(context(tmp_path), Events(io.StringIO()))
+    assert caught.value.id == "DATA-17"
+
+
+def test_nothing_is_left_behind_when_a_derived_feature_is_wrong(tmp_path: Path) -> None:
+    write(tmp_path, mixed())
+    assert refused(tmp_path, Params(derived_features=("x = word * 2",))).id == "DATA-21"
+
+
+def test_the_table_is_refused_when_a_class_has_one_row(tmp_path: Path) -> None:
+    frame = mixed()
+    frame["target"] = "good"
+    frame.loc[3, "target"] = "bad"
+    write(tmp_path, frame)
+    assert refused(tmp_path).id == "DATA-14"
+
+
+def test_the_first_stage_fails_when_there_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        set_seed.run(context(tmp_path, stage="set_seed"), Events(io.StringIO()))
+    assert caught.value.id == "DATA-01"

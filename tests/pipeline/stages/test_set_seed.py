@@ -1,0 +1,51 @@
+"""The first stage records what the outcome of a run depends on."""
+
+import io
+import json
+from pathlib import Path
+
+from pipeline.events import Events
+from pipeline.params import Params
+from pipeline.stage import SeedResult, StageContext
+from pipeline.stages.set_seed import LIBRARIES, code_digest, params_digest, run
+
+
+def seeded(folder: Path, params: Params, said: io.StringIO | None = None) -> SeedResult:
+    context = StageContext(
+        run_id="r1",
+        stage="set_seed",
+        attempt=1,
+        params=params,
+        data_dir=folder,
+        models_dir=folder / "models",
+        run_dir=folder / "run",
+        version=1,
+    )
+    return run(context, Events(said or io.StringIO()))
+
+
+def test_the_record_names_everything_when_there_is_a_table(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "t.csv").write_text("a,b\n1,2\n")
+    said = io.StringIO()
+    found = seeded(tmp_path, Params(seed=7), said)
+    assert (found.seed, found.n_files, found.n_bytes) == (7, 1, 8)
+    assert set(found.versions) == {"python", *LIBRARIES}
+    text = " ".join(json.loads(line)["text"] for line in said.getvalue().splitlines())
+    for shown in ("Seed 7", found.data_digest[:12], found.params_digest[:12], found.code_digest[:12], "t.csv"):
+        assert shown in text
+
+
+def test_the_digests_are_the_same_when_nothing_changed_and_differ_when_something_did(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "t.csv").write_text("a,b\n1,2\n")
+    before = seeded(tmp_path, Params())
+    assert seeded(tmp_path, Params()) == before
+    assert seeded(tmp_path, Params(scaling="none")).params_digest != before.params_digest
+    (tmp_path / "raw" / "t.csv").write_text("a,b\n1,3\n")
+    assert seeded(tmp_path, Params()).data_digest != before.data_digest
+
+
+def test_digests_are_sha256_when_they_are_made() -> None:
+    assert len(params_digest(Params())) == len(code_digest()) == 64
+    assert code_digest() == code_digest()

@@ -1,0 +1,52 @@
+"""What the processed set gives back: the inputs that a model takes from a table."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import prepare
+from pipeline.bundle import Feature
+from pipeline.errors import DataError
+from pipeline.prepare import raw_inputs
+
+FEATURES = [
+    Feature(name="number", kind="numeric", nullable=True),
+    Feature(name="word", kind="categorical", nullable=True),
+    Feature(name="flag", kind="boolean", nullable=True),
+    Feature(name="gone", kind="numeric", nullable=True),
+    Feature(name="gone too", kind="categorical", nullable=True),
+]
+
+
+def test_inputs_are_in_the_order_of_the_features_when_columns_lack_or_hold_gaps() -> None:
+    frame = pd.DataFrame({"word": pd.Categorical(["x", None]), "flag": [True, False], "number": [1.5, None], "new": 1})
+    numbers, texts = raw_inputs(FEATURES, frame)
+    np.testing.assert_array_equal(numbers, np.array([[1.5, 1.0, np.nan], [np.nan, 0.0, np.nan]], dtype=np.float32))
+    assert numbers.dtype == np.float32
+    assert texts.tolist() == [["x", ""], ["", ""]]
+
+
+def test_values_are_converted_when_a_column_changed_its_kind() -> None:
+    frame = pd.DataFrame({"number": pd.Categorical(["2", "many"]), "word": [3.0, 2.5]})
+    numbers, texts = raw_inputs(FEATURES, frame)
+    np.testing.assert_array_equal(numbers[:, 0], np.array([2.0, np.nan], dtype=np.float32))
+    assert texts[:, 0].tolist() == ["3", "2.5"]
+
+
+@pytest.mark.parametrize(
+    "load", [prepare.load_meta, prepare.load_graph, prepare.load_raw_test_frame, prepare.load_train, prepare.load_test]
+)
+def test_a_set_that_is_gone_is_a_named_problem_when_it_is_loaded(tmp_path: Path, load: object) -> None:
+    assert callable(load)
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / "gone")
+    assert caught.value.id == "DATA-30"
+
+
+def test_a_broken_description_is_a_named_problem_when_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / prepare.META_FILE).write_text("{}")
+    with pytest.raises(DataError) as caught:
+        prepare.load_meta(tmp_path)
+    assert caught.value.id == "DATA-30"
