@@ -1,0 +1,225 @@
+"""POST /predict/csv: a table streams in and comes back with predictions, whatever its length.
+
+Columns that the model does not know pass through untouched; a value that it cannot take makes that row's `error`, not
+the request's. Rows are scored in blocks, so memory does not grow with the table.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from app.prediction.answers import answers
+from app.prediction.rows import RowsError
+from app.prediction.served import Served
+from app.prediction.service import PredictionService
+from pipeline.bundle import Feature, Scalar
+from pipeline.errors import ProblemError
+
+BLOCK_ROWS: Final = 1_000
+MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
+MISSING: Final = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
+BOOLEANS: Final = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+
+
+def router(service: PredictionService) -> APIRouter:
+    """The route."""
+    routes = APIRouter()
+
+    @routes.post("/predict/csv", summary="Predict for each row of a CSV table", response_class=StreamingResponse)
+    async def predict_csv(request: Request) -> StreamingResponse:
+        """CSV with a header line in, the same table with `prediction`, `probability` and `error` out."""
+        served = service.served
+        table = _Table(served, service, request.scope["request_id"])
+        lines = _lines(request.stream())
+        header = await anext(lines, None)
+        table.start(header)
+        return StreamingResponse(table.answer(lines), media_type="text/csv; charset=utf-8")
+
+    return routes
+
+
+class _Table:
+    def __init__(self, served: Served, service: PredictionService, request_id: str) -> None:
+        self._served = served
+        self._service = service
+        self._request_id = request_id
+        self._columns: list[str] = []
+        self._features = {feature.name: feature for feature in served.model.manifest.features}
+        self._classes = served.model.task != "regression"
+
+    def start(self, header: list[str] | None) -> None:
+        """Take the header line. Raises ProblemError API-09 (400) when the table cannot be for this model."""
+        if header is None or not any(cell.strip() for cell in header):
+            raise _no_table("The body is empty.")
+        known = [name for name in header if name in self._features]
+        if not known:
+            raise _no_table(f"None of its columns is a feature of the model: {', '.join(header)[:200]}.")
+        twice = sorted({name for name in known if known.count(name) > 1})
+        if twice:
+            raise _no_table(f"Columns stand there twice: {', '.join(twice)[:200]}.")
+        self._columns = header
+
+    async def answer(self, lines: AsyncIterator[list[str]]) -> AsyncIterator[bytes]:
+        added = ["prediction", "probability", "error"] if self._classes else ["prediction", "error"]
+        yield _csv([[*self._columns, *added]])
+        block: list[list[str]] = []
+        try:
+            async for cells in lines:
+                if not cells:
+                    continue
+                block.append(cells)
+                if len(block) >= BLOCK_ROWS:
+                    yield await self._block(block)
+                    block = []
+        except ProblemError as problem:  # in the middle of the table: what came before it is answered
+            if block:
+                yield await self._block(block)
+            blank = [""] * (len(self._columns) + len(added) - 1)
+            yield _csv([[*blank, str(problem)]])
+            return
+        if block:
+            yield await self._block(block)
+
+    async def _block(self, block: list[list[str]]) -> bytes:
+        records: list[dict[str, Scalar]] = []
+        errors: list[str] = []
+        for cells in block:
+            record, error = self._record(cells)
+            records.append(record)
+            errors.append(error)
+        served = self._served
+        try:
+            rows = served.reader.records(records)
+        except RowsError as problem:
+            for wrong in problem.errors:
+                row = wrong["row"]
+                assert isinstance(row, int)
+                errors[row] = errors[row] or f"{wrong['field']}: {wrong['problem']}"
+                records[row] = {}
+            rows = served.reader.records(records)
+        scores = await self._service.score(served, rows)
+        found = answers(served.model, rows, scores, self._request_id)
+        out: list[list[object]] = []
+        for cells, error, each in zip(block, errors, found, strict=True):
+            padded = [*cells[: len(self._columns)], *[""] * (len(self._columns) - len(cells))]
+            values = ["", ""] if error else [_text(each["prediction"]), each.get("probability", "")]
+            out.append([*padded, *(values if self._classes else values[:1]), error])
+        return _csv(out)
+
+    def _record(self, cells: list[str]) -> tuple[dict[str, Scalar], str]:
+        if len(cells) > len(self._columns):
+            return {}, f"{len(cells)} cells where the header has {len(self._columns)}."
+        record: dict[str, Scalar] = {}
+        for name, cell in zip(self._columns, cells, strict=False):
+            feature = self._features.get(name)
+            if feature is None:
+                continue
+            try:
+                record[name] = _value(cell, feature)
+            except ValueError:
+                return {}, f"{name}: {cell[:60]!r} is not a {'number' if feature.kind == 'numeric' else 'yes or no'}."
+        return record, ""
+
+
+def parse_table(raw: bytes, features: Sequence[Feature]) -> list[dict[str, Scalar]]:
+    """The records of a whole CSV table with a header line; other columns than `features` are refused by the reader.
+
+    Raises ProblemError API-09 (400) for what is no such table; a cell that is no number stays text.
+    """
+    try:
+        lines = [cells for cells in _parse(raw.decode("utf-8-sig")) if cells]
+    except UnicodeDecodeError as error:
+        raise _no_table("It is not UTF-8 text.") from error
+    if not lines:
+        raise _no_table("The body is empty.")
+    header, *rows = lines
+    if len(set(header)) < len(header):
+        raise _no_table("A column stands there twice.")
+    by_name = {feature.name: feature for feature in features}
+    records: list[dict[str, Scalar]] = []
+    for number, cells in enumerate(rows):
+        if len(cells) != len(header):
+            raise _no_table(f"Row {number} has {len(cells)} cells where the header has {len(header)}.")
+        record: dict[str, Scalar] = {}
+        for name, cell in zip(header, cells, strict=True):
+            feature = by_name.get(name)
+            try:
+                record[name] = cell if feature is None else _value(cell, feature)
+            except ValueError:
+                record[name] = cell
+        records.append(record)
+    return records
+
+
+def _value(cell: str, feature: Feature) -> Scalar:
+    text = cell.strip()
+    if feature.kind == "categorical":
+        return text[:1000] or None
+    if text.lower() in MISSING:
+        return None
+    if feature.kind == "boolean" and text.lower() in BOOLEANS:
+        return BOOLEANS[text.lower()]
+    number = float(text)
+    if not abs(number) <= 3.4e38:
+        raise ValueError(text)
+    return number
+
+
+def _text(value: object) -> object:
+    return ("true" if value else "false") if isinstance(value, bool) else value
+
+
+def _csv(rows: list[list[object]] | list[list[str]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
+    """Parsed lines. Raises ProblemError API-09 for what is not UTF-8 or has an endless line."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    pending = ""
+    async for chunk in chunks:
+        try:
+            pending += decoder.decode(chunk)
+        except UnicodeDecodeError as error:
+            raise _no_table("It is not UTF-8 text.") from error
+        complete, pending = _complete(pending)
+        for cells in complete:
+            yield cells
+        if len(pending) > MAX_LINE:
+            raise _no_table("A line does not end; is a quote not closed?")
+    if pending:
+        for cells in _parse(pending):
+            yield cells
+
+
+def _complete(text: str) -> tuple[Iterator[list[str]], str]:
+    """The lines that are whole, and the rest: cut at the last line break outside of quotes."""
+    at = len(text)
+    while (at := text.rfind("\n", 0, at)) != -1:
+        if text.count('"', 0, at) % 2 == 0:
+            return _parse(text[: at + 1]), text[at + 1 :]
+    return iter(()), text
+
+
+def _parse(text: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""))
+    except csv.Error as error:
+        raise _no_table(f"{error}.") from error
+
+
+def _no_table(why: str) -> ProblemError:
+    return ProblemError(
+        "API-09",
+        "The body is not a table that can be read.",
+        why=why,
+        fix="Send CSV in UTF-8, separated by commas, with the model's features in its header line.",
+        status=400,
+    )

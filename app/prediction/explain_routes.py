@@ -1,0 +1,46 @@
+"""`POST /explain` and `POST /curve`: see `app.prediction.explain` for what they mean.
+
+    POST /explain  one record, as for /predict
+        {"base", "score", "class"?, "contributions": [{"feature", "value", "typical", "contribution"}], "method",
+         "model_version", "request_id"}
+    POST /curve    {"record": one record, "feature": name}
+        {"feature", "class"?, "points": [{"value", "score", "prediction"}], "model_version", "request_id"}
+
+Neither counts as an answered row: what is asked here is made up.
+"""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from app.prediction.explain import curve, curve_request, explain
+from app.prediction.front import read_body
+from app.prediction.service import PredictionService
+
+
+def router(service: PredictionService) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["explanation"])
+
+    @routes.post("/explain", summary="What each feature did to the score")
+    async def explain_record(request: Request) -> JSONResponse:
+        served = service.served
+        rows = served.reader.body(await read_body(request.receive, service.settings))
+        found = await asyncio.to_thread(explain, served.model, rows)
+        return _answer(found, served.model.version, request)
+
+    @routes.post("/curve", summary="The score over the values of one feature")
+    async def curve_of(request: Request) -> JSONResponse:
+        served = service.served
+        record, feature = curve_request(await read_body(request.receive, service.settings))
+        rows = served.reader.records([record], single=True)
+        found = await asyncio.to_thread(curve, served.model, rows, feature)
+        return _answer(found, served.model.version, request)
+
+    return routes
+
+
+def _answer(found: dict[str, Any], version: int, request: Request) -> JSONResponse:
+    return JSONResponse({**found, "model_version": version, "request_id": request.scope["request_id"]})

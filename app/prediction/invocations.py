@@ -1,0 +1,160 @@
+"""MLflow's scoring protocol: `POST /invocations`, `GET /ping`, `GET /health`, `GET /version`.
+
+A body is JSON with exactly one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, and perhaps
+`params`, or CSV by its content type. Rows without names are taken in the order of the model's features. The answer is
+`{"predictions": [{"prediction", "probability", "probabilities"}], ...}`: a DataFrame, for MLflow's own client.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from app.prediction.answers import answers
+from app.prediction.csv_table import parse_table
+from app.prediction.front import read_body
+from app.prediction.lenient_json import decode
+from app.prediction.rows import Rows
+from app.prediction.served import Served
+from app.prediction.service import PredictionService
+from pipeline.errors import ProblemError
+
+PROTOCOL: Final = "2.0"  # of MLflow's scoring protocol; what `/version` answers
+FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
+LEFT_OUT: Final = {"model_version", "request_id", "imputed"}
+
+Records = list[object]
+
+
+def router(service: PredictionService) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["MLflow scoring protocol"])
+
+    @routes.post("/invocations", summary="Predict, in MLflow's scoring protocol")
+    async def invocations(request: Request) -> Response:
+        served = service.served
+        is_csv = _is_csv(request.headers.get("content-type", "application/json"))
+        raw = await read_body(request.receive, service.settings)
+        request_id = request.scope["request_id"]
+        content = await asyncio.to_thread(_answer, service, served, raw, is_csv, request_id)
+        return Response(content, media_type="application/json")
+
+    @routes.get("/ping", summary="Is there a model to answer with?")
+    @routes.get("/health", include_in_schema=False)
+    async def ping() -> Response:
+        assert service.served  # raises before the first model
+        return Response("\n", media_type="application/json")
+
+    @routes.get("/version", summary="The version of the scoring protocol")
+    async def version() -> Response:
+        return PlainTextResponse(PROTOCOL)
+
+    return routes
+
+
+def _answer(service: PredictionService, served: Served, raw: bytes, is_csv: bool, request_id: str) -> bytes:
+    rows = rows_of(served, raw, is_csv=is_csv)
+    found = answers(served.model, rows, service.score_now(served, rows), request_id)
+    predictions = [{key: value for key, value in answer.items() if key not in LEFT_OUT} for answer in found]
+    body = {"predictions": predictions, "model_version": served.model.version, "request_id": request_id}
+    return msgspec.json.encode(body)
+
+
+def rows_of(served: Served, raw: bytes, *, is_csv: bool) -> Rows:
+    """The rows of a body. Raises ProblemError API-02, -09 or -11 (400), API-03 (422), API-04 (413)."""
+    if is_csv:
+        return served.reader.records(parse_table(raw, served.model.manifest.features))
+    return served.reader.records(records_of(decode(raw), served.model.names))
+
+
+def records_of(body: object, names: Sequence[str]) -> Records:
+    """The records in a parsed JSON body; `names` are those of the features, for rows without any. Raises API-11."""
+    if not isinstance(body, dict):
+        raise unusable("The body is not an object.")
+    given = [name for name in FORMATS if name in body]
+    if len(given) != 1:
+        raise unusable(f"It has {' and '.join(given) or 'none of them'}.")
+    unknown = sorted(set(body) - {*FORMATS, "params", "signature_name"})
+    if unknown:
+        raise unusable(f"There is something else in it: {', '.join(unknown)[:200]}.")
+    if not isinstance(body.get("params", {}), dict | None):
+        raise unusable("`params` is not an object.")
+    rows = body[given[0]]
+    if given[0] == "dataframe_split":
+        return _split(rows, names)
+    if given[0] == "dataframe_records":
+        if not isinstance(rows, list):
+            raise unusable("`dataframe_records` is not a list of records.")
+        return rows
+    return _columns(rows) if isinstance(rows, dict) else _rows(rows, names)
+
+
+def _split(frame: object, names: Sequence[str]) -> Records:
+    if not isinstance(frame, dict) or not isinstance(frame.get("data"), list):
+        raise unusable("`dataframe_split` has no list `data`.")
+    columns = frame.get("columns", names)
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise unusable("`columns` is not a list of names.")
+    if len(set(columns)) < len(columns):
+        raise unusable("`columns` has a name twice.")
+    return [_named(row, columns, i) for i, row in enumerate(frame["data"])]
+
+
+def _rows(rows: object, names: Sequence[str]) -> Records:
+    """A list of records, a list of rows without names, or one such row."""
+    if not isinstance(rows, list):
+        raise unusable("The rows are neither a list nor an object of columns.")
+    if rows and not any(isinstance(row, list | dict) for row in rows):
+        rows = [rows]
+    return [row if isinstance(row, dict) else _named(row, names, i) for i, row in enumerate(rows)]
+
+
+def _named(row: object, names: Sequence[str], i: int) -> Mapping[str, object]:
+    if not isinstance(row, list) or len(row) != len(names):
+        width = len(row) if isinstance(row, list) else "no"
+        raise unusable(f"Row {i} has {width} values for {len(names)} columns: {', '.join(names[:50])}.")
+    return dict(zip(names, row, strict=True))
+
+
+def _columns(columns: Mapping[str, Any]) -> Records:
+    """An object of columns, each a list of values or of lists of one; or of single values: one record."""
+    if not any(isinstance(values, list) for values in columns.values()):
+        return [columns]
+    if not all(isinstance(values, list) for values in columns.values()):
+        raise unusable("Some columns are lists, others are single values.")
+    n_rows = {len(values) for values in columns.values()}
+    if len(n_rows) != 1:
+        raise unusable(f"The columns have different lengths: {', '.join(map(str, sorted(n_rows)[:10]))}.")
+    flat = {name: [_unwrapped(value) for value in values] for name, values in columns.items()}
+    return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
+
+
+def _unwrapped(value: object) -> object:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _is_csv(content_type: str) -> bool:
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if kind in {"application/json", "text/csv", ""} and all(p in {"charset=utf-8", ""} for p in parameters):
+        return kind == "text/csv"
+    raise ProblemError(
+        "API-07",
+        "Bodies of this type are not read here.",
+        why=f"The Content-Type is {content_type[:80]!r}.",
+        fix="Send application/json or text/csv, in UTF-8.",
+        status=415,
+    )
+
+
+def unusable(why: str) -> ProblemError:
+    """API-11: JSON, but not MLflow's scoring protocol."""
+    return ProblemError(
+        "API-11",
+        "The body is not in MLflow's scoring protocol.",
+        why=why,
+        fix=f"Send an object with exactly one of {', '.join(FORMATS)}; /docs shows one that works.",
+        status=400,
+    )

@@ -1,0 +1,91 @@
+"""Wires the prediction API: the fast front outside, FastAPI for everything but POST /predict inside."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from app.prediction import csv_table, explain_routes, invocations, open_inference
+from app.prediction.front import Front, refusal
+from app.prediction.keeper import Keeper
+from app.prediction.meter import CONTENT_TYPE, Meter
+from app.prediction.service import PredictionService
+from app.prediction.settings import ApiSettings
+from pipeline.errors import ProblemError
+
+
+def create_app(settings: ApiSettings) -> ASGIApp:
+    """The API as an ASGI application; starts to look for a model when its lifespan begins."""
+    keeper = Keeper(settings)
+    service = PredictionService(settings, keeper, Meter(keeper))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(keeper.watch())
+        yield
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+    app = FastAPI(title="Prediction API", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    _operations(app, service)
+    for module in (csv_table, explain_routes, invocations, open_inference):
+        app.include_router(module.router(service))
+    app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    return Front(service, app)
+
+
+def _operations(app: FastAPI, service: PredictionService) -> None:
+    keeper = service.keeper
+
+    @app.get("/livez", summary="Is the process alive?", tags=["operations"])
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", summary="Is there a model to answer with?", tags=["operations"])
+    async def readyz() -> JSONResponse:
+        model = keeper.served.model if keeper.served else None
+        problem = keeper.problem
+        body = {
+            "ready": model is not None,
+            "version": model.version if model else None,
+            "digest": model.manifest.digest if model else None,
+            "loaded_at": keeper.loaded_at.isoformat() if keeper.loaded_at else None,
+            "reload_failed": keeper.counts.failures,
+            "problem": problem.as_dict() if problem else None,
+        }
+        return JSONResponse(body, status_code=200 if model else 503, headers={} if model else {"Retry-After": "5"})
+
+    @app.get("/model", summary="The live model's manifest", tags=["operations"])
+    async def manifest() -> Response:
+        return Response(service.served.model.manifest_json, media_type="application/json")
+
+    @app.get("/stats", summary="What the live model has seen, in the bins of its training data", tags=["operations"])
+    async def stats() -> dict[str, object]:
+        return service.served.live.snapshot()
+
+    @app.get("/metrics", summary="Metrics for Prometheus", tags=["operations"])
+    async def metrics() -> Response:
+        return Response(service.meter.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _problem(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, ProblemError)
+    return refusal(problem, request.scope["request_id"])
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    problem = ProblemError(
+        "API-10",
+        f"{error.detail}: {request.method} {request.scope['path'][:200]}.",
+        why="There is nothing of that name and method here.",
+        fix="/docs lists what there is.",
+        status=error.status_code,
+    )
+    return refusal(problem, request.scope["request_id"])

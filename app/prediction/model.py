@@ -1,0 +1,156 @@
+"""A loaded model: rows in, scores out. Immutable; the API holds one at a time and swaps it by one assignment."""
+
+import os
+import threading
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from pipeline.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
+from pipeline.errors import BundleError
+
+Floats = npt.NDArray[np.float32]
+Texts = npt.NDArray[np.object_]
+
+# From so many rows on all processors share the work; below, handing it out costs more than it saves.
+LARGE_BATCH_ROWS: Final = 2_000
+GOLDEN_TOLERANCE: Final = 1e-5
+
+
+def session(model: bytes, threads: int) -> ort.InferenceSession:
+    """An onnxruntime session over bytes in memory. Raises BundleError MODEL-03 when it is not a model."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Spinning threads would take the processor from the next request.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own classes share no public base
+        raise BundleError("MODEL-03", "The model cannot be loaded.", why=str(error).splitlines()[0][:300]) from error
+
+
+class Model:
+    """One bundle, ready to answer.
+
+    `labels[i]` is the JSON value of class i. Numeric and boolean features are columns of one float32 array (missing
+    NaN), categorical ones columns of one array of str (missing ""), both in the order of the manifest.
+    """
+
+    def __init__(self, manifest: Manifest, model: bytes, manifest_json: bytes) -> None:
+        self.manifest = manifest
+        self.manifest_json = manifest_json
+        self.version = manifest.version
+        self.task = manifest.task
+        self.threshold = manifest.threshold
+        self.labels = [label_value(manifest, label) for label in manifest.classes]
+        self.numeric = manifest.numeric
+        self.categorical = manifest.categorical
+        self.numeric_at = {feature.name: i for i, feature in enumerate(self.numeric)}
+        self.categorical_at = {feature.name: i for i, feature in enumerate(self.categorical)}
+        self.names = [feature.name for feature in manifest.features]
+        self._bytes = model
+        self._one = session(model, 1)
+        self._many: ort.InferenceSession | None = None
+        self._many_lock = threading.Lock()
+        self._output = self._one.get_outputs()[0].name
+        inputs = {node.name for node in self._one.get_inputs()}
+        self._takes_numeric = NUMERIC_INPUT in inputs
+        self._takes_categorical = CATEGORICAL_INPUT in inputs
+        if self._takes_numeric != bool(self.numeric) or self._takes_categorical != bool(self.categorical):
+            raise BundleError("MODEL-03", "Model and manifest do not fit.", why="They name different inputs.")
+
+    def score(self, numeric: Floats, categorical: Texts | None) -> Floats:
+        """Probabilities [n, n_classes], or values [n, 1] for regression."""
+        feed: dict[str, Any] = {}
+        if self._takes_numeric:
+            feed[NUMERIC_INPUT] = numeric
+        if self._takes_categorical:
+            feed[CATEGORICAL_INPUT] = categorical
+        run = self._one if len(numeric) < LARGE_BATCH_ROWS else self._all_cores()
+        output: Floats = run.run([self._output], feed)[0]
+        return output
+
+    def empty(self, n: int) -> tuple[Floats, Texts | None]:
+        """Arrays for n rows with everything missing."""
+        numeric = np.full((n, len(self.numeric)), np.nan, dtype=np.float32)
+        if not self.categorical:
+            return numeric, None
+        return numeric, np.full((n, len(self.categorical)), "", dtype=object)
+
+    def rows(self, records: list[dict[str, Scalar]]) -> tuple[Floats, Texts | None]:
+        """Arrays for records that are known to be valid, such as golden rows."""
+        numeric, categorical = self.empty(len(records))
+        for i, record in enumerate(records):
+            for name, value in record.items():
+                if value is None:
+                    continue
+                if name in self.numeric_at:
+                    numeric[i, self.numeric_at[name]] = float(value)
+                elif categorical is not None:
+                    categorical[i, self.categorical_at[name]] = str(value)
+        return numeric, categorical
+
+    def target_score(self, scores: Floats) -> Floats:
+        """The one number a row that histograms, explanations and curves are about, as in `score_histogram`."""
+        if self.task == "regression":
+            return scores[:, 0]
+        return scores[:, 1] if self.task == "binary" else scores.max(axis=1)
+
+    def warm(self) -> None:
+        """Answer once, so that the first request does not pay for allocations."""
+        self.score(*self.rows([row.record for row in self.manifest.golden[:1]] or [{}]))
+
+    def check_golden(self) -> None:
+        """Raise BundleError MODEL-04 unless every golden row gets the answer that the manifest names."""
+        golden = self.manifest.golden
+        if not golden:
+            raise BundleError("MODEL-04", "The bundle has no golden rows.", why="Its answers cannot be checked.")
+        scores = self.score(*self.rows([row.record for row in golden]))
+        width = 1 if self.task == "regression" else len(self.labels)
+        if scores.shape != (len(golden), width) or not np.isfinite(scores).all():
+            raise BundleError("MODEL-04", "The model gives answers that are none.", why="Wrong shape, NaN or infinite.")
+        for row, got in zip(golden, scores, strict=True):
+            expected = [row.value] if self.task == "regression" else row.probabilities
+            if expected is None or any(value is None for value in expected) or len(expected) != width:
+                raise BundleError("MODEL-04", "A golden row has no expected answer.")
+            size = max(1.0, *(abs(float(value)) for value in expected if value is not None))
+            if np.abs(got - np.array(expected, dtype=np.float64)).max() > GOLDEN_TOLERANCE * size:
+                raise BundleError(
+                    "MODEL-04",
+                    "The model does not give the golden answers.",
+                    why="It is not the model that was trained.",
+                )
+
+    def _all_cores(self) -> ort.InferenceSession:
+        with self._many_lock:
+            if self._many is None:
+                self._many = session(self._bytes, os.cpu_count() or 1)
+            return self._many
+
+
+def label_value(manifest: Manifest, label: str) -> Scalar:
+    """A class label as JSON shows it."""
+    if manifest.class_type == "integer":
+        return int(label)
+    if manifest.class_type == "number":
+        return float(label)
+    if manifest.class_type == "boolean":
+        return label == "true"
+    return label
+
+
+def example_record(features: list[Feature]) -> dict[str, Scalar]:
+    """A record that can be sent as it is: the example row, medians where a value was missing there."""
+    return {feature.name: _example(feature) for feature in features}
+
+
+def _example(feature: Feature) -> Scalar:
+    if feature.example is not None:
+        return feature.example
+    if feature.kind == "categorical":
+        return feature.categories[0] if feature.categories else ""
+    return feature.median

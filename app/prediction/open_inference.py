@@ -1,0 +1,168 @@
+"""The Open Inference Protocol, version 2, over HTTP and JSON, with the binary tensor extension for inputs.
+
+The model is called `automated-ml-pipeline`, as in MLflow's registry; its versions are those of the models. Errors also
+have the member `error`, which the protocol asks for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from app.prediction.front import read_body, refusal
+from app.prediction.lenient_json import decode
+from app.prediction.model import Model
+from app.prediction.served import Served
+from app.prediction.service import PredictionService
+from app.prediction.tensors import inputs_of, output_tensors, outputs_of, rows_of, tensor, unusable
+from pipeline.errors import ProblemError
+
+NAME: Final = "automated-ml-pipeline"
+HEADER_LENGTH: Final = "inference-header-content-length"
+MAX_ID: Final = 200
+
+Handler = Callable[..., Awaitable[Response]]
+
+
+def router(service: PredictionService) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
+
+    @routes.get("/health/live", summary="Is the server alive?")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @routes.get("/health/ready", summary="Is there a model to answer with?")
+    async def ready() -> JSONResponse:
+        is_ready = service.keeper.served is not None
+        return JSONResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
+
+    @routes.get("", summary="The server")
+    async def server() -> dict[str, Any]:
+        return {"name": NAME, "version": "1", "extensions": ["binary_tensor_data"], "models": [NAME]}
+
+    @routes.get("/models/{name}", summary="The live model: its inputs and outputs")
+    @routes.get("/models/{name}/versions/{version}", include_in_schema=False)
+    @_in_protocol
+    async def model(
+        request: Request,  # noqa: ARG001 - read by the wrapper
+        name: str,
+        version: str = "",
+    ) -> Response:
+        served = _served(service, name, version)
+        found = {
+            "name": NAME,
+            "versions": [str(served.model.version)],
+            "platform": "onnxruntime_onnx",
+            "inputs": inputs_of(served.model),
+            "outputs": outputs_of(served.model),
+        }
+        return JSONResponse(found)
+
+    @routes.get("/models/{name}/ready", summary="Is this the live model?")
+    @routes.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
+    @_in_protocol
+    async def model_ready(
+        request: Request,  # noqa: ARG001 - read by the wrapper
+        name: str,
+        version: str = "",
+    ) -> Response:
+        served = _served(service, name, version)
+        return JSONResponse({"name": NAME, "ready": True, "version": str(served.model.version)})
+
+    @routes.post("/models/{name}/infer", summary="Predict, in the Open Inference Protocol")
+    @routes.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
+    @_in_protocol
+    async def infer(request: Request, name: str, version: str = "") -> Response:
+        served = _served(service, name, version)
+        raw = await read_body(request.receive, service.settings)
+        header = request.headers.get(HEADER_LENGTH)
+        content = await asyncio.to_thread(_answer, service, served, raw, header, request.scope["request_id"])
+        return Response(content, media_type="application/json")
+
+    return routes
+
+
+def _answer(service: PredictionService, served: Served, raw: bytes, header: str | None, request_id: str) -> bytes:
+    body, binary = _split(raw, header)
+    model = served.model
+    request = decode(body)
+    if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
+        raise unusable("The body is not an object with a list `inputs`.")
+    names = _requested(request.get("outputs"), model)
+    tensors = []
+    for given in request["inputs"]:
+        found, binary = tensor(given, binary)
+        tensors.append(found)
+    rows = rows_of(model, tensors, service.settings.max_rows)
+    scores = service.score_now(served, rows)
+    given_id = request.get("id")
+    answer = {
+        "model_name": NAME,
+        "model_version": str(model.version),
+        "id": given_id[:MAX_ID] if isinstance(given_id, str) and given_id else request_id,
+        "outputs": output_tensors(model, scores, names),
+    }
+    return msgspec.json.encode(answer)
+
+
+def _split(raw: bytes, header: str | None) -> tuple[bytes, memoryview | None]:
+    """The JSON part of a body, and the binary data behind it, whose start the header names."""
+    if header is None:
+        return raw, None
+    if not header.isascii() or not header.isdigit() or len(header) > 12 or int(header) > len(raw):
+        raise unusable(f"The header Inference-Header-Content-Length, {header[:40]!r}, is no length within the body.")
+    return raw[: int(header)], memoryview(raw)[int(header) :]
+
+
+def _requested(outputs: object, model: Model) -> list[str]:
+    """The names of the outputs that a request asks for; all if it names none."""
+    known = [str(output["name"]) for output in outputs_of(model)]
+    if not outputs:
+        return known
+    names = (
+        [each.get("name") if isinstance(each, dict) else None for each in outputs]
+        if isinstance(outputs, list)
+        else [None]
+    )
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise unusable(f"There is no output {str(unknown[0])[:100]!r}; there are {', '.join(known)}.")
+    return [str(name) for name in names]
+
+
+def _served(service: PredictionService, name: str, version: str) -> Served:
+    """The live model, if it is the one that is named. Raises ProblemError API-14 (404), API-05 (503)."""
+    served = service.served
+    if name == NAME and version in {"", str(served.model.version)}:
+        return served
+    raise ProblemError(
+        "API-14",
+        f"The model {name[:100]!r}{f' in version {version[:20]!r}' if version else ''} is not served here.",
+        why=f"The live one is {NAME!r} in version {served.model.version}.",
+        fix="Ask for that, or leave the version out.",
+        command="curl http://127.0.0.1:8000/v2",
+        status=404,
+    )
+
+
+def _in_protocol(handler: Handler) -> Handler:
+    """Errors with the member `error`, one line of text."""
+
+    @wraps(handler)
+    async def answering(*args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - whatever the handler takes
+        try:
+            return await handler(*args, **kwargs)
+        except ProblemError as problem:
+            request: Request = kwargs["request"]
+            response = refusal(problem, request.scope["request_id"])
+            body = msgspec.json.decode(response.body)
+            content = msgspec.json.encode({**body, "error": str(problem)})
+            headers = {key: value for key, value in response.headers.items() if key != "content-length"}
+            return Response(content, status_code=response.status_code, headers=headers)
+
+    return answering

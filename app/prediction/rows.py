@@ -1,0 +1,244 @@
+"""Bytes or parsed JSON to the arrays that a model takes; what does not fit is named by row and field.
+
+The way of almost every request, plain records with the right types, goes through a decoder that msgspec builds for the
+model's own fields, straight to a tuple of numbers. Only what that decoder refuses is looked at field by field, to say
+what is wrong.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from app.prediction.model import Floats, Model, Texts, example_record
+from pipeline.bundle import Feature, Scalar
+from pipeline.errors import ProblemError
+
+MAX_TEXT: Final = 1_000
+MAX_ERRORS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Valid rows as arrays. `single`: they came as one object, not as a list."""
+
+    numeric: Floats
+    categorical: Texts | None
+    single: bool = False
+
+    def __len__(self) -> int:
+        return len(self.numeric)
+
+    def missing(self, model: Model) -> list[list[str]]:
+        """For each row the names of the features that were missing, in the model's order."""
+        absent: list[list[str]] = [[] for _ in range(len(self))]
+        for i, j in np.argwhere(np.isnan(self.numeric)):
+            absent[i].append(model.numeric[j].name)
+        if self.categorical is not None:
+            for i, j in np.argwhere(self.categorical == ""):
+                absent[i].append(model.categorical[j].name)
+        return absent
+
+
+class RowsError(ProblemError):
+    """API-03: values that the model cannot take; `errors` names row, field, value and what was expected."""
+
+    def __init__(self, model: Model, errors: list[dict[str, object]], n_errors: int) -> None:
+        first = errors[0]
+        place = f"row {first['row']}, " if first["row"] is not None else ""
+        super().__init__(
+            "API-03",
+            f"{n_errors} value{'s' if n_errors > 1 else ''} cannot be used.",
+            why=f"First: {place}field {first['field']!r}: {first['problem']}",
+            fix="Send the features of the model by name; what you leave out or send as null is filled in.",
+            command="curl -s http://127.0.0.1:8000/model",
+            status=422,
+        )
+        self.errors = errors
+        self.example = example_record(model.manifest.features)
+
+
+class Reader:
+    """Reads rows for one model."""
+
+    def __init__(self, model: Model, max_rows: int) -> None:
+        self._model = model
+        self._max_rows = max_rows
+        self._empty_text = bool(model.categorical)
+        row = _row_type(model)
+        self._one = None if row is None else msgspec.json.Decoder(row)
+        self._many = None if row is None else msgspec.json.Decoder(list[row])  # type: ignore[valid-type]  # built at run time
+        self._any = msgspec.json.Decoder()
+
+    def body(self, raw: bytes) -> Rows:
+        """The rows of a JSON body: one object, or a list of objects.
+
+        Raises ProblemError API-02 (400) for what is no JSON or no record, RowsError API-03 (422), API-04 (413) for
+        too many rows.
+        """
+        start = raw[:64].lstrip()[:1]
+        try:
+            if start == b"{" and self._one is not None:
+                return self._array([self._one.decode(raw)], single=True)
+            if start == b"[" and self._many is not None:
+                found = self._many.decode(raw)
+                if found:
+                    return self._array(found, single=False)
+        except (msgspec.MsgspecError, OverflowError, RecursionError, ValueError):
+            pass  # say below what is wrong
+        return self._explained(raw)
+
+    def records(self, records: Sequence[object], *, single: bool = False) -> Rows:
+        """The rows of parsed records. Raises as `body`."""
+        self.check_count(len(records))
+        numeric, categorical = self._model.empty(len(records))
+        errors: list[dict[str, object]] = []
+        n_errors = 0
+        for i, record in enumerate(records):
+            for name, value, problem in self._fill(record, i, numeric, categorical):
+                n_errors += 1
+                if len(errors) < MAX_ERRORS:
+                    errors.append(
+                        {"row": None if single else i, "field": name, "value": _shown(value), "problem": problem}
+                    )
+        if errors:
+            raise RowsError(self._model, errors, n_errors)
+        return Rows(numeric, categorical, single)
+
+    def check_count(self, n_rows: int) -> None:
+        """Raise API-02 for no rows, API-04 for too many."""
+        if n_rows == 0:
+            raise not_a_record("The list is empty.")
+        if n_rows > self._max_rows:
+            raise ProblemError(
+                "API-04",
+                f"{n_rows:,} rows are too many for one request.",
+                why=f"At most {self._max_rows:,} are answered at once.",
+                fix="Send them in parts, or as CSV to /predict/csv, which has no limit.",
+                status=413,
+            )
+
+    def _array(self, found: Sequence[Any], *, single: bool) -> Rows:
+        self.check_count(len(found))
+        k = len(self._model.numeric)
+        if not self._empty_text:
+            return Rows(_floats([msgspec.structs.astuple(row) for row in found]), None, single)
+        tuples = [msgspec.structs.astuple(row) for row in found]
+        numeric = _floats([each[:k] for each in tuples]).reshape(len(tuples), k)
+        categorical = np.empty((len(tuples), len(self._model.categorical)), dtype=object)
+        for i, each in enumerate(tuples):
+            categorical[i] = ["" if text is None else text for text in each[k:]]
+        return Rows(numeric, categorical, single)
+
+    def _explained(self, raw: bytes) -> Rows:
+        try:
+            found = self._any.decode(raw)
+        except msgspec.DecodeError as error:
+            raise ProblemError(
+                "API-02", "The body is not JSON.", why=f"{error}.", fix=_EXAMPLE_FIX, status=400
+            ) from error
+        except (RecursionError, ValueError, OverflowError) as error:
+            raise ProblemError(
+                "API-02", "The body is not JSON that can be read.", fix=_EXAMPLE_FIX, status=400
+            ) from error
+        if isinstance(found, list):
+            return self.records(found)
+        return self.records([found], single=True)
+
+    def _fill(
+        self, record: object, i: int, numeric: Floats, categorical: Texts | None
+    ) -> list[tuple[str, object, str]]:
+        """Write one record into row i; what could not be used as (field, value, problem)."""
+        if not isinstance(record, Mapping):
+            return [("", record, "Not an object with the model's features.")]
+        wrong: list[tuple[str, object, str]] = []
+        model = self._model
+        for name, value in record.items():
+            if value is None:
+                continue
+            if name in model.numeric_at:
+                j = model.numeric_at[name]
+                number = _number(value, model.numeric[j])
+                if number is None:
+                    wrong.append((name, value, _expected(model.numeric[j])))
+                else:
+                    numeric[i, j] = number
+            elif categorical is not None and name in model.categorical_at:
+                text = _category(value)
+                if text is None:
+                    wrong.append((name, value, _expected(model.categorical[model.categorical_at[name]])))
+                else:
+                    categorical[i, model.categorical_at[name]] = text
+            else:
+                wrong.append((str(name), value, f"Unknown. The model has: {', '.join(model.names[:30])}."))
+        return wrong
+
+
+_EXAMPLE_FIX: Final = "Send one object {feature: value}, or a list of such objects; /docs shows one that works."
+
+
+def not_a_record(why: str) -> ProblemError:
+    """API-02: JSON, but no rows."""
+    return ProblemError("API-02", "The body holds no rows.", why=why, fix=_EXAMPLE_FIX, status=400)
+
+
+def _row_type(model: Model) -> type[msgspec.Struct] | None:
+    """A record as msgspec reads it; None for names that it cannot match, those with quotes or backslashes."""
+    if any(set(name) & {'"', "\\"} or not name.isprintable() for name in model.names):
+        return None
+    fields: list[tuple[str, Any, Any]] = []
+    rename: dict[str, str] = {}
+    for i, feature in enumerate([*model.numeric, *model.categorical]):
+        rename[f"f{i}"] = feature.name
+        kind: Any = str | None if feature.kind == "categorical" else float | None
+        if feature.kind == "boolean":
+            kind = bool | float | None
+        fields.append((f"f{i}", kind, None))
+    return msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+
+
+def _floats(rows: Sequence[tuple[Any, ...]]) -> Floats:
+    """float32 [n, k]; None becomes NaN. Raises OverflowError for a number that float32 cannot hold."""
+    with np.errstate(over="ignore"):
+        numbers = np.array(rows, dtype=np.float32)
+    if np.isinf(numbers).any():
+        raise OverflowError("too large for float32")
+    return numbers
+
+
+def _number(value: object, feature: Feature) -> float | None:
+    """A finite number that float32 can hold, or None."""
+    if isinstance(value, bool):
+        return float(value) if feature.kind == "boolean" else None
+    if not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and abs(number) <= 3.4e38 else None
+
+
+def _category(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:g}" if math.isfinite(value) else None
+    return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
+
+
+def _expected(feature: Feature) -> str:
+    if feature.kind == "boolean":
+        return "Expected true, false or null."
+    if feature.kind == "categorical":
+        return f"Expected text, for example {', '.join(map(repr, feature.categories[:5]))}, or null."
+    span = "" if feature.low is None or feature.high is None else f", usually {feature.low:g} to {feature.high:g}"
+    return f"Expected a finite number{span}, or null."
+
+
+def _shown(value: object) -> Scalar:
+    text = value if isinstance(value, str) else repr(value)
+    return value if isinstance(value, bool) or value is None else text[:100]

@@ -1,0 +1,74 @@
+"""Answers rows with the live model. One object of this class serves all protocols, so all give the same numbers."""
+
+import asyncio
+from typing import Final
+
+import numpy as np
+
+from app.prediction.keeper import Keeper
+from app.prediction.meter import Meter
+from app.prediction.model import Floats
+from app.prediction.rows import Rows
+from app.prediction.served import Served
+from app.prediction.settings import ApiSettings
+from pipeline.errors import ProblemError
+
+# Up to so many rows are scored on the event loop itself: a hop to a thread and back costs more.
+INLINE_ROWS: Final = 64
+
+
+class NoModelError(ProblemError):
+    """API-05: there is no model yet. 503 with `Retry-After`; `run_url` is where the first one is being made."""
+
+    def __init__(self, panel_url: str) -> None:
+        super().__init__(
+            "API-05",
+            "There is no model yet.",
+            why="No run has put one live so far.",
+            fix="Start a run in the panel, or wait for the one that is going on.",
+            command="ml-pipeline run --follow",
+            retryable=True,
+            status=503,
+        )
+        self.run_url = f"{panel_url}/runs" if panel_url else ""
+
+
+class PredictionService:
+    """The live model for whoever answers requests. Belongs to one event loop."""
+
+    def __init__(self, settings: ApiSettings, keeper: Keeper, meter: Meter) -> None:
+        self.settings = settings
+        self.keeper = keeper
+        self.meter = meter
+
+    @property
+    def served(self) -> Served:
+        """The live model. Take it once a request, so that the whole answer comes from one model.
+
+        Raises NoModelError API-05 (503) before the first.
+        """
+        served = self.keeper.served
+        if served is None:
+            raise NoModelError(self.settings.panel_url)
+        return served
+
+    async def score(self, served: Served, rows: Rows) -> Floats:
+        """Scores of valid rows; they count as seen."""
+        if len(rows) <= INLINE_ROWS:
+            return self.score_now(served, rows)
+        return await asyncio.to_thread(self.score_now, served, rows)
+
+    def score_now(self, served: Served, rows: Rows) -> Floats:
+        """The same in this very thread. Raises ProblemError API-15 (422) if the model has no finite answer."""
+        scores = served.model.score(rows.numeric, rows.categorical)
+        if not np.isfinite(scores).all():
+            raise ProblemError(
+                "API-15",
+                "The model has no finite answer for this input.",
+                why=f"In row {int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])} its result is too large to be a number.",
+                fix="Send values of the size that the training data had; GET /model shows their ranges.",
+                status=422,
+            )
+        served.live.add(rows.numeric, rows.categorical, scores)
+        self.meter.rows += len(rows)
+        return scores

@@ -1,0 +1,101 @@
+"""Judges a bundle in a throw-away process: whatever it does there, the API goes on.
+
+`python -m app.prediction.verify` reads a job as JSON from stdin and writes a verdict as JSON to stdout. Limits on
+memory, processor time, files and processes are set before the graph is touched.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import BundleError, ProblemError
+
+ALLOWED_DOMAINS: Final = {"", "ai.onnx", "ai.onnx.ml"}
+CPU_LIMIT_S: Final = 60
+
+
+async def verify(folder: Path, sha256: str, *, timeout_s: float, memory_bytes: int) -> None:
+    """Return when the bundle is fit to serve; raise BundleError MODEL-01 to MODEL-06 with the reason otherwise.
+
+    Checked: digests of manifest and graph, size, no external data, only standard operators, golden rows, finite
+    answers, and that loading neither crashes nor hangs.
+    """
+    job = json.dumps({"folder": str(folder), "sha256": sha256, "memory_bytes": memory_bytes}).encode()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app.prediction.verify",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            out, _ = await process.communicate(job)
+    except TimeoutError as error:
+        raise BundleError(
+            "MODEL-05", f"The bundle {folder.name} hangs.", why=f"Its check did not end within {timeout_s:g} s."
+        ) from error
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode != 0:
+        raise BundleError(
+            "MODEL-05",
+            f"The bundle {folder.name} crashes whoever loads it.",
+            why=f"The process that checked it ended with {process.returncode}.",
+        )
+    verdict = json.loads(out)
+    if verdict is not None:
+        raise BundleError(**verdict)
+
+
+def judge(folder: Path, sha256: str) -> None:
+    """The check itself, in this very process. Raises BundleError."""
+    from app.prediction.model import Model  # noqa: PLC0415 - only after the limits are set
+    from app.prediction.onnx_scan import scan  # noqa: PLC0415
+    from pipeline.bundle import read_manifest, read_model  # noqa: PLC0415
+
+    manifest = read_manifest(folder, sha256)
+    raw = read_model(folder, manifest)
+    found = scan(raw)
+    if found.external_data:
+        raise BundleError("MODEL-06", "The model refers to files outside itself.", why="External data is not allowed.")
+    foreign = sorted(found.domains - ALLOWED_DOMAINS)
+    if foreign:
+        raise BundleError("MODEL-06", "The model uses operators that are not allowed.", why=", ".join(foreign))
+    Model(manifest, raw, b"").check_golden()
+
+
+def _limit(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def main() -> int:
+    """0 with a verdict on stdout; anything else is a crash."""
+    job = json.loads(sys.stdin.buffer.read())
+    _limit(job["memory_bytes"])
+    verdict: dict[str, object] | None = None
+    try:
+        judge(Path(job["folder"]), job["sha256"])
+    except ProblemError as problem:
+        verdict = {key: value for key, value in problem.as_dict().items() if key in {"id", "what", "why"}}
+    except MemoryError:
+        verdict = {"id": "MODEL-05", "what": "The bundle needs more memory than is allowed.", "why": ""}
+    sys.stdout.write(json.dumps(verdict))
+    sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    os._exit(main())
