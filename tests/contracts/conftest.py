@@ -2,11 +2,8 @@
 
 import secrets
 import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -16,22 +13,9 @@ from app.panel.services.docker_home import Home
 from app.panel.services.docker_runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
+from tests.docker.images import docker, fake_image
 
-ROOT = Path(__file__).parent.parent.parent
-RECIPE = """
-FROM python:3.13-slim
-COPY container/health.sh /srv/container/health.sh
-COPY tests/fakes/service.py /srv/service.py
-WORKDIR /srv
-ENV PYTHONUNBUFFERED=1
-"""
-
-
-def docker(*args: str) -> str:
-    """The Docker command line; its output."""
-    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+__all__ = ["docker_bench", "fake_image"]
 
 
 @dataclass
@@ -64,21 +48,6 @@ class DockerBench:
             pids=64,
             start_s=10.0,
         )
-
-
-@pytest.fixture(scope="session")
-def fake_image() -> Iterator[str]:
-    """Id of an image with the fake service; gone afterwards."""
-    tag = f"amlp-fake:{secrets.token_hex(4)}"
-    with tempfile.TemporaryDirectory() as folder:
-        context = Path(folder)
-        (context / "Dockerfile").write_text(RECIPE)
-        for name in ("container/health.sh", "tests/fakes/service.py"):
-            (context / name).parent.mkdir(parents=True, exist_ok=True)
-            (context / name).write_bytes((ROOT / name).read_bytes())
-        docker("build", "-q", "-t", tag, folder)
-    yield docker("image", "inspect", "-f", "{{.Id}}", tag)
-    docker("image", "rm", "-f", tag)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 import threading
 import time
 import urllib.request
@@ -20,6 +19,7 @@ from app.panel.services.docker_runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec, State
 from app.panel.settings import Settings
 from pipeline.errors import ProblemError
+from tests.docker.images import docker
 
 pytestmark = pytest.mark.docker
 
@@ -35,12 +35,6 @@ class Bench(Protocol):
 
     def spec(self, *args: str, **env: str) -> ServiceSpec:
         """The fake service."""
-
-
-def docker(*args: str) -> str:
-    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def inspect(name: str) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""A second engine of one's own, so that what happens to it touches nobody else's containers."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+
+class PrivateEngine:
+    """`dockerd` with a socket, a data root and a network range of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = folder / "docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and return when it answers."""
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    "dockerd",
+                    f"--data-root={self.folder / 'data'}",
+                    f"--exec-root={self.folder / 'exec'}",
+                    f"--pidfile={self.folder / 'pid'}",
+                    f"--host=unix://{self.socket}",
+                    "--bridge=none",
+                    "--iptables=false",
+                    "--default-address-pool=base=10.213.0.0/16,size=24",
+                ],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 60
+        while subprocess.run([*self.cli, "info"], capture_output=True, check=False).returncode != 0:
+            assert self._process.poll() is None, (self.folder / "dockerd.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "the private engine did not start"
+            time.sleep(0.05)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it, or kill it; its containers end with it or are found by the next one."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        self._process.wait(timeout=60)
+        self._process = None
+        if how == signal.SIGKILL:
+            self._bury()
+
+    def _bury(self) -> None:
+        """What a killed engine leaves running would hold the next one up for half a minute."""
+        marker = str(self.folder).encode()
+        for found in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if marker in found.read_bytes() and int(found.parent.name) != os.getpid():
+                    os.kill(int(found.parent.name), signal.SIGKILL)
+        shutil.rmtree(self.folder / "exec", ignore_errors=True)
+        (self.folder / "pid").unlink(missing_ok=True)
+
+    @property
+    def cli(self) -> list[str]:
+        """The Docker command line for it."""
+        return ["docker", "-H", f"unix://{self.socket}"]
+
+    def docker(self, *args: str) -> str:
+        """Run the command line; its output."""
+        done = subprocess.run([*self.cli, *args], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()

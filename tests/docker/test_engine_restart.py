@@ -1,0 +1,105 @@
+"""The engine goes away in the middle of a replacement, at each step of it: afterwards there is one container, the new one."""
+
+import itertools
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+from app.panel.services.docker_bodies import OWNER
+from app.panel.services.docker_engine import Engine
+from app.panel.services.docker_errors import Asked
+from app.panel.services.docker_home import Home
+from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.protocol import ServiceSpec
+from app.panel.settings import Settings
+from pipeline.errors import ProblemError
+from tests.docker.private_engine import PrivateEngine
+
+pytestmark = pytest.mark.docker
+T = TypeVar("T")
+
+
+class Counting(Engine):
+    """Lets something happen right before the n-th change that it asks the engine for."""
+
+    n_changes = 0
+    happens_at = 0
+
+    def __init__(self, path: str, happening: Callable[[], None]) -> None:
+        super().__init__(path=path)
+        self.happening = happening
+
+    def _change(self, call: Callable[[Any], T], asked: Asked | None = None) -> T:
+        self.n_changes += 1
+        if self.n_changes == self.happens_at:
+            self.happening()
+        return super()._change(call, asked)
+
+
+def spec(role: str) -> ServiceSpec:
+    return ServiceSpec(
+        name="api",
+        argv=("/usr/local/bin/python", "-m", "http.server", "45871"),
+        env={"ROLE": role},
+        port=45871,
+        port_setting="API_PORT",
+        listen_port=45871,
+        host="0.0.0.0",
+        ready_path="/",
+        memory_bytes=2**27,
+        cpus=1.0,
+        pids=64,
+        start_s=10.0,
+    )
+
+
+@pytest.fixture
+def home(private_engine: PrivateEngine) -> Home:
+    image = private_engine.docker("image", "ls", "-q", "--no-trunc").split()[0]
+    return Home(image, "restarts", {}, "10001:10001", {}, cpus=2.0)
+
+
+def ensured(runtime: DockerRuntime, wanted: ServiceSpec, within_s: float = 60.0) -> None:
+    """Ensure until it succeeds, as the supervisor does."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            runtime.ensure(wanted)
+        except ProblemError as problem:
+            if not problem.retryable or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def test_one_new_container_is_left_when_the_engine_restarts_at_any_step(
+    private_engine: PrivateEngine, home: Home
+) -> None:
+    """Each step once; the engine is stopped at every other one and killed at the rest."""
+    ways = itertools.cycle([signal.SIGTERM, signal.SIGKILL])
+
+    def happening() -> None:
+        private_engine.end(next(ways))
+        private_engine.start()
+
+    engine = Counting(str(private_engine.socket), happening)
+    runtime = DockerRuntime(Settings(), engine, home=home)
+    ensured(runtime, spec("before"))
+    n_before = engine.n_changes
+    ensured(runtime, spec("before all"))
+    n_steps = engine.n_changes - n_before
+    assert n_steps >= 8, "a replacement was expected to take its steps"
+    for step in range(1, n_steps + 1):
+        engine.happens_at = engine.n_changes + step
+        wanted = spec(f"step {step}")
+        ensured(runtime, wanted)
+        ours = f"label={OWNER}=restarts"
+        left = private_engine.docker("ps", "-a", "--filter", ours, "--format", "{{.Names}} {{.State}}")
+        assert left == "restarts-ml-api running", f"step {step}"
+        assert runtime.observe("api").digest == wanted.digest
+    runtime.stop("api")
+    runtime.close()
