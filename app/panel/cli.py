@@ -1,0 +1,209 @@
+"""`ml-pipeline`: the panel from a terminal. A thin client of its JSON API."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from app.panel.settings import Settings
+from app.panel.start import read_settings
+from pipeline.errors import ProblemError
+from pipeline.stage import STAGES
+
+if TYPE_CHECKING:
+    from app.panel.remote import Remote
+
+STYLE: Final = {
+    "succeeded": "green",
+    "running": "green",
+    "live": "green",
+    "ok": "green",
+    "failed": "red",
+    "error": "red",
+    "interrupted": "yellow",
+    "retrying": "yellow",
+    "warning": "yellow",
+}
+
+
+def main() -> int:
+    """The exit code: 0 done, 1 the run did not succeed or a check failed, 2 a problem, which is printed."""
+    arguments = _parser().parse_args()
+    try:
+        if arguments.verb == "up":
+            os.execv(sys.executable, [sys.executable, "-m", "app.panel", *arguments.options])  # noqa: S606 - no shell wanted
+        return _run(arguments)
+    except ProblemError as problem:
+        _print_problem(problem)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ml-pipeline", description="Automated ML pipeline: the panel's verbs.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    up = verbs.add_parser("up", help="start the panel here", prefix_chars="\0")
+    up.add_argument("options", nargs="*", help="options of `python -m app.panel`")
+    run = verbs.add_parser("run", help="start a run")
+    run.add_argument("--from", dest="from_stage", choices=STAGES, help="take over what is before this stage")
+    run.add_argument("--set", dest="params", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
+    run.add_argument("--follow", "-f", action="store_true", help="print its log until it ends")
+    verbs.add_parser("status", help="what runs, what is live, what comes next")
+    logs = verbs.add_parser("logs", help="the log of a run")
+    logs.add_argument("run", nargs="?", help="its number or id; without: the newest")
+    logs.add_argument("--follow", "-f", action="store_true", help="until it ends")
+    promote = verbs.add_parser("promote", help="put a model version into service")
+    promote.add_argument("version", type=int)
+    verbs.add_parser("rollback", help="go back to the version before")
+    verbs.add_parser("doctor", help="check what the panel needs")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from app.panel.remote import SLOW_S, Remote
+
+    settings = read_settings([])
+    with Remote(settings) as panel:
+        if arguments.verb == "run":
+            body = {"from_stage": arguments.from_stage or STAGES[0], "params": parse_params(arguments.params)}
+            started = panel.post("/api/v1/runs", body)
+            print(f"Run {started['number']} {started['state']}: {panel.url}/runs/{started['id']}")
+            return _follow(panel, started["id"]) if arguments.follow else 0
+        if arguments.verb == "logs":
+            return _logs(panel, arguments.run, follow=arguments.follow)
+        if arguments.verb == "promote":
+            row = panel.post(f"/api/v1/models/{arguments.version}/promote", timeout_s=SLOW_S)
+            print(f"Version {row['to_version']} is live.")
+            return 0
+        if arguments.verb == "rollback":
+            row = panel.post("/api/v1/models/rollback", {}, timeout_s=SLOW_S)
+            print(f"Version {row['to_version']} is live again.")
+            return 0
+        if arguments.verb == "status":
+            return _status(panel)
+        return _doctor(panel, settings)
+
+
+def parse_params(given: Sequence[str]) -> dict[str, Any] | None:
+    """`a=1` and `group.b=x` as parameters; values are JSON where they are valid JSON, else text. None for none.
+
+    Raises ProblemError RUN-03 for what is not NAME=VALUE.
+    """
+    params: dict[str, Any] = {}
+    for item in given:
+        name, equals, text = item.partition("=")
+        if not equals or not name:
+            raise ProblemError(
+                "RUN-03", f"{item!r} is not NAME=VALUE.", fix="Write for example --set target=species.", status=422
+            )
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        *groups, leaf = name.split(".")
+        place = params
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[leaf] = value
+    return params or None
+
+
+def _logs(panel: "Remote", run: str | None, *, follow: bool) -> int:
+    if run is None:
+        runs = panel.get("/api/v1/runs", limit=1)["runs"]
+        if not runs:
+            print("There is no run yet.")
+            return 0
+        run = runs[0]["id"]
+    detail = panel.get(f"/api/v1/runs/{run}")
+    if follow:
+        return _follow(panel, detail["id"])
+    after = 0
+    while lines := panel.lines(detail["id"], after):
+        for line in lines:
+            _print_line(line)
+        after = lines[-1]["seq"]
+    return 0
+
+
+def _follow(panel: "Remote", run_id: str) -> int:
+    for item in panel.follow(run_id):
+        if "text" not in item:
+            return 0 if item["state"] == "succeeded" else 1
+        _print_line(item)
+    return 1
+
+
+def _status(panel: "Remote") -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    schedule = panel.get("/api/v1/schedule")
+    models = panel.get("/api/v1/models")
+    due = "paused" if schedule["paused"] else "starts with the first run"
+    if schedule["due_in_s"] is not None:
+        due = f"next run in {schedule['due_in_s']:.0f} s"
+    live = f"model version {models['live']} is live" if models["live"] else "no model is live yet"
+    console.print(f"{panel.url}: {live}; every {schedule['interval_s']} s, {due}.", highlight=False)
+    runs = Table("run", "state", "trigger", "started", "seconds", "what became of it", title="Runs")
+    for row in panel.get("/api/v1/runs", limit=8)["runs"]:
+        seconds = "" if row["duration_s"] is None else f"{row['duration_s']:.1f}"
+        started = (row["started_at"] or row["created_at"])[:19].replace("T", " ")
+        runs.add_row(str(row["number"]), _coloured(row["state"]), row["trigger"], started, seconds, row["reason"])
+    services = Table("service", "state", "address", "detail", title="Services")
+    for row in panel.get("/api/v1/services")["services"]:
+        services.add_row(row["name"], _coloured(row["state"]), row["url"], row["detail"])
+    console.print(runs, services)
+    return 0
+
+
+def _doctor(panel: "Remote", settings: Settings) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    try:
+        checks = panel.get("/api/v1/preflight", again="true")["checks"]
+    except ProblemError as problem:
+        from app.panel.services.preflight import machine_checks
+
+        message = {"name": "Panel", "state": "error", "message": problem.what, "why": problem.why}
+        checks = [{**message, "fix": problem.fix, "command": problem.command}]
+        checks += [asdict(check) for check in machine_checks(settings)]
+    table = Table("check", "state", "what", "what to do")
+    for check in checks:
+        what = " ".join(part for part in (check["message"], check["why"]) if part)
+        todo = " ".join(part for part in (check["fix"], check["command"]) if part)
+        table.add_row(check["name"], _coloured(check["state"]), what, todo)
+    Console().print(table)
+    return 1 if any(check["state"] == "error" for check in checks) else 0
+
+
+def _coloured(state: str) -> str:
+    style = STYLE.get(state)
+    return f"[{style}]{state}[/{style}]" if style else state
+
+
+def _print_line(line: Mapping[str, Any]) -> None:
+    mark = {"warning": "WARNING ", "error": "ERROR "}.get(line["level"], "")
+    print(f"{line['at'][11:23]} {line['stage']:<12} {mark}{_printable(line['text'])}", flush=True)
+
+
+def _printable(text: str) -> str:
+    """`text` without what would steer the terminal."""
+    return "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in text)
+
+
+def _print_problem(problem: ProblemError) -> None:
+    lines = [f"{problem.id}: {problem.what}", problem.why, problem.fix]
+    if problem.command:
+        lines.append(f"Try: {problem.command}")
+    print("\n".join(line for line in lines if line), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
