@@ -31,14 +31,16 @@ def main() -> None:
     parser.add_argument("--dies-after", type=float)
     parser.add_argument("--slow-to-stop", action="store_true")
     parser.add_argument("--child-pid-file", type=Path)
+    parser.add_argument("--group-pid-file", type=Path)
     args = parser.parse_args()
     say(f"service of {os.environ.get('ROLE', '?')} begins")
     if args.slow_to_stop:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if args.child_pid_file is not None:
-        # A worker in a session of its own, as a server might start it.
-        worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-        args.child_pid_file.write_text(str(worker.pid))
+    # A worker in a session of its own, or in the group of the service, as a server might start it.
+    for file, is_apart in ((args.child_pid_file, True), (args.group_pid_file, False)):
+        if file is not None:
+            work = [sys.executable, "-c", "import time; time.sleep(600)"]
+            file.write_text(str(subprocess.Popen(work, start_new_session=is_apart).pid))
     if args.dies_after is not None:
         threading.Thread(target=_die, args=(args.dies_after,), daemon=True).start()
     time.sleep(args.slow_start)

@@ -50,7 +50,10 @@ class Rollout:
         live = read_pointer(self._models_dir)
         live_manifest = read_manifest(bundle_dir(self._models_dir, live)) if live is not None else None
         if live_manifest is not None and live_manifest.digest == result.digest:
-            return self._same(live_manifest, verdict.reason, log)
+            assert live is not None
+            same = f"Nothing to deploy: version {live.version}, which is live, is the same model."
+            reason = verdict.reason if verdict.decision == "identical" else same
+            return DeployResult(version=live.version, deployed=False, reason=reason, bundle=live.bundle)
         held = self._held(result.digest)
         if held is not None:
             reason = (
@@ -63,7 +66,6 @@ class Rollout:
         self._ledger.record_version(manifest, bundle, verdict)
         log.log(f"Published version {manifest.version} ({manifest.model_bytes / 1e6:.2f} MB) as bundle {bundle}.")
         if verdict.decision != "promote":
-            log.log(verdict.reason)
             return DeployResult(version=manifest.version, deployed=False, reason=verdict.reason, bundle=bundle)
         change = Change(
             bundle=bundle,
@@ -76,16 +78,8 @@ class Rollout:
         )
         row = self._switch.move(change, stop, log)
         self._on_done(row)
-        log.log(f"Version {manifest.version} is live. {verdict.reason}")
+        log.log(f"Version {manifest.version} is live.")
         return DeployResult(version=manifest.version, deployed=True, reason=verdict.reason, bundle=bundle)
-
-    def _same(self, live: Manifest, reason: str, log: StageLog) -> DeployResult:
-        text = f"Nothing to deploy: version {live.version}, which is live, is the same model."
-        log.log(text)
-        pointer = read_pointer(self._models_dir)
-        return DeployResult(
-            version=live.version, deployed=False, reason=reason or text, bundle=pointer.bundle if pointer else None
-        )
 
     def _held(self, digest: str) -> ModelVersion | None:
         with self._db.read() as session:

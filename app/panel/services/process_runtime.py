@@ -149,8 +149,9 @@ class ProcessRuntime:
         usage = self._usage.get(name)
         if not child.owns_port or usage is None or now - usage.at >= USAGE_EVERY_S:
             family = self._children.family(child)
-            child.owns_port = child.owns_port or ports.listens(family, child.port)
-            if usage is None or now - usage.at >= USAGE_EVERY_S:
+            is_new_owner = not child.owns_port and ports.listens(family, child.port)
+            child.owns_port = child.owns_port or is_new_owner
+            if is_new_owner or usage is None or now - usage.at >= USAGE_EVERY_S:
                 usage = _measure(family, now)
                 self._usage[name] = usage
         return Observed(

@@ -1,0 +1,73 @@
+"""A supervisor over real processes that play services."""
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.panel.clock import SystemClock
+from app.panel.services.process_runtime import ProcessRuntime
+from app.panel.services.protocol import Place, ServiceName, ServiceSpec
+from app.panel.services.specs import Wanted
+from app.panel.services.supervisor import ServiceSupervisor
+
+FAKE = Path(__file__).parents[3] / "fakes" / "service.py"
+
+
+def free_ports(n_ports: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    probes = [socket.socket() for _ in range(n_ports)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def fake_spec(name: ServiceName, port: int, *args: str) -> ServiceSpec:
+    """The fake service of `tests/fakes/service.py` as a spec."""
+    return ServiceSpec(
+        name=name,
+        argv=(sys.executable, str(FAKE), "127.0.0.1", str(port), *args),
+        env={},
+        port=port,
+        port_setting=f"{name.upper()}_PORT",
+        listen_port=port,
+        host="127.0.0.1",
+        ready_path="/",
+        memory_bytes=2**28,
+        cpus=1.0,
+        pids=64,
+        start_s=30.0,
+    )
+
+
+Supervise = Callable[..., ServiceSupervisor]
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Supervise]:
+    """`supervise(spec, ...)`: a supervisor of these specs, not started; closed after the test."""
+    made: list[ServiceSupervisor] = []
+
+    def make(*specs: ServiceSpec) -> ServiceSupervisor:
+        place = Place(
+            kind="process",
+            python={},
+            listen={},
+            hosts={spec.name: "127.0.0.1" for spec in specs},
+            ports={},
+            paths={},
+            panel_url="",
+        )
+        wanted = Wanted("process", {spec.name: spec.port for spec in specs}, lambda _: {s.name: s for s in specs})
+        made.append(ServiceSupervisor(ProcessRuntime(place, tmp_path / "services"), wanted, SystemClock()))
+        return made[-1]
+
+    yield make
+    for supervisor in made:
+        supervisor.close()

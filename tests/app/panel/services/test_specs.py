@@ -1,0 +1,60 @@
+"""What the services are told."""
+
+from pathlib import Path
+
+import pytest
+
+from app.panel.services.protocol import Place
+from app.panel.services.specs import api_key, build, process_place
+from app.panel.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path / "state", models_dir=tmp_path / "models", api_port=8010, mlflow_port=5010)
+
+
+def test_each_service_has_its_own_port_and_folder_when_they_are_processes(settings: Settings, tmp_path: Path) -> None:
+    specs = build(settings, process_place(settings), {"PANEL_PASSWORD": "x", "API_KEY": "k", "APP_TITLE": "t"})
+    assert list(specs) == ["api", "app", "mlflow"]
+    assert specs["api"].env["API_PORT"] == "8010"
+    assert specs["api"].env["ML_PIPELINE_MODELS"] == str(tmp_path / "models")
+    assert specs["app"].env["API_URL"] == "http://127.0.0.1:8010"
+    assert (specs["api"].env["API_KEY"], specs["app"].env["APP_TITLE"]) == ("k", "t")
+    assert not any("PANEL_PASSWORD" in spec.env for spec in specs.values())
+
+
+def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_built(settings: Settings) -> None:
+    place = Place(
+        kind="docker",
+        python={"mlflow": "python", "api": "python", "app": "python"},
+        listen={"mlflow": "0.0.0.0", "api": "0.0.0.0", "app": "0.0.0.0"},
+        hosts={"mlflow": "ml-mlflow", "api": "ml-api", "app": "ml-app"},
+        ports={"mlflow": 5000, "api": 8000, "app": 8501},
+        paths={"models": "/models", "mlflow": "/mlflow"},
+        panel_url="http://panel:8080",
+        image="sha256:1",
+    )
+    specs = build(settings, place, {})
+    env = specs["mlflow"].env
+    assert env["MLFLOW_SERVER_ALLOWED_HOSTS"] == "127.0.0.1:5010,localhost:5010,ml-mlflow:5000"
+    assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert [(mount.volume, mount.read_only) for mount in specs["mlflow"].mounts] == [("mlflow", False)]
+    assert [(mount.volume, mount.read_only) for mount in specs["api"].mounts] == [("models", True)]
+    assert specs["app"].mounts == ()
+    assert {spec.image for spec in specs.values()} == {"sha256:1"}
+
+
+def test_the_digest_stays_when_nothing_that_matters_changed(settings: Settings) -> None:
+    one = build(settings, process_place(settings), {"HOME": "/a"})
+    two = build(settings, process_place(settings), {"HOME": "/b"})
+    assert [spec.digest for spec in one.values()] == [spec.digest for spec in two.values()]
+
+
+def test_the_api_key_is_found_where_the_api_finds_it_when_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from file\n")
+    assert api_key({}) == ""
+    assert api_key({"API_KEY": "plain"}) == "plain"
+    assert api_key({"API_KEY": "plain", "API_KEY_FILE": str(tmp_path / "key")}) == "from file"
+    assert api_key({"API_KEY_FILE": str(tmp_path / "gone")}) == ""

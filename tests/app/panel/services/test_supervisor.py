@@ -1,0 +1,156 @@
+"""The loop over real processes: it starts, waits, restarts, reports, and leaves alone what is well."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from app.panel.clock import SystemClock
+from app.panel.services.protocol import Place
+from app.panel.services.queries import ServiceRow
+from app.panel.services.specs import Wanted
+from app.panel.services.supervisor import ServiceSupervisor
+from pipeline.errors import ProblemError
+from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
+
+NEVER = threading.Event()
+
+
+def row_when(
+    supervisor: ServiceSupervisor, condition: Callable[[ServiceRow], bool], deadline_s: float = 20.0
+) -> ServiceRow:
+    """The first row of the first service for which the condition holds."""
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        row = supervisor.view().rows[0]
+        if condition(row):
+            return row
+        time.sleep(0.02)
+    raise AssertionError(supervisor.view().rows[0])
+
+
+def test_all_services_answer_when_the_supervisor_was_started(supervise: Supervise) -> None:
+    api, app = free_ports(2)
+    supervisor = supervise(fake_spec("api", api), fake_spec("app", app))
+    supervisor.start()
+    supervisor.wait_ready(("api", "app"), 20, NEVER)
+    view = supervisor.view()
+    assert view.is_healthy
+    assert [(row.name, row.state, row.url) for row in view.rows] == [
+        ("api", "running", f"http://127.0.0.1:{api}"),
+        ("app", "running", f"http://127.0.0.1:{app}"),
+    ]
+    assert all((row.memory_bytes or 0) > 2**20 and row.uptime_s is not None for row in view.rows)
+
+
+def test_nothing_is_done_when_all_is_well(supervise: Supervise) -> None:
+    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 20, NEVER)
+    before = supervisor.runtime.observe("api").instance_id
+    for _ in range(5):
+        supervisor.step()
+    assert supervisor.runtime.observe("api").instance_id == before
+    assert supervisor.view().rows[0].n_restarts == 0
+
+
+def test_it_is_started_again_and_its_last_words_are_kept_when_it_dies(supervise: Supervise) -> None:
+    supervisor = supervise(fake_spec("api", free_ports(1)[0], "--dies-after=1"))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 20, NEVER)
+    row = row_when(supervisor, lambda row: row.state == "backing-off")
+    assert row.last_lines[-1] == "the last words"
+    assert "exit code 7" in row.detail
+    assert row.next_try_at is not None
+    assert row_when(supervisor, lambda row: row.state == "running").n_restarts == 1
+
+
+def test_it_comes_back_when_it_was_killed(supervise: Supervise) -> None:
+    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 20, NEVER)
+    first = supervisor.runtime.observe("api")
+    os.kill(int(first.instance_id.split("-")[0]), signal.SIGKILL)
+    row_when(supervisor, lambda row: row.state == "backing-off" and "signal 9" in row.detail)
+    supervisor.wait_ready(("api",), 20, NEVER)
+    assert supervisor.runtime.observe("api").instance_id != first.instance_id
+
+
+def test_it_is_blocked_with_the_reason_and_goes_on_when_its_port_is_taken(supervise: Supervise) -> None:
+    port = free_ports(1)[0]
+    supervisor = supervise(fake_spec("api", port))
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        supervisor.start()
+        row = row_when(supervisor, lambda row: row.state == "blocked")
+        assert row.problem is not None
+        assert row.problem.id == "PORT-01"
+        assert f"(process {os.getpid()})" in row.problem.what
+        with pytest.raises(ProblemError, match="PORT-01"):
+            supervisor.wait_ready(("api",), 20, NEVER)
+        with pytest.raises(ProblemError, match="PORT-01"):
+            supervisor.restart("api")
+    supervisor.wait_ready(("api",), 20, NEVER)
+    assert supervisor.view().rows[0].problem is None
+
+
+def test_the_wait_ends_with_the_reason_when_it_never_gets_ready(supervise: Supervise) -> None:
+    supervisor = supervise(fake_spec("api", free_ports(1)[0], "--never-ready"))
+    supervisor.start()
+    row_when(supervisor, lambda row: "503" in row.detail)
+    with pytest.raises(ProblemError, match="SVC-02") as caught:
+        supervisor.wait_ready(("api",), 0.5, NEVER)
+    assert "503" in caught.value.why
+
+
+def test_the_wait_ends_at_once_when_it_is_told_to_stop(supervise: Supervise) -> None:
+    supervisor = supervise(fake_spec("api", free_ports(1)[0], "--slow-start=60"))
+    supervisor.start()
+    stop = threading.Event()
+    stop.set()
+    begun = time.monotonic()
+    with pytest.raises(ProblemError, match="SVC-02"):
+        supervisor.wait_ready(("api",), 60, stop)
+    assert time.monotonic() - begun < 5
+
+
+def test_it_is_a_new_instance_when_a_person_restarts_it(supervise: Supervise) -> None:
+    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 20, NEVER)
+    before = supervisor.runtime.observe("api").instance_id
+    supervisor.restart("api")
+    supervisor.wait_ready(("api",), 20, NEVER)
+    assert supervisor.runtime.observe("api").instance_id != before
+    assert supervisor.view().rows[0].n_restarts == 1
+
+
+def test_no_process_is_left_when_the_supervisor_is_closed(supervise: Supervise) -> None:
+    supervisor = supervise(fake_spec("api", free_ports(1)[0], "--slow-to-stop"))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 20, NEVER)
+    pid = int(supervisor.runtime.observe("api").instance_id.split("-")[0])
+    supervisor.close()
+    assert not psutil.pid_exists(pid)
+
+
+def test_the_page_says_why_when_the_runtime_does_not_answer(supervise: Supervise) -> None:
+    healthy = supervise(fake_spec("api", free_ports(1)[0]))
+
+    def build(_: Place) -> dict[object, object]:
+        raise ProblemError("SVC-01", "There is no engine.")
+
+    wanted = Wanted("process", {"api": 1234}, build)  # type: ignore[arg-type]  # never returns
+    supervisor = ServiceSupervisor(healthy.runtime, wanted, SystemClock())
+    supervisor.step()
+    row = supervisor.view().rows[0]
+    assert (row.state, row.detail, row.port) == ("blocked", "There is no engine.", 1234)
+    with pytest.raises(ProblemError, match="There is no engine"):
+        supervisor.url("api")
