@@ -22,6 +22,9 @@ class PrivateEngine:
         with (self.folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    # In a network of its own: an engine told to have no default bridge removes everybody's.
+                    "unshare",
+                    "--net",
                     "dockerd",
                     f"--data-root={self.folder / 'data'}",
                     f"--exec-root={self.folder / 'exec'}",
