@@ -24,7 +24,7 @@ function armAll() {
   for (const element of document.querySelectorAll("[data-poll-s]")) arm(element);
 }
 
-export function setLost(isLost) {
+function setLost(isLost) {
   if (isLost && lost.hidden) lost.querySelector("[data-lost-at]").textContent = new Date().toLocaleTimeString();
   lost.hidden = !isLost;
 }

@@ -5,11 +5,11 @@ let offset = Number(meta.content) - Date.now();
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
-export function clock(totalSeconds) {
+function clock(totalSeconds) {
   const s = Math.max(0, Math.round(totalSeconds));
   const two = (n) => String(n).padStart(2, "0");
-  const rest = `${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
-  return s >= 3600 ? `${Math.floor(s / 3600)}:${rest}` : rest;
+  const minutes = Math.floor(s / 60) % 60;
+  return s >= 3600 ? `${Math.floor(s / 3600)}:${two(minutes)}:${two(s % 60)}` : `${minutes}:${two(s % 60)}`;
 }
 
 function relative(seconds) {

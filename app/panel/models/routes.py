@@ -17,7 +17,7 @@ WHO: Final = "web"
 
 @dataclass(frozen=True)
 class ModelsPage(View):
-    """All versions. `metric_title` is what their score is called."""
+    """All versions. `metric_title` is what their score is called; `live_metrics` are titles and values of the live one."""
 
     TEMPLATE: ClassVar[str] = "panel/models.html"
 
@@ -26,6 +26,8 @@ class ModelsPage(View):
     rows: tuple[ModelRow, ...]
     deployments: tuple[DeploymentRow, ...]
     metric_title: str
+    live_metrics: tuple[tuple[str, float], ...]
+    has_promotable: bool
 
 
 def router(site: Site, models: ModelService, view: Callable[[], ModelsView], title: Callable[[str], str]) -> APIRouter:
@@ -42,6 +44,10 @@ def router(site: Site, models: ModelService, view: Callable[[], ModelsView], tit
             rows=shown.rows,
             deployments=shown.deployments,
             metric_title=title(newest.primary_metric) if newest else "Score",
+            live_metrics=tuple((title(name), value) for name, value in shown.live.metrics.items())
+            if shown.live
+            else (),
+            has_promotable=any(row.can_promote and not row.is_live for row in shown.rows),
         )
         return site.page(request, page, section="models")
 

@@ -30,6 +30,13 @@ STAGE_TITLES: Final = {
     "deploy": "Deploy",
 }
 
+ESTIMATOR_TITLES: Final = {"hist_gradient_boosting": "Histogram gradient boosting", "linear": "Linear model"}
+
+
+def estimator_title(name: str) -> str:
+    """How an estimator is called on pages."""
+    return ESTIMATOR_TITLES.get(name) or name.replace("_", " ").capitalize()
+
 
 @dataclass(frozen=True)
 class Health:
@@ -68,6 +75,7 @@ class Site:
         self._clock = clock
         self.env = environment()
         self.env.globals["stage_titles"] = STAGE_TITLES
+        self.env.filters["estimator"] = estimator_title
         self.health: Callable[[], Health] | None = None
 
     def page(self, request: Request, view: View, *, section: str = "", status: int = 200) -> HTMLResponse:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
+from app.panel.pages.site import estimator_title
 from pipeline.params import Params
 
 Kind = Literal["text", "number", "choice", "check", "lines"]
@@ -23,7 +24,6 @@ _TITLES: Final = {
     "min_samples_leaf": "Rows in a leaf, at least",
     "n_estimators": "Trees",
     "n_iter_no_change": "Stop after rounds without gain",
-    "hist_gradient_boosting": "Histogram gradient boosting",
 }
 
 
@@ -72,7 +72,7 @@ def build(
                 _field(f"{name}.{key}", sub, own.get(key, sub.get("default")), texts, errors)
                 for key, sub in part["properties"].items()
             )
-            parts.append(FieldGroup(title=_title(name), fields=fields, choice=name))
+            parts.append(FieldGroup(title=estimator_title(name), fields=fields, choice=name))
         else:
             field = _field(name, spec, values.get(name, spec.get("default")), texts, errors)
             groups.setdefault(spec.get("group", "Other"), []).append(field)
@@ -126,7 +126,10 @@ def _field(
         help=spec.get("description", ""),
         kind="choice" if "enum" in shape else kinds.get(shape.get("type", ""), "text"),
         text=_text(value) if texts is None else texts.get(name, ""),
-        options=tuple((option, option.replace("_", " ")) for option in shape.get("enum", ())),
+        options=tuple(
+            (option, estimator_title(option) if name == "estimator" else option.replace("_", " "))
+            for option in shape.get("enum", ())
+        ),
         low=str(low),
         high=str(high),
         is_whole=shape.get("type") == "integer",

@@ -8,6 +8,9 @@ import pytest
 from jinja2 import UndefinedError, meta, nodes
 from starlette.requests import Request
 
+from app.panel.clock import SystemClock
+from app.panel.pages.site import Site
+from app.panel.settings import Settings
 from app.web.templating import View, draw, environment, respond
 
 MODULES = [
@@ -21,7 +24,7 @@ MODULES = [
     "app.panel.datasets.routes",
 ]
 # What an including template hands on by `with`, or every page has.
-HANDED = {"frame", "base", "lines", "stage_titles"}
+HANDED = {"frame", "base", "lines"}
 
 
 def _views() -> list[type[View]]:
@@ -31,7 +34,7 @@ def _views() -> list[type[View]]:
 
 
 def _names(env_name: str) -> set[str]:
-    env = environment()
+    env = Site(Settings(), SystemClock()).env
     seen: set[str] = set()
     todo = [env_name]
     names: set[str] = set()
