@@ -6,6 +6,7 @@ around its mean: the exported float32 graph then adds up small numbers, whatever
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -23,6 +24,7 @@ from sklearn.ensemble import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
 
 from pipeline.errors import TrainingError
 from pipeline.params import Estimator, Params, Task
@@ -47,6 +49,7 @@ REGRESSORS: Final[dict[Estimator, Callable[..., Any]]] = {
     "dummy": DummyRegressor,
 }
 TREES: Final = frozenset({"hist_gradient_boosting", "gradient_boosting", "random_forest"})
+SMALL: Final = 200_000  # values; below, threads wait for each other longer than they work
 LEAVES_PER_TABLE: Final = 20  # a leaf never has to hold more than 1/20 of the rows
 
 
@@ -109,11 +112,12 @@ class Fitted:
     def answers(self, X: Floats) -> Doubles:
         """What scikit-learn itself says: probabilities [n, n_classes] or values [n, 1], float64."""
         X = _as_fitted(self.kind, X)
-        if self.task == "regression":
-            return self.model.predict(X).reshape(-1, 1) * self.scale + self.offset
-        found = np.zeros((len(X), self.n_classes))
-        found[:, self.present] = self.model.predict_proba(X)
-        return found
+        with few_threads(X):
+            if self.task == "regression":
+                return self.model.predict(X).reshape(-1, 1) * self.scale + self.offset
+            found = np.zeros((len(X), self.n_classes))
+            found[:, self.present] = self.model.predict_proba(X)
+            return found
 
 
 def hyperparameters_of(params: Params, kind: Estimator, n_rows: int) -> Hyperparameters:
@@ -166,11 +170,18 @@ def fit(
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        _run(job, kind, tick)
+        with few_threads(train.X):
+            _run(job, kind, tick)
     said = sorted(
         {" ".join(str(w.message).split())[:200] for w in caught if issubclass(w.category, ConvergenceWarning)}
     )
     return Fitted(model, kind, task, n_classes, offset, scale, said)
+
+
+def few_threads(X: npt.NDArray[Any]) -> AbstractContextManager[object]:
+    """While it is open, numerical libraries use one thread if `X` is small."""
+    limits: AbstractContextManager[object] = threadpool_limits(1 if X.size <= SMALL else None)
+    return limits
 
 
 def undersample(rows: Rows, seed: int) -> Rows:
