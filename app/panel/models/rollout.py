@@ -24,7 +24,8 @@ from pipeline.stage import StageContext, TrainResult
 
 
 class Rollout:
-    """Implements `runs.ports.Deploy`. `on_done` is told of each deployment that took effect."""
+    """Implements `runs.ports.Deploy`. `make_room` is called after each bundle that was published, `on_done` after each
+    deployment that took effect."""
 
     def __init__(  # noqa: PLR0917 - one caller, which has them all by these names
         self,
@@ -32,6 +33,7 @@ class Rollout:
         db: Database,
         ledger: Ledger,
         switch: Switch,
+        make_room: Callable[[], None],
         on_done: Callable[[Deployment], None],
         notice: Callable[[], str],
     ) -> None:
@@ -39,6 +41,7 @@ class Rollout:
         self._db = db
         self._ledger = ledger
         self._switch = switch
+        self._make_room = make_room
         self._on_done = on_done
         self._notice = notice
 
@@ -64,6 +67,7 @@ class Rollout:
             return DeployResult(version=held.version, deployed=False, reason=reason, bundle=held.bundle)
         manifest, bundle = self._publish(ctx, result)
         self._ledger.record_version(manifest, bundle, verdict)
+        self._make_room()
         log.log(f"Published version {manifest.version} ({manifest.model_bytes / 1e6:.2f} MB) as bundle {bundle}.")
         if verdict.decision != "promote":
             return DeployResult(version=manifest.version, deployed=False, reason=verdict.reason, bundle=bundle)

@@ -43,7 +43,7 @@ class ModelService:
         self._switch = Switch(models_dir, self._ledger, api, clock, api_key)
         self._watch = Watch(api, clock, watch_s, self._back)
         self._closing = threading.Event()
-        self.deploy = Rollout(models_dir, db, self._ledger, self._switch, self._in_service, notice)
+        self.deploy = Rollout(models_dir, db, self._ledger, self._switch, self._make_room, self._watch.begin, notice)
 
     def promote(self, version: int, who: str) -> DeploymentRow:
         """Put `version` into service, and let its digest be deployed again if it was held.
@@ -55,7 +55,7 @@ class ModelService:
         self._ledger.hold(version, is_held=False)
         change = Change(bundle=row.bundle, kind="promote", who=who, why=f"Promoted by {who}.")
         done = self._switch.move(change, self._closing)
-        self._in_service(done)
+        self._watch.begin(done)
         return deployment_row(done)
 
     def rollback(self, who: str, to: int | None = None) -> DeploymentRow:
@@ -124,18 +124,15 @@ class ModelService:
             )
         return row
 
-    def _in_service(self, row: Deployment) -> None:
-        """After a deployment took effect: make room, and watch it."""
-        previous = self._queries.previous()
-        needed = [
-            v for v in (row.from_version, row.to_version, previous.version if previous else None) if v is not None
-        ]
+    def _make_room(self) -> None:
+        """Delete the bundles that are surplus."""
+        live, previous = self._queries.pointer(), self._queries.previous()
+        needed = [row.version for row in (live, previous) if row is not None]
         with self._db.read() as session:
             kept = session.exec(select(ModelVersion).where(col(ModelVersion.pruned_at).is_(None)))
             bundles = {version.version: version.bundle for version in kept}
         gone = retention.surplus(bundles, needed)
         retention.prune(self._models_dir, {version: bundles[version] for version in gone}, self._ledger)
-        self._watch.begin(row)
 
     def _back(self, row: Deployment, reason: str) -> None:
         """Roll back by ourselves what was just put into service, and hold it."""

@@ -104,15 +104,17 @@ class Watch:
             self._end.set()
             self._end = threading.Event()
             if self._watch_s > 0:
-                threading.Thread(target=self._run, args=(row, self._end), name="watch", daemon=True).start()
+                before = read_counters(answers.get(f"{self._api.url('api')}/metrics", CALL_S).body)
+                work = (row, before, self._end)
+                threading.Thread(target=self._run, args=work, name="watch", daemon=True).start()
 
     def close(self) -> None:
         """Stop watching."""
         with self._lock:
             self._end.set()
 
-    def _run(self, row: Deployment, end: threading.Event) -> None:
-        reason = self._wait(end)
+    def _run(self, row: Deployment, before: Counters, end: threading.Event) -> None:
+        reason = self._wait(before, end)
         if not reason or end.is_set():
             return
         try:
@@ -121,10 +123,9 @@ class Watch:
             # Somebody else has put another version into service meanwhile, or the API is gone altogether.
             LOG.warning("action=auto_rollback version=%s failed: %s", row.to_version, problem)
 
-    def _wait(self, end: threading.Event) -> str:
+    def _wait(self, before: Counters, end: threading.Event) -> str:
         """The reason to go back, or "" when the time is over."""
         url = self._api.url("api")
-        before = read_counters(answers.get(f"{url}/metrics", CALL_S).body)
         begun = self._clock.monotonic()
         ready_at = begun
         while not end.wait(LOOK_EVERY_S):
