@@ -41,6 +41,12 @@ def test_useless_columns_are_left_out_with_the_reason_when_there_are_some(tmp_pa
     assert not any("unwanted" in warning for warning in found.warnings)
 
 
+def test_one_line_tells_all_when_many_columns_are_left_out_for_one_reason(tmp_path: Path) -> None:
+    table = read(tmp_path, "good,t," + ",".join(f"c{i}" for i in range(9)), ["1,0" + ",7" * 9, "2,1" + ",7" * 9])
+    told = select(table, "t", [], everything(table)).warnings
+    assert told == ["9 columns are left out: the same value in every training row: 'c0', 'c1', 'c2', 'c3', 'c4', ..."]
+
+
 def test_only_training_rows_count_when_a_column_is_judged(tmp_path: Path) -> None:
     table = read(tmp_path, "a,b,t", ["1,1,0", "1,2,1", "2,3,0"])
     assert list(select(table, "t", [], np.array([True, True, False])).dropped) == ["a"]

@@ -17,6 +17,7 @@ from pipeline.graph import Runner
 from pipeline.params import Params
 from pipeline.profile import Profile
 from pipeline.runner import execute
+from pipeline.sample import generate, to_csv
 from pipeline.stage import DataResult, StageContext, StageName, read_result
 from pipeline.stages import process_data, set_seed
 
@@ -223,6 +224,29 @@ def test_a_table_needs_only_a_target_when_it_is_one_of_scikit_learn(
     X, y, _ = prepare.load_train(result.processed_dir)
     assert np.isfinite(X).all()
     assert y.dtype == (np.int64 if n_classes else np.float64)
+
+
+def test_the_credit_table_gets_its_own_features_and_words_when_nothing_is_declared(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "cs-training.csv").write_bytes(to_csv(generate(3000)))
+    result, said = run(tmp_path)
+    meta = prepare.load_meta(result.processed_dir)
+    assert (result.target, result.task, result.n_features, result.n_columns) == ("SeriousDlqin2yrs", "binary", 10, 11)
+    assert [one.partition(" =")[0] for one in meta.derived][:2] == ["TotalLateDays", "IncomeExpenseDifference"]
+    assert meta.outputs[-2:] == ["MonthlyIncome (missing)", "NumberOfDependents (missing)"]
+    assert [feature.unit for feature in meta.features if feature.name == "age"] == ["years"]
+    assert all(feature.description for feature in meta.features)
+    assert any("MonthlyIncome" in line and "19.8%" in line for line in said)
+
+
+def test_many_gaps_are_told_shortly_when_a_table_is_wide(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(100, 40))).add_prefix("c")
+    frame = frame.mask(rng.random(frame.shape) < 0.3)
+    write(tmp_path, frame.assign(target=rng.normal(size=100)))
+    said = run(tmp_path)[1]
+    assert sum("values missing" in line for line in said) == 20
+    assert "20 more columns have missing values" in said
 
 
 def test_a_table_of_texts_only_is_prepared_when_it_has_no_number(tmp_path: Path) -> None:
