@@ -5,8 +5,18 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+# Takes the loopback interface up, as a new network has it down, and becomes the command.
+WITH_LOOPBACK = """
+import fcntl, os, socket, struct, sys
+SET_FLAGS, UP_AND_RUNNING = 0x8914, 0x41
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    fcntl.ioctl(any_socket, SET_FLAGS, struct.pack("16sh22x", b"lo", UP_AND_RUNNING))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 class PrivateEngine:
@@ -25,6 +35,9 @@ class PrivateEngine:
                     # In a network of its own: an engine told to have no default bridge removes everybody's.
                     "unshare",
                     "--net",
+                    sys.executable,
+                    "-c",
+                    WITH_LOOPBACK,
                     "dockerd",
                     f"--data-root={self.folder / 'data'}",
                     f"--exec-root={self.folder / 'exec'}",
