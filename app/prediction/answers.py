@@ -13,8 +13,7 @@ from pipeline.bundle import Scalar
 def chosen(model: Model, scores: Floats) -> npt.NDArray[np.int64]:
     """The position of the class that is predicted, [n]: threshold for binary, largest probability for multiclass."""
     if model.task == "binary":
-        threshold = 0.5 if model.threshold is None else model.threshold
-        return (scores[:, 1].astype(np.float64) >= threshold).astype(np.int64)
+        return (scores[:, 1].astype(np.float64) >= model.cut).astype(np.int64)
     return np.asarray(scores.argmax(axis=1), dtype=np.int64)
 
 
@@ -29,24 +28,31 @@ def predictions(model: Model, scores: Floats) -> list[Scalar]:
 def answers(model: Model, rows: Rows, scores: Floats, request_id: str) -> list[dict[str, Any]]:
     """One answer a row, as `POST /predict` gives them."""
     missing = rows.missing(model)
-    if model.task == "regression":
-        return [
-            {"prediction": value, "model_version": model.version, "request_id": request_id, "imputed": absent}
-            for value, absent in zip(scores[:, 0].tolist(), missing, strict=True)
-        ]
-    names = model.manifest.classes
-    binary = model.task == "binary"
-    result = []
-    for each, place, absent in zip(scores.tolist(), chosen(model, scores).tolist(), missing, strict=True):
-        answer: dict[str, Any] = {
-            "prediction": model.labels[place],
-            "probability": each[1] if binary else each[place],
-            "probabilities": dict(zip(names, each, strict=True)),
+    return [answer(model, each, imputed, request_id) for each, imputed in zip(scores.tolist(), missing, strict=True)]
+
+
+def answer(model: Model, scores: list[float], imputed: list[str], request_id: str) -> dict[str, Any]:
+    """The answer to one row, whose scores are the model's output; `imputed` names what was missing in it."""
+    version = model.version
+    if model.task == "binary":
+        probability = scores[1]
+        return {
+            "prediction": model.labels[probability >= model.cut],
+            "probability": probability,
+            "probabilities": dict(zip(model.classes, scores, strict=True)),
+            "threshold": model.threshold,
+            "model_version": version,
+            "request_id": request_id,
+            "imputed": imputed,
         }
-        if binary:
-            answer["threshold"] = model.threshold
-        answer["model_version"] = model.version
-        answer["request_id"] = request_id
-        answer["imputed"] = absent
-        result.append(answer)
-    return result
+    if model.task == "regression":
+        return {"prediction": scores[0], "model_version": version, "request_id": request_id, "imputed": imputed}
+    probability = max(scores)
+    return {
+        "prediction": model.labels[scores.index(probability)],
+        "probability": probability,
+        "probabilities": dict(zip(model.classes, scores, strict=True)),
+        "model_version": version,
+        "request_id": request_id,
+        "imputed": imputed,
+    }

@@ -15,8 +15,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from app.prediction.body import read_body
 from app.prediction.explain import curve, curve_request, explain
-from app.prediction.front import read_body
 from app.prediction.service import PredictionService
 
 

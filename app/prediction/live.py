@@ -27,6 +27,7 @@ class LiveStats:
         self._numeric = np.empty((BUFFER_ROWS, len(model.numeric)), dtype=np.float32)
         self._categorical = np.empty((BUFFER_ROWS, len(model.categorical)), dtype=object)
         self._scores = np.empty(BUFFER_ROWS, dtype=np.float32)
+        self._noted: list[tuple[tuple[Any, ...], list[float]]] = []
         self._used = 0
         self._n = 0
         self._edges = [_edges(feature.histogram) for feature in model.numeric]
@@ -56,12 +57,19 @@ class LiveStats:
             self._scores[self._used : end] = score
             self._used = end
 
+    def note(self, values: tuple[Any, ...], scores: list[float]) -> None:
+        """Take note of one answered row, numeric features first, None where missing. Only for the event loop's thread."""
+        self._noted.append((values, scores))
+        if len(self._noted) >= BUFFER_ROWS:
+            self._fold_noted()
+
     def snapshot(self) -> dict[str, Any]:
         """JSON-ready: `version`, `since`, `n`, `features` {name: {counts, missing, out_of_range or unseen}}, `score`.
 
         `counts` follow the manifest's histogram bins, or its categories; values outside the bins are counted in the
         end bins as in training, and in `out_of_range` as well.
         """
+        self._fold_noted()
         with self._lock:
             self._fold()
             features: dict[str, Any] = {}
@@ -82,6 +90,17 @@ class LiveStats:
                 "features": features,
                 "score": {"counts": self._score_counts.tolist()},
             }
+
+    def _fold_noted(self) -> None:
+        noted, self._noted = self._noted, []
+        if not noted:
+            return
+        k = len(self._model.numeric)
+        numeric = np.array([values[:k] for values, _ in noted], dtype=np.float32).reshape(len(noted), k)
+        categorical = np.array([[text or "" for text in values[k:]] for values, _ in noted], dtype=object)
+        scores = np.array([scores for _, scores in noted], dtype=np.float32)
+        with self._lock:
+            self._count(numeric, categorical, self._model.target_score(scores))
 
     def _fold(self) -> None:
         used, self._used = self._used, 0

@@ -10,9 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from app.prediction import csv_table, explain_routes, invocations, open_inference
-from app.prediction.front import Front, refusal
+from app.prediction.front import Front
 from app.prediction.keeper import Keeper
 from app.prediction.meter import CONTENT_TYPE, Meter
+from app.prediction.refusals import refusal
 from app.prediction.service import PredictionService
 from app.prediction.settings import ApiSettings
 from pipeline.errors import ProblemError

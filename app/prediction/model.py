@@ -46,6 +46,8 @@ class Model:
         self.version = manifest.version
         self.task = manifest.task
         self.threshold = manifest.threshold
+        self.cut = 0.5 if manifest.threshold is None else manifest.threshold
+        self.classes = manifest.classes
         self.labels = [label_value(manifest, label) for label in manifest.classes]
         self.numeric = manifest.numeric
         self.categorical = manifest.categorical
@@ -56,7 +58,7 @@ class Model:
         self._one = session(model, 1)
         self._many: ort.InferenceSession | None = None
         self._many_lock = threading.Lock()
-        self._output = self._one.get_outputs()[0].name
+        self._outputs = [self._one.get_outputs()[0].name]
         inputs = {node.name for node in self._one.get_inputs()}
         self._takes_numeric = NUMERIC_INPUT in inputs
         self._takes_categorical = CATEGORICAL_INPUT in inputs
@@ -71,7 +73,12 @@ class Model:
         if self._takes_categorical:
             feed[CATEGORICAL_INPUT] = categorical
         run = self._one if len(numeric) < LARGE_BATCH_ROWS else self._all_cores()
-        output: Floats = run.run([self._output], feed)[0]
+        output: Floats = run.run(self._outputs, feed)[0]
+        return output
+
+    def run_one(self, feed: dict[str, Any]) -> Floats:
+        """Scores for inputs that are ready, with one thread: without a copy, a check or a choice on the way."""
+        output: Floats = self._one.run(self._outputs, feed)[0]
         return output
 
     def empty(self, n: int) -> tuple[Floats, Texts | None]:

@@ -13,9 +13,10 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.prediction.front import read_body, refusal
+from app.prediction.body import read_body
 from app.prediction.lenient_json import decode
 from app.prediction.model import Model
+from app.prediction.refusals import refusal
 from app.prediction.served import Served
 from app.prediction.service import PredictionService
 from app.prediction.tensors import inputs_of, output_tensors, outputs_of, rows_of, tensor, unusable
@@ -159,10 +160,6 @@ def _in_protocol(handler: Handler) -> Handler:
             return await handler(*args, **kwargs)
         except ProblemError as problem:
             request: Request = kwargs["request"]
-            response = refusal(problem, request.scope["request_id"])
-            body = msgspec.json.decode(response.body)
-            content = msgspec.json.encode({**body, "error": str(problem)})
-            headers = {key: value for key, value in response.headers.items() if key != "content-length"}
-            return Response(content, status_code=response.status_code, headers=headers)
+            return refusal(problem, request.scope["request_id"], error=str(problem))
 
     return answering

@@ -5,10 +5,11 @@ model's own fields, straight to a tuple of numbers. Only what that decoder refus
 what is wrong.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -18,6 +19,9 @@ from pipeline.bundle import Feature, Scalar
 from pipeline.errors import ProblemError
 
 MAX_TEXT: Final = 1_000
+FLOAT32_MAX: Final = 3.4e38
+# What msgspec raises for a body that it cannot read as rows of the model.
+UNREADABLE: Final = (msgspec.MsgspecError, OverflowError, RecursionError, ValueError)
 MAX_ERRORS: Final = 20
 
 
@@ -67,9 +71,7 @@ class Reader:
     def __init__(self, model: Model, max_rows: int) -> None:
         self._model = model
         self._max_rows = max_rows
-        self._empty_text = bool(model.categorical)
-        row = _row_type(model)
-        self._one = None if row is None else msgspec.json.Decoder(row)
+        row = row_type(model)
         self._many = None if row is None else msgspec.json.Decoder(list[row])  # type: ignore[valid-type]  # built at run time
         self._any = msgspec.json.Decoder()
 
@@ -79,16 +81,11 @@ class Reader:
         Raises ProblemError API-02 (400) for what is no JSON or no record, RowsError API-03 (422), API-04 (413) for
         too many rows.
         """
-        start = raw[:64].lstrip()[:1]
-        try:
-            if start == b"{" and self._one is not None:
-                return self._array([self._one.decode(raw)], single=True)
-            if start == b"[" and self._many is not None:
+        if self._many is not None and raw[:64].lstrip()[:1] == b"[":
+            with contextlib.suppress(*UNREADABLE):  # then say below what is wrong
                 found = self._many.decode(raw)
                 if found:
-                    return self._array(found, single=False)
-        except (msgspec.MsgspecError, OverflowError, RecursionError, ValueError):
-            pass  # say below what is wrong
+                    return self._array(found)
         return self._explained(raw)
 
     def records(self, records: Sequence[object], *, single: bool = False) -> Rows:
@@ -121,17 +118,16 @@ class Reader:
                 status=413,
             )
 
-    def _array(self, found: Sequence[Any], *, single: bool) -> Rows:
+    def _array(self, found: Sequence[msgspec.Struct]) -> Rows:
         self.check_count(len(found))
-        k = len(self._model.numeric)
-        if not self._empty_text:
-            return Rows(_floats([msgspec.structs.astuple(row) for row in found]), None, single)
         tuples = [msgspec.structs.astuple(row) for row in found]
-        numeric = _floats([each[:k] for each in tuples]).reshape(len(tuples), k)
-        categorical = np.empty((len(tuples), len(self._model.categorical)), dtype=object)
-        for i, each in enumerate(tuples):
-            categorical[i] = ["" if text is None else text for text in each[k:]]
-        return Rows(numeric, categorical, single)
+        k, m = len(self._model.numeric), len(self._model.categorical)
+        if not m:
+            return Rows(np.array(tuples, dtype=np.float32), None)
+        numeric = np.array([each[:k] for each in tuples], dtype=np.float32).reshape(len(tuples), k)
+        categorical = np.empty((len(tuples), m), dtype=object)
+        categorical[:] = [["" if text is None else text for text in each[k:]] for each in tuples]
+        return Rows(numeric, categorical)
 
     def _explained(self, raw: bytes) -> Rows:
         try:
@@ -185,28 +181,23 @@ def not_a_record(why: str) -> ProblemError:
     return ProblemError("API-02", "The body holds no rows.", why=why, fix=_EXAMPLE_FIX, status=400)
 
 
-def _row_type(model: Model) -> type[msgspec.Struct] | None:
-    """A record as msgspec reads it; None for names that it cannot match, those with quotes or backslashes."""
+def row_type(model: Model) -> type[msgspec.Struct] | None:
+    """A record as msgspec reads it: numeric features first, then categorical ones, None where missing.
+
+    None for models with a feature whose name it cannot match: one with quotes, backslashes or control characters.
+    """
     if any(set(name) & {'"', "\\"} or not name.isprintable() for name in model.names):
         return None
-    fields: list[tuple[str, Any, Any]] = []
-    rename: dict[str, str] = {}
-    for i, feature in enumerate([*model.numeric, *model.categorical]):
-        rename[f"f{i}"] = feature.name
-        kind: Any = str | None if feature.kind == "categorical" else float | None
-        if feature.kind == "boolean":
-            kind = bool | float | None
-        fields.append((f"f{i}", kind, None))
+    number = Annotated[float, msgspec.Meta(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+    kinds: dict[str, Any] = {
+        "numeric": number | None,
+        "boolean": bool | number | None,
+        "categorical": Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] | None,
+    }
+    ordered = [*model.numeric, *model.categorical]
+    fields = [(f"f{i}", kinds[feature.kind], None) for i, feature in enumerate(ordered)]
+    rename = {f"f{i}": feature.name for i, feature in enumerate(ordered)}
     return msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
-
-
-def _floats(rows: Sequence[tuple[Any, ...]]) -> Floats:
-    """float32 [n, k]; None becomes NaN. Raises OverflowError for a number that float32 cannot hold."""
-    with np.errstate(over="ignore"):
-        numbers = np.array(rows, dtype=np.float32)
-    if np.isinf(numbers).any():
-        raise OverflowError("too large for float32")
-    return numbers
 
 
 def _number(value: object, feature: Feature) -> float | None:
@@ -219,7 +210,7 @@ def _number(value: object, feature: Feature) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) and abs(number) <= 3.4e38 else None
+    return number if math.isfinite(number) and abs(number) <= FLOAT32_MAX else None
 
 
 def _category(value: object) -> str | None:

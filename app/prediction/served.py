@@ -5,6 +5,7 @@ from typing import Self
 
 from app.prediction.live import LiveStats
 from app.prediction.model import Model
+from app.prediction.one_row import OneRow
 from app.prediction.rows import Reader
 
 
@@ -15,14 +16,16 @@ class Served:
     model: Model
     reader: Reader
     live: LiveStats
+    one: OneRow
 
     @classmethod
     def of(cls, model: Model, max_rows: int) -> Self:
-        """Ready and warm: a first row went all the way through."""
-        served = cls(model, Reader(model, max_rows), LiveStats(model))
+        """Ready and warm: the graph has answered once."""
         model.warm()
-        return served
+        live = LiveStats(model)
+        return cls(model, Reader(model, max_rows), live, OneRow(model, live))
 
     def anew(self) -> Self:
         """The same model, live again: its counts begin again."""
-        return replace(self, live=LiveStats(self.model))
+        live = LiveStats(self.model)
+        return replace(self, live=live, one=OneRow(self.model, live))

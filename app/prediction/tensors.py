@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from app.prediction.answers import chosen
 from app.prediction.model import Floats, Model
-from app.prediction.rows import MAX_TEXT, Rows, RowsError
+from app.prediction.rows import FLOAT32_MAX, MAX_TEXT, Rows, RowsError
 from pipeline.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
 from pipeline.errors import ProblemError
 
-FLOAT32_MAX: Final = 3.4e38
 NUMBERS: Final = {
     "BOOL": "?",
     "UINT8": "<u1",

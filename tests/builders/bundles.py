@@ -79,6 +79,7 @@ def make_bundle(
     seed: int = 0,
     linear: bool = False,
     n_trees: int = 20,
+    names: tuple[str, ...] | None = None,
     classes: tuple[str, ...] | None = None,
     class_type: ClassType | None = None,
     name: str | None = None,
@@ -86,10 +87,10 @@ def make_bundle(
 ) -> Built:
     """Fit, export and publish a bundle into `models_dir`; another `seed` is another model on other data.
 
-    Features: `n_numeric` numbers, and, if asked for, one boolean and one categorical column. Labels are `classes`,
+    Features: `n_numeric` numbers (called `names`), and, if asked for, one boolean and one categorical column. Labels are `classes`,
     written in JSON as `class_type` says (integers for binary, strings for multiclass unless given).
     """
-    core = _core(task, n_numeric, categorical, boolean, seed, linear, n_trees)
+    core = _core(task, n_numeric, categorical, boolean, seed, linear, n_trees, names)
     labels = CLASSES[task] if classes is None else classes
     manifest = core.manifest.model_copy(
         update={
@@ -151,7 +152,14 @@ class _Core:
 
 @cache
 def _core(  # noqa: PLR0917 - the key of the cache
-    task: Task, n_numeric: int, categorical: bool, boolean: bool, seed: int, linear: bool, n_trees: int
+    task: Task,
+    n_numeric: int,
+    categorical: bool,
+    boolean: bool,
+    seed: int,
+    linear: bool,
+    n_trees: int,
+    names: tuple[str, ...] | None,
 ) -> _Core:
     rows = _rows(n_numeric, categorical, boolean, seed)
     prepare = _prepare_graph(rows)
@@ -160,7 +168,7 @@ def _core(  # noqa: PLR0917 - the key of the cache
     fitted = _fit(task, prepared, y, linear=linear, n_trees=n_trees)
     model = join(prepare, estimator_graph(fitted, prepared.shape[1], prepare))
     expected = fitted.answers(prepared)
-    features = _features(rows, n_numeric, boolean)
+    features = _features(rows, names or _names(n_numeric), boolean)
     scores = expected[:, 0] if task == "regression" else expected[:, 1] if task == "binary" else expected.max(axis=1)
     metric = "r2" if task == "regression" else "roc_auc" if task == "binary" else "accuracy"
     manifest = Manifest(
@@ -261,8 +269,12 @@ def _prepare_graph(rows: RawRows) -> bytes:
     return bytes(helper.make_model(graph, opset_imports=imports, ir_version=10).SerializeToString())
 
 
-def _features(rows: RawRows, n_numeric: int, boolean: bool) -> list[Feature]:
-    names = [*NUMERIC_NAMES, *(f"x{i}" for i in range(n_numeric))][:n_numeric]
+def _names(n_numeric: int) -> tuple[str, ...]:
+    return (*NUMERIC_NAMES, *(f"x{i}" for i in range(n_numeric)))[:n_numeric]
+
+
+def _features(rows: RawRows, names: tuple[str, ...], boolean: bool) -> list[Feature]:
+    n_numeric = len(names)
     features = []
     for j in range(n_numeric + boolean):
         values = rows.numeric[:, j]
