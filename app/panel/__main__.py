@@ -1,5 +1,6 @@
 """`python -m app.panel`: reads the settings, takes the state folder and the port, serves. Refuses in one line."""
 
+import asyncio
 import logging
 import socket
 import sys
@@ -37,6 +38,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
     from app.panel.db.migrate import quarantined
     from app.panel.main import Panel, create_app
+    from app.panel.services.report import preflight_table
 
     app = create_app(settings)
     panel: Panel = app.state.panel
@@ -57,6 +59,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
             await super().startup(sockets)
             if self.started:
                 print(f"Control panel: {panel.auth.login_url()}", flush=True)
+                print(preflight_table(await asyncio.to_thread(panel.preflight.view)), flush=True)
 
     config = uvicorn.Config(
         app,
