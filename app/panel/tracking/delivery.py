@@ -16,6 +16,8 @@ from app.panel.services import launch
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
 ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent
+# The exit code of `pipeline.tracking` for a record that can never be delivered.
+NEVER: Final = 2
 COMMAND: Final = (sys.executable, "-m", "pipeline.tracking", "deliver")
 
 
@@ -29,9 +31,10 @@ class Delivered:
 
 @dataclass(frozen=True)
 class NotDelivered:
-    """It has not, and why, in one line."""
+    """It has not, and why, in one line. `is_final`: it never will, because there is nothing left to deliver."""
 
     error: str
+    is_final: bool = False
 
 
 class Deliver(Protocol):
