@@ -27,7 +27,7 @@ def set_seed(ctx: StageContext, events: Events) -> SeedResult:
     return SeedResult(
         seed=ctx.params.seed,
         data_digest=content or "none",
-        params_digest=str(hash(ctx.params.model_dump_json())),
+        params_digest=ctx.params.model_dump_json(),
         code_digest="code",
         n_files=1,
         n_bytes=len(content),

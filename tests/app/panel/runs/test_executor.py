@@ -1,0 +1,230 @@
+"""Runs in real processes: each way in which a stage can end, and that the panel is there for the next run."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from app.panel.runs.ports import DeployResult, StageLog
+from app.panel.runs.state import RunState, Trigger
+from pipeline.errors import ProblemError
+from pipeline.stage import StageContext, TrainResult
+from tests.app.panel.runs.conftest import MakeHouse
+from tests.app.panel.runs.house import House, bad, live_at_once
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_run_succeeds_with_facts_when_all_stages_do(make_house: MakeHouse) -> None:
+    house = make_house()
+    run = house.play()
+    assert [stage.state for stage in run.stages] == ["succeeded"] * 4
+    assert run.row.state == RunState.SUCCEEDED
+    assert run.row.reason == "Version 1 is live."
+    assert (run.row.model_version, run.row.deployed, run.row.metrics) == (1, True, {"roc_auc": 0.9})
+    assert run.verdict is not None
+    assert run.verdict["decision"] == "promote"
+    assert run.data_digest == "none"
+    assert all(stage.compute_s is not None and stage.duration_s is not None for stage in run.stages)
+    texts = house.texts()
+    assert texts[0] == "Run 1 started (manual)."
+    assert "deploying" in texts
+    assert texts[-1] == "Run 1 succeeded. Version 1 is live."
+    assert house.n_manual == 1
+
+
+def test_stage_is_tried_again_from_that_stage_when_it_fails(make_house: MakeHouse) -> None:
+    house = make_house(bad("fails_twice"), retries=3)
+    run = house.play()
+    assert run.row.state == RunState.SUCCEEDED
+    assert [attempt.state for attempt in run.stages[0].attempts] == ["failed", "failed", "succeeded"]
+    assert [len(stage.attempts) for stage in run.stages[1:]] == [1, 1, 1]
+    assert run.row.n_failures == 0
+
+
+def test_run_fails_when_retries_are_used_up(make_house: MakeHouse) -> None:
+    house = make_house(bad("fails_twice"), retries=1)
+    run = house.play()
+    assert run.row.state == RunState.FAILED
+    assert len(run.stages[0].attempts) == 2
+    assert [stage.state for stage in run.stages[1:]] == ["skipped"] * 3
+    assert run.row.n_errors >= 1
+
+
+def test_run_fails_at_once_when_the_stage_refuses(make_house: MakeHouse) -> None:
+    run = make_house(bad("refuses"), retries=3).play()
+    assert len(run.stages[0].attempts) == 1
+    assert run.error is not None
+    assert run.error["id"] == "DATA-01"
+    assert run.row.reason == "There is no table."
+
+
+@pytest.mark.parametrize(
+    ("stage", "id", "words"),
+    [
+        ("segfaults", "RUN-10", "stopped by signal 11 (SIGSEGV)"),
+        ("is_killed", "RUN-11", "out of memory"),
+        ("exits", "RUN-13", "exit code 7"),
+    ],
+)
+def test_failure_is_named_when_the_process_crashes(make_house: MakeHouse, stage: str, id: str, words: str) -> None:
+    house = make_house(bad(stage))
+    run = house.play()
+    assert run.error is not None
+    assert run.error["id"] == id
+    assert words in run.error["what"]
+    assert any(words in text for text in house.texts())
+
+
+def test_group_is_killed_when_a_stage_times_out_and_ignores_term(
+    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.panel.runs.child.TERM_GRACE_S", 0.2)
+    house = make_house(bad("hangs"), timeout_s=1.0)
+    run = house.play()
+    assert run.error is not None
+    assert run.error["id"] == "RUN-12"
+    assert "timed out after 1 s" in run.error["what"]
+    pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
+    assert [pid for pid in pids if is_alive(int(pid))] == []
+
+
+def test_cancel_is_effective_and_final_when_a_stage_hangs(make_house: MakeHouse) -> None:
+    house = make_house(bad("hangs"))
+    took: list[float] = []
+
+    async def script(house: House) -> None:
+        await house.until(lambda: "hanging" in house.texts())
+        started = time.monotonic()
+        run_id = house.newest().row.id
+        assert await asyncio.to_thread(house.runs.cancel, run_id, requested_by="ann") == RunState.CANCELLING
+        await house.until(lambda: house.store.get(run_id).state == RunState.CANCELLED)
+        took.append(time.monotonic() - started)
+
+    run = house.play(script)
+    assert run.row.state == RunState.CANCELLED
+    assert run.row.reason == "Cancelled by ann."
+    assert run.stages[0].state == "cancelled"
+    assert took[0] < 10
+    assert house.runs.cancel(run.row.id) == RunState.CANCELLED
+    pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
+    assert [pid for pid in pids if is_alive(int(pid))] == []
+
+
+def test_run_ends_and_orphan_dies_when_a_stage_double_forks(make_house: MakeHouse) -> None:
+    house = make_house(bad("double_forks"))
+    run = house.play()
+    assert run.row.state == RunState.SUCCEEDED
+    orphan = int((house.settings.runs_dir / run.row.id / "pids").read_text())
+    asyncio.run(house.until(lambda: not is_alive(orphan), 5))
+
+
+def test_attempt_ends_when_a_thread_is_left_behind(make_house: MakeHouse) -> None:
+    assert make_house(bad("leaves_thread")).play().row.state == RunState.SUCCEEDED
+
+
+def test_log_stays_readable_when_a_stage_floods_it(make_house: MakeHouse) -> None:
+    house = make_house(bad("floods"))
+    assert house.play().row.state == RunState.SUCCEEDED
+    texts = house.texts()
+    assert sum(len(text) for text in texts if text.startswith("x")) == 2**20
+    assert max(len(text.encode()) for text in texts) <= 16 * 1024
+    assert "\ufffd\ufffd broken \x00 text" in texts
+    assert "100%" in texts
+    assert "99%" not in texts
+    assert "from stderr, without an end" in texts
+
+
+def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_house: MakeHouse) -> None:
+    house = make_house(bad("hangs"))
+
+    async def main() -> None:
+        house.hub.start(asyncio.get_running_loop())
+        house.executor.start()
+        await asyncio.to_thread(house.runs.start)
+        await house.until(lambda: "hanging" in house.texts())
+        await house.executor.stop()
+
+    asyncio.run(main())
+    run = house.newest()
+    assert (run.row.state, run.stages[0].state) == (RunState.INTERRUPTED, "interrupted")
+    pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
+    assert [pid for pid in pids if is_alive(int(pid))] == []
+
+
+def test_scheduled_run_says_no_change_when_nothing_changed(make_house: MakeHouse) -> None:
+    house = make_house()
+    raw = house.settings.data_dir / "raw" / "data.csv"
+    raw.write_text("a")
+    house.play()
+    unchanged = house.play(trigger=Trigger.SCHEDULE)
+    assert unchanged.row.state == RunState.SUCCEEDED
+    assert unchanged.row.verdict == "no change"
+    assert unchanged.row.reason.endswith("those of run 1; nothing to train.")
+    assert [stage.state for stage in unchanged.stages] == ["succeeded", "skipped", "skipped", "skipped"]
+    assert house.play(trigger=Trigger.SCHEDULE, force=True).row.verdict == "promote"
+    assert house.play().row.verdict == "promote"
+    raw.write_text("b")
+    assert house.play(trigger=Trigger.SCHEDULE).row.verdict == "promote"
+
+
+def test_rerun_takes_over_finished_stages_when_deploy_failed(make_house: MakeHouse) -> None:
+    def fails(_c: StageContext, _r: TrainResult, _l: StageLog, _s: threading.Event) -> DeployResult:
+        raise ProblemError("SVC-01", "The API is away.")
+
+    house = make_house(deploy=fails)
+    failed = house.play()
+    assert failed.error is not None
+    assert failed.error["what"] == "The API is away."
+    house.deploy = live_at_once
+    started = house.runs.rerun(failed.row.id)
+    run = house.play()
+    assert run.row.id == started.id
+    assert [stage.state for stage in run.stages] == ["reused", "reused", "reused", "succeeded"]
+    assert (run.row.metrics, run.data_digest) == ({"roc_auc": 0.9}, "none")
+    assert (run.parent_number, run.row.trigger) == (1, Trigger.RERUN)
+    assert (house.settings.runs_dir / run.row.id / "evaluation.json").exists()
+
+
+def test_deploy_failure_is_named_when_it_is_a_fault_of_the_program(make_house: MakeHouse) -> None:
+    def breaks(_c: StageContext, _r: TrainResult, _l: StageLog, _s: threading.Event) -> DeployResult:
+        raise ZeroDivisionError("by zero")
+
+    run = make_house(deploy=breaks).play()
+    assert run.error is not None
+    assert run.error["id"] == "RUN-15"
+    assert "ZeroDivisionError: by zero" in run.error["what"]
+
+
+def test_cancel_stops_deploy_when_it_listens(make_house: MakeHouse) -> None:
+    def waits(_c: StageContext, _r: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
+        log.log("deploy waits")
+        assert stop.wait(60)
+        raise ProblemError("DEPLOY-01", "Stopped.")
+
+    house = make_house(deploy=waits)
+
+    async def script(house: House) -> None:
+        await house.until(lambda: "deploy waits" in house.texts())
+        await asyncio.to_thread(house.runs.cancel, "1")
+
+    run = house.play(script)
+    assert (run.row.state, run.stages[3].state) == (RunState.CANCELLED, "cancelled")
+
+
+def test_next_attempt_starts_when_the_forkserver_was_killed(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.play()
+    from multiprocessing import forkserver
+
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    assert house.play().row.state == RunState.SUCCEEDED
