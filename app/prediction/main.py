@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from app.prediction import csv_table, explain_routes, invocations, open_inference
+from app.prediction.docs import add_docs
 from app.prediction.front import Front
 from app.prediction.keeper import Keeper
 from app.prediction.meter import CONTENT_TYPE, Meter
@@ -36,6 +37,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
     _operations(app, service)
     for module in (csv_table, explain_routes, invocations, open_inference):
         app.include_router(module.router(service))
+    add_docs(app, service)
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
     return Front(service, app)

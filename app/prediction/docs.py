@@ -1,0 +1,71 @@
+"""`/docs` and `/openapi.json`, made from the live model; everything they need is served from here."""
+
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from app.prediction.openapi import document
+from app.prediction.service import PredictionService
+from app.web.assets import Assets, asset
+
+# Swagger UI sets styles on its elements; scripts come from this server only.
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="{style}">
+<link rel="icon" href="{icon}">
+</head>
+<body>
+<div id="docs"><noscript><p>This page needs scripts. The same is in <a href="/openapi.json">openapi.json</a>.</p></noscript></div>
+<script src="{bundle}"></script>
+<script src="{start}"></script>
+</body>
+</html>
+"""
+
+
+def add_docs(app: FastAPI, service: PredictionService) -> None:
+    """Add `/docs`, `/openapi.json` and the files that they need."""
+    made: dict[str, Any] = {}
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> JSONResponse:
+        served = service.keeper.served
+        digest = f"{served.model.version} {served.model.manifest.digest}" if served else ""
+        if made.get("digest") != digest:
+            app.openapi_schema = None
+            made["document"] = document(app.openapi(), served.model if served else None, _version())
+            made["digest"] = digest
+        return JSONResponse(made["document"], headers={"Cache-Control": "no-cache"})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        served = service.keeper.served
+        page = PAGE.format(
+            title=escape(f"Predicts {served.model.manifest.target}" if served else "Prediction API"),
+            style=asset("vendor/swagger/swagger-ui.css"),
+            icon=asset("icon.svg"),
+            bundle=asset("vendor/swagger/swagger-ui-bundle.js"),
+            start=asset("prediction/docs.js"),
+        )
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+        return HTMLResponse(page, headers=headers)
+
+    app.mount("/static", Assets())
+
+
+def _version() -> str:
+    try:
+        return version("automated-ml-pipeline")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"
