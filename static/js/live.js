@@ -53,7 +53,10 @@ function say(text) {
 
 function refresh() {
   const part = document.getElementById("run");
-  if (part) htmx.trigger(part, "poll");
+  const dialog = part.querySelector("dialog[open]");
+  // A swap would close the dialog under the reader's hands.
+  if (dialog) dialog.addEventListener("close", refresh, { once: true });
+  else htmx.trigger(part, "poll");
 }
 
 function ended() {

@@ -48,11 +48,15 @@ class Health:
 
 @dataclass(frozen=True)
 class Frame:
-    """What the frame around a page shows. `now_ms` is the server's clock, from which the page corrects its own."""
+    """What the frame around a page shows. `now_ms` is the server's clock, from which the page corrects its own.
+
+    `is_swap`: only a part of the page is drawn, which is put in place of the one that is there.
+    """
 
     section: str
     health: Health | None
     now_ms: int
+    is_swap: bool
     sections: tuple[tuple[str, str, str], ...] = SECTIONS
 
 
@@ -80,11 +84,11 @@ class Site:
 
     def page(self, request: Request, view: View, *, section: str = "", status: int = 200) -> HTMLResponse:
         """The page, or the part of it that htmx asked for."""
-        has_frame = bool(section) and not is_fragment(request)
         frame = Frame(
             section=section,
-            health=self.health() if has_frame and self.health is not None else None,
+            health=self.health() if section and self.health is not None else None,
             now_ms=round(self._clock.now().timestamp() * 1000),
+            is_swap=is_fragment(request),
         )
         return respond(self.env, request, view, status=status, frame=frame)
 

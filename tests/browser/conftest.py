@@ -1,0 +1,174 @@
+"""A real panel in a process of its own, on free ports and temporary folders, and a real Chromium that looks at it."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+START_S = 30.0
+# Training shares two cores with whatever else runs; expectations of a run wait as long as this.
+RUN_MS = 120_000
+TABLE = "age,income,city,late\n" + "".join(
+    f"{20 + i % 50},{1000 + 37 * (i * i % 101)},{'abc'[i % 3]},{int(i % 50 > 30) if i % 11 else 1}\n"
+    for i in range(900)
+)
+
+
+@dataclass(frozen=True)
+class PanelProcess:
+    """The running panel: where it is, how to log in, where it keeps things."""
+
+    url: str
+    login_url: str
+    token: str
+    ports: dict[str, int]
+    data_dir: Path
+    output: Path
+
+    def api(self, path: str, body: object | None = None) -> Any:
+        """The JSON answer of the panel's API; POST where there is a body."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    def log(self, number: int) -> list[dict[str, Any]]:
+        """All lines of a run."""
+        request = urllib.request.Request(
+            f"{self.url}/api/v1/runs/{number}/log?after=0", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return [json.loads(line) for line in answer.read().splitlines()]
+
+    def wait_idle(self, timeout_s: float = 120.0) -> None:
+        """Return when no run is active."""
+        deadline = time.monotonic() + timeout_s
+        while any(run["state"] in {"queued", "running", "retrying", "cancelling"} for run in self.runs()):
+            assert time.monotonic() < deadline, "a run did not end"
+            time.sleep(0.1)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The newest runs."""
+        rows: list[dict[str, Any]] = self.api("/api/v1/runs")["runs"]
+        return rows
+
+
+def _free_ports(n: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for found in sockets:
+            found.bind(("127.0.0.1", 0))
+        return [found.getsockname()[1] for found in sockets]
+
+
+@pytest.fixture(scope="session")
+def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PanelProcess]:
+    home = tmp_path_factory.mktemp("panel")
+    (home / "data/raw").mkdir(parents=True)
+    (home / "data/raw/people.csv").write_text(TABLE)
+    names = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
+    ports = dict(zip(names, _free_ports(4), strict=True))
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("PANEL_", "ML_PIPELINE_"))},
+        **{name: str(port) for name, port in ports.items()},
+        "ML_PIPELINE_DATA": str(home / "data"),
+        "ML_PIPELINE_STATE": str(home / "state"),
+        "ML_PIPELINE_MODELS": str(home / "models"),
+        "ML_PIPELINE_RUNTIME": "process",
+        "PIPELINE_TARGET": "late",
+        "RETRY_DELAY_S": "1",
+    }
+    output = home / "output"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.panel"], cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT
+        )
+    try:
+        login_url = _login_url(process, output)
+        yield PanelProcess(
+            url=login_url.split("/login")[0],
+            login_url=login_url,
+            token=(home / "state/cli-token").read_text().strip(),
+            ports=ports,
+            data_dir=home / "data",
+            output=output,
+        )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _login_url(process: subprocess.Popen[bytes], output: Path) -> str:
+    deadline = time.monotonic() + START_S
+    while True:
+        found = re.search(r"http://\S+/login\S*", output.read_text())
+        if found:
+            return found[0]
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline, "the panel did not start"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "Chromium is needed for this test"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with contextlib.closing(browser.new_context(viewport={"width": 1280, "height": 900})) as opened:
+        yield opened
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console said against the page: errors, refused scripts and styles."""
+    return []
+
+
+@pytest.fixture
+def page(context: BrowserContext, panel: PanelProcess, complaints: list[str]) -> Iterator[Page]:
+    """A tab that has followed the login link. The test fails if the page broke its own content security policy."""
+    opened = context.new_page()
+    watch(opened, complaints)
+    expect.set_options(timeout=15_000)
+    opened.goto(panel.login_url)
+    yield opened
+    assert complaints == []
+
+
+def watch(page: Page, complaints: list[str]) -> None:
+    """Collect what goes wrong on `page`."""
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            complaints.append(message.text)
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
