@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from joblib import cpu_count
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -178,9 +179,17 @@ def fit(
     return Fitted(model, kind, task, n_classes, offset, scale, said)
 
 
+def spare_cores() -> int:
+    """Threads that training uses: all cores but one, which is left to those who serve.
+
+    It is quicker, too, where something else runs: threads that meet at a barrier wait for the one that is held up.
+    """
+    return max(1, int(cpu_count()) - 1)
+
+
 def few_threads(X: npt.NDArray[Any]) -> AbstractContextManager[object]:
-    """While it is open, numerical libraries use one thread if `X` is small."""
-    limits: AbstractContextManager[object] = threadpool_limits(1 if X.size <= SMALL else None)
+    """While it is open, numerical libraries use one thread if `X` is small, else `spare_cores()`."""
+    limits: AbstractContextManager[object] = threadpool_limits(1 if X.size <= SMALL else spare_cores())
     return limits
 
 
@@ -252,7 +261,7 @@ def _build(kind: Estimator, task: Task, given: Hyperparameters, seed: int, *, ha
     elif kind == "gradient_boosting":
         options = {**given, "random_state": seed}
     elif kind == "random_forest":
-        options = {**given, "n_jobs": -1, "random_state": seed}
+        options = {**given, "n_jobs": spare_cores(), "random_state": seed}
     elif kind == "linear" and classes:
         options = {"C": given["c"], "max_iter": given["max_iter"]}
     elif kind == "linear":
