@@ -20,6 +20,7 @@ from pipeline.graph import Prepared, Runner, derived_graph, prepare_graph
 from pipeline.params import Params
 from pipeline.prepare import Preparation
 from pipeline.profile import ColumnProfile, Profile, describe, to_feature
+from pipeline.sample import MEANINGS
 from pipeline.schema import Column, NumberColumn, OpaqueColumn, Table, TextColumn
 from pipeline.selection import Selection
 from pipeline.split import Split
@@ -181,9 +182,11 @@ def _features(job: Job, profiles: dict[str, ColumnProfile], train: npt.NDArray[n
     for column in job.selection.features:
         gaps += _is_missing(column, candidates)
     row = int(candidates[int(np.argmin(gaps))])
-    return [
-        to_feature(profiles[column.name], _example(column, row), MAX_CATEGORIES) for column in job.selection.features
-    ]
+    features = [to_feature(profiles[one.name], _example(one, row), MAX_CATEGORIES) for one in job.selection.features]
+    if not job.table.columns.keys() >= MEANINGS.keys():
+        return features
+    told = {name: {"unit": unit, "description": meaning} for name, (unit, meaning) in MEANINGS.items()}
+    return [feature.model_copy(update=told.get(feature.name, {})) for feature in features]
 
 
 def _example(column: NumberColumn | TextColumn, row: int) -> Scalar:

@@ -28,6 +28,20 @@ CODE_SHARE: Final = 0.0018  # rows with 96 or 98 instead of counts of late payme
 NOISE: Final = 1.07  # how far the outcome is chance: sets what a perfect model could reach
 SEED: Final = 20110919
 
+# Unit and meaning of the columns, for the form of the prediction app.
+MEANINGS: Final = {
+    "RevolvingUtilizationOfUnsecuredLines": ("", "Balance on cards and credit lines, as a share of their limits"),
+    "age": ("years", "Age of the borrower"),
+    "NumberOfTime30-59DaysPastDueNotWorse": ("", "Times 30 to 59 days late in the last two years"),
+    "DebtRatio": ("", "Monthly expenses and debt payments, as a share of the monthly income"),
+    "MonthlyIncome": ("a month", "Income before taxes"),
+    "NumberOfOpenCreditLinesAndLoans": ("", "Open loans, cards and credit lines"),
+    "NumberOfTimes90DaysLate": ("", "Times 90 days late or more"),
+    "NumberRealEstateLoansOrLines": ("", "Mortgages and other loans on real estate"),
+    "NumberOfTime60-89DaysPastDueNotWorse": ("", "Times 60 to 89 days late in the last two years"),
+    "NumberOfDependents": ("", "People in the family who depend on the borrower"),
+}
+
 Column = npt.NDArray[np.float64]
 
 

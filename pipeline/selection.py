@@ -15,6 +15,7 @@ from pipeline.schema import Column, NumberColumn, OpaqueColumn, Table, TextColum
 from pipeline.target import Target
 
 MAX_CATEGORIES: Final = 50
+MAX_TOLD: Final = 5
 MIN_COVERED_SHARE: Final = 0.2  # of the rows, by the MAX_CATEGORIES most frequent texts
 
 
@@ -42,8 +43,6 @@ def select(table: Table, target: str, ignore: Collection[str], train: npt.NDArra
             features.append(column)
             continue
         dropped[name] = reason
-        if name not in ignore:
-            warnings.append(f"Column {name!r} is left out: {reason}.")
     if not features:
         raise DataError(
             "DATA-15",
@@ -51,7 +50,7 @@ def select(table: Table, target: str, ignore: Collection[str], train: npt.NDArra
             why="; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:10]) + ".",
             fix="Use a table with columns that differ from row to row, or ignore fewer.",
         )
-    return Selection(features, dropped, warnings)
+    return Selection(features, dropped, warnings + _told(dropped, ignore))
 
 
 def live_model(models_dir: Path) -> Manifest | None:
@@ -93,6 +92,21 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
         )
     new = [name for name in table.columns if name not in before and name != target.name]
     return [f"New since the live model: {', '.join(map(repr, new[:8]))}."] if new else []
+
+
+def _told(dropped: dict[str, str], ignore: Collection[str]) -> list[str]:
+    """One line a column, or one a reason where many columns share it."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in dropped.items():
+        if name not in ignore:
+            by_reason.setdefault(reason, []).append(name)
+    lines = []
+    for reason, names in by_reason.items():
+        if len(names) > MAX_TOLD:
+            lines.append(f"{len(names)} columns are left out: {reason}: {', '.join(map(repr, names[:MAX_TOLD]))}, ...")
+        else:
+            lines += [f"Column {name!r} is left out: {reason}." for name in names]
+    return lines
 
 
 def _useless(column: Column, train: npt.NDArray[np.bool_]) -> str:

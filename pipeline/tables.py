@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import sources
+from pipeline import delimited, sources
 from pipeline.errors import DataError
+from pipeline.headers import Source
 from pipeline.schema import (
     MISSING_TOKENS,
     Column,
@@ -27,7 +28,6 @@ from pipeline.schema import (
     number_column,
     typed,
 )
-from pipeline.sources import Source
 
 CHUNK_ROWS: Final = 262_144
 MAX_LABELS: Final = 500_000  # more different texts than this are not kept: the column is an identifier or free text
@@ -50,7 +50,8 @@ def read(paths: list[Path]) -> Table:
                 piles[name].add(frame[name])
             here += len(frame)
             last_missing = last_missing or bool(frame[last].isna().any())
-        sources.check_rows(source, here, last_missing)
+        if source.format == "csv":
+            delimited.check_rows(source, here, last_missing)
         n_rows += here
     if n_rows == 0:
         raise DataError("DATA-02", f"{found[0].path.name} has no rows.", why="There is a header and nothing below it.")
@@ -111,9 +112,9 @@ def _csv_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataFrame
             ) as reader:
                 yield from reader
         except UnicodeDecodeError as error:
-            raise sources.encoding_error(source.path, error) from error
+            raise delimited.encoding_error(source.path, error) from error
         except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-            raise sources.ragged(source, _reason(error)) from error
+            raise delimited.ragged(source, _reason(error)) from error
 
 
 def _parquet_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataFrame]:

@@ -20,6 +20,7 @@ from pipeline.stage import DataResult, SeedResult, StageContext, read_result
 from pipeline.target import Target, infer_name, resolve
 
 STEPS: Final = 4
+MAX_GAPS: Final = 20  # columns with missing values that are told one by one
 
 
 def run(ctx: StageContext, events: Events) -> DataResult:
@@ -64,8 +65,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     chosen = selection.select(table, name, ctx.params.ignore, ~sides.test)
     for warning in chosen.warnings:
         warn(warning)
-    for column in chosen.features:
-        _log_gaps(column, events)
+    _log_gaps(chosen.features, table.n_rows, events)
 
     events.progress(2, STEPS, "preparing")
     folder = ctx.data_dir / "processed"
@@ -123,10 +123,14 @@ def _log_target(target: Target, events: Events) -> None:
     events.log(f"Target {target.name!r}: {target.task}, {', '.join(shares[:12] + more)}")
 
 
-def _log_gaps(column: NumberColumn | TextColumn, events: Events) -> None:
-    missing = np.isnan(column.values) if isinstance(column, NumberColumn) else column.codes < 0
-    if missing.any():
-        events.log(f"Column {column.name!r}: {int(missing.sum()):,} values missing ({missing.mean():.1%})")
+def _log_gaps(features: list[NumberColumn | TextColumn], n_rows: int, events: Events) -> None:
+    """The columns with the most missing values, most first."""
+    gaps = [(int((np.isnan(f.values) if isinstance(f, NumberColumn) else f.codes < 0).sum()), f.name) for f in features]
+    found = sorted((gap for gap in gaps if gap[0]), key=lambda gap: -gap[0])
+    for count, name in found[:MAX_GAPS]:
+        events.log(f"Column {name!r}: {count:,} values missing ({count / n_rows:.1%})")
+    if len(found) > MAX_GAPS:
+        events.log(f"{len(found) - MAX_GAPS} more columns have missing values")
 
 
 def _log_outcome(meta: Preparation, key: str, events: Events) -> None:

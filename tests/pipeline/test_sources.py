@@ -37,7 +37,7 @@ def test_files_are_found_by_name_when_there_are_several(tmp_path: Path) -> None:
     assert [path.name for path in sources.find(tmp_path)] == ["a.parquet", "b.csv"]
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n", "\n\n", "a,b\n\n\n"])
+@pytest.mark.parametrize("content", ["", "a,b\n", "\n\n", "a,b\n\n\n", "\n" * 2**20 + "\n"])
 def test_an_empty_table_is_refused_when_it_has_no_row(tmp_path: Path, content: str) -> None:
     assert refused(write(tmp_path, content)).id == "DATA-02"
 
@@ -52,7 +52,7 @@ def test_an_empty_table_is_refused_when_it_has_no_row(tmp_path: Path, content: s
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         (b"PAR1rest", "Parquet"),
         (b"a,b\n1,\0\n", "not text"),
-        (b"x" * (2**20 + 5), "not a table"),
+        (b"a,b\n" + b"1,2\n" * 600_000 + b"1,\0\n", "not text"),
     ],
 )
 def test_an_impostor_is_named_when_it_is_no_table(tmp_path: Path, content: bytes, word: str) -> None:

@@ -151,9 +151,22 @@ def test_files_are_joined_when_their_columns_come_in_another_order(tmp_path: Pat
     assert (values(table.columns["a"]), values(table.columns["b"]), table.n_rows) == ([1.0, 2.0], ["x", "y"], 2)
 
 
-def test_one_huge_cell_is_only_text_when_it_is_read(tmp_path: Path) -> None:
-    table = read(tmp_path, b"a,b\n1,x\n2," + b"y" * 3_000_000 + b"\n")
-    assert [len(value) for value in values(table.columns["b"])] == [1, 3_000_000]
+def test_a_long_cell_is_only_text_when_it_is_read(tmp_path: Path) -> None:
+    table = read(tmp_path, b"a,b\n1,x\n2," + b"y" * 900_000 + b"\n")
+    assert [len(value) for value in values(table.columns["b"])] == [1, 900_000]
+
+
+def test_a_huge_cell_is_refused_when_it_would_cost_too_much_memory(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, b"a,b\n1,x\n2," + b"y" * 2_200_000 + b"\n")
+    assert caught.value.id == "DATA-19"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_all_rows_are_read_when_a_file_is_longer_than_its_inspected_head(tmp_path: Path, end: str) -> None:
+    table = read(tmp_path, end.join(["a,b", *["1,é"] * 300_000]))
+    assert table.n_rows == 300_000
+    assert list(table.columns) == ["a", "b"]
 
 
 CELLS = st.sampled_from(
