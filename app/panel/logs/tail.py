@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,10 +16,10 @@ COALESCE_S: Final = 0.05
 class RunWatch(Protocol):
     """What a follower must know of a run, injected from `runs`."""
 
-    def snapshot(self, run_id: str) -> tuple[int, str] | None:
+    def snapshot(self, run_id: str, /) -> tuple[int, str] | None:
         """(version, JSON) of the state of an active run, None for any other. Does not wait."""
 
-    def ended(self, run_id: str) -> str | None:
+    def ended(self, run_id: str, /) -> str | None:
         """The state in which the run ended and after which its log does not grow; None before. May read the disk."""
 
 
@@ -52,7 +52,7 @@ class End:
 
 async def tail(
     run_id: str, after: int, logs: LogStore, hub: Hub, watch: RunWatch
-) -> AsyncIterator[Lines | State | End]:
+) -> AsyncGenerator[Lines | State | End, None]:
     """Every line with seq > `after`, in order, then new ones until the log ends; states in between.
 
     Ends without `End` when the panel goes down: the reader comes back with its cursor.

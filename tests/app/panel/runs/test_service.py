@@ -1,15 +1,23 @@
 """The verbs of runs."""
 
-from collections import namedtuple
+import shutil
+from typing import NamedTuple
 
 import pytest
 
-from app.panel.runs import service
 from app.panel.runs.service import ParamsError
 from app.panel.runs.state import RunState, Trigger
 from app.panel.runs.store import ActiveRunError
 from pipeline.errors import ProblemError
 from tests.app.panel.runs.conftest import MakeHouse
+
+
+class Usage(NamedTuple):
+    """What shutil.disk_usage returns."""
+
+    total: int
+    used: int
+    free: int
 
 
 def test_parameters_lie_over_defaults_when_given(make_house: MakeHouse) -> None:
@@ -66,8 +74,7 @@ def test_start_in_the_middle_takes_over_the_newest_results_when_there_are_some(m
 
 
 def test_start_is_refused_when_the_disk_is_nearly_full(make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(service.shutil, "disk_usage", lambda _path: usage(2**40, 2**40 - 2**20, 2**20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(2**40, 2**40 - 2**20, 2**20))
     with pytest.raises(ProblemError, match="Only 1 MB are free") as caught:
         make_house().runs.start()
     assert (caught.value.id, caught.value.status) == ("DISK-01", 507)

@@ -1,0 +1,112 @@
+"""History and live follow are one query: no gap, no repeat, whatever happens to the connection."""
+
+import asyncio
+import json
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.panel.logs.hub import Hub
+from app.panel.logs.store import LogStore
+from app.panel.logs.tail import End, Lines, State, tail
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Watch:
+    """A run that is active until `state` is set."""
+
+    def __init__(self) -> None:
+        self.state: str | None = None
+        self.version = 1
+
+    def snapshot(self, _run_id: str, /) -> tuple[int, str] | None:
+        return None if self.state else (self.version, json.dumps({"version": self.version}))
+
+    def ended(self, _run_id: str, /) -> str | None:
+        return self.state
+
+
+async def write(logs: LogStore, hub: Hub, watch: Watch, n_lines: int) -> None:
+    """Lines in bursts, then the end."""
+    draw, written = random.Random(1), 0
+    while written < n_lines:
+        burst = min(draw.randint(1, 300), n_lines - written)
+        logs.append("r", [(AT, "s", 1, "info", f"line {written + i} \u20ac") for i in range(burst)])
+        written += burst
+        hub.ring("r")
+        await asyncio.sleep(0)
+    watch.state = "succeeded"
+    hub.ring("r")
+
+
+def test_log_is_byte_equal_when_the_connection_is_cut_a_hundred_times(tmp_path: Path) -> None:
+    logs, hub, watch = LogStore(tmp_path), Hub(), Watch()
+    got: list[bytes] = []
+
+    async def read() -> int:
+        draw, cuts = random.Random(2), 0
+        while True:
+            stream = tail("r", len(got), logs, hub, watch)
+            async for item in stream:
+                if isinstance(item, Lines):
+                    keep = draw.randint(0, len(item.raw)) if cuts < 100 else len(item.raw)
+                    got.extend(item.raw[:keep])  # the rest was on its way when the connection was cut
+                    assert item.last == len(got) - keep + len(item.raw)
+                    if cuts < 100:
+                        cuts += 1
+                        break
+                if isinstance(item, End):
+                    assert (item.seq, item.state) == (len(got), "succeeded")
+                    return cuts
+            await stream.aclose()
+
+    async def main() -> int:
+        hub.start(asyncio.get_running_loop())
+        writing = asyncio.create_task(write(logs, hub, watch, 20_000))
+        cuts = await asyncio.wait_for(read(), 60)
+        await writing
+        return cuts
+
+    assert asyncio.run(main()) == 100
+    assert b"\n".join(got) + b"\n" == logs.path("r").read_bytes()
+    assert hub.n_listeners == 0
+
+
+def test_states_come_once_each_when_the_run_moves_on(tmp_path: Path) -> None:
+    logs, hub, watch = LogStore(tmp_path), Hub(), Watch()
+
+    async def main() -> list[str]:
+        hub.start(asyncio.get_running_loop())
+        seen: list[str] = []
+        async for item in tail("r", 0, logs, hub, watch):
+            if isinstance(item, State):
+                seen.append(item.json)
+                watch.version += 1
+                if len(seen) == 3:
+                    watch.state = "failed"
+                hub.ring("r")
+            elif isinstance(item, End):
+                seen.append(item.state)
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(main(), 30)) == ['{"version": 1}', '{"version": 2}', '{"version": 3}', "failed"]
+
+
+def test_reader_is_let_go_without_an_end_when_the_panel_stops(tmp_path: Path) -> None:
+    logs, hub, watch = LogStore(tmp_path), Hub(), Watch()
+
+    async def main() -> list[object]:
+        hub.start(asyncio.get_running_loop())
+        reading = asyncio.create_task(_collect(logs, hub, watch))
+        while hub.n_listeners == 0:  # noqa: ASYNC110 - the hub tells nobody who listens
+            await asyncio.sleep(0)
+        hub.stop()
+        return await asyncio.wait_for(reading, 10)
+
+    items = asyncio.run(main())
+    assert not any(isinstance(item, End) for item in items)
+
+
+async def _collect(logs: LogStore, hub: Hub, watch: Watch) -> list[object]:
+    return [item async for item in tail("r", 0, logs, hub, watch)]
