@@ -81,6 +81,7 @@ class ModelService:
         done = self._switch.move(change, self._closing)
         if done.from_version is not None:
             self._ledger.hold(done.from_version, is_held=True)
+        self._ledger.hold(to, is_held=False)
         return deployment_row(done)
 
     def next_version(self) -> int:

@@ -86,12 +86,10 @@ def outcome(code: int, out: str, err: str) -> Delivered | NotDelivered:
     if code == 0 and isinstance(run_id, str):
         version = answer.get("model_version")
         return Delivered(run_id, None if version is None else str(version))
-    said = (
-        answer.get("what")
-        or answer.get("error")
-        or next((line for line in reversed(err.splitlines()) if line.strip()), "")
-    )
-    return NotDelivered(str(said).strip() or f"The delivery ended with exit code {code}.")
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    said = " ".join(str(answer[key]) for key in ("what", "why") if answer.get(key)) or (lines[-1] if lines else "")
+    # A start that fails ends with 2 in places; only a delivery that says why makes it final.
+    return NotDelivered(said or f"The delivery ended with exit code {code}.", code == NEVER and bool(answer))
 
 
 def _last_object(out: str) -> dict[str, object]:

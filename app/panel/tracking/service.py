@@ -152,8 +152,8 @@ class TrackingService:
             self._on_delivered(record.run_id, result.mlflow_run_id)
             return True
         LOG.warning("action=deliver run=%s %s", record.run_id, result.error)
-        self._store.failed(record.run_id, result.error)
-        return False
+        self._store.failed(record.run_id, result.error, is_final=result.is_final)
+        return result.is_final
 
     def _set_champion(self) -> None:
         """Point the alias at the model that is live, if that is not where it points."""

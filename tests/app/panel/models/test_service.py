@@ -69,6 +69,8 @@ def test_a_rollback_goes_where_it_is_told_when_a_version_is_named(world: World) 
         world.deploy(run)
     world.models.rollback("anna", to=1)
     assert world.live == 1
+    world.models.rollback("anna", to=3)
+    assert [(row.version, row.is_held) for row in world.queries.view().rows] == [(3, False), (2, False), (1, True)]
 
 
 def test_it_is_refused_when_there_is_no_such_version_or_it_is_live(world: World) -> None:

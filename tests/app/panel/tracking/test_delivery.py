@@ -1,0 +1,47 @@
+"""One delivery in a process of its own, and what its end means."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.panel.tracking.delivery import Delivered, Delivery, NotDelivered, outcome
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "err", "expected"),
+    [
+        (0, '{"mlflow_run_id": "abc", "model_version": 3}\n', "", Delivered("abc", "3")),
+        (0, 'noise\n{"mlflow_run_id": "abc", "model_version": null}\nmore\n', "", Delivered("abc", None)),
+        (0, "", "", NotDelivered("The delivery ended with exit code 0.")),
+        (3, '{"what": "MLflow is away.", "why": "Refused."}\n', "x\n", NotDelivered("MLflow is away. Refused.")),
+        (2, '{"what": "No record.", "why": ""}\n', "", NotDelivered("No record.", is_final=True)),
+        (2, "", "Traceback\n  usage\n\n", NotDelivered("usage")),
+        (-9, "", "", NotDelivered("The delivery ended with exit code -9.")),
+    ],
+)
+def test_the_end_of_a_delivery_is_understood_when_it_said_this(
+    code: int, out: str, err: str, expected: Delivered | NotDelivered
+) -> None:
+    assert outcome(code, out, err) == expected
+
+
+def test_it_is_delivered_when_the_command_says_so(tmp_path: Path) -> None:
+    script = "import json, sys; print(json.dumps({'mlflow_run_id': sys.argv[1], 'model_version': sys.argv[3]}))"
+    found = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
+    assert found == Delivered(str(tmp_path), "http://127.0.0.1:1")
+
+
+def test_it_is_given_up_for_now_when_it_takes_too_long(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    found = Delivery((sys.executable, "-c", "import time; time.sleep(60)"), timeout_s=0.5)(tmp_path, "http://x")
+    assert isinstance(found, NotDelivered)
+    assert "did not take it" in found.error
+    assert time.monotonic() - begun < 10
+
+
+def test_the_reason_is_given_when_the_record_cannot_be_read(tmp_path: Path) -> None:
+    found = Delivery()(tmp_path / "gone", "http://127.0.0.1:1")
+    assert isinstance(found, NotDelivered)
+    assert found.is_final

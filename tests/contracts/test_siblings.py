@@ -1,0 +1,118 @@
+"""The real services, as their specs say: each answers on its ready path, alone on its port."""
+
+import http.client
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.panel.clock import SystemClock
+from app.panel.db.migrate import open_database
+from app.panel.models.ledger import Ledger
+from app.panel.models.queries import ModelQueries
+from app.panel.models.service import ModelService
+from app.panel.services import answers
+from app.panel.services.process_runtime import ProcessRuntime
+from app.panel.services.protocol import ServiceName
+from app.panel.services.specs import MLFLOW_READY, Wanted, build, process_place
+from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.settings import Settings
+from pipeline.bundle import read_pointer
+from pipeline.params import Task
+from tests.app.panel.models.conftest import verdict_of
+from tests.app.panel.services.conftest import free_ports
+from tests.builders.bundles import make_bundle
+
+NEVER = threading.Event()
+TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
+
+
+def _status(port: int, host: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", MLFLOW_READY, headers={"Host": host})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+class Siblings:
+    """`start(names)`: a supervisor of these services that answer."""
+
+    def __init__(self, folder: Path) -> None:
+        api, app, mlflow = free_ports(3)
+        self.settings = Settings(
+            data_dir=folder,
+            state_dir=folder / "state",
+            models_dir=folder / "models",
+            api_port=api,
+            app_port=app,
+            mlflow_port=mlflow,
+        )
+        self.settings.models_dir.mkdir()
+        self.supervisor: ServiceSupervisor | None = None
+
+    def start(self, *names: ServiceName) -> ServiceSupervisor:
+        place = process_place(self.settings)
+        specs = {name: spec for name, spec in build(self.settings, place, {}).items() if name in names}
+        wanted = Wanted("process", {name: spec.port for name, spec in specs.items()}, lambda _: specs)
+        runtime = ProcessRuntime(place, self.settings.state_dir / "services")
+        self.supervisor = ServiceSupervisor(runtime, wanted, SystemClock())
+        self.supervisor.start()
+        self.supervisor.wait_ready(names, 90, NEVER)
+        return self.supervisor
+
+
+@pytest.fixture
+def siblings(tmp_path: Path) -> Iterator[Siblings]:
+    made = Siblings(tmp_path)
+    yield made
+    if made.supervisor is not None:
+        made.supervisor.close()
+
+
+def test_mlflow_is_one_process_that_knows_its_hosts_when_it_runs(siblings: Siblings) -> None:
+    supervisor = siblings.start("mlflow")
+    assert supervisor.view().rows[0].n_processes == 1
+    url = supervisor.url("mlflow")
+    assert answers.get(url + MLFLOW_READY, 10).is_ok
+    assert answers.post(url + "/api/2.0/mlflow/experiments/create", {"name": "x"}, 10).is_ok
+    port = siblings.settings.mlflow_port
+    # A name that a foreign page could point at this machine.
+    assert _status(port, "evil.example") == 403
+    assert _status(port, f"localhost:{port}") == 200
+    leader = psutil.Process(int(supervisor.runtime.observe("mlflow").instance_id.split("-")[0]))
+    assert {c.laddr.ip for c in leader.net_connections() if c.status == "LISTEN"} == {"127.0.0.1"}
+    assert (siblings.settings.state_dir / "mlflow" / "mlflow.db").exists()
+
+
+def test_the_app_answers_when_the_api_is_away(siblings: Siblings) -> None:
+    siblings.start("app")
+
+
+def test_real_models_go_live_and_back_when_they_are_promoted(siblings: Siblings, tmp_path: Path) -> None:
+    """Through the real API: versions change within two seconds, with their golden rows checked over HTTP."""
+    supervisor = siblings.start("api")
+    assert answers.get(supervisor.url("api") + "/readyz", 5).status == 503
+    db = open_database(tmp_path / "panel.db", SystemClock().now())
+    models_dir = siblings.settings.models_dir
+    queries = ModelQueries(db, models_dir)
+    ledger = Ledger(db, SystemClock())
+    models = ModelService(
+        models_dir=models_dir, db=db, queries=queries, api=supervisor, clock=SystemClock(), watch_s=0.0
+    )
+    for version, task in enumerate(TASKS, start=1):
+        built = make_bundle(models_dir, task=task, version=version, live=False)
+        ledger.record_version(built.manifest, built.pointer.bundle, verdict_of("keep"))
+        row = models.promote(version, "anna")
+        assert row.outcome == "done"
+        assert (row.duration_s or 99) < 5
+        assert answers.get(supervisor.url("api") + "/readyz", 5).json()["version"] == version
+    back = models.rollback("anna")
+    assert (back.to_version, (back.duration_s or 99) < 2) == (2, True)
+    pointer = read_pointer(models_dir)
+    assert pointer is not None
+    assert pointer.version == 2
+    models.close()
+    db.close()
