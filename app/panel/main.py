@@ -19,6 +19,9 @@ from app.panel.datasets.routes import DataPages
 from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets
 from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
+from app.panel.drift import api as drift_api
+from app.panel.drift import routes as drift_routes
+from app.panel.drift.service import DriftService
 from app.panel.home import routes as home_routes
 from app.panel.home.routes import HomePages
 from app.panel.logs import api as logs_api
@@ -88,6 +91,7 @@ class Panel:
     models: ModelService
     model_queries: ModelQueries
     tracking: TrackingService
+    drift: DriftService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,13 @@ def create_app(
         models=models,
         model_queries=model_queries,
         tracking=tracking,
+        drift=DriftService(
+            settings.models_dir,
+            services,
+            runs,
+            threshold=settings.drift_threshold,
+            starts_run=settings.drift_starts_run,
+        ),
     )
     upkeep = Upkeep(db=db, launcher=launcher, executor=executor, schedule=schedule, clock=clock)
     work = _Work(store=store, executor=executor, upkeep=upkeep, sample=sample, is_alone=deploy is not None)
@@ -223,6 +234,7 @@ def _application(panel: Panel, work: _Work) -> FastAPI:
         if not work.is_alone:
             panel.services.start()
             panel.tracking.start()
+            panel.drift.start()
         work.upkeep.start()
         work.sample.start()
         work.executor.start()
@@ -233,6 +245,7 @@ def _application(panel: Panel, work: _Work) -> FastAPI:
         await work.executor.stop()
         await work.sample.stop()
         await work.upkeep.stop()
+        await panel.drift.stop()
         panel.tracking.close()
         panel.models.close()
         await asyncio.to_thread(panel.services.close)
@@ -303,4 +316,6 @@ def _pages(panel: Panel) -> list[APIRouter]:
         services_routes.router(site, settings, panel.services),
         datasets_routes.router(DataPages(settings=settings, site=site, datasets=datasets, queries=queries)),
         datasets_api.router(datasets),
+        drift_routes.router(site, settings, panel.drift),
+        drift_api.router(panel.drift),
     ]

@@ -94,6 +94,18 @@ class Settings(BaseSettings):
         42, ge=0, le=2**32 - 1, validation_alias=_env("SEED"), description="Seed of a run that does not say one."
     )
 
+    drift_threshold: float = Field(
+        0.2,
+        gt=0,
+        validation_alias=_env("DRIFT_THRESHOLD"),
+        description="Population stability index from which on live data count as drifted.",
+    )
+    drift_starts_run: bool = Field(
+        False,
+        validation_alias=_env("DRIFT_STARTS_RUN"),
+        description="Start a run when live data have drifted, once for each model.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -19,6 +19,7 @@ SECTIONS: Final = (
     ("runs", "/runs", "Runs"),
     ("data", "/data", "Data"),
     ("models", "/models", "Models"),
+    ("drift", "/drift", "Live data"),
     ("services", "/services", "Services"),
 )
 

@@ -1,0 +1,49 @@
+"""The one rule for drift: the population stability index of counts against counts. Pure.
+
+PSI = sum over bins of (c - p) * ln(c / p), with p the share of training rows in a bin and c that of live rows
+(S. Kullback's symmetric divergence; credit scoring calls it PSI and reads above 0.2 as a shift worth acting on). Bins
+are joined until each holds a tenth of the training rows, because the index of many thin bins grows with their number,
+not with the shift.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+BIN_SHARE: Final = 0.1
+SMALLEST_SHARE: Final = 1e-4  # an empty bin would make the index infinite
+
+
+def psi(reference: Sequence[float], live: Sequence[float]) -> float | None:
+    """The index of two equally long lists of counts; None where either has no rows. 0 means the same shares."""
+    if len(reference) != len(live):
+        raise ValueError(f"{len(reference)} and {len(live)} bins")
+    n_reference, n_live = sum(reference), sum(live)
+    if n_reference <= 0 or n_live <= 0:
+        return None
+    total = 0.0
+    for expected, found in zip(reference, live, strict=True):
+        p = max(expected / n_reference, SMALLEST_SHARE)
+        c = max(found / n_live, SMALLEST_SHARE)
+        total += (c - p) * math.log(c / p)
+    return total
+
+
+def joined(reference: Sequence[float], live: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Neighbouring bins added up until each holds BIN_SHARE of the reference; the last takes what is left."""
+    enough = BIN_SHARE * sum(reference)
+    wide_reference: list[float] = []
+    wide_live: list[float] = []
+    expected = found = 0.0
+    for p, c in zip(reference, live, strict=True):
+        expected, found = expected + p, found + c
+        if expected >= enough > 0:
+            wide_reference.append(expected)
+            wide_live.append(found)
+            expected = found = 0.0
+    if wide_reference:
+        wide_reference[-1] += expected
+        wide_live[-1] += found
+    else:
+        wide_reference, wide_live = [expected], [found]
+    return wide_reference, wide_live

@@ -1,0 +1,134 @@
+"""From the manifest's training counts and the API's live counts to one verdict. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from app.panel.drift.psi import joined, psi
+from pipeline.bundle import Feature, Manifest
+
+# Below, the index of rows that have not changed at all easily reaches a tenth.
+MIN_ROWS: Final = 500
+
+Verdict = Literal["none", "drift", "too few rows"]
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """One feature, or the score. Counts are per bin of training data, or per category; shares are in [0, 1].
+
+    `psi` is None while there are no rows. `outside_share`: live values outside the range, or categories never seen.
+    """
+
+    name: str
+    psi: float | None
+    has_drifted: bool
+    training: tuple[float, ...]
+    live: tuple[float, ...]
+    missing_share_training: float
+    missing_share_live: float
+    outside_share: float
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """What the live model has seen since it went live. `reason` is one sentence; features come worst first."""
+
+    version: int
+    digest: str
+    since: str
+    n_rows: int
+    threshold: float
+    verdict: Verdict
+    reason: str
+    score: FeatureDrift
+    features: tuple[FeatureDrift, ...]
+
+
+def report(manifest: Manifest, stats: Mapping[str, Any], threshold: float) -> DriftReport:
+    """Compare what `GET /stats` of the prediction API says with the manifest of the same model.
+
+    Raises KeyError, TypeError or ValueError where `stats` are of another shape or another model.
+    """
+    n_rows = int(stats["n"])
+    features = sorted(
+        (_feature(feature, stats["features"][feature.name], n_rows, threshold) for feature in manifest.features),
+        key=lambda each: -(each.psi or 0.0),
+    )
+    score = _compared("score", manifest.score_histogram.counts, stats["score"]["counts"], n_rows, threshold)
+    drifted = [each for each in [*features, score] if each.has_drifted]
+    if n_rows < MIN_ROWS:
+        verdict: Verdict = "too few rows"
+        reason = f"{n_rows:,} rows so far; from {MIN_ROWS:,} on they are compared."
+    elif drifted:
+        verdict = "drift"
+        worst = max(drifted, key=lambda each: each.psi or 0.0)
+        others = f", and {len(drifted) - 1} more" if len(drifted) > 1 else ""
+        reason = f"{worst.name} has shifted: index {worst.psi:.2f}, {threshold:g} is the limit{others}."
+    else:
+        verdict = "none"
+        highest = max((each.psi or 0.0 for each in [*features, score]), default=0.0)
+        reason = (
+            f"{n_rows:,} rows look like the training rows: highest index {highest:.2f}, {threshold:g} is the limit."
+        )
+    return DriftReport(
+        version=int(stats["version"]),
+        digest=str(stats["digest"]),
+        since=str(stats["since"]),
+        n_rows=n_rows,
+        threshold=threshold,
+        verdict=verdict,
+        reason=reason,
+        score=score,
+        features=tuple(features),
+    )
+
+
+def _feature(feature: Feature, seen: Mapping[str, Any], n_rows: int, threshold: float) -> FeatureDrift:
+    live = list(seen["counts"])
+    outside = int(seen.get("out_of_range", seen.get("unseen", 0)))
+    if feature.kind == "categorical":
+        # what training never saw is a bin of its own, empty then
+        training: list[float] = [*feature.category_counts, 0]
+        live = [*live, int(seen.get("unseen", 0))]
+    else:
+        training = list(feature.histogram.counts) if feature.histogram else []
+    return _compared(
+        feature.name,
+        training,
+        live,
+        n_rows,
+        threshold,
+        missing_share=feature.missing_share,
+        n_missing=int(seen["missing"]),
+        n_outside=outside,
+    )
+
+
+def _compared(
+    name: str,
+    training: Sequence[float],
+    live: Sequence[float],
+    n_rows: int,
+    threshold: float,
+    *,
+    missing_share: float = 0.0,
+    n_missing: int = 0,
+    n_outside: int = 0,
+) -> FeatureDrift:
+    expected, found = joined(training, live)
+    # missing is a bin too: a feed that stops sending a feature has shifted
+    if missing_share < 1:
+        expected.append(sum(training) * missing_share / (1 - missing_share))
+        found.append(n_missing)
+    index = psi(expected, found)
+    return FeatureDrift(
+        name=name,
+        psi=index,
+        has_drifted=n_rows >= MIN_ROWS and index is not None and index > threshold,
+        training=tuple(training),
+        live=tuple(live),
+        missing_share_training=missing_share,
+        missing_share_live=n_missing / n_rows if n_rows else 0.0,
+        outside_share=n_outside / n_rows if n_rows else 0.0,
+    )

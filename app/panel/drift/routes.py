@@ -1,0 +1,62 @@
+"""The page of live data: what the API is asked about beside what the model was trained on."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.panel.drift.report import DriftReport, FeatureDrift
+from app.panel.drift.service import DriftService
+from app.panel.pages.site import Site
+from app.panel.settings import Settings
+from app.web.charts import Bar, bars
+from app.web.templating import View
+
+POLL_S = 5
+WIDTH, HEIGHT = 160.0, 32.0
+
+
+@dataclass(frozen=True)
+class DriftRow:
+    """One feature with its two small histograms, each scaled to its own highest bar."""
+
+    drift: FeatureDrift
+    training: tuple[Bar, ...]
+    live: tuple[Bar, ...]
+
+
+@dataclass(frozen=True)
+class DriftView(View):
+    """The page. `report` is None while there is nothing to compare; `api_url` is where people find the API."""
+
+    TEMPLATE: ClassVar[str] = "panel/drift.html"
+    FRAGMENT: ClassVar[str | None] = "panel/_drift.html"
+
+    report: DriftReport | None
+    rows: tuple[DriftRow, ...]
+    starts_run: bool
+    api_url: str
+    poll_s: int
+
+
+def router(site: Site, settings: Settings, drift: DriftService) -> APIRouter:
+    """The route."""
+    routes = APIRouter()
+
+    @routes.get("/drift")
+    def show(request: Request) -> Response:
+        report = drift.report()
+        shown = (report.score, *report.features) if report is not None else ()
+        view = DriftView(
+            report=report,
+            rows=tuple(
+                DriftRow(each, bars(each.training, WIDTH, HEIGHT), bars(each.live, WIDTH, HEIGHT)) for each in shown
+            ),
+            starts_run=settings.drift_starts_run,
+            api_url=site.sibling_url(request, settings.api_port, "/docs"),
+            poll_s=POLL_S,
+        )
+        return site.page(request, view, section="drift")
+
+    return routes

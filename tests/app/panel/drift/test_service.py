@@ -1,0 +1,140 @@
+"""Live data against training data, with a real model, the real API's counts and a real history of runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from app.panel.drift.report import MIN_ROWS, DriftReport, report
+from app.panel.drift.service import DriftService, as_json
+from app.panel.runs.service import RunService
+from app.prediction.live import LiveStats
+from app.prediction.model import Model
+from pipeline.bundle import Manifest, read_manifest, read_model
+from pipeline.errors import ProblemError
+from tests.builders.bundles import Built, make_bundle
+
+THRESHOLD = 0.2
+
+
+@dataclass
+class Scene:
+    """A loaded bundle and what it has seen."""
+
+    built: Built
+    model: Model
+    stats: LiveStats
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.model.manifest
+
+    def see(self, change: Callable[[Any, Any], None] | None = None) -> DriftReport:
+        """Score the training rows, changed by `change(numeric, categorical)`, and report."""
+        numeric = np.tile(self.built.rows.numeric, (2, 1))
+        categorical = np.tile(self.built.rows.categorical, (2, 1))
+        if change is not None:
+            change(numeric, categorical)
+        self.stats.add(numeric, categorical, self.model.score(numeric, categorical))
+        return report(self.manifest, self.stats.snapshot(), THRESHOLD)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    built = make_bundle(tmp_path, task="binary", version=3)
+    manifest = read_manifest(built.folder)
+    model = Model(manifest, read_model(built.folder, manifest), b"")
+    return Scene(built, model, LiveStats(model))
+
+
+def test_verdict_is_none_when_live_rows_are_the_training_rows(scene: Scene) -> None:
+    found = scene.see()
+    assert found.n_rows >= MIN_ROWS
+    assert (found.verdict, found.version) == ("none", 3)
+    assert not any(each.has_drifted for each in found.features)
+
+
+def test_verdict_names_the_feature_when_its_values_shift(scene: Scene) -> None:
+    name = scene.manifest.numeric[0].name
+
+    def shift(numeric: Any, categorical: Any) -> None:
+        numeric[:, 0] = np.nanmax(numeric[:, 0])
+
+    found = scene.see(shift)
+    assert found.verdict == "drift"
+    assert found.features[0].name == name
+    assert found.features[0].has_drifted
+    assert name in found.reason or "score" in found.reason
+
+
+def test_verdict_is_drift_when_a_feature_stops_coming(scene: Scene) -> None:
+    def drop(numeric: Any, categorical: Any) -> None:
+        numeric[:, 0] = np.nan
+
+    found = scene.see(drop)
+    assert found.features[0].missing_share_live == 1
+    assert found.verdict == "drift"
+
+
+def test_verdict_is_drift_when_categories_were_never_seen(scene: Scene) -> None:
+    def strange(numeric: Any, categorical: Any) -> None:
+        categorical[:, 0] = "Atlantis"
+
+    found = scene.see(strange)
+    assert found.verdict == "drift"
+    assert found.features[0].outside_share == 1
+
+
+def test_nothing_is_judged_when_rows_are_few(scene: Scene) -> None:
+    numeric, categorical = scene.built.rows.numeric[:10], scene.built.rows.categorical[:10]
+    scene.stats.add(numeric, categorical, scene.model.score(numeric, categorical))
+    found = report(scene.manifest, scene.stats.snapshot(), THRESHOLD)
+    assert found.verdict == "too few rows"
+    assert not found.score.has_drifted
+
+
+@dataclass
+class Starts:
+    """Stands where runs are started; refuses while `busy`."""
+
+    busy: bool = False
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def start(self, trigger: str, **more: Any) -> None:
+        if self.busy:
+            raise ProblemError("RUN-01", "A run is active.", status=409)
+        self.calls.append({"trigger": trigger, **more})
+
+
+class _Drifted(DriftService):
+    """A service whose live data have drifted."""
+
+    found: DriftReport | None = None
+
+    def report(self) -> DriftReport | None:
+        return self.found
+
+
+def test_one_run_is_started_when_data_have_drifted(scene: Scene, tmp_path: Path) -> None:
+    def shift(numeric: Any, categorical: Any) -> None:
+        numeric[:, 0] = np.nanmax(numeric[:, 0])
+
+    starts = Starts(busy=True)
+    drift = _Drifted(tmp_path, cast("Any", None), cast("RunService", starts), threshold=THRESHOLD, starts_run=True)
+    drift.look()
+    drift.found = scene.see(shift)
+    drift.look()
+    assert starts.calls == []
+    starts.busy = False
+    drift.look()
+    drift.look()
+    assert starts.calls == [{"trigger": "schedule", "force": True, "requested_by": "drift"}]
+
+
+def test_report_is_unknown_when_there_is_no_model(tmp_path: Path) -> None:
+    drift = DriftService(tmp_path, cast("Any", None), cast("Any", None), threshold=THRESHOLD, starts_run=False)
+    assert drift.report() is None
+    assert as_json(drift.report())["verdict"] == "unknown"
