@@ -99,10 +99,7 @@ class Figure:
         self.text((self.left + self.right) / 2, HEIGHT - 10, self.x.label, anchor="middle", size=12)
         if self.y.label:
             middle = (self.top + self.bottom) / 2
-            self._parts.append(
-                f'<text transform="translate(13 {_n(middle)}) rotate(-90)" text-anchor="middle" font-size="12" '
-                f'fill="currentColor">{escape(self.y.label)}</text>'
-            )
+            self.upright(13, middle, self.y.label, size=12, faint=False)
 
     def line(
         self, xs: Sequence[float], ys: Sequence[float], series: int, label: str = "", *, fill: bool = False
@@ -163,13 +160,13 @@ class Figure:
         self._name(label, series)
 
     def bar(self, value: float, top: float, thickness: float, series: int) -> float:
-        """A bar that lies from 0 to `value`; returns the x coordinate of its end."""
+        """A bar that lies from 0 to `value`; returns the x coordinate of its right end."""
         start, end = self.at(0.0, 0.0)[0], self.at(value, 0.0)[0]
         self._parts.append(
             f'<rect class="series-{series}" x="{_n(min(start, end))}" y="{_n(top)}" '
             f'width="{_n(max(abs(end - start), 1))}" height="{_n(thickness)}" rx="2" fill="{COLOURS[series - 1]}"/>'
         )
-        return end
+        return max(start, end)
 
     def cell(self, left: float, top: float, width: float, height: float, strength: float) -> None:
         """A rectangle whose tint, 0 to 1, is a number."""
@@ -194,6 +191,14 @@ class Figure:
         self._parts.append(
             f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" font-size="{size:g}" fill="currentColor"{look}>'
             f"{escape(text)}</text>"
+        )
+
+    def upright(self, x: float, y: float, text: str, *, size: float = 11, faint: bool = True) -> None:
+        """A word that reads from below, centred on the point."""
+        look = ' fill-opacity="0.75"' if faint else ""
+        self._parts.append(
+            f'<text transform="translate({_n(x)} {_n(y)}) rotate(-90)" text-anchor="middle" font-size="{size:g}" '
+            f'fill="currentColor"{look}>{escape(text)}</text>'
         )
 
     def svg(self) -> str:

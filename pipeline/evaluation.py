@@ -169,7 +169,7 @@ def _multiclass(subject: Subject) -> Json:
         },
         "scores": {
             "edges": edges,
-            "series": {"wrong": _counts(top[~right], edges), "right": _counts(top[right], edges)},
+            "series": {"right": _counts(top[right], edges), "wrong": _counts(top[~right], edges)},
         },
     }
 

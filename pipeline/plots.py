@@ -23,6 +23,7 @@ TITLES: Final = {
     "residuals": "Residuals",
 }
 METRICS: Final = {"roc_auc": "ROC AUC", "log_loss": "log loss", "r2": "R²"}
+RISING: Final = frozenset({"log_loss"})  # what grows when a model gets worse
 MAX_BARS: Final = 10
 
 
@@ -126,7 +127,15 @@ def _confusion(evaluation: Evaluation) -> str:
             figure.cell(left + j * wide + 0.5, top + i * high + 0.5, wide - 1, high - 1, count / whole)
             if n <= 12:
                 middle, line = left + (j + 0.5) * wide, top + (i + 0.5) * high
-                figure.text(middle, line + (0 if n <= 4 else 4), f"{count:,}", anchor="middle", size=size, bold=i == j)
+                figure.text(
+                    middle,
+                    line + (0 if n <= 4 else 4),
+                    f"{count:,}",
+                    anchor="middle",
+                    size=size,
+                    bold=i == j,
+                    faint=not count,
+                )
                 if n <= 4:
                     figure.text(middle, line + 16, f"{count / whole:.1%}", anchor="middle", size=11, faint=True)
         if i % every == 0:
@@ -135,7 +144,7 @@ def _confusion(evaluation: Evaluation) -> str:
             room = max(3, int(wide * every / 6.5))
             figure.text(left + (i + 0.5) * wide, top - 6, clipped(labels[i], room), anchor="middle", size=size)
     figure.text(left + width / 2, 34, "predicted", anchor="middle", size=11, faint=True)
-    figure.text(14, top + height / 2 + 4, "actual", size=11, faint=True)
+    figure.upright(14, top + height / 2, "actual")
     figure.text(left + width / 2, 266, told, anchor="middle", size=11, faint=True)
     return figure.svg()
 
@@ -147,7 +156,7 @@ def _importances(evaluation: Evaluation) -> str:
     low = low if low < -0.05 * high else 0.0  # a hair below zero is noise and needs no axis of its own
     more = len(evaluation["importances"]) - len(bars)
     metric = METRICS.get(evaluation["primary_metric"], evaluation["primary_metric"])
-    label = f"Loss of {metric} when the column is shuffled"
+    label = f"{'Rise' if evaluation['primary_metric'] in RISING else 'Fall'} of {metric} when the column is shuffled"
     told = f"{label}: " + "; ".join(f"{name} {short(value)}" for name, value in bars[:3]) + "."
     figure = Figure("importances", TITLES["importances"], told, nice_axis(low, high, label, 4), Axis(0.0, 1.0, ()))
     figure.left, figure.right = 180.0, 368.0
@@ -158,7 +167,7 @@ def _importances(evaluation: Evaluation) -> str:
         top = figure.top + k * room + (room - thickness) / 2
         end = figure.bar(value, top, thickness, 1)
         figure.text(figure.left - 8, top + thickness / 2 + 4, clipped(name, 24), anchor="end", size=11)
-        figure.text(max(end, figure.left) + 5, top + thickness / 2 + 4, short(value), size=10, faint=True)
+        figure.text(end + 5, top + thickness / 2 + 4, short(value), size=10, faint=True)
     if more > 0:
         figure.text(406, 18, f"and {more} more", anchor="end", size=11, faint=True)
     return figure.svg()

@@ -38,15 +38,16 @@ def run_stages(
     *,
     run_id: str = "r1",
     version: int = 1,
+    first: StageName = "set_seed",
     last: StageName = "train_model",
 ) -> Cycle:
-    """Write `table` as folder/data/raw/table.csv (None: keep what is there) and run the stages up to `last` on it."""
+    """Write `table` as folder/data/raw/table.csv (None: keep what is there) and run the stages from `first` to `last` on it."""
     raw = folder / "data" / "raw"
     if table is not None:
         raw.mkdir(parents=True, exist_ok=True)
         table.to_csv(raw / "table.csv", index=False)
     code, events, run_dir = 0, [], folder / run_id
-    for stage in ENTRY:
+    for stage in list(ENTRY)[list(ENTRY).index(first) :]:
         stream = io.StringIO()
         ctx = StageContext(
             run_id=run_id,

@@ -1,6 +1,7 @@
 """The stage as a whole: on real tables, for every choice of preparation, twice with the same outcome."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -195,7 +196,16 @@ def test_search_is_not_worse_than_the_defaults_and_repeats_when_bounded_by_trial
 
 def test_processed_set_that_is_gone_is_named_when_training_starts(tmp_path: Path) -> None:
     cycle = run_stages(tmp_path, _odd("yes"), _params(target="yes"), last="process_data")
-    for path in (tmp_path / "data" / "processed").rglob("prepare.json"):
-        path.unlink()
-    result = json.loads((cycle.run_dir / "process_data.json").read_text("utf-8"))
-    assert not (Path(result["processed_dir"]) / "prepare.json").exists()
+    shutil.rmtree(tmp_path / "data" / "processed")
+    again = run_stages(tmp_path, None, _params(target="yes"), first="train_model")
+    assert (cycle.code, again.code, again.events[-1]["id"]) == (0, 3, "DATA-30")
+
+
+def test_stage_leaves_a_whole_bundle_when_it_is_tried_again(tmp_path: Path) -> None:
+    params = _params(target="yes", estimator="linear")
+    first = run_stages(tmp_path, _odd("yes"), params)
+    digest = first.result.digest
+    (first.run_dir / "bundle" / MODEL_FILE).write_bytes(b"half")
+    again = run_stages(tmp_path, None, params, first="train_model")
+    assert (again.code, again.result.digest) == (0, digest)
+    read_model(again.run_dir / "bundle", read_manifest(again.run_dir / "bundle"))
