@@ -18,7 +18,7 @@ class Row:
     note: str = ""
 
 
-def row(  # noqa: PLR0913 - a line of a table has as many cells
+def row(
     what: str, values: list[float], unit: str, *, below: float | None = None, above: float | None = None, note: str = ""
 ) -> Row:
     """The median of `values` as a row, with the spread in the note; `below` or `above` is the goal."""
