@@ -6,6 +6,7 @@ what is wrong.
 """
 
 import contextlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -131,18 +132,22 @@ class Reader:
 
     def _explained(self, raw: bytes) -> Rows:
         try:
-            found = self._any.decode(raw)
-        except msgspec.DecodeError as error:
+            found = self._parsed(raw)
+        except (ValueError, RecursionError) as error:
+            why = str(error)[:200] or "It is nested too deeply"
             raise ProblemError(
-                "API-02", "The body is not JSON.", why=f"{error}.", fix=_EXAMPLE_FIX, status=400
-            ) from error
-        except (RecursionError, ValueError, OverflowError) as error:
-            raise ProblemError(
-                "API-02", "The body is not JSON that can be read.", fix=_EXAMPLE_FIX, status=400
+                "API-02", "The body is not JSON that can be read.", why=f"{why}.", fix=_EXAMPLE_FIX, status=400
             ) from error
         if isinstance(found, list):
             return self.records(found)
         return self.records([found], single=True)
+
+    def _parsed(self, raw: bytes) -> object:
+        try:
+            return self._any.decode(raw)
+        except UNREADABLE:
+            # NaN, Infinity or 1e400 somewhere: this parser takes them, so that the field can be named.
+            return json.loads(raw)
 
     def _fill(
         self, record: object, i: int, numeric: Floats, categorical: Texts | None

@@ -1,0 +1,100 @@
+"""Real prediction APIs: processes of their own on free ports."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from pipeline.params import Task
+from tests.builders.bundles import Built, make_bundle
+
+TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running prediction API and the models folder that it looks at."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    models_dir: Path
+    client: httpx2.Client
+
+    def predict(self, body: object, **headers: str) -> httpx2.Response:
+        """POST /predict."""
+        return self.client.post("/predict", json=body, headers=headers)
+
+    def wait_for(self, version: int, timeout_s: float = 20) -> None:
+        """Return when `version` answers."""
+        self.wait_until(lambda ready: ready["version"] == version, timeout_s)
+
+    def wait_until(self, holds: Callable[[dict[str, Any]], bool], timeout_s: float = 20) -> dict[str, Any]:
+        """/readyz as soon as `holds` is true of it."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found: dict[str, Any] = self.client.get("/readyz").json()
+            if holds(found):
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.01)
+
+
+StartApi = Callable[..., contextlib.AbstractContextManager[Api]]
+
+
+@contextlib.contextmanager
+def running(models_dir: Path, **env: str) -> Iterator[Api]:
+    """An API on a free port, alive; ended at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"ML_PIPELINE_MODELS": str(models_dir), "API_PORT": str(port), **env}
+    log_path = models_dir.parent / f"api-{port}.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.prediction"], env={**os.environ, **settings}, stdout=log, stderr=log
+        )
+    client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                if client.get("/livez").status_code == 200:
+                    break
+            assert process.poll() is None, log_path.read_text("utf-8")
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield Api(process, port, models_dir, client)
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def start_api() -> StartApi:
+    """Starts an API over a models folder, with more settings by name."""
+    return running
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, tuple[Api, Built]]]:
+    """An API with a model for each task; only for tests that change neither."""
+    with contextlib.ExitStack() as stack:
+        found: dict[Task, tuple[Api, Built]] = {}
+        for task in TASKS:
+            folder = tmp_path_factory.mktemp(task) / "models"
+            built = make_bundle(folder, task=task, version=7)
+            found[task] = (stack.enter_context(running(folder)), built)
+        for api, _ in found.values():
+            api.wait_for(7)
+        yield found
