@@ -6,13 +6,11 @@ around its mean: the exported float32 graph then adds up small numbers, whatever
 
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from joblib import cpu_count
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -24,14 +22,12 @@ from sklearn.ensemble import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.utils.class_weight import compute_sample_weight
-from threadpoolctl import threadpool_limits
 
+from pipeline.balance import Doubles, Floats, Rows, sample_weights
 from pipeline.errors import TrainingError
 from pipeline.params import Estimator, Params, Task
+from pipeline.threads import few_threads, spare_cores
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 Hyperparameters = dict[str, float | int | str | bool | None]
 Tick = Callable[[int, int], None]  # trees fitted, trees at most
 
@@ -50,23 +46,7 @@ REGRESSORS: Final[dict[Estimator, Callable[..., Any]]] = {
     "dummy": DummyRegressor,
 }
 TREES: Final = frozenset({"hist_gradient_boosting", "gradient_boosting", "random_forest"})
-SMALL: Final = 200_000  # values; below, threads wait for each other longer than they work
 LEAVES_PER_TABLE: Final = 20  # a leaf never has to hold more than 1/20 of the rows
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Prepared rows: X [n, p] float32, y [n] class positions (int64) or values (float64)."""
-
-    X: Floats
-    y: npt.NDArray[Any]
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def take(self, rows: npt.NDArray[np.int64]) -> "Rows":
-        """The given rows, in the given order."""
-        return Rows(self.X[rows], self.y[rows])
 
 
 class Model(Protocol):
@@ -159,7 +139,7 @@ def fit(
     if task != "regression":  # a class that no training row has cannot tell when to stop
         validation = validation.take(np.flatnonzero(np.isin(validation.y, train.y)))
     offset, scale = _scale(task, train.y)
-    weights = _weights(task, balance, train, validation)
+    weights = sample_weights(task, balance, train, validation)
     if kind == "gradient_boosting" and not _splittable(task, train.y):
         hyperparameters = {**hyperparameters, "n_iter_no_change": None}
     model = _build(kind, task, hyperparameters, seed, has_validation=len(validation) > 0)
@@ -177,28 +157,6 @@ def fit(
         {" ".join(str(w.message).split())[:200] for w in caught if issubclass(w.category, ConvergenceWarning)}
     )
     return Fitted(model, kind, task, n_classes, offset, scale, said)
-
-
-def spare_cores() -> int:
-    """Threads that training uses: all cores but one, which is left to those who serve.
-
-    It is quicker, too, where something else runs: threads that meet at a barrier wait for the one that is held up.
-    """
-    return max(1, int(cpu_count()) - 1)
-
-
-def few_threads(X: npt.NDArray[Any]) -> AbstractContextManager[object]:
-    """While it is open, numerical libraries use one thread if `X` is small, else `spare_cores()`."""
-    limits: AbstractContextManager[object] = threadpool_limits(1 if X.size <= SMALL else spare_cores())
-    return limits
-
-
-def undersample(rows: Rows, seed: int) -> Rows:
-    """As many rows of each class as the rarest has, drawn with `seed`, in their old order."""
-    rng = np.random.default_rng(seed)
-    classes, counts = np.unique(rows.y, return_counts=True)
-    kept = [rng.choice(np.flatnonzero(rows.y == k), int(counts.min()), replace=False) for k in classes]
-    return rows.take(np.sort(np.concatenate(kept)))
 
 
 @dataclass(frozen=True)
@@ -290,15 +248,3 @@ def _scale(task: Task, y: npt.NDArray[Any]) -> tuple[float, float]:
         return 0.0, 1.0
     spread = float(y.std())
     return float(y.mean()), spread if spread > 0 else 1.0
-
-
-def _weights(task: Task, balance: str, train: Rows, validation: Rows) -> tuple[Doubles | None, Doubles | None]:
-    """Weights of training and validation rows.
-
-    Undersampled training rows are balanced already; the validation rows are weighted to the same balance, so that
-    boosting stops by the loss that it minimizes.
-    """
-    if task == "regression" or balance == "none":
-        return None, None
-    of_validation = compute_sample_weight("balanced", validation.y) if len(validation) else None
-    return (compute_sample_weight("balanced", train.y) if balance == "class_weight" else None), of_validation

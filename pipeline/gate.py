@@ -1,8 +1,7 @@
 """Whether a new model may replace the live one. Pure: rows and answers in, a verdict out.
 
 Challenger and champion answer the same test rows. The difference of their primary metrics comes with a paired
-bootstrap interval: the rows are drawn again and again, both models are scored on each draw, so that what is hard or
-easy about a row cancels out.
+bootstrap interval.
 """
 
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics import LOWER_IS_BETTER, PRIMARY, WORDS, Floats, oriented, primary_value, rounded, row_log_loss
+from pipeline.bootstrap import difference_interval
+from pipeline.metrics import LOWER_IS_BETTER, PRIMARY, WORDS, Floats, oriented, primary_value, rounded
 from pipeline.params import Task
 from pipeline.stage import GateVerdict
 
 MAX_ROWS: Final = 100_000  # more rows make the interval slower, not more useful
-RESAMPLES: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -93,74 +92,6 @@ def constant(task: Task, output: Floats) -> bool:
     values = output[:, 1:2] if task == "binary" else output
     spread = values.max(axis=0) - values.min(axis=0)
     return bool((spread <= 1e-6 * np.maximum(1e-3, np.abs(values).max(axis=0))).all())
-
-
-def difference_interval(
-    task: Task,
-    y: npt.NDArray[np.generic],
-    challenger: Floats,
-    champion: Floats,
-    *,
-    confidence: float,
-    seed: int,
-    resamples: int = RESAMPLES,
-) -> tuple[float, float]:
-    """Low and high end of the interval of challenger minus champion, oriented so that more is better.
-
-    Percentiles of `resamples` paired draws of the rows; draws on which the metric is not defined are left out, and
-    if none is left the interval is NaN.
-    """
-    rng = np.random.default_rng(seed)
-    score = _Difference(task, y, challenger, champion)
-    n = len(y)
-    draws = np.array([score(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)])
-    draws = draws[np.isfinite(draws)]
-    if not len(draws):
-        return float("nan"), float("nan")
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-class _Auc:
-    """ROC AUC for many weightings of the same rows: sorted once, one cumulative sum per weighting."""
-
-    def __init__(self, positive: npt.NDArray[np.bool_], p: Floats) -> None:
-        negatives = np.flatnonzero(~positive)
-        self._order = negatives[np.argsort(p[negatives], kind="stable")]
-        ordered = p[self._order]
-        self._positives = np.flatnonzero(positive)
-        self._left = np.searchsorted(ordered, p[self._positives], side="left")
-        self._right = np.searchsorted(ordered, p[self._positives], side="right")
-
-    def __call__(self, weights: npt.NDArray[np.int64]) -> float:
-        below = np.concatenate([[0], np.cumsum(weights[self._order])])
-        w = weights[self._positives]
-        total = 2.0 * float(w.sum()) * float(below[-1])
-        return float(w @ (below[self._left] + below[self._right])) / total if total else float("nan")
-
-
-class _Difference:
-    """Difference of a metric for a weighting (int64 [n]) of the rows; made once, called for each draw."""
-
-    def __init__(self, task: Task, y: npt.NDArray[np.generic], challenger: Floats, champion: Floats) -> None:
-        self._task = task
-        if task == "binary":
-            self._aucs = (_Auc(y == 1, challenger[:, 1]), _Auc(y == 1, champion[:, 1]))
-        elif task == "multiclass":
-            labels = y.astype(np.int64)
-            self._gain = row_log_loss(labels, champion) - row_log_loss(labels, challenger)
-        else:
-            self._y = y.astype(np.float64)
-            self._gain = (self._y - champion[:, 0]) ** 2 - (self._y - challenger[:, 0]) ** 2
-
-    def __call__(self, weights: npt.NDArray[np.int64]) -> float:
-        if self._task == "binary":
-            return self._aucs[0](weights) - self._aucs[1](weights)
-        if self._task == "multiclass":
-            return float(weights @ self._gain) / len(weights)
-        mean = float(weights @ self._y) / len(weights)
-        total = float(weights @ (self._y - mean) ** 2)
-        return float(weights @ self._gain) / total if total > 0 else float("nan")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 import optuna
 
-from pipeline.estimator import Hyperparameters, Rows, fit
+from pipeline.balance import Rows
+from pipeline.estimator import Hyperparameters, fit
 from pipeline.metrics import primary_value
 from pipeline.params import Estimator, Task
 

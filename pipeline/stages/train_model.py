@@ -13,38 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from pipeline.bundle import Manifest, write_atomic, write_bundle
 from pipeline.champion import Question, load_champion
-from pipeline.estimator import Fitted, Hyperparameters, Rows, fit, hyperparameters_of, undersample
-from pipeline.evaluation import Json, Labels, Subject, evaluate, importances, score_histogram
+from pipeline.estimator import Fitted, Hyperparameters, fit, hyperparameters_of
+from pipeline.evaluation import Json, Subject, evaluate, importances, score_histogram
 from pipeline.events import Events
 from pipeline.export import estimator_graph, join
 from pipeline.gate import Rule, decide
-from pipeline.inference import Graph, RawRows, prove_parity
-from pipeline.metrics import PRIMARY, WORDS, Floats, best_threshold
+from pipeline.inference import Graph, prove_parity
+from pipeline.metrics import PRIMARY, WORDS, best_threshold
 from pipeline.packaging import golden_rows, seal
 from pipeline.params import Params
-from pipeline.prepare import Preparation, load_graph, load_meta, load_raw_test, load_raw_test_frame, load_train
+from pipeline.prepare import load_raw_test_frame
 from pipeline.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
 from pipeline.tracking import EVALUATION_FILE, RECORD_DIR, write_record
+from pipeline.training_data import Data, dummy_answers, load
 
 BUNDLE_DIR: Final = "bundle"
 STEPS: Final = ("load", "search", "fit", "export", "prove", "evaluate", "judge", "pack")
-
-
-@dataclass(frozen=True)
-class Data:
-    """The rows of a run. `train` and `validation` are prepared; `test` is as it stands in the table."""
-
-    meta: Preparation
-    prepare: bytes
-    train: Rows
-    validation: Rows
-    test: RawRows
-    y_test: Labels
-    y_prior: Labels  # of all training rows, before undersampling
 
 
 @dataclass(frozen=True)
@@ -87,12 +73,12 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
     processed = read_result(ctx.run_dir, "process_data", DataResult)
     params = ctx.params
     with steps.step("load"):
-        data = _load(processed.processed_dir, params, events)
+        data = load(processed.processed_dir, params, events)
     with steps.step("search"):
         chosen = _search(params, data, events)
     with steps.step("fit"):
         fitted = _fit(params, data, chosen, events)
-        dummy = _dummy_answers(data)
+        dummy = dummy_answers(data)
     with steps.step("export"):
         trained = _export(params, data, fitted, chosen)
         output = trained.graph.answer(data.test)
@@ -138,20 +124,6 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
         hyperparameters=chosen,
         warnings=fitted.warnings,
     )
-
-
-def _load(processed_dir: Path, params: Params, events: Events) -> Data:
-    meta = load_meta(processed_dir)
-    X, y, aside = load_train(processed_dir)
-    train, validation = Rows(X[~aside], y[~aside]), Rows(X[aside], y[aside])
-    numeric, categorical, y_test = load_raw_test(processed_dir)
-    if params.balance != "none" and meta.task == "regression":
-        events.warning(f"Balance {params.balance!r} does nothing for a regression.")
-    elif params.balance == "undersample":
-        before = len(train)
-        train = undersample(train, params.seed)
-        events.log(f"Undersampled the training rows from {before:,} to {len(train):,}, the same number of each class.")
-    return Data(meta, load_graph(processed_dir), train, validation, RawRows(numeric, categorical), y_test, y[~aside])
 
 
 def _search(params: Params, data: Data, events: Events) -> Hyperparameters:
@@ -203,22 +175,6 @@ def _fit(params: Params, data: Data, chosen: Hyperparameters, events: Events) ->
     if fitted.n_trees is not None:
         events.log(f"Fitted {fitted.n_trees:,} trees.")
     return fitted
-
-
-def _dummy_answers(data: Data) -> Floats:
-    """The answers of the baseline to the test rows: always the same."""
-    blank = np.zeros((len(data.y_prior), 1), dtype=np.float32)
-    fitted = fit(
-        "dummy",
-        data.meta.task,
-        Rows(blank, data.y_prior),
-        Rows(blank[:0], data.y_prior[:0]),
-        n_classes=len(data.meta.classes),
-        hyperparameters={},
-        balance="none",
-        seed=0,
-    )
-    return np.repeat(fitted.answers(blank[:1]), len(data.y_test), axis=0)
 
 
 def _export(params: Params, data: Data, fitted: Fitted, chosen: Hyperparameters) -> Trained:

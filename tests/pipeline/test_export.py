@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+from pipeline.balance import Rows
 from pipeline.errors import TrainingError
-from pipeline.estimator import Fitted, Rows, fit, hyperparameters_of
+from pipeline.estimator import Fitted, fit, hyperparameters_of
 from pipeline.export import estimator_graph, join
 from pipeline.inference import Graph, RawRows, largest_difference, prove_parity
 from pipeline.params import Estimator, GradientBoostingParams, Params, RandomForestParams, Task

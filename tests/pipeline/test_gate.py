@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.gate import Champion, Rule, constant, decide, difference_interval
+from pipeline.bootstrap import difference_interval
+from pipeline.gate import Champion, Rule, constant, decide
 from pipeline.params import Task
 from pipeline.stage import GateVerdict
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.estimator import Rows
+from pipeline.balance import Rows
 from pipeline.inference import Graph, RawRows
 from pipeline.params import Task
 
