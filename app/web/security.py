@@ -202,6 +202,9 @@ def _with_headers(send: Send) -> Send:
             for name, value in HEADERS:
                 headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
+            if headers.get("content-type", "").startswith("text/event-stream"):
+                # A proxy that compresses would hold lines back.
+                headers["cache-control"] = "no-cache, no-transform"
         await send(message)
 
     return sending

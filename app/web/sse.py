@@ -1,12 +1,9 @@
 """Server-sent events: where a reader wants to go on."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import Header, Query
-
-# A proxy must neither transform nor buffer a stream.
-STREAM_HEADERS: Final = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
 def cursor(

@@ -100,9 +100,9 @@ def test_hostile_text_stays_text_when_a_table_is_full_of_it(
     )
     page.get_by_label(re.compile("Replace the tables")).check()
     page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_role("cell", name="hostile.csv")).to_be_visible()
+    expect(page.get_by_role("cell", name="hostile.csv", exact=True)).to_be_visible()
     assert {path.name for path in (panel.data_dir / "raw").iterdir()} == {"hostile.csv"}
-    assert {path.name[16:] for path in (panel.data_dir / "replaced").iterdir()} >= before
+    assert {path.name[23:] for path in (panel.data_dir / "replaced").iterdir()} >= before
 
     page.get_by_role("link", name="Run with another target").click()
     page.get_by_label("Ignored columns").fill(HOSTILE[2])
@@ -111,7 +111,7 @@ def test_hostile_text_stays_text_when_a_table_is_full_of_it(
     expect(page.locator("#run-title")).to_contain_text("succeeded")
     expect(page.locator(".plots")).to_contain_text("<img src=x")
     page.goto(f"{panel.url}/data")
-    expect(page.get_by_text(HOSTILE[0])).to_be_visible()
+    expect(page.get_by_role("rowheader", name=HOSTILE[0])).to_be_visible()
     page.goto(f"{panel.url}/models")
     page.goto(panel.url)
     assert page.locator("img, script:not([src])").count() == 0

@@ -1,5 +1,6 @@
 """What can be done with raw tables: list, add, take away. Looks at names and sizes only; a run judges the content."""
 
+import contextlib
 import os
 import re
 import secrets
@@ -55,9 +56,9 @@ class Datasets:
                 fix="Give it another name, or tick “replace the tables that are there”.",
                 status=409,
             )
-        self._raw.mkdir(parents=True, exist_ok=True)
         part = self._raw / f".upload-{secrets.token_hex(8)}"
         try:
+            self._raw.mkdir(parents=True, exist_ok=True)
             n_bytes = _write(part, content)
             if n_bytes == 0:
                 raise ProblemError(
@@ -82,7 +83,8 @@ class Datasets:
                 status=507,
             ) from error
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
         return Table(name, n_bytes, self._clock.now())
 
     def remove(self, name: str) -> None:
@@ -95,7 +97,8 @@ class Datasets:
 
     def _take_away(self, name: str) -> None:
         self._replaced.mkdir(parents=True, exist_ok=True)
-        (self._raw / name).replace(self._replaced / f"{self._clock.now():%Y%m%d-%H%M%S}-{name}")
+        # Down to the microsecond: what was taken away a moment ago under the same name is not overwritten.
+        (self._raw / name).replace(self._replaced / f"{self._clock.now():%Y%m%d-%H%M%S-%f}-{name}")
 
     def _tables(self) -> Iterator[Table]:
         try:

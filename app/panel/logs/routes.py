@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, StreamingResponse
 
 from app.panel.logs.hub import Hub
 from app.panel.logs.line import LogLine
@@ -19,7 +19,7 @@ from app.panel.logs.store import LogStore
 from app.panel.logs.tail import MAX_LINES, End, Lines, RunWatch, State, tail
 from app.panel.logs.views import LinesView, LogFilter, log_filter, shown
 from app.panel.pages.site import Site
-from app.web.sse import STREAM_HEADERS, cursor
+from app.web.sse import cursor
 from app.web.templating import draw
 
 _decode = msgspec.json.Decoder(LogLine).decode
@@ -36,9 +36,8 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
 
     @routes.get("/runs/{run_id}/log/stream", response_class=EventSourceResponse)
     async def stream(
-        run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)], response: Response
+        run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]
     ) -> AsyncIterator[ServerSentEvent]:
-        response.headers.update(STREAM_HEADERS)
         async for item in tail(run_id, after, logs, hub, watch):
             match item:
                 case Lines(last, raw):

@@ -15,12 +15,15 @@ TEMPLATES = sorted(TEMPLATES_DIR.rglob("*.html"))
 
 
 def test_vendored_file_is_unchanged_when_compared_with_its_sum() -> None:
-    lines = (STATIC_DIR / "vendor/SHA256SUMS").read_text().splitlines()
-    sums = {name: digest for digest, name in (line.split() for line in lines)}
-    found = {path.name for path in (STATIC_DIR / "vendor").iterdir()} - {"SHA256SUMS"}
-    assert set(sums) == found
-    for name, digest in sums.items():
-        assert hashlib.sha256((STATIC_DIR / "vendor" / name).read_bytes()).hexdigest() == digest
+    vendor = STATIC_DIR / "vendor"
+    sums = {
+        file.parent / name: digest
+        for file in vendor.rglob("SHA256SUMS")
+        for digest, name in (line.split() for line in file.read_text().splitlines())
+    }
+    assert set(sums) == {path for path in vendor.rglob("*") if path.is_file() and path.name != "SHA256SUMS"}
+    for path, digest in sums.items():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)

@@ -1,0 +1,51 @@
+"""The whole panel in this process, with stages that do nothing, logged in, with a history of a few runs."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.panel.main import create_app
+from app.panel.settings import Settings
+from tests.app.panel.runs.house import EMPTY, live_at_once
+
+FINAL = {"succeeded", "failed", "cancelled", "interrupted", "skipped"}
+
+
+def wait_final(client: TestClient, run: str) -> str:
+    """The state in which the run ended."""
+    deadline = time.monotonic() + 60
+    while True:
+        state = client.get(f"/api/v1/runs/{run}").json()["state"]
+        if state in FINAL:
+            return str(state)
+        assert time.monotonic() < deadline, "the run did not end"
+        time.sleep(0.02)
+
+
+def start(client: TestClient, path: str = "/runs", **fields: str) -> str:
+    """The number of the run that the form at `path` starts."""
+    answer = client.post(path, data=fields)
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"].removeprefix("/runs/"))
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """Logged in as a person is, with the browser's headers; run 1 has succeeded."""
+    home = tmp_path_factory.mktemp("panel")
+    raw = home / "data" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "data.csv").write_text("x,y\n1,0\n")
+    settings = Settings(
+        data_dir=home / "data", state_dir=home / "state", models_dir=home / "models", retries=0, runtime="process"
+    )
+    app = create_app(settings, stages=EMPTY, deploy=live_at_once)  # type: ignore[arg-type]  # a protocol names its parameters
+    login = re.sub(r"^http://[^/]+", "", app.state.panel.auth.login_url())
+    headers = {"Accept": "text/html", "Origin": "http://127.0.0.1:8080"}
+    with TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False, headers=headers) as opened:
+        assert opened.get(login).status_code == 303
+        assert wait_final(opened, start(opened, idempotency_key="first")) == "succeeded"
+        yield opened

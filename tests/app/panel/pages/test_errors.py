@@ -1,0 +1,89 @@
+"""What goes wrong is said in one shape: a page for people, problem details for scripts, a toast for a swap."""
+
+import logging
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from app.panel.clock import SystemClock
+from app.panel.pages import errors
+from app.panel.pages.site import Health, Site
+from app.panel.settings import Settings
+from pipeline.errors import ProblemError
+
+SCRIPT = {"Accept": "application/json"}
+
+
+def test_page_says_what_why_and_what_to_do_when_there_is_no_such_page(client: TestClient) -> None:
+    page = client.get("/nowhere/<b>")
+    assert page.status_code == 404
+    assert all(text in page.text for text in ("WEB-04", "There is no such page.", "/nowhere/&lt;b&gt;"))
+    assert client.get("/nowhere", headers=SCRIPT).json()["id"] == "WEB-04"
+    assert client.get("/api/v1/nowhere").headers["content-type"] == "application/problem+json"
+    toast = client.get("/runs/99999", headers={"HX-Request": "true"})
+    assert toast.status_code == 404
+    assert toast.text.startswith('<div class="toast">')
+
+
+def test_field_is_named_when_a_form_is_not_filled_in(client: TestClient) -> None:
+    answer = client.post("/schedule/interval", data={"number": "0", "unit": "min"})
+    assert answer.status_code == 422
+    assert "WEB-06" in answer.text
+    assert "number" in answer.text
+
+
+def test_method_is_refused_when_a_path_does_not_take_it(client: TestClient) -> None:
+    assert client.put("/runs", headers=SCRIPT).status_code == 405
+
+
+def test_no_detail_leaves_when_something_unforeseen_breaks(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    errors.install(app, Site(Settings(), SystemClock()))
+
+    @app.get("/break")
+    def broken() -> None:
+        raise RuntimeError("secret detail")
+
+    @app.get("/known")
+    def known() -> None:
+        raise ProblemError("WEB-03", "What <happened>.", why="Why.", fix="Do.", command="run --this", status=413)
+
+    client = TestClient(app, raise_server_exceptions=False, headers={"Accept": "text/html"})
+    with caplog.at_level(logging.ERROR):
+        page = client.get("/break")
+    assert page.status_code == 500
+    assert "WEB-05" in page.text
+    assert "secret detail" not in page.text
+    assert "secret detail" in caplog.text
+    page = client.get("/known")
+    assert page.status_code == 413
+    assert all(text in page.text for text in ("What &lt;happened&gt;.", "Why.", "Do.", "run --this"))
+
+
+def test_sibling_has_another_name_when_the_panel_is_on_this_machine() -> None:
+    from starlette.requests import Request
+
+    def url(host: str) -> str:
+        scope = {
+            "type": "http",
+            "scheme": "http",
+            "path": "/",
+            "query_string": b"",
+            "headers": [(b"host", host.encode())],
+        }
+        return Site(Settings(), SystemClock()).sibling_url(Request({**scope, "server": ("x", 1)}), 5000)
+
+    assert url("127.0.0.1:8080") == "http://localhost:5000/"
+    assert url("localhost:8080") == "http://127.0.0.1:5000/"
+    assert url("[::1]:8080") == "http://127.0.0.1:5000/"
+    assert url("box.lan:8080") == "http://box.lan:5000/"
+
+
+def test_health_is_on_each_page_and_in_each_swap_when_it_is_known() -> None:
+    site = Site(Settings(), SystemClock())
+    site.health = lambda: Health("warn", "MLflow is not well")
+    app = FastAPI()
+    errors.install(app, site)
+    client = TestClient(app, headers={"Accept": "text/html"})
+    assert "MLflow is not well" in client.get("/runs/x").text
