@@ -18,4 +18,11 @@ import sklearn.linear_model
 import sklearn.metrics
 import sklearn.preprocessing
 
-LOADED = (onnx, pa, pd, scipy, skl2onnx, sklearn)
+import pipeline.bundle
+import pipeline.export
+import pipeline.metrics
+import pipeline.plots
+import pipeline.runner
+import pipeline.tables
+
+LOADED = (onnx, pa, pd, pipeline, scipy, skl2onnx, sklearn)
