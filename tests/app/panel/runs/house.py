@@ -37,7 +37,7 @@ def bad(name: str) -> dict[str, str]:
     return {**EMPTY, "set_seed": f"tests.app.panel.runs.stages_bad:{name}"}
 
 
-def live_at_once(ctx: StageContext, _result: TrainResult, log: StageLog, _stop: threading.Event) -> DeployResult:
+def live_at_once(ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
     """A deployment that has nothing to do."""
     log.log("deploying")
     return DeployResult(version=ctx.version, deployed=True, reason=f"Version {ctx.version} is live.", bundle="b")

@@ -1,0 +1,127 @@
+"""The panel from a terminal."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from app.panel import cli, remote
+from app.panel.remote import Remote
+from app.panel.settings import Settings
+from pipeline.errors import ProblemError
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def panel(folder: Path, handler: Handler) -> Remote:
+    (folder / "cli-token").write_text("secret\n")
+    return Remote(Settings(state_dir=folder), httpx.MockTransport(handler))
+
+
+def log(first: int, last: int) -> str:
+    lines = [
+        {"seq": seq, "text": f"line {seq}", "level": "info", "stage": "s", "at": ""} for seq in range(first, last + 1)
+    ]
+    return f"event: log\nid: {last}\ndata: {json.dumps({'lines': lines})}\n\n"
+
+
+class Cut(httpx.SyncByteStream):
+    """A body that breaks off."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._text.encode()
+        raise httpx.ReadError("cut")
+
+
+def test_log_is_whole_when_the_connection_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "RECONNECT_S", 0.0)
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params["after"])
+        assert request.headers["authorization"] == "Bearer secret"
+        if len(asked) == 1:
+            return httpx.Response(200, stream=Cut(log(1, 3) + log(4, 5) + "event: log\nid: 9\nda"))
+        if len(asked) == 2:
+            return httpx.Response(200, text=log(6, 6))
+        end = 'event: end\nid: 7\ndata: {"seq": 7, "state": "succeeded"}\n\n'
+        return httpx.Response(200, text=': ping\n\nevent: state\ndata: {"state": "running"}\n\n' + log(7, 7) + end)
+
+    with panel(tmp_path, handler) as found:
+        items = list(found.follow("r"))
+    assert [item["seq"] for item in items] == [1, 2, 3, 4, 5, 6, 7, 7]
+    assert items[-1]["state"] == "succeeded"
+    assert asked == ["0", "5", "6"]
+
+
+def test_problem_arrives_whole_when_the_panel_answers_with_one(tmp_path: Path) -> None:
+    problem = ProblemError("RUN-01", "Run 3 is running.", fix="Wait.", command="ml-pipeline logs -f 3")
+
+    def handler(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(409, json=problem.as_dict())
+
+    with panel(tmp_path, handler) as found, pytest.raises(ProblemError) as caught:
+        found.post("/api/v1/runs", {})
+    assert caught.value.as_dict() == problem.as_dict()
+
+
+def test_something_else_is_named_when_it_answers(tmp_path: Path) -> None:
+    with panel(tmp_path, lambda _request: httpx.Response(404, text="<html>")) as found:
+        with pytest.raises(ProblemError) as caught:
+            found.get("/api/v1/runs")
+        assert caught.value.id == "PANEL-08"
+        with pytest.raises(ProblemError) as caught:
+            list(found.follow("r"))
+    assert caught.value.id == "PANEL-08"
+
+
+def test_what_to_do_is_said_when_no_panel_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PANEL_PORT", "1")
+    monkeypatch.setattr(sys, "argv", ["ml-pipeline", "status"])
+    assert cli.main() == 2
+    said = capsys.readouterr().err
+    assert said.startswith("PANEL-07: The panel does not answer at http://127.0.0.1:1.")
+    assert said.endswith("Try: ml-pipeline up\n")
+
+
+def test_doctor_checks_what_it_can_when_no_panel_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PANEL_PORT", "1")
+    monkeypatch.setattr(sys, "argv", ["ml-pipeline", "doctor"])
+    assert cli.main() == 1
+    said = capsys.readouterr().out
+    assert "The panel does not answer" in said.replace("\n", " ") or "does not" in said
+    assert "Python" in said
+
+
+def test_parameters_are_nested_and_typed_when_set_on_the_command_line() -> None:
+    given = ["target=species", "seed=7", "linear.c=0.5", "linear.max_iter=10", 'ignore=["a"]', "a=b=c"]
+    assert cli.parse_params(given) == {
+        "target": "species",
+        "seed": 7,
+        "linear": {"c": 0.5, "max_iter": 10},
+        "ignore": ["a"],
+        "a": "b=c",
+    }
+    assert cli.parse_params([]) is None
+    with pytest.raises(ProblemError) as caught:
+        cli.parse_params(["target"])
+    assert caught.value.id == "RUN-03"
+
+
+def test_terminal_is_not_steered_when_a_line_tries_to(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._print_line(
+        {"at": "2026-01-01T00:00:00.000+00:00", "stage": "s", "level": "error", "text": "a\x1b]0;x\x07b\tc"}
+    )
+    assert capsys.readouterr().out == "00:00:00.000 s            ERROR a\ufffd]0;x\ufffdb\tc\n"

@@ -1,0 +1,109 @@
+"""The whole panel in one process: what is wired, over HTTP."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.panel import start
+from app.panel.main import create_app
+from app.panel.runs import child
+from app.panel.settings import Settings
+from tests.app.panel.runs.house import EMPTY, PRELOAD, live_at_once
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    monkeypatch.setattr(child.Launcher.__init__, "__defaults__", (None, PRELOAD))
+    settings = Settings(data_dir=tmp_path / "data", state_dir=tmp_path / "state", models_dir=tmp_path / "models")
+    raw = tmp_path / "data" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "data.csv").write_text("a")
+    settings.state_dir.mkdir()
+    token = start.cli_token(settings.state_dir)
+    app = create_app(settings, stages=EMPTY, deploy=live_at_once)
+    with TestClient(app, base_url="http://127.0.0.1:8080", headers={"Authorization": f"Bearer {token}"}) as found:
+        yield found
+
+
+def events(client: TestClient, run_id: str, after: int = 0) -> list[tuple[str, str, str]]:
+    """(event, id, data) of the stream until its end."""
+    found: list[tuple[str, str, str]] = []
+    with client.stream("GET", f"/api/v1/runs/{run_id}/log/stream", headers={"Last-Event-ID": str(after)}) as stream:
+        fields: dict[str, str] = {}
+        for line in stream.iter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            else:
+                if "data" in fields:
+                    found.append((fields.get("event", ""), fields.get("id", ""), fields["data"]))
+                fields = {}
+    return found
+
+
+def test_log_streams_from_start_to_end_when_a_run_goes_through(client: TestClient) -> None:
+    run_id = client.post("/api/v1/runs", json={}).json()["id"]
+    found = events(client, run_id)
+    lines = [line for event, _, data in found if event == "log" for line in json.loads(data)["lines"]]
+    stored = client.get(f"/api/v1/runs/{run_id}/log").text
+    assert [json.dumps(line) for line in lines] == [json.dumps(json.loads(line)) for line in stored.splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert found[-1] == ("end", str(len(lines)), json.dumps({"seq": len(lines), "state": "succeeded"}))
+    assert {json.loads(data)["state"] for event, _, data in found if event == "state"} >= {"running"}
+
+
+def test_log_goes_on_after_the_cursor_when_a_reader_comes_back(client: TestClient) -> None:
+    run_id = client.post("/api/v1/runs", json={}).json()["id"]
+    n_lines = int(events(client, run_id)[-1][1])
+    assert [event for event, _, _ in events(client, run_id, n_lines)] == ["end"]
+    [log, _] = events(client, run_id, n_lines - 1)
+    assert [line["seq"] for line in json.loads(log[2])["lines"]] == [n_lines]
+    assert events(client, run_id, after="junk")[0][0] == "log"  # type: ignore[arg-type]  # what a broken proxy may send
+    tail = client.get(f"/api/v1/runs/{run_id}/log", params={"after": 2, "limit": 3}).text.splitlines()
+    assert [json.loads(line)["seq"] for line in tail] == [3, 4, 5]
+    searched = client.get(f"/api/v1/runs/{run_id}/log", params={"text": "DEPLOYING"}).text.splitlines()
+    assert [json.loads(line)["text"] for line in searched] == ["deploying"]
+    assert client.get("/api/v1/runs/none/log/stream").status_code == 404
+
+
+def test_first_run_arms_the_schedule_when_a_person_starts_it(client: TestClient) -> None:
+    assert client.get("/api/v1/schedule").json()["armed"] is False
+    events(client, client.post("/api/v1/runs", json={}).json()["id"])
+    view = client.get("/api/v1/schedule").json()
+    assert (view["armed"], view["interval_s"]) == (True, 600)
+    assert 590 < view["due_in_s"] <= 600
+
+
+def test_schedule_is_changed_when_a_script_puts_it(client: TestClient) -> None:
+    view = client.put("/api/v1/schedule", json={"interval_s": 60, "paused": True}).json()
+    assert (view["interval_s"], view["paused"], view["paused_by"]) == (60, True, "api")
+    assert client.put("/api/v1/schedule", json={"paused": False}).json()["due_in_s"] > 59
+    for wrong in ({"interval_s": 0}, {"interval_s": "60"}, {"nonsense": 1}, {"paused": 1}):
+        assert client.put("/api/v1/schedule", json=wrong).status_code == 422
+
+
+def test_panel_says_that_it_is_alive_and_ready_when_it_runs(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    ready = threading.Event()
+    for _ in range(100):
+        answer = client.get("/readyz")
+        if answer.status_code == 200:
+            break
+        ready.wait(0.05)  # the first beat of the schedule is under way
+    assert answer.json() == {"status": "ready", "database": "writable", "scheduler": "ticking"}
+    events(client, client.post("/api/v1/runs", json={}).json()["id"])
+    metrics = client.get("/metrics").text
+    assert 'ml_pipeline_runs{state="succeeded",trigger="manual"} 1.0' in metrics
+    assert "ml_pipeline_run_active 0.0" in metrics
+
+
+def test_stranger_is_refused_when_there_is_no_token(client: TestClient) -> None:
+    client.headers.pop("Authorization")
+    for path in ("/api/v1/runs", "/api/v1/schedule", "/readyz", "/metrics"):
+        assert client.get(path).status_code == 401
+    assert client.post("/api/v1/runs", json={}).status_code == 403
+    assert client.get("/healthz").status_code == 200
