@@ -106,6 +106,12 @@ def test_a_class_that_no_training_row_has_gets_probability_zero_when_served(kind
     assert np.allclose(answers.sum(axis=1), 1.0, atol=1e-6)
 
 
+def test_publishing_is_refused_with_train_03_when_the_model_is_too_large() -> None:
+    estimator = estimator_graph(_fitted("random_forest", "binary"), 7, PREPARE)
+    with pytest.raises(TrainingError, match="TRAIN-03"):
+        join(PREPARE, estimator, max_bytes=10_000)
+
+
 def test_publishing_is_refused_with_train_02_when_the_graph_is_of_another_model() -> None:
     fitted, other = _fitted("hist_gradient_boosting", "binary"), _fitted("linear", "binary")
     graph = Graph(_joined(other))
