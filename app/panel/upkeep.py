@@ -14,6 +14,7 @@ from app.panel.schedule.service import ScheduleService
 
 _log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 60.0
+WARM_AFTER_S: Final = 0.3  # its imports take seconds of a core; the first page comes first
 BACK_UP_EVERY: Final = timedelta(days=1)
 IDLE_BEFORE_COOL_S: Final = 15 * 60.0
 
@@ -32,8 +33,8 @@ class Upkeep:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, and warm the launcher: the first run then starts as fast as all others."""
-        self._launcher.warm()
+        """Begin, and soon warm the launcher: the first run then starts as fast as all others."""
+        asyncio.get_running_loop().call_later(WARM_AFTER_S, self._launcher.warm)
         self._task = asyncio.create_task(self._work(), name="upkeep")
 
     async def stop(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from app.panel.runs import entry
 from app.panel.runs.orphans import descendants, kill_descendants
@@ -36,8 +36,12 @@ class Launcher:
         forkserver.ensure_running()
 
     def cool(self) -> None:
-        """Let the forkserver go: it holds about 200 MB. Returns when it is gone; `spawn` starts another one."""
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public name
+        """Let the forkserver go: it holds about 200 MB. Not while an attempt runs. `spawn` starts another one."""
+        server: Any = vars(forkserver)["_forkserver"]  # there is no public name
+        if server._forkserver_pid is not None:  # noqa: SLF001
+            with suppress(ProcessLookupError):  # told to end, it would first finish its imports
+                os.kill(server._forkserver_pid, signal.SIGKILL)  # noqa: SLF001
+            server._stop()  # noqa: SLF001
 
     def spawn(self, ctx: StageContext, output: Path) -> "Child":
         """The running process of `ctx`, its stdout and stderr appended to `output`. Blocks; not for the event loop."""

@@ -60,7 +60,7 @@ class Executor:
             self._bell.clear()
             try:
                 run = await asyncio.to_thread(self._tools.store.find_active)
-            except ProblemError:
+            except Exception:  # noqa: BLE001 - whatever it is, runs must start again when it is over
                 _log.exception("action=find_run")
                 await asyncio.sleep(HEAL_S)
                 self._bell.set()

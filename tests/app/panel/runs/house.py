@@ -37,6 +37,14 @@ def bad(name: str) -> dict[str, str]:
     return {**EMPTY, "set_seed": f"tests.app.panel.runs.stages_bad:{name}"}
 
 
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and it is not just waiting to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def live_at_once(ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
     """A deployment that has nothing to do."""
     log.log("deploying")

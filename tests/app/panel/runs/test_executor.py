@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,14 +13,7 @@ from app.panel.runs.state import RunState, Trigger
 from pipeline.errors import ProblemError
 from pipeline.stage import StageContext, TrainResult
 from tests.app.panel.runs.conftest import MakeHouse
-from tests.app.panel.runs.house import House, bad, live_at_once
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+from tests.app.panel.runs.house import House, bad, is_alive, live_at_once
 
 
 def test_run_succeeds_with_facts_when_all_stages_do(make_house: MakeHouse) -> None:

@@ -1,5 +1,6 @@
 """The truth at boot."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -7,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from app.panel.runs.entry import ATTEMPT_ENV, identity
 from app.panel.runs.reconcile import WENT_AWAY
 from app.panel.runs.state import RunState, Trigger
 from tests.app.panel.runs.conftest import MakeHouse
-from tests.app.panel.runs.house import House
+from tests.app.panel.runs.house import House, is_alive
 
 
 def left_running(house: House, stage: str = "set_seed") -> str:
@@ -117,3 +119,24 @@ def test_processes_are_killed_when_they_were_started_by_an_attempt(make_house: M
         assert stage.wait(10) == -9
         assert escaped.wait(10) == -9
         assert (stranger.poll(), other.poll()) == (None, None)
+
+
+def test_nothing_of_a_stage_is_alive_when_the_panel_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from tests.app.panel.runs.house import House, bad;"
+        "House(Path(sys.argv[1]), bad('hangs')).play()"
+    )
+    panel = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+    runs = tmp_path / "state" / "runs"
+    try:
+        asyncio.run(House.until(lambda: [path for path in runs.glob("*/pids") if path.read_text()]))
+        [path] = runs.glob("*/pids")
+        stage, its_child = (int(pid) for pid in path.read_text().split())
+    finally:
+        panel.kill()
+        panel.wait()
+    asyncio.run(House.until(lambda: not is_alive(stage) and not is_alive(its_child), 5))
+    house = House(tmp_path)
+    house.reconcile()
+    assert [row.state for row in house.queries.page().rows] == [RunState.QUEUED, RunState.INTERRUPTED]
+    house.close()
