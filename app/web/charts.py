@@ -32,7 +32,7 @@ class Trend:
 
 
 def trend(
-    values: Sequence[tuple[str, float, bool]], width: float = 520, height: float = 96, pad: float = 8
+    values: Sequence[tuple[str, float, bool]], width: float = 760, height: float = 110, pad: float = 8
 ) -> Trend | None:
     """The line through (label, value, marked), oldest first; None without values. Equal values lie in the middle."""
     if not values:

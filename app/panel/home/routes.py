@@ -83,7 +83,7 @@ def _view(pages: HomePages, request: Request) -> HomeView:
         links=Links(
             app=port(request, pages.settings.app_port),
             api_docs=port(request, pages.settings.api_port, "/docs"),
-            mlflow=port(request, pages.settings.mlflow_port),
+            mlflow=pages.site.mlflow_url(request, live.mlflow_run_id if live else None),
         ),
         key=secrets.token_urlsafe(16),
         poll_s=BUSY_POLL_S if is_moving else IDLE_POLL_S,

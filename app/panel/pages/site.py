@@ -112,3 +112,8 @@ class Site:
         name = request.url.hostname or "127.0.0.1"
         other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "::1": "127.0.0.1"}.get(name, name)
         return f"http://{other}:{port}{path}"
+
+    def mlflow_url(self, request: Request, mlflow_run_id: str | None = None) -> str:
+        """The experiment in MLflow, or one run of it. Its number is 1: MLflow makes 0 itself, and ours is the next."""
+        path = f"/#/experiments/1/runs/{mlflow_run_id}" if mlflow_run_id else "/#/experiments/1"
+        return self.sibling_url(request, self._settings.mlflow_port, path)

@@ -156,7 +156,6 @@ def _run_view(pages: RunPages, request: Request, detail: RunDetail, filter: LogF
     usual = usual_durations(pages.db)
     train = results.read_train(run_dir) if row.metrics is not None or not row.active else None
     unfinished = [stage.name for stage in detail.stages if stage.state not in FINISHED]
-    mlflow = pages.site.sibling_url(request, pages.settings.mlflow_port)
     return RunView(
         run=row,
         detail=detail,
@@ -168,7 +167,7 @@ def _run_view(pages: RunPages, request: Request, detail: RunDetail, filter: LogF
         params=shown_params(form.flat(detail.params), form.flat(_defaults(pages.settings))),
         rerun_from=_rerun_from(detail) if not row.active else (),
         failed_stage=unfinished[0] if unfinished and not row.active else None,
-        mlflow_url=f"{mlflow}#/runs/{detail.mlflow_run_id}" if detail.mlflow_run_id else None,
+        mlflow_url=pages.site.mlflow_url(request, detail.mlflow_run_id) if detail.mlflow_run_id else None,
         log=viewer(pages.logs, row.id, filter, is_live=row.active, show_all=show_all),
         key=secrets.token_urlsafe(16),
         poll_s=2 if row.active else 0,
