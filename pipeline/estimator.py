@@ -45,6 +45,7 @@ REGRESSORS: Final[dict[Estimator, Callable[..., Any]]] = {
     "linear": Ridge,
     "dummy": DummyRegressor,
 }
+LARGEST: Final = float(np.finfo(np.float32).max)
 TREES: Final = frozenset({"hist_gradient_boosting", "gradient_boosting", "random_forest"})
 LEAVES_PER_TABLE: Final = 20  # a leaf never has to hold more than 1/20 of the rows
 
@@ -66,7 +67,7 @@ class Model(Protocol):
 class Fitted:
     """A fitted scikit-learn estimator and how its answers are read.
 
-    Regression answers are `predict * scale + offset`. Classes that no training row had get probability 0.
+    Regression answers are `predict * scale + offset`, no larger than what float32 can hold. Classes that no training row had get probability 0.
     """
 
     model: Model
@@ -95,7 +96,8 @@ class Fitted:
         X = _as_fitted(self.kind, X)
         with few_threads(X):
             if self.task == "regression":
-                return self.model.predict(X).reshape(-1, 1) * self.scale + self.offset
+                value = self.model.predict(X).reshape(-1, 1) * self.scale + self.offset
+                return np.clip(value, -LARGEST, LARGEST)
             found = np.zeros((len(X), self.n_classes))
             found[:, self.present] = self.model.predict_proba(X)
             return found

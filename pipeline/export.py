@@ -17,7 +17,7 @@ from skl2onnx.common.data_types import FloatTensorType
 
 from pipeline.bundle import PROBABILITIES_OUTPUT, VALUE_OUTPUT
 from pipeline.errors import TrainingError
-from pipeline.estimator import Fitted
+from pipeline.estimator import LARGEST, Fitted
 from pipeline.prepare import PREPARED_OUTPUT
 
 DEFAULT_ML_OPSET: Final = 3
@@ -160,7 +160,9 @@ class _Writer:
             name = "answer_wide"
         self._node("Mul", [name, self._tensor("scale", np.array([self._fitted.scale]))], "scaled")
         self._node("Add", ["scaled", self._tensor("offset", np.array([self._fitted.offset]))], "shifted")
-        self._node("Cast", ["shifted"], self._out, to=TensorProto.FLOAT)
+        ends = [self._tensor("lowest", np.array(-LARGEST)), self._tensor("largest", np.array(LARGEST))]
+        self._node("Clip", ["shifted", *ends], "finite")
+        self._node("Cast", ["finite"], self._out, to=TensorProto.FLOAT)
 
     def _all_classes(self, name: str) -> None:
         """A column for each class of the table, 0 for those that no training row had."""

@@ -91,7 +91,8 @@ def constant(task: Task, output: Floats) -> bool:
     """Whether all answers are the same (to what float32 can tell)."""
     values = output[:, 1:2] if task == "binary" else output
     spread = values.max(axis=0) - values.min(axis=0)
-    return bool((spread <= 1e-6 * np.maximum(1e-3, np.abs(values).max(axis=0))).all())
+    least = 0.0 if task == "regression" else 1e-3
+    return bool((spread <= 1e-6 * np.maximum(least, np.abs(values).max(axis=0))).all())
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class _Case:
 
     def plain(self, value: float) -> str:
         """A value as the metric's users know it."""
-        return f"{oriented(self.metric, value):.4f}"
+        return f"{oriented(self.metric, value):.4f}".replace("-0.0000", "0.0000")
 
     def verdict(
         self,

@@ -103,7 +103,8 @@ def largest_difference(task: Task, reference: Doubles, answers: Floats, spread: 
     difference = np.abs(answers.astype(np.float64) - reference)
     if task != "regression":
         return float(difference.max(initial=0.0))
-    step = np.spacing(np.abs(reference).astype(np.float32)).astype(np.float64)
+    with np.errstate(over="ignore"):  # above the largest float32 there is no next one
+        step = np.spacing(np.abs(reference).astype(np.float32)).astype(np.float64)
     size = np.maximum(spread, np.abs(reference - np.median(reference)))
     return float((np.maximum(difference - step, 0.0) / size).max(initial=0.0))
 

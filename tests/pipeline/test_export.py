@@ -155,6 +155,23 @@ def test_regression_difference_is_in_standard_deviations_beyond_float32s_own_ste
     )
 
 
+def test_answer_is_finite_when_the_target_is_as_large_as_float32_allows() -> None:
+    train, raw = prepared("regression", 300)
+    rows = Rows(train.X, train.y * 1e30)
+    fitted = fit(
+        "linear",
+        "regression",
+        rows,
+        rows.take(np.arange(0)),
+        n_classes=0,
+        hyperparameters=hyperparameters_of(PARAMS, "linear", 300),
+        balance="none",
+        seed=0,
+    )
+    graph = Graph(_joined(fitted))
+    assert prove_parity(fitted, graph, Graph(PREPARE), raw, graph.answer(raw)) <= 1e-5
+
+
 def test_columns_stay_apart_when_there_are_no_words() -> None:
     rows = RawRows(np.zeros((3, 2), dtype=np.float32), np.empty((3, 0), dtype=object))
     assert rows.take(slice(0, 2)).categorical.shape == (2, 0)
