@@ -32,6 +32,6 @@ def test_each_setting_is_documented_when_it_can_be_set() -> None:
 def test_no_registry_or_machine_is_named_when_files_are_committed() -> None:
     words = re.compile("py" + r"pi\.org|python" + r"hosted|registry\.npm" + r"js|/roo" + r"t/\.")
     places = [ROOT / name for name in ("app", "pipeline", "docs", "requirements", "templates", "static", ".ci")]
-    files = [path for place in places for path in place.rglob("*") if path.is_file()] + [*ROOT.glob("*.*")]
-    texts = [path for path in files if path.suffix not in {".png", ".pyc"}]
+    files = [path for place in places for path in place.rglob("*")] + [*ROOT.glob("*.*")]
+    texts = [path for path in files if path.is_file() and path.suffix not in {".png", ".pyc"}]
     assert [str(path) for path in texts if words.search(path.read_text("utf-8", errors="replace"))] == []

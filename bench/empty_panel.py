@@ -1,0 +1,25 @@
+"""`python -m bench.empty_panel`: the real panel whose stages do nothing, to measure what the panel itself costs.
+
+Thin on purpose, like `app.panel.__main__`: each stage's process imports the main module again.
+"""
+
+
+def main() -> None:
+    """Serve until stopped."""
+    import uvicorn
+
+    from app.panel.main import create_app
+    from app.panel.start import read_settings
+    from tests.app.panel.runs.house import EMPTY, live_at_once
+
+    settings = read_settings([])
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    raw = settings.data_dir / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    (raw / "data.csv").write_text("x,y\n1,0\n", "utf-8")
+    app = create_app(settings, stages=EMPTY, deploy=live_at_once)
+    uvicorn.run(app, host="127.0.0.1", port=settings.panel_port, http="h11", log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""A real panel on free ports in a temporary folder, for the sections that measure it from outside."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+
+TOKEN = "bench-token-of-at-least-32-characters"
+
+
+@dataclass(frozen=True)
+class RunningPanel:
+    """A started panel. `first_page_s`: from exec to the first answered page."""
+
+    process: psutil.Popen
+    client: httpx2.Client
+    folder: Path
+    ports: dict[str, int]
+    first_page_s: float
+
+    def run(self, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - the body is JSON
+        """Start a run and return it once it has ended."""
+        started = self.client.post("/api/v1/runs", json=body).raise_for_status().json()
+        return self.wait(started["id"])
+
+    def wait(self, run_id: str) -> dict[str, Any]:
+        """The run once it has ended."""
+        while True:
+            run: dict[str, Any] = self.client.get(f"/api/v1/runs/{run_id}").raise_for_status().json()
+            if run["finished_at"] is not None:
+                return run
+            time.sleep(0.01)
+
+    def wait_for_services(self, timeout_s: float = 90) -> float:
+        """Seconds from now until MLflow, API and app all run."""
+        start = time.monotonic()
+        while time.monotonic() - start < timeout_s:
+            services = self.client.get("/api/v1/services").raise_for_status().json()
+            rows = services["services"] if isinstance(services, dict) else services
+            # the API is up but not ready before the first model
+            if all(row["state"] in {"running", "healthy", "waiting", "starting-without-model"} for row in rows):
+                break
+            time.sleep(0.05)
+        return time.monotonic() - start
+
+
+def free_ports(n: int) -> list[int]:
+    """Ports on which nothing listens now."""
+    sockets = [socket.socket() for _ in range(n)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+@contextlib.contextmanager
+def panel(folder: Path, *, module: str = "app.panel", **settings: str) -> Iterator[RunningPanel]:
+    """Start a panel in `folder`, and stop it with all its siblings at the end."""
+    names = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
+    ports = dict(zip(names, free_ports(4), strict=True))
+    env = {
+        **os.environ,
+        **{name: str(port) for name, port in ports.items()},
+        "ML_PIPELINE_DATA": str(folder / "data"),
+        "ML_PIPELINE_STATE": str(folder / "state"),
+        "ML_PIPELINE_MODELS": str(folder / "models"),
+        "ML_PIPELINE_RUNTIME": "process",
+        "PANEL_API_TOKEN": TOKEN,
+        **settings,
+    }
+    base = f"http://127.0.0.1:{ports['PANEL_PORT']}"
+    start = time.monotonic()
+    with (folder / "panel.log").open("wb") as log:
+        process = psutil.Popen([sys.executable, "-m", module], env=env, stdout=log, stderr=subprocess.STDOUT)
+    client = httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+    try:
+        first_page_s = _first_page(client, process, start, folder)
+        yield RunningPanel(process, client, folder, ports, first_page_s)
+    finally:
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except psutil.TimeoutExpired:
+            process.kill()
+
+
+def _first_page(client: httpx2.Client, process: psutil.Popen, start: float, folder: Path) -> float:
+    while time.monotonic() - start < 60:
+        with contextlib.suppress(httpx2.TransportError):
+            if client.get("/").status_code == 200:
+                return time.monotonic() - start
+        if process.poll() is not None:
+            raise RuntimeError(f"the panel ended: {(folder / 'panel.log').read_text('utf-8')[-400:]}")
+        time.sleep(0.005)
+    raise TimeoutError("the panel gave no page in 60 s")
+
+
+def pss_bytes(process: psutil.Process) -> int:
+    """Proportional memory of one process."""
+    return int(process.memory_full_info().pss)
