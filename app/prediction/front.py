@@ -11,10 +11,9 @@ import time
 from itertools import count
 from typing import Final
 
-import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.prediction.answers import answers
+from app.prediction.answers import encoded
 from app.prediction.body import check_size, read_body
 from app.prediction.refusals import check_json, no_key, refusal
 from app.prediction.served import Served
@@ -26,7 +25,6 @@ REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 INLINE_BYTES: Final = 16 * 1024
 ROUTES: Final = ("/predict/csv", "/explain", "/curve", "/invocations", "/model", "/stats", "/metrics")
 _JSON: Final = (b"content-type", b"application/json")
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Front:
@@ -92,8 +90,8 @@ class Front:
 
     def _answer(self, served: Served, raw: bytes, request_id: str) -> bytes:
         rows = served.reader.body(raw)
-        found = answers(served.model, rows, self._service.score_now(served, rows), request_id)
-        return _encode(found[0] if rows.single else found)
+        content = encoded(served.model, rows, self._service.score_now(served, rows), request_id)
+        return content[1:-1] if rows.single else content
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> int:
         return await _with_id(self._app, scope, receive, send)

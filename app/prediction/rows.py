@@ -40,10 +40,10 @@ class Rows:
     def missing(self, model: Model) -> list[list[str]]:
         """For each row the names of the features that were missing, in the model's order."""
         absent: list[list[str]] = [[] for _ in range(len(self))]
-        for i, j in np.argwhere(np.isnan(self.numeric)):
+        for i, j in np.argwhere(np.isnan(self.numeric)).tolist():
             absent[i].append(model.numeric[j].name)
         if self.categorical is not None:
-            for i, j in np.argwhere(self.categorical == ""):
+            for i, j in np.argwhere(self.categorical == "").tolist():
                 absent[i].append(model.categorical[j].name)
         return absent
 
