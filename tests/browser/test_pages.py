@@ -95,7 +95,7 @@ def test_hostile_text_stays_text_when_a_table_is_full_of_it(
         writer.writerow([i, i % 7, i % 11, i * i % 13, HOSTILE[i % 5], int(i % 7 > 3)])
     before = {path.name for path in (panel.data_dir / "raw").iterdir()}
     page.goto(f"{panel.url}/data")
-    page.get_by_label("File").set_input_files(
+    page.get_by_label("File", exact=True).set_input_files(
         {"name": "hostile.csv", "mimeType": "text/csv", "buffer": text.getvalue().encode()}
     )
     page.get_by_label(re.compile("Replace the tables")).check()
@@ -122,7 +122,7 @@ def test_upload_is_refused_with_a_reason_when_it_is_no_table(
     page: Page, panel: PanelProcess, complaints: list[str]
 ) -> None:
     page.goto(f"{panel.url}/data")
-    page.get_by_label("File").set_input_files({"name": "x.exe", "mimeType": "text/csv", "buffer": b"MZ"})
+    page.get_by_label("File", exact=True).set_input_files({"name": "x.exe", "mimeType": "text/csv", "buffer": b"MZ"})
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("FILE-01")).to_be_visible()
     assert all("422" in complaint for complaint in complaints)
