@@ -21,6 +21,8 @@ class Run(SQLModel, table=True):
         Index("ux_run_active", text("(1)"), unique=True, sqlite_where=text(f"state IN ({_ACTIVE_SQL})")),
         Index("ix_run_state", "state", "number"),
         Index("ix_run_trigger", "trigger", "number"),
+        Index("ix_run_state_trigger", "state", "trigger", "number"),
+        Index("ix_run_model_version", "model_version"),
     )
 
     id: str = Field(primary_key=True)

@@ -64,8 +64,7 @@ class RunService:
         that succeeded). Raises ProblemError RUN-01 (409, another run is active; `.run_id` names it), RUN-03 (422,
         parameters not valid), RUN-04 (409, nothing to continue from), DISK-01 (507, disk nearly full).
         """
-        given = self._base(trigger) if params is None else _merged(self._defaults(), params)
-        valid = _valid(given)
+        valid = self._again(trigger) if params is None else _valid(_merged(self._defaults(), params))
         self._check_disk()
         if from_stage != STAGES[0] and parent_id is None:
             parent_id = find_parent(self._store, self._settings.runs_dir, from_stage).id
@@ -173,6 +172,14 @@ class RunService:
 
     def _defaults(self) -> dict[str, Any]:
         return {"target": self._settings.target, "seed": self._settings.seed}
+
+    def _again(self, trigger: Trigger) -> Params:
+        """The stored parameters; what an earlier version of this program knew and this one does not is left out."""
+        base = self._base(trigger)
+        try:
+            return _valid({name: value for name, value in base.items() if name in Params.model_fields})
+        except ParamsError:
+            return _valid(self._defaults())
 
     def _base(self, trigger: Trigger) -> Mapping[str, Any]:
         last = self._store.find_latest(RunState.SUCCEEDED) if trigger == Trigger.SCHEDULE else None

@@ -110,3 +110,15 @@ def test_rerun_is_refused_when_the_stage_before_left_nothing(make_house: MakeHou
     with pytest.raises(ProblemError) as caught:
         house.runs.rerun(run_id, from_stage="deploy")
     assert caught.value.id == "RUN-04"
+
+
+def test_run_starts_all_the_same_when_stored_parameters_are_of_another_version(make_house: MakeHouse) -> None:
+    house = make_house()
+    first = house.runs.start(params={"target": "y"})
+    house.runs.cancel(first.id)
+    house.store.record(first.id, params={"target": "y", "of_old": 1})
+    second = house.runs.start()
+    house.runs.cancel(second.id)
+    assert house.queries.detail(second.id).params["target"] == "y"
+    house.store.record(second.id, params={"target": "y", "seed": "of_old"})
+    assert house.queries.detail(house.runs.start().id).params["seed"] == 7

@@ -45,6 +45,8 @@ def upgrade() -> None:
     )
     op.create_index("ux_run_active", "run", [sa.text("(1)")], unique=True, sqlite_where=sa.text(ACTIVE))
     op.create_index("ix_run_state", "run", ["state", "number"])
+    op.create_index("ix_run_state_trigger", "run", ["state", "trigger", "number"])
+    op.create_index("ix_run_model_version", "run", ["model_version"])
     op.create_index("ix_run_trigger", "run", ["trigger", "number"])
     op.create_index("ix_run_parent_id", "run", ["parent_id"])
     op.execute(
