@@ -42,7 +42,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     settings = Settings(
         data_dir=home / "data", state_dir=home / "state", models_dir=home / "models", retries=0, runtime="process"
     )
-    app = create_app(settings, stages=EMPTY, deploy=live_at_once)  # type: ignore[arg-type]  # a protocol names its parameters
+    app = create_app(settings, stages=EMPTY, deploy=live_at_once)
     login = re.sub(r"^http://[^/]+", "", app.state.panel.auth.login_url())
     headers = {"Accept": "text/html", "Origin": "http://127.0.0.1:8080"}
     with TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False, headers=headers) as opened:
