@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline.errors import ProblemError
 
 LOOK_S: Final = 5
 CHANGE_S: Final = 60
+_POLL_S: Final = 0.05
 SOCKET: Final = "/var/run/docker.sock"
 _FAILURES = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 Inspected = dict[str, Any]
@@ -121,8 +123,11 @@ class Engine:
             self._change(lambda client: client.rename(id, name), Asked(container=name))
 
     def remove(self, id: str) -> None:
-        """Remove it, running or not."""
+        """Remove it, running or not, and return when its name is free; somebody may be removing it already."""
         self._gone(lambda client: client.remove_container(id, force=True, v=True))
+        deadline = time.monotonic() + LOOK_S
+        while self.container(id) is not None and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
 
     def make_network(self, name: str, labels: Mapping[str, str]) -> None:
         """A bridge network."""
@@ -146,6 +151,10 @@ class Engine:
                 return call(client)
             except NotFound:
                 return None
+            except docker.errors.APIError as error:
+                if "marked for removal" in str(error):
+                    return None
+                raise
 
         return self._look(guarded)
 

@@ -4,6 +4,7 @@ Level-triggered: nothing depends on having seen an event. One thread does all lo
 called from any other.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from app.panel.services.queries import ServiceProblem, ServiceRow, ServicesView,
 from app.panel.services.reconcile import NOTHING, Memory, decide, failed
 from app.panel.services.specs import Wanted
 from pipeline.errors import ProblemError
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 1.0
 LOOK_SOON_S: Final = 0.1
@@ -158,7 +161,13 @@ class ServiceSupervisor:
 
     def _loop(self) -> None:
         while not self._is_stopping:
-            self._wake.wait(self.step())
+            try:
+                pause_s = self.step()
+            except Exception:
+                # Whatever it was, nobody would look after the services any more.
+                log.exception("The supervisor goes on after an unexpected error.")
+                pause_s = LOOK_EVERY_S
+            self._wake.wait(pause_s)
             self._wake.clear()
 
     def _step(self, name: ServiceName, look: _Look) -> _Look:
@@ -171,7 +180,7 @@ class ServiceSupervisor:
         look = self._probed(spec, look, observed, now)
         decision = decide(spec, observed, not look.silence, look.memory, now)
         has_ended = observed.state == "exited" and look.memory.instance_id != ""
-        lines = self._runtime.logs(spec.name, 0, LAST_LINES).lines if has_ended else look.last_lines
+        lines = self._last_lines(name) if has_ended else look.last_lines
         look = replace(
             look,
             observed=observed,
@@ -191,6 +200,13 @@ class ServiceSupervisor:
         except ProblemError as problem:
             return self._blocked(look, problem)
         return replace(look, problem=None, silence="It was just started.", probed=float("-inf"))
+
+    def _last_lines(self, name: ServiceName) -> tuple[str, ...]:
+        """Its last words; they may be gone with it."""
+        try:
+            return self._runtime.logs(name, 0, LAST_LINES).lines
+        except ProblemError:
+            return ()
 
     def _probed(self, spec: ServiceSpec, look: _Look, observed: Observed, now: float) -> _Look:
         if observed.state not in {"running", "unhealthy"}:

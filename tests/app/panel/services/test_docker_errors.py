@@ -176,3 +176,9 @@ def test_the_rest_is_named_too() -> None:
     assert not_in_container().id == "DOCK-09"
     assert "limit 512 MiB" in out_of_memory("ml-app", 512 * 2**20).what
     assert foreign_network("x_serving").id == "NAME-02"
+
+
+def test_there_is_no_log_and_no_problem_when_the_container_is_being_removed(tmp_path: Path) -> None:
+    gone = "can not get logs from container which is dead or marked for removal"
+    with engine_that_says(tmp_path, 409, gone) as engine:
+        assert engine.logs("1f2e", since_s=0, limit=5) == ""
