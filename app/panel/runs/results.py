@@ -16,11 +16,12 @@ TITLES: Final = {
     "average_precision": "Average precision",
     "log_loss": "Log loss",
     "f1": "F1",
-    "f1_macro": "F1, macro",
+    "macro_f1": "F1, macro",
+    "roc_auc_ovr": "ROC AUC, one against the rest",
     "r2": "R²",
     "rmse": "RMSE",
     "mae": "MAE",
-    "mape": "MAPE",
+    "median_ae": "Median absolute error",
 }
 
 
