@@ -176,7 +176,9 @@ def _check(response: httpx2.Response) -> httpx2.Response:
             fix=" ".join(str(problem[key]) for key in ("why", "fix") if problem.get(key)),
             status=422,
         )
-    raise _unexpected(f"It answered {response.status_code}: {problem.get('what') or problem.get('title') or 'no reason'}.")
+    raise _unexpected(
+        f"It answered {response.status_code}: {problem.get('what') or problem.get('title') or 'no reason'}."
+    )
 
 
 def _problem(response: httpx2.Response) -> dict[str, Any]:

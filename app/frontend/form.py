@@ -191,7 +191,9 @@ def _field(id: str, feature: Feature, text: str, value: Scalar, error: str, warn
         )
     elif feature.kind == "categorical" and len(feature.categories) <= SELECT_UP_TO:
         widget = "select"
-        offered = [*feature.categories] if value is None or value in feature.categories else [str(value), *feature.categories]
+        offered = (
+            [*feature.categories] if value is None or value in feature.categories else [str(value), *feature.categories]
+        )
         options = (
             Option("", "not known", value is None),
             *(Option(name, _offer(name, feature), name == value) for name in offered),

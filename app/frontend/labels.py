@@ -37,7 +37,7 @@ def spoken(feature: Feature, value: Scalar) -> str:
     if value is None or value == "":
         return "missing"
     if feature.kind == "boolean":
-        return "yes" if value in {True, 1} else "no"
+        return "yes" if value in {True} else "no"
     if feature.kind == "categorical" or isinstance(value, str):
         return f"“{value}”"
     return f"{figure(float(value))} {feature.unit}".rstrip()

@@ -118,11 +118,17 @@ def _class_bars(prediction: Prediction, label: str) -> tuple[ClassBar, ...]:
 def reasons(manifest: Manifest, record: dict[str, Scalar], explanation: Explanation, label: str) -> Reasons:
     """Contributions as bars from a middle line, the largest first."""
     is_value = manifest.task == "regression"
-    subject = {"regression": manifest.target, "binary": f"the probability of {manifest.classes[1]}" if manifest.classes else "", "multiclass": f"the probability of {label}"}[manifest.task]
+    subject = {
+        "regression": manifest.target,
+        "binary": f"the probability of {manifest.classes[1]}" if manifest.classes else "",
+        "multiclass": f"the probability of {label}",
+    }[manifest.task]
     by_name = {feature.name: feature for feature in manifest.features}
     ranked = sorted(explanation.contributions, key=lambda item: -abs(item.contribution))
     largest = max((abs(item.contribution) for item in ranked), default=0.0) or 1.0
-    drawn = [_reason(by_name[item.feature], record, item, largest, is_value) for item in ranked if item.feature in by_name]
+    drawn = [
+        _reason(by_name[item.feature], record, item, largest, is_value) for item in ranked if item.feature in by_name
+    ]
     matters = [reason for reason in drawn[:TOP_REASONS] if reason.width >= 0.5]
     base = figure(explanation.base) if is_value else percent(explanation.base)
     score = figure(explanation.score) if is_value else percent(explanation.score)
@@ -186,7 +192,9 @@ def what_if(
     numbers = [(point.x, point.y) for point in points if point.x is not None]
     is_line = chosen.kind == "numeric" and len(numbers) > 1
     current = (float(now), score) if is_line and isinstance(now, int | float) else None
-    name = f"probability of {manifest.classes[1] if manifest.task == 'binary' else label}" if is_share else manifest.target
+    name = (
+        f"probability of {manifest.classes[1] if manifest.task == 'binary' else label}" if is_share else manifest.target
+    )
     field = next(field for field in form.fields if field.feature == chosen.name)
     return WhatIf(
         options=tuple(
@@ -216,9 +224,7 @@ def _summary(
     low, high = min(points, key=lambda point: point.score), max(points, key=lambda point: point.score)
     if write(low.score) == write(high.score):
         return f"Whatever this is, the answer stays at {write(low.score)}."
-    text = (
-        f"From {write(low.score)} at {spoken(feature, low.value)} to {write(high.score)} at {spoken(feature, high.value)}."
-    )
+    text = f"From {write(low.score)} at {spoken(feature, low.value)} to {write(high.score)} at {spoken(feature, high.value)}."
     if threshold is None:
         return text
     sides = [point.score >= threshold for point in points]

@@ -131,8 +131,9 @@ class PredictPage(View):
     fields: tuple[Field, ...]
     n_errors: int
     method: str
+    number: int
     example_url: str
-    example_text: str
+    n_examples: int
     result: Result | None = None
     changed: Changed | None = None
     problem: ProblemError | None = None
@@ -142,7 +143,7 @@ class PredictPage(View):
 class RowError:
     """A row of a table that could not be predicted."""
 
-    row: str
+    row: int  # 1 is the first below the header
     text: str
 
 
@@ -159,7 +160,6 @@ class Preview:
     errors: tuple[RowError, ...]
     counts: tuple[tuple[str, int, float], ...]  # answer, rows, percent
     spread: str
-    version: str
     download_url: str
     size_bytes: int
 
