@@ -36,16 +36,14 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot start."""
     import uvicorn
 
-    from app.panel.db.migrate import quarantined
+    from app.panel.db.migrate import warnings
     from app.panel.main import Panel, create_app
     from app.panel.services.report import preflight_table
 
     app = create_app(settings)
     panel: Panel = app.state.panel
-    for path in quarantined(settings.database):
-        print(
-            f"DB-03: A corrupt database was moved aside to {path}; the history before it may be lost.", file=sys.stderr
-        )
+    for problem in warnings(settings.database):
+        print(problem, file=sys.stderr)
 
     class Server(uvicorn.Server):
         """Ends streams as soon as it is told to stop: it waits for open ones before anything else happens."""

@@ -66,6 +66,20 @@ def quarantined(path: Path) -> list[Path]:
     return [file for file in files if not file.name.endswith(("-wal", "-shm"))]
 
 
+def warnings(path: Path) -> list[ProblemError]:
+    """What people must be told about the database at each start: DB-03 for each file that was moved aside."""
+    return [
+        ProblemError(
+            "DB-03",
+            f"A corrupt database was moved aside to {file}.",
+            why="What happened since the last copy of it is missing from the history.",
+            fix="Move that file elsewhere when you have seen this.",
+            status=503,
+        )
+        for file in quarantined(path)
+    ]
+
+
 def back_up(path: Path, now: datetime) -> Path:
     """An online copy in `backups/`, verified and named by the time; older ones beyond five are removed."""
     folder = path.parent / "backups"

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 import app.panel.main  # noqa: F401 - declares every table
 from app.panel.db import migrate
-from app.panel.db.migrate import back_up, head, open_database, quarantined
+from app.panel.db.migrate import back_up, head, open_database, quarantined, warnings
 from pipeline.errors import ProblemError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,6 +97,7 @@ def test_corrupt_file_is_kept_and_the_backup_taken_when_there_is_one(tmp_path: P
         assert session.connection().execute(text("SELECT interval_s FROM schedule")).scalar_one() == 77
     again.close()
     assert [file.name for file in quarantined(path)] == ["panel.db.corrupt-20260102-000000"]
+    assert [problem.id for problem in warnings(path)] == ["DB-03"]
 
 
 def test_old_copies_go_when_there_are_more_than_five(tmp_path: Path) -> None:

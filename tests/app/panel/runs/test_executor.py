@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from app.panel.runs.child import Launcher
 from app.panel.runs.ports import DeployResult, StageLog
 from app.panel.runs.state import RunState, Trigger
 from pipeline.errors import ProblemError
@@ -219,4 +220,31 @@ def test_next_attempt_starts_when_the_forkserver_was_killed(make_house: MakeHous
     from multiprocessing import forkserver
 
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    assert house.play().row.state == RunState.SUCCEEDED
+
+
+def test_run_fails_with_a_reason_when_no_process_can_be_started(
+    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    house = make_house(retries=1)
+    monkeypatch.setattr(Launcher, "spawn", refuse)
+    run = house.play()
+    assert len(run.stages[0].attempts) == 2
+    assert run.error is not None
+    assert run.error["id"] == "RUN-14"
+
+
+def test_run_ends_and_the_next_is_possible_when_the_panel_itself_fails(make_house: MakeHouse) -> None:
+    house = make_house()
+    broken = house.store.highest_version
+    house.store.highest_version = lambda: 1 // 0  # type: ignore[method-assign]
+    run = house.play()
+    assert run.error is not None
+    assert run.error["id"] == "RUN-16"
+    assert run.row.state == RunState.FAILED
+    assert run.stages[0].state == "interrupted"
+    house.store.highest_version = broken  # type: ignore[method-assign]
     assert house.play().row.state == RunState.SUCCEEDED
