@@ -30,20 +30,26 @@ def psi(reference: Sequence[float], live: Sequence[float]) -> float | None:
 
 
 def joined(reference: Sequence[float], live: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Neighbouring bins added up until each holds BIN_SHARE of the reference; the last takes what is left."""
+    """Neighbouring bins added up until each holds BIN_SHARE of the reference.
+
+    A bin that holds as much by itself stays alone, and what is left at either side of it is a bin too: beside a value
+    that nearly all rows have, the rare ones would otherwise disappear.
+    """
     enough = BIN_SHARE * sum(reference)
     wide_reference: list[float] = []
     wide_live: list[float] = []
     expected = found = 0.0
     for p, c in zip(reference, live, strict=True):
-        expected, found = expected + p, found + c
-        if expected >= enough > 0:
+        if p >= enough and (expected > 0 or found > 0):
             wide_reference.append(expected)
             wide_live.append(found)
             expected = found = 0.0
-    if wide_reference:
-        wide_reference[-1] += expected
-        wide_live[-1] += found
-    else:
-        wide_reference, wide_live = [expected], [found]
+        expected, found = expected + p, found + c
+        if expected >= enough:
+            wide_reference.append(expected)
+            wide_live.append(found)
+            expected = found = 0.0
+    if expected > 0 or found > 0:
+        wide_reference.append(expected)
+        wide_live.append(found)
     return wide_reference, wide_live
