@@ -39,6 +39,11 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   for (const element of document.querySelectorAll("[data-poll-s]")) if (!isBusy(element)) htmx.trigger(element, "poll");
 });
+// An answer that was on its way when a dialog opened would close it.
+document.addEventListener("htmx:before:swap", (event) => {
+  const { sourceElement, target } = event.detail.ctx;
+  if (sourceElement === target && isBusy(target)) event.preventDefault();
+});
 document.addEventListener("htmx:after:request", () => setLost(false));
 document.addEventListener("htmx:finally:request", () => setTimeout(armAll));
 document.addEventListener("htmx:error", () => setLost(true));

@@ -93,6 +93,11 @@ def test_run_ends_when_it_is_cancelled_in_the_dialog(page: Page, panel: PanelPro
     page.get_by_role("button", name="Cancel", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Train model")
+    # An answer that was under way when the dialog opened must not close it.
+    with page.expect_response(f"**/runs/{number}"):
+        page.evaluate("htmx.trigger(document.getElementById('run'), 'poll')")
+    page.evaluate("new Promise(done => setTimeout(done, 50))")
+    expect(dialog).to_be_visible()
     dialog.get_by_role("button", name="Keep it running").click()
     expect(dialog).not_to_be_visible()
     page.get_by_role("button", name="Cancel", exact=True).click()
