@@ -150,7 +150,7 @@ def _inside(at: float) -> float:
     return round(min(max(at, 0.0), 100.0), 2)
 
 
-def _ticks(low: float, high: float, *, is_share: bool, about: int = 4) -> tuple[Tick, ...]:
+def _ticks(low: float, high: float, *, is_share: bool, about: int = 5) -> tuple[Tick, ...]:
     """Round numbers between `low` and `high`; the ends themselves if there is no round one."""
     span = high - low
     if not span > 0:

@@ -35,14 +35,14 @@ class Prediction(_Answer):
     threshold: float | None = None
     model_version: int
     request_id: str = ""
-    missing: list[str] = []
+    imputed: list[str] = []
 
 
 class Contribution(_Answer):
-    """How much one feature moved the score, in units of the score (a probability, or the target's own unit)."""
+    """How much one feature moved the score away from that of the `typical` value, in units of the score."""
 
     feature: str
-    value: Scalar = None
+    typical: Scalar = None
     contribution: float
 
 
@@ -126,15 +126,16 @@ class PredictionApi:
     async def _post(self, path: str, body: object, shape: type[_Shape]) -> _Shape:
         # Not httpx's json=: NaN cannot occur, and non-ASCII names stay as they are.
         content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-        response = await self._send("POST", path, content=content, headers={"Content-Type": "application/json"})
+        response = await self._send("POST", path, content)
         try:
             return shape.model_validate_json(response.content)
         except ValidationError as error:
             raise _unexpected(f"{path}: {error.errors()[0]['msg']}.") from error
 
-    async def _send(self, method: str, path: str, **more: Any) -> httpx2.Response:
+    async def _send(self, method: str, path: str, body: bytes | None = None) -> httpx2.Response:
+        headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            response = await self._http.request(method, path, **more)
+            response = await self._http.request(method, path, content=body, headers=headers)
         except httpx2.TransportError as error:
             raise self._down(error) from error
         return _check(response)

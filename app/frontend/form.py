@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.frontend.labels import figure, spoken, typed, words
+from app.frontend.labels import figure, percent, spoken, typed, words
 from pipeline.bundle import Feature, Manifest, Scalar
 
 PREFIX: Final = "x."
@@ -123,7 +123,7 @@ def filled(manifest: Manifest, texts: Mapping[str, str], *, is_checked: bool = T
         text = texts.get(feature.name, "")
         value, error = read(feature, text)
         warning = "" if error or not is_checked else doubt(feature, value)
-        fields.append(_field(f"f{index}", feature, text, value, error if is_checked else "", warning))
+        fields.append(_field(f"f{index}", feature, text, value, error=error if is_checked else "", warning=warning))
         record[feature.name] = value
         if value is None:
             missing.append(feature)
@@ -150,11 +150,12 @@ def doubt(feature: Feature, value: Scalar) -> str:
     """A warning about a value that the model can take but has hardly seen; "" if there is none."""
     if value is None:
         return "" if feature.nullable else "Never missing in the training data, so the model had to guess here."
-    if feature.kind == "categorical":
-        known = value in feature.categories
-        return "" if known else "Not among the training data: treated as an unknown value."
-    if feature.kind == "boolean" or isinstance(value, str | bool):
-        return ""
+    if feature.kind == "categorical" and value not in feature.categories:
+        return "Not among the training data: treated as an unknown value."
+    return "" if isinstance(value, str | bool) else _number_doubt(feature, value)
+
+
+def _number_doubt(feature: Feature, value: float) -> str:
     if feature.min is not None and value < feature.min:
         return f"Below everything in the training data (lowest {figure(feature.min)}): treat the answer with care."
     if feature.max is not None and value > feature.max:
@@ -178,14 +179,15 @@ def _number(text: str) -> tuple[Scalar, str]:
     return (int(number) if number == int(number) and abs(number) < 2**53 else number), ""
 
 
-def _field(id: str, feature: Feature, text: str, value: Scalar, error: str, warning: str) -> Field:
+def _field(id: str, feature: Feature, text: str, value: Scalar, *, error: str, warning: str) -> Field:
     widget: Literal["number", "select", "text"] = "number"
     options: tuple[Option, ...] = ()
     if feature.kind == "boolean":
         widget = "select"
         chosen = value if isinstance(value, bool) else None
         options = (
-            Option("", "not known", chosen is None),
+            *([Option(text, text, True)] if error else []),
+            Option("", "not known", chosen is None and not error),
             Option("true", "yes", chosen is True),
             Option("false", "no", chosen is False),
         )
@@ -235,5 +237,5 @@ def _hint(feature: Feature) -> str:
         if len(feature.categories) > SELECT_UP_TO:
             parts.append(f"{len(feature.categories):,} known values")
     if feature.missing_share >= 0.0005:
-        parts.append(f"missing in {feature.missing_share * 100:.1f} %".replace(".0 %", " %"))
+        parts.append(f"missing in {percent(feature.missing_share)}")
     return ", ".join(parts)

@@ -37,7 +37,7 @@ def spoken(feature: Feature, value: Scalar) -> str:
     if value is None or value == "":
         return "missing"
     if feature.kind == "boolean":
-        return "yes" if value in {True} else "no"
+        return "yes" if value == 1 else "no"
     if feature.kind == "categorical" or isinstance(value, str):
         return f"“{value}”"
     return f"{figure(float(value))} {feature.unit}".rstrip()
@@ -57,10 +57,10 @@ def figure(value: float) -> str:
 def percent(share: float) -> str:
     """A probability as `12.3 %`; near 0 and 1 never rounded to certainty."""
     if 0 < share < 0.0005:
-        return "under 0.1 %"
+        return "under 0.1\u00a0%"
     if 0.9995 < share < 1:
-        return "over 99.9 %"
-    return f"{share * 100:.1f} %".replace(".0 %", " %")
+        return "over 99.9\u00a0%"
+    return f"{share * 100:.1f}\u00a0%".replace(".0\u00a0%", "\u00a0%")
 
 
 def class_label(prediction: object, classes: list[str]) -> str:

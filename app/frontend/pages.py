@@ -120,9 +120,9 @@ async def _ask(
     if isinstance(curve, BaseException):
         notes.append(_absent("curve", curve))
     else:
-        what_if = results.what_if(manifest, form, chosen, curve, prediction, label)
+        what_if = results.what_if(manifest, form, chosen, curve=curve, prediction=prediction, label=label)
     link = _link(form, prediction.model_version, chosen.name if own.get("curve") else "")
-    return results.result(manifest, form, prediction, link=link, reasons=reasons, what_if=what_if, notes=tuple(notes))
+    return results.result(manifest, prediction, link=link, reasons=reasons, what_if=what_if, notes=tuple(notes))
 
 
 def _absent(what: str, error: BaseException) -> str:

@@ -25,7 +25,6 @@ def score_of(manifest: Manifest, prediction: Prediction) -> float:
 
 def result(
     manifest: Manifest,
-    form: Form,
     prediction: Prediction,
     *,
     link: str,
@@ -46,7 +45,11 @@ def result(
         threshold_text="" if threshold is None else percent(threshold),
         classes=_class_bars(prediction, label) if manifest.task == "multiclass" else (),
         distribution=charts.distribution(manifest.score_histogram, score) if is_value else None,
-        filled_in=tuple((words(feature.name), _stand_in(feature)) for feature in form.missing),
+        filled_in=tuple(
+            (words(feature.name), _stand_in(feature))
+            for feature in manifest.features
+            if feature.name in prediction.imputed
+        ),
         version=prediction.model_version,
         request_id=prediction.request_id,
         link=link,
@@ -146,6 +149,7 @@ def _reason(feature: Feature, record: dict[str, Scalar], item: Contribution, lar
         label=words(feature.name),
         name=feature.name,
         value=spoken(feature, record.get(feature.name)),
+        typical=_typical(feature, record.get(feature.name), item.typical),
         effect=_effect(item.contribution, is_value),
         is_up=is_up,
         x=50.0 if is_up else round(50 - width, 2),
@@ -153,26 +157,30 @@ def _reason(feature: Feature, record: dict[str, Scalar], item: Contribution, lar
     )
 
 
+def _typical(feature: Feature, value: Scalar, typical: Scalar) -> str:
+    """What the value was compared with; "" if it is the same or not known."""
+    text = spoken(feature, typical)
+    return "" if typical is None or text == spoken(feature, value) else text
+
+
 def _effect(contribution: float, is_value: bool) -> str:
     """`+3.2 points` of probability, or `+12.3` in the target's own unit."""
     size = abs(contribution)
-    if is_value:
-        text = figure(size)
-    else:
-        text = f"{size * 100:.1f} points" if size >= 0.0005 else "under 0.1 points"
+    points = f"{size * 100:.1f} points" if size >= 0.0005 else "under 0.1 points"
+    text = figure(size) if is_value else points
     return text if size == 0 or text.startswith("under") else f"{'+' if contribution > 0 else '−'}{text}"
 
 
 def what_if(
-    manifest: Manifest, form: Form, chosen: Feature, curve: Curve | None, prediction: Prediction, label: str
+    manifest: Manifest, form: Form, chosen: Feature, *, curve: Curve, prediction: Prediction, label: str
 ) -> WhatIf:
-    """The score over `chosen`, with the row's own value and the threshold marked; without a curve only the choice."""
+    """The score over `chosen`, with the row's own value and the threshold marked."""
     is_share = manifest.task != "regression"
     threshold = prediction.threshold if manifest.task == "binary" else None
     write = percent if is_share else figure
     record = form.record or {}
     now, score = record.get(chosen.name), score_of(manifest, prediction)
-    raw = curve.points if curve else []
+    raw = curve.points
     top = max((point.score for point in raw), default=0.0)
     bottom = min(0.0, *(point.score for point in raw)) if raw and not is_share else 0.0
     span = (1.0 if is_share else top - bottom) or 1.0

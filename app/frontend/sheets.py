@@ -52,7 +52,7 @@ def read_head(file: IO[bytes]) -> tuple[list[str], str]:
     file.seek(0)
     raw = file.read(CHUNK_BYTES)
     file.seek(0)
-    if raw.startswith(b"PK\x03\x04") or raw.startswith(b"\xd0\xcf\x11\xe0"):
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise _unreadable(
             "This is a workbook of a spreadsheet program, not CSV.", "Save it there as CSV and send that."
         )

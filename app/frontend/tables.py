@@ -31,8 +31,8 @@ async def table(request: Request) -> Response:
         text = _sample(manifest) if "sample" in request.query_params else ""
         return respond(site.env, request, _page(site, manifest, text=text))
     async with request.form(max_files=1, max_part_size=site.settings.table_bytes) as form:
-        upload, text = form.get("file"), form.get("text")
-        pasted = text if isinstance(text, str) else ""
+        upload, given = form.get("file"), form.get("text")
+        pasted = given if isinstance(given, str) else ""
         source = ResultStore.new_file()
         name = "table.csv"
         if isinstance(upload, UploadFile) and upload.filename:
@@ -176,5 +176,5 @@ def _page(
 
 def _sample(manifest: Manifest) -> str:
     """A small table that works, made of the example rows."""
-    rows = [[text for text in texts_of(row).values()] for row in examples(manifest)[:3]]
+    rows = [list(texts_of(row).values()) for row in examples(manifest)[:3]]
     return sheets.written([[feature.name for feature in manifest.features], *rows])

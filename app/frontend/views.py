@@ -45,6 +45,7 @@ class Reason:
     label: str
     name: str
     value: str
+    typical: str
     effect: str
     is_up: bool
     x: float
