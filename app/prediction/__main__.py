@@ -1,5 +1,6 @@
 """`python -m app.prediction`: the prediction API on API_HOST:API_PORT."""
 
+import gc
 import logging
 import sys
 
@@ -18,15 +19,19 @@ def main() -> int:
     except ProblemError as problem:
         sys.stderr.write(f"{problem}\n")
         return 78
+    app = create_app(settings)
+    # What is loaded now stays for good: the garbage collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
-        timeout_keep_alive=75,
+        timeout_keep_alive=15,
     )
     return 0
 
