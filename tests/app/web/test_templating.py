@@ -22,6 +22,7 @@ MODULES = [
     "app.panel.models.routes",
     "app.panel.services.routes",
     "app.panel.datasets.routes",
+    "app.panel.drift.routes",
 ]
 # What an including template hands on by `with`, or every page has.
 HANDED = {"frame", "base", "lines"}
