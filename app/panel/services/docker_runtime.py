@@ -47,6 +47,7 @@ class DockerRuntime:
         self._home = home
         self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}
         self._network_lock = threading.Lock()
+        self._has_joined = False
         self._stats: dict[str, tuple[float, Inspected]] = {}
 
     @property
@@ -120,6 +121,9 @@ class DockerRuntime:
     def observe(self, name: ServiceName) -> Observed:
         """See Runtime. Raises ProblemError (DOCK-nn) only when there is no engine to look at."""
         home = self.home
+        if not self._has_joined:
+            # A panel that finds its services running has nothing to ensure, and must reach them all the same.
+            self._ensure_network()
         found = self._engine.container(home.container(name))
         if found is None or not self._is_ours(found, name):
             live = self._live(self._ours(name), name)
@@ -218,6 +222,7 @@ class DockerRuntime:
                 raise foreign_network(home.network)
             if home.container_id and home.container_id not in (found.get("Containers") or {}):
                 self._engine.join(home.network, home.container_id, "panel")
+            self._has_joined = True
 
     def _stats_of(self, container: Inspected) -> Inspected | None:
         """Memory and processor time, looked up every 10 s: it costs the engine more than all else here."""

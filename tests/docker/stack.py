@@ -1,0 +1,150 @@
+"""The project as a user has it: a copy of the sources, `docker compose up -d`, in a project of its own."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.docker.images import ROOT, docker
+
+PORTS = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
+SIBLINGS = ("mlflow", "api", "app")
+TOKEN = "token-for-scripts-0123456789abcdef"
+UID = 12345
+T = TypeVar("T")
+
+
+@dataclass
+class Stack:
+    """One project on the engine. `env` is what the user would have in the shell."""
+
+    folder: Path
+    project: str
+    ports: dict[str, int]
+    env: dict[str, str] = field(default_factory=dict)
+
+    def compose(self, *args: str, timeout_s: float = 900.0) -> str:
+        """`docker compose ...` in the copy: what it printed, both streams."""
+        names = {name: str(port) for name, port in self.ports.items()}
+        keep = {name: value for name, value in os.environ.items() if not name.startswith(("PANEL_", "ML_PIPELINE_"))}
+        done = subprocess.run(
+            ["docker", "compose", *args],
+            cwd=self.folder,
+            env={**keep, **names, "PANEL_API_TOKEN": TOKEN, "ML_PIPELINE_IMAGE": self.project, **self.env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        return done.stdout
+
+    def url(self, port: str) -> str:
+        """Where one of the four is."""
+        return f"http://127.0.0.1:{self.ports[port]}"
+
+    def panel(self, path: str, body: object | None = None) -> Any:
+        """The panel's API."""
+        return call(f"{self.url('PANEL_PORT')}/api/v1/{path}", body, {"Authorization": f"Bearer {TOKEN}"})
+
+    def predict(self) -> Any:
+        """One prediction over HTTP."""
+        return call(f"{self.url('API_PORT')}/predict", {"age": 45, "MonthlyIncome": 5400, "DebtRatio": 0.3}, {})
+
+    def container(self, name: str) -> str:
+        """The name of a sibling's container, or of the panel's."""
+        return f"{self.project}-panel-1" if name == "panel" else f"{self.project}-ml-{name}"
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """What the engine knows of it."""
+        found: dict[str, Any] = json.loads(docker("inspect", self.container(name)))[0]
+        return found
+
+    def names(self) -> set[str]:
+        """All containers of the project, stopped ones included."""
+        label = f"label=com.docker.compose.project={self.project}"
+        return set(docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split())
+
+    def left(self) -> str:
+        """What there is on the engine that has the project's name: containers, networks, volumes."""
+        kinds = (["ps", "-aq", "--filter"], ["network", "ls", "-q", "--filter"], ["volume", "ls", "-q", "--filter"])
+        return "".join(docker(*kind, f"name={self.project}") for kind in kinds)
+
+    def is_healthy(self) -> bool:
+        """Whether the panel says that all services run and answer."""
+        return bool(self.panel("services")["is_healthy"])
+
+
+def call(url: str, body: object | None, headers: dict[str, str]) -> Any:
+    """The JSON answer; POST where there is a body."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def until(look: Callable[[], T], *, within_s: float, what: str) -> T:
+    """What `look` gives as soon as it is true; errors of the network count as not yet."""
+    deadline = time.monotonic() + within_s
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            last = found = look()
+        except (OSError, AssertionError, urllib.error.HTTPError) as error:
+            last = error
+        else:
+            if found:
+                return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {within_s:.0f} s; last: {last!r}")
+
+
+def free_ports(n: int) -> list[int]:
+    """That many ports which nobody has, below the range from which connections take theirs: they stay free for long."""
+    found: list[int] = []
+    while len(found) < n:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
+
+
+@contextlib.contextmanager
+def stack_of(folder: Path, project: str) -> Iterator[Stack]:
+    """A copy of the sources in `folder`, owned by an ordinary user where we may give it away; all is gone afterwards."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    # Not `-p`: with it and without `-f`, Compose does not read the file, and takes whatever has the project's label.
+    file = folder / "compose.yaml"
+    file.write_text(file.read_text().replace("name: automated-ml-pipeline", f"name: {project}", 1))
+    (folder / "data").mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        for path in (folder / "data", *(folder / "data").rglob("*")):
+            os.chown(path, UID, UID)
+    stack = Stack(folder, project, dict(zip(PORTS, free_ports(4), strict=True)))
+    try:
+        yield stack
+    finally:
+        stack.compose("--profile", "all", "down", "-v", "--rmi", "local", timeout_s=120)
+        with contextlib.suppress(AssertionError):
+            docker("image", "rm", "-f", project)

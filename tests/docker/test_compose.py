@@ -1,0 +1,192 @@
+"""`docker compose up -d` on a real engine, from the first page to the last container: one story, told in order."""
+
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.docker.images import docker
+from tests.docker.stack import SIBLINGS, UID, Stack, stack_of, until
+
+pytestmark = pytest.mark.docker
+RUN_S = 240.0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Built and up; taken down with all it has afterwards."""
+    with stack_of(tmp_path_factory.mktemp("clone"), f"amlp-e2e-{secrets.token_hex(3)}") as made:
+        made.compose("build", "--quiet")
+        made.compose("up", "-d")
+        yield made
+
+
+def started_at(stack: Stack) -> dict[str, str]:
+    return {name: stack.inspect(name)["Id"] + stack.inspect(name)["State"]["StartedAt"] for name in SIBLINGS}
+
+
+@pytest.mark.timeout(1200)
+def test_the_log_ends_with_link_and_checks_when_it_is_up(stack: Stack) -> None:
+    until(lambda: stack.panel("preflight"), within_s=60, what="the panel answers")
+    log = until(
+        lambda: "Preflight checks:" in (text := stack.compose("logs", "panel")) and text, within_s=30, what="log"
+    )
+    link, *table = [line.split("|", 1)[-1].strip() for line in str(log).splitlines() if "|" in line]
+    assert re.search(rf"http://\S+:{stack.ports['PANEL_PORT']}/login\S+", link)
+    assert [line for line in table if line.startswith(("error", "warning"))] == []
+    assert any(line.startswith("ok") and "Docker Engine" in line for line in table)
+
+
+def test_all_services_answer_when_nobody_did_anything_else(stack: Stack) -> None:
+    until(stack.is_healthy, within_s=120, what="MLflow, API and app answer")
+    assert stack.names() == {stack.container(name) for name in ("panel", *SIBLINGS)}
+    listed = stack.compose("ps", "--format", "{{.Service}}").split()
+    assert sorted(listed) == ["api", "app", "mlflow", "panel"]
+
+
+@pytest.mark.browser
+def test_a_model_is_live_when_the_button_was_clicked_once(stack: Stack) -> None:
+    link = re.search(r"http://\S+/login\S+", stack.compose("logs", "panel"))
+    assert link is not None
+    path = shutil.which("chromium")
+    assert path, "Chromium is needed for this test"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = chromium.new_page()
+        page.goto(link[0])
+        page.get_by_role("button", name="Run pipeline", exact=True).first.click()
+        page.wait_for_url(re.compile(r"/runs/\d+$"))
+        expect(page.locator("#run-title")).to_contain_text("succeeded", timeout=RUN_S * 1000)
+        expect(page.locator(".stage.is-succeeded")).to_have_count(4)
+        chromium.close()
+    answer = stack.predict()
+    assert 0 <= answer["probability"] <= 1
+    assert answer["model_version"] == 1
+
+
+def test_files_belong_to_the_user_when_the_panel_wrote_them(stack: Stack) -> None:
+    made = [path for path in (stack.folder / "data").rglob("*") if path.is_file() and path.name != "README.md"]
+    assert made
+    owners = {path.stat().st_uid for path in made}
+    assert owners == {(stack.folder / "data").stat().st_uid}
+    assert owners in ({UID}, {(stack.folder / "compose.yaml").stat().st_uid})
+    processes = [
+        line.split(None, 2) for line in docker("top", stack.container("panel"), "-eo", "pid,uid,args").splitlines()
+    ]
+    users = {int(uid) for _, uid, args in processes[1:] if not args.startswith(("/sbin/docker-init", "/usr/bin/tini"))}
+    assert users == owners, "nothing but init runs as root"
+
+
+def test_only_the_panel_has_the_socket_and_only_the_api_the_models(stack: Stack) -> None:
+    seen = {name: stack.inspect(name) for name in ("panel", *SIBLINGS)}
+    mounts = {name: {m["Destination"]: m["RW"] for m in found["Mounts"]} for name, found in seen.items()}
+    assert {name for name, found in mounts.items() if "/var/run/docker.sock" in found} == {"panel"}
+    assert mounts["api"] == {"/models": False}
+    assert mounts["mlflow"] == {"/state/mlflow": True}
+    assert mounts["app"] == {}
+    images = {found["Image"] for found in seen.values()}
+    assert len(images) == 1, "one image, and nothing was pulled or built for the siblings"
+    for found in seen.values():
+        host: dict[str, Any] = found["HostConfig"]
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] == ["ALL"]
+        assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
+        bindings = [b for bound in found["NetworkSettings"]["Ports"].values() for b in bound or []]
+        assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}
+    for name in SIBLINGS:
+        status = docker("exec", stack.container(name), "grep", "-E", "^(Uid|CapEff|NoNewPrivs)", "/proc/1/status")
+        fields = dict(line.split(":\t") for line in status.splitlines())
+        assert fields["Uid"].split()[0] not in {"0", ""}
+        assert int(fields["CapEff"], 16) == 0
+        assert fields["NoNewPrivs"] == "1"
+
+
+def test_the_serving_environment_can_neither_train_nor_track(stack: Stack) -> None:
+    code = "import importlib.util as u; print([m for m in ('pandas','sklearn','mlflow','docker') if u.find_spec(m)])"
+    assert docker("exec", stack.container("api"), "/opt/serve/bin/python", "-c", code) == "[]"
+    gone = "command -v gcc cc make git uv; find /opt /srv /root -name '*.whl' -o -name uv -o -name pip -o -name .cache"
+    assert docker("exec", stack.container("api"), "bash", "-c", f"{gone}; true") == ""
+
+
+def test_it_comes_back_when_it_was_killed_removed_or_paused(stack: Stack) -> None:
+    before = started_at(stack)
+    docker("kill", stack.container("api"))
+    docker("rm", "-f", stack.container("app"))
+    docker("pause", stack.container("mlflow"))
+    until(lambda: stack.predict()["model_version"] == 1, within_s=60, what="the API is back")
+    until(lambda: stack.inspect("app")["State"]["Running"], within_s=60, what="the app is back")
+    until(lambda: not stack.inspect("mlflow")["State"]["Paused"], within_s=60, what="MLflow goes on")
+    until(stack.is_healthy, within_s=60, what="all healthy again")
+    assert started_at(stack).keys() == before.keys()
+
+
+def test_nothing_is_touched_when_only_the_panel_restarts(stack: Stack) -> None:
+    until(stack.is_healthy, within_s=60, what="all healthy")
+    before = started_at(stack)
+    docker("kill", "--signal", "KILL", stack.container("panel"))
+    docker("start", stack.container("panel"))
+    until(stack.is_healthy, within_s=60, what="the panel is back")
+    assert started_at(stack) == before
+    assert stack.panel("runs")["runs"][0]["state"] == "succeeded"
+
+
+def test_a_new_model_goes_live_without_a_new_container(stack: Stack) -> None:
+    before = started_at(stack)
+    run = stack.panel("runs", {"params": {"seed": 7}})["id"]
+    ended = until(
+        lambda: (found := stack.panel(f"runs/{run}"))["finished_at"] and found, within_s=RUN_S, what="the run ends"
+    )
+    assert ended["state"] == "succeeded"
+    assert started_at(stack) == before
+
+
+def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
+    before = started_at(stack)
+    said = stack.compose("down")
+    assert "in use" not in said
+    assert "rror" not in said
+    assert stack.names() == {stack.container(name) for name in SIBLINGS}
+    assert stack.predict()["model_version"] >= 1
+    begun = time.monotonic()
+    said = stack.compose("up", "-d")
+    assert "rphan" not in said
+    until(stack.is_healthy, within_s=60, what="the panel has found its siblings")
+    assert time.monotonic() - begun < 30
+    assert started_at(stack) == before
+    assert [run["state"] for run in stack.panel("runs")["runs"]] == ["succeeded", "succeeded"]
+    assert stack.panel("schedule")["armed"]
+
+
+def test_the_command_line_runs_as_the_panels_user(stack: Stack) -> None:
+    said = docker("exec", stack.container("panel"), "ml-pipeline", "status", timeout_s=60)
+    assert "succeeded" in said or "version" in said
+
+
+def test_only_what_changed_is_replaced_when_a_port_changed(stack: Stack) -> None:
+    before = started_at(stack)
+    stack.ports["APP_PORT"] += 1
+    stack.compose("up", "-d")
+    until(lambda: stack.inspect("app")["Id"] not in before["app"], within_s=60, what="the app was replaced")
+    until(stack.is_healthy, within_s=60, what="all healthy")
+    after = started_at(stack)
+    assert {name for name in SIBLINGS if after[name] != before[name]} == {"app"}
+
+
+def test_nothing_is_left_when_all_is_taken_down(stack: Stack, tmp_path: Path) -> None:
+    said = stack.compose("--profile", "all", "down")
+    assert "rror" not in said
+    assert stack.names() == set()
+    assert docker("network", "ls", "-q", "--filter", f"name={stack.project}") == ""
+    assert len(docker("volume", "ls", "-q", "--filter", f"name={stack.project}").split()) == 3
+    stack.compose("up", "-d")
+    until(stack.is_healthy, within_s=90, what="all is back")
+    until(lambda: stack.predict()["model_version"] >= 1, within_s=30, what="the model is back")
+    assert len(stack.panel("runs")["runs"]) == 2
+    stack.compose("--profile", "all", "down", "-v")
+    assert stack.left() == ""
