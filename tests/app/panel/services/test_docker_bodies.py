@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from app.panel.services.docker_bodies import body, content, is_edited
+from app.panel.services.docker_checks import engine_checks
 from app.panel.services.docker_engine import Engine
-from app.panel.services.docker_home import Home, home_of, own_container_id
+from app.panel.services.docker_home import Home, home_of, not_mounted, own_container_id
 from app.panel.services.docker_runtime import DockerRuntime
 from app.panel.services.protocol import SERVICES, ServiceName, ServiceSpec
 from app.panel.services.specs import build
@@ -145,3 +146,19 @@ def test_siblings_share_what_the_panel_has_when_it_looks_at_itself() -> None:
     home = home_of(seen, cpus=4.0)
     assert home.sources == {"models": "demo_models", "mlflow": "/srv/mlflow"}
     assert (home.project, home.compose_labels) == ("demo", {"com.docker.compose.project": "demo"})
+
+
+def test_the_missing_volume_is_named_when_the_panel_has_none() -> None:
+    found = not_mounted("models")
+    assert (found.id, "/models" in found.what) == ("DOCK-12", True)
+
+
+def test_it_is_only_a_warning_when_docker_has_little_memory() -> None:
+    class Small(Engine):
+        version = "27.0"
+
+        def info(self) -> dict[str, Any]:
+            return {"MemTotal": 2**30}
+
+    checks = engine_checks(Small(), lambda: HOME, {})
+    assert [(check.id, check.state) for check in checks] == [("docker", "ok"), ("DOCK-13", "warning")]
