@@ -144,6 +144,7 @@ def test_a_new_model_goes_live_without_a_new_container(stack: Stack) -> None:
     )
     assert ended["state"] == "succeeded"
     assert started_at(stack) == before
+    until(lambda: stack.panel(f"runs/{run}")["mlflow_run_id"], within_s=90, what="MLflow has the record")
 
 
 def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
