@@ -1,8 +1,6 @@
 """The prediction API as the app uses it: the only place that knows its paths and the shapes of its answers."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import httpx2
@@ -13,7 +11,6 @@ from pipeline.bundle import Manifest, Scalar
 from pipeline.errors import ProblemError
 
 TIMEOUT: Final = httpx2.Timeout(10, connect=2)
-TABLE_TIMEOUT: Final = httpx2.Timeout(120, connect=2)
 
 
 class NoModelYetError(Exception):
@@ -108,20 +105,9 @@ class PredictionApi:
         """The score of `record` over all values of `feature`."""
         return await self._post("/curve", {"record": record, "feature": feature}, Curve)
 
-    @asynccontextmanager
-    async def table(self, rows: AsyncIterator[bytes]) -> AsyncIterator[httpx2.Response]:
-        """A CSV table in, an open response out whose body is the same table with predictions."""
-        try:
-            headers = {"Content-Type": "text/csv"}
-            async with self._http.stream(
-                "POST", "/predict/csv", content=rows, headers=headers, timeout=TABLE_TIMEOUT
-            ) as response:
-                if response.status_code != 200:
-                    await response.aread()
-                    _check(response)
-                yield response
-        except httpx2.TransportError as error:
-            raise self._down(error) from error
+    async def table(self, rows: bytes) -> bytes:
+        """A CSV table in, the same table with predictions out."""
+        return (await self._send("POST", "/predict/csv", rows, "text/csv")).content
 
     async def _post(self, path: str, body: object, shape: type[_Shape]) -> _Shape:
         # Not httpx's json=: NaN cannot occur, and non-ASCII names stay as they are.
@@ -132,8 +118,10 @@ class PredictionApi:
         except ValidationError as error:
             raise _unexpected(f"{path}: {error.errors()[0]['msg']}.") from error
 
-    async def _send(self, method: str, path: str, body: bytes | None = None) -> httpx2.Response:
-        headers = {} if body is None else {"Content-Type": "application/json"}
+    async def _send(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+    ) -> httpx2.Response:
+        headers = {} if body is None else {"Content-Type": kind}
         try:
             response = await self._http.request(method, path, content=body, headers=headers)
         except httpx2.TransportError as error:

@@ -15,7 +15,7 @@ from pipeline.bundle import Feature, Manifest, Scalar
 PREFIX: Final = "x."
 SELECT_UP_TO: Final = 15  # more categories than that are typed, with suggestions
 SUGGESTIONS: Final = 300
-FLOAT32_MAX: Final = 3.4028234e38
+FLOAT32_MAX: Final = 3.4028234663852886e38
 NEWLINE: Final = re.compile(r"\r\n|\r|\n")
 YES: Final = frozenset({"true", "yes", "1", "1.0"})
 NO: Final = frozenset({"false", "no", "0", "0.0"})

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO, Final
 
 from app.frontend.labels import figure
@@ -17,6 +18,9 @@ PREVIEW_ROWS: Final = 20
 SHOWN_ERRORS: Final = 20
 SHOWN_COUNTS: Final = 12
 CHUNK_BYTES: Final = 64 * 1024
+# The API answers a table while it reads it, and an HTTP client reads an answer when it has sent everything: a longer
+# piece could leave both waiting for the other. This is the number of rows that the API reads before it answers.
+BLOCK_ROWS: Final = 1_000
 ERROR_COLUMN: Final = "error"
 PREDICTION_COLUMN: Final = "prediction"
 # What a spreadsheet would run as a formula.
@@ -25,7 +29,7 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass
 class Summary:
-    """What is known of a result when its last row has been read."""
+    """What is known of a result so far."""
 
     header: list[str]
     rows: list[list[str]] = field(default_factory=list)
@@ -78,44 +82,48 @@ def read_head(file: IO[bytes]) -> tuple[list[str], str]:
     return next(csv.reader([lines[0]], delimiter=delimiter)), delimiter
 
 
-def as_plain_csv(source: IO[bytes], delimiter: str, target: IO[bytes]) -> None:
-    """Copy `source` to `target` as UTF-8 with commas. Raises ProblemError APP-07."""
+def blocks(source: IO[bytes], delimiter: str) -> Iterator[bytes]:
+    """The table in pieces of plain CSV, each with the header line. Raises ProblemError APP-07."""
+    source.seek(0)
     try:
-        with _as_text(source, "utf-8-sig") as rows, _as_text(target) as out:
-            csv.writer(out, lineterminator="\n").writerows(csv.reader(rows, delimiter=delimiter))
+        with _as_text(source, "utf-8-sig") as text:
+            reader = csv.reader(text, delimiter=delimiter)
+            header = next(reader)
+            while rows := [row for row in islice(reader, BLOCK_ROWS) if row]:
+                yield written([header, *rows]).encode()
     except (csv.Error, UnicodeDecodeError) as error:
         raise _unreadable(f"{error}.", "Save it as “CSV UTF-8” and send that.") from None
 
 
-def chunks(file: IO[bytes]) -> Iterator[bytes]:
-    """The whole file, piece by piece."""
-    file.seek(0)
-    while piece := file.read(CHUNK_BYTES):
-        yield piece
+class Collector:
+    """Takes the API's answers one after the other, writes them to `target` with formulas made harmless, and counts."""
 
+    def __init__(self, target: IO[bytes], *, is_value: bool) -> None:
+        self.summary = Summary([])
+        self._target = target
+        self._is_value = is_value
 
-def finish(answer: IO[bytes], target: IO[bytes], *, is_value: bool) -> Summary:
-    """Copy the API's table to `target` with formulas made harmless, and say what is in it. Raises ProblemError APP-02."""
-    answer.seek(0)
-    try:
-        with _as_text(answer) as rows, _as_text(target) as out:
-            reader, writer = csv.reader(rows), csv.writer(out, lineterminator="\r\n")
-            summary = Summary(next(reader, []))
-            writer.writerow([harmless(cell) for cell in summary.header])
-            place = {name: index for index, name in enumerate(summary.header)}
-            prediction, error = place.get(PREDICTION_COLUMN), place.get(ERROR_COLUMN)
-            for row in reader:
-                _count(summary, row, prediction, error, is_value)
-                writer.writerow([harmless(cell) for cell in row])
-    except (csv.Error, UnicodeDecodeError) as failure:
-        raise ProblemError(
-            "APP-02",
-            "The prediction API gave an answer that this app does not understand.",
-            why=f"Its table cannot be read: {failure}.",
-            fix="Try a smaller table; if it stays, restart both on the services page of the panel.",
-            status=502,
-        ) from None
-    return summary
+    def take(self, answer: bytes) -> None:
+        """Add one answer. Raises ProblemError APP-02 if it is no table."""
+        try:
+            header, *rows = list(csv.reader(io.StringIO(answer.decode(), newline="")))
+        except (csv.Error, UnicodeDecodeError, ValueError) as failure:
+            raise ProblemError(
+                "APP-02",
+                "The prediction API gave an answer that this app does not understand.",
+                why=f"Its table cannot be read: {failure}.",
+                fix="Try a smaller table; if it stays, restart both on the services page of the panel.",
+                status=502,
+            ) from None
+        safe = [[harmless(cell) for cell in row] for row in rows]
+        if not self.summary.header:
+            self.summary.header = header
+            safe.insert(0, [harmless(cell) for cell in header])
+        self._target.write(written(safe, "\r\n").encode())
+        # From the right: a column of the table itself may have such a name, too.
+        place = {name: index for index, name in enumerate(header)}
+        for row in rows:
+            _count(self.summary, row, place.get(PREDICTION_COLUMN), place.get(ERROR_COLUMN), self._is_value)
 
 
 def harmless(cell: str) -> str:
@@ -164,8 +172,8 @@ def _unreadable(why: str, fix: str) -> ProblemError:
     return ProblemError("APP-07", "The table cannot be read.", why=why, fix=fix, status=422)
 
 
-def written(rows: list[list[str]]) -> str:
+def written(rows: list[list[str]], line_end: str = "\n") -> str:
     """Rows as CSV text."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
+    csv.writer(out, lineterminator=line_end).writerows(rows)
     return out.getvalue()

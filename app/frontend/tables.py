@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from typing import IO, Final
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from app.web.templating import respond
 from pipeline.bundle import Manifest
 from pipeline.errors import ProblemError
 
+TRIES: Final = 3
 LONGEST_ECHO: Final = 100_000  # characters of pasted text that the page shows again
 
 
@@ -43,7 +45,7 @@ async def table(request: Request) -> Response:
     try:
         preview = await _predicted(site, manifest, source, name)
     except ProblemError as problem:
-        if problem.id not in {"APP-04", "APP-06", "APP-07"}:
+        if problem.id not in {"APP-04", "APP-07", "APP-09"}:
             raise
         page = _page(site, manifest, text=pasted, problem=problem)
         return respond(site.env, request, page, status=problem.status)
@@ -91,19 +93,40 @@ async def _pieces(handle: int, size_bytes: int) -> AsyncIterator[bytes]:
 async def _predicted(site: Site, manifest: Manifest, source: IO[bytes], name: str) -> Preview:
     """Send `source` through the API. Nothing is held in memory but the rows that are shown."""
     header, delimiter = await asyncio.to_thread(sheets.read_head, source)
-    plain, answer, result = (ResultStore.new_file() for _ in range(3))
-    try:
-        await asyncio.to_thread(sheets.as_plain_csv, source, delimiter, plain)
-        await _exchange(site.api, plain, answer)
-        is_value = manifest.task == "regression"
-        summary = await asyncio.to_thread(sheets.finish, answer, result, is_value=is_value)
-        token = site.results.add(result, f"{name.rsplit('.', 1)[0]}-predictions.csv")
-    except BaseException:
+    for _ in range(TRIES):
+        result = ResultStore.new_file()
+        try:
+            summary = await _exchange(site.api, manifest, source, delimiter, result)
+            live = await site.api.manifest()
+        except BaseException:
+            result.close()
+            raise
+        if live.version == manifest.version:
+            return _preview(site, summary, result, header, name)
+        # The model was replaced on the way: one table must not hold the answers of two.
         result.close()
-        raise
-    finally:
-        plain.close()
-        answer.close()
+        manifest = live
+    raise ProblemError(
+        "APP-09",
+        "The model was replaced while the table was being answered, several times.",
+        why="All rows of a table are answered by one model, so the answers were thrown away.",
+        fix="Send the table again in a minute.",
+        status=409,
+    )
+
+
+async def _exchange(
+    api: PredictionApi, manifest: Manifest, source: IO[bytes], delimiter: str, result: IO[bytes]
+) -> sheets.Summary:
+    collector = sheets.Collector(result, is_value=manifest.task == "regression")
+    pieces = sheets.blocks(source, delimiter)
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        await asyncio.to_thread(collector.take, await api.table(piece))
+    return collector.summary
+
+
+def _preview(site: Site, summary: sheets.Summary, result: IO[bytes], header: list[str], name: str) -> Preview:
+    token = site.results.add(result, f"{name.rsplit('.', 1)[0]}-predictions.csv")
     stored = site.results.get(token)
     n_good = summary.n_rows - summary.n_failed
     return Preview(
@@ -121,16 +144,6 @@ async def _predicted(site: Site, manifest: Manifest, source: IO[bytes], name: st
         download_url=f"/table/{token}.csv",
         size_bytes=stored.size_bytes if stored else 0,
     )
-
-
-async def _exchange(api: PredictionApi, rows: IO[bytes], answer: IO[bytes]) -> None:
-    async def sent() -> AsyncIterator[bytes]:
-        for piece in sheets.chunks(rows):
-            yield piece
-
-    async with api.table(sent()) as response:
-        async for piece in response.aiter_bytes():
-            answer.write(piece)
 
 
 def _numeric(summary: sheets.Summary) -> tuple[bool, ...]:
@@ -151,8 +164,7 @@ def _is_number(cell: str) -> bool:
 
 def _copy(upload: IO[bytes], target: IO[bytes]) -> None:
     upload.seek(0)
-    for piece in sheets.chunks(upload):
-        target.write(piece)
+    shutil.copyfileobj(upload, target)
 
 
 def _page(

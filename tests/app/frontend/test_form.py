@@ -1,0 +1,72 @@
+"""What a person types, and what the model is asked."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.frontend.form import doubt, read
+from app.frontend.labels import typed
+from pipeline.bundle import Feature, Scalar
+
+AGE = Feature(name="age", kind="numeric", nullable=False, integer=True, min=21, max=99, low=24, high=87, median=52)
+MEMBER = Feature(name="member", kind="boolean", nullable=True)
+CITY = Feature(name="city", kind="categorical", nullable=True, categories=["Paris", " Rome"])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("45", 45), (" 4.5 ", 4.5), ("1e3", 1000), ("−3", -3), ("1 234", 1234), (".5", 0.5), ("", None), ("  ", None)],
+)
+def test_a_number_is_read_when_it_is_one(text: str, value: float | None) -> None:
+    assert read(AGE, text) == (value, "")
+
+
+@pytest.mark.parametrize("text", ["abc", "1,5", "1,234.5", "nan", "inf", "0x10", "1e999", "1e39", "١٢", "--1", "1 %"])
+def test_a_number_is_refused_with_a_reason_when_it_is_none(text: str) -> None:
+    value, error = read(AGE, text)
+    assert value is None
+    assert error.endswith(".")
+
+
+def test_a_comma_is_explained_when_it_stands_for_a_point() -> None:
+    assert "with a point" in read(AGE, "1,5")[1]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32))
+def test_any_value_comes_back_when_the_form_has_shown_it(value: float) -> None:
+    found, error = read(AGE, typed(value))
+    assert error == ""
+    assert isinstance(found, int | float)
+    assert math.isclose(found, value, rel_tol=1e-12, abs_tol=0)
+
+
+def test_yes_and_no_are_read_when_a_boolean_is_asked() -> None:
+    assert [read(MEMBER, text) for text in ("true", "No", "1", "")] == [(True, ""), (False, ""), (True, ""), (None, "")]
+    assert read(MEMBER, "perhaps")[0] is None
+    assert read(MEMBER, "perhaps")[1]
+
+
+def test_a_category_keeps_its_spaces_when_it_is_known_with_them() -> None:
+    assert read(CITY, " Rome") == (" Rome", "")
+    assert read(CITY, " Paris ") == ("Paris", "")
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "word"),
+    [
+        (AGE, 45, ""),
+        (AGE, 22, "Unusual"),
+        (AGE, 20, "Below everything"),
+        (AGE, 120, "Above everything"),
+        (AGE, 45.5, "whole number"),
+        (AGE, None, "Never missing"),
+        (CITY, None, ""),
+        (CITY, "Oslo", "Not among"),
+        (MEMBER, True, ""),
+    ],
+)
+def test_a_doubt_is_said_when_the_model_has_hardly_seen_the_value(feature: Feature, value: Scalar, word: str) -> None:
+    said = doubt(feature, value)
+    assert (word in said) if word else said == ""

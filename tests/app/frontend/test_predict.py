@@ -1,0 +1,213 @@
+"""The form and its answer as a browser without script gets them, from real processes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.frontend.form import examples, texts_of
+from app.frontend.labels import percent
+from pipeline.bundle import Scalar
+from pipeline.params import Task
+from tests.app.frontend.conftest import Page, Served, app_running
+from tests.app.prediction.conftest import TASKS, running
+from tests.builders.bundles import make_bundle, records
+
+NASTY = ("<img src=x onerror=alert(1)>", 'a"b', "1 2")
+
+
+def shown(served: Served, **values: str) -> Page:
+    """The page for `values`, which the server took."""
+    response = served.app.get("/", **values)
+    assert response.status_code == 200, response.text
+    return Page(response.text)
+
+
+def asked(served: Served, record: dict[str, Scalar], **more: str) -> Page:
+    """The page that a browser gets for the form with `record` in it."""
+    return shown(served, **{f"x.{name}": text for name, text in texts_of(record).items()}, **more)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_form_holds_a_real_row_when_it_is_opened(served: dict[Task, Served], task: Task) -> None:
+    page = shown(served[task])
+    expected = texts_of(examples(served[task].built.manifest)[0])
+    assert {name: page.sent()[f"x.{name}"] for name in expected} == expected
+    assert not [tag for tag, attributes in page.tags if attributes.get("class") == "big-figure"]
+
+
+def test_every_control_has_a_label_and_a_description_when_the_form_is_drawn(served: dict[Task, Served]) -> None:
+    page = shown(served["binary"])
+    ids = {attributes.get("id") for _, attributes in page.tags}
+    visible = [control for control in page.controls.values() if control.attributes.get("type") != "hidden"]
+    assert len(visible) == len(served["binary"].built.manifest.features)
+    assert {control.attributes["id"] for control in visible} <= page.labels
+    for control in visible:
+        assert set((control.attributes.get("aria-describedby") or "").split()) <= ids
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_page_says_what_the_api_says_when_a_row_is_sent(served: dict[Task, Served], task: Task) -> None:
+    each = served[task]
+    for record in records(each.built, 3):
+        answer = each.api.predict(record).json()
+        page = asked(each, record)
+        assert f"The model says {answer['prediction'] if task != 'regression' else ''}" in page.text
+        if task != "regression":
+            score = answer["probabilities"]["1"] if task == "binary" else max(answer["probabilities"].values())
+            assert percent(score) in page.text or percent(score).replace("\u00a0", " ") in page.text
+        assert "Model 7, trained" in page.text
+        assert re.search(r"Request [0-9a-f]{8}-[0-9a-f]+", page.text)
+        for heading in ("Why", "What if"):
+            assert heading in page.text
+
+
+def test_threshold_and_side_are_named_when_the_task_is_binary(served: dict[Task, Served]) -> None:
+    each = served["binary"]
+    sides = set()
+    for record in records(each.built, 30):
+        answer = each.api.predict(record).json()
+        side = "above" if answer["prediction"] == 1 else "below"
+        assert re.search(
+            rf"{side} the threshold of {percent(answer['threshold'])}".replace("\u00a0", "."), asked(each, record).text
+        )
+        sides.add(side)
+    assert sides == {"above", "below"}
+
+
+def test_what_was_missing_is_named_when_fields_are_left_empty(served: dict[Task, Served]) -> None:
+    each = served["binary"]
+    record: dict[str, Scalar] = {**records(each.built, 1)[0], "age": None, "home city": None}
+    text = asked(each, record).text
+    assert re.search(r"left empty and filled in by the model[^.]*: Age .*Home city", text)
+
+
+def test_each_example_comes_in_turn_when_the_button_is_pressed(served: dict[Task, Served]) -> None:
+    rows = examples(served["binary"].built.manifest)
+    assert len(rows) > 3
+    for number, row in enumerate([*rows, rows[0]]):
+        sent = shown(served["binary"], example=str(number)).sent()
+        assert {name: sent[f"x.{name}"] for name in row} == texts_of(row)
+
+
+def test_all_fields_are_empty_when_the_form_is_cleared(served: dict[Task, Served]) -> None:
+    sent = shown(served["binary"], clear="1").sent()
+    assert {value for name, value in sent.items() if name.startswith("x.")} == {""}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_link_gives_the_same_answer_when_it_is_followed(served: dict[Task, Served], task: Task) -> None:
+    each = served[task]
+    first = asked(each, records(each.built, 1)[0], curve="home city")
+    link = next(found["href"] for tag, found in first.tags if tag == "a" and "model=7" in (found.get("href") or ""))
+    response = each.app.client.get(link or "")
+    second = Page(response.text)
+    anonymous = [re.sub(r"Request \S+", "", page.text) for page in (first, second)]
+    assert anonymous[0] == anonymous[1]
+    assert second.sent() == first.sent()
+
+
+def test_the_value_stays_with_its_reason_when_it_is_wrong(served: dict[Task, Served]) -> None:
+    response = served["binary"].app.get("/", **{"x.age": "forty", "x.is_member": "perhaps", "x.home city": "Paris"})
+    page = Page(response.text)
+    assert response.status_code == 422
+    assert (page.sent()["x.age"], page.sent()["x.is_member"], page.sent()["x.home city"]) == (
+        "forty",
+        "perhaps",
+        "Paris",
+    )
+    assert page.controls["x.age"].attributes["aria-invalid"] == "true"
+    assert "2 values to correct first" in page.text
+    assert "The model says" not in page.text
+
+
+def test_a_far_value_is_answered_with_a_warning_when_training_never_saw_it(served: dict[Task, Served]) -> None:
+    page = asked(served["binary"], {**records(served["binary"].built, 1)[0], "age": 5000, "home city": "Atlantis"})
+    assert "Above everything in the training data" in page.text
+    assert "Not among the training data" in page.text
+    assert "The model says" in page.text
+    assert page.sent()["x.home city"] == "Atlantis"
+
+
+@pytest.mark.parametrize("feature", ["age", "is_member", "home city"])
+@pytest.mark.parametrize("task", TASKS)
+def test_the_curve_is_drawn_for_each_kind_when_it_is_chosen(
+    served: dict[Task, Served], task: Task, feature: str
+) -> None:
+    each = served[task]
+    record = next(row for row in records(each.built, 30) if None not in row.values())
+    page = asked(each, record, curve=feature)
+    assert page.controls["curve"].value == feature
+    answer = each.api.client.post("/curve", json={"record": record, "feature": feature}).json()
+    drawn = [found for tag, found in page.tags if "data-x" in found]
+    if feature == "age":
+        assert [float(found["data-y"] or "") for found in drawn] == [point["score"] for point in answer["points"]]
+        assert any(found.get("class") == "dot" for tag, found in page.tags if tag == "circle")
+    else:
+        assert page.text.count(" now ") == 1
+
+
+def test_drawings_are_named_for_those_who_do_not_see_them_when_they_say_something(served: dict[Task, Served]) -> None:
+    for task in TASKS:
+        page = asked(served[task], records(served[task].built, 1)[0], curve="age")
+        for tag, found in page.tags:
+            if tag == "svg" and found.get("role") == "img":
+                names = (found.get("aria-labelledby") or "").split()
+                assert len(names) == 2
+                assert set(names) <= {attributes.get("id") for _, attributes in page.tags}
+        assert any(found.get("role") == "img" for tag, found in page.tags if tag == "svg")
+
+
+def test_nothing_is_predicted_when_the_link_names_other_fields(served: dict[Task, Served]) -> None:
+    text = shown(served["binary"], **{"x.age": "40", "x.height": "180", "model": "6"}).text
+    assert "The model has changed" in text
+    assert "height" in text
+    assert "The model says" not in text
+
+
+def test_the_answer_says_so_when_the_model_was_replaced_and_the_fields_fit(tmp_path: Path) -> None:
+    old = make_bundle(tmp_path / "models", version=1)
+    with running(tmp_path / "models") as api, app_running(f"http://127.0.0.1:{api.port}", tmp_path / "log") as app:
+        api.wait_for(1)
+        form = Page(app.get().text).sent()
+        make_bundle(tmp_path / "models", version=2, seed=5)
+        api.wait_for(2)
+        same = Page(app.get("/", **form).text).text
+        assert "This was meant for model 1. Model 2 is live now and gave this answer." in same
+        make_bundle(tmp_path / "models", version=3, categorical=False)
+        api.wait_for(3)
+        other = Page(app.get("/", **form).text)
+        assert "Model 3 is live now" in other.text
+        assert "The model says" not in other.text
+        assert other.sent()["x.age"] == form["x.age"]
+    assert old.manifest.version == 1
+
+
+def test_names_are_text_and_nothing_else_when_they_are_made_of_markup(tmp_path: Path) -> None:
+    classes = ("<b>no</b>", "\"yes' &amp;")
+    built = make_bundle(tmp_path / "models", names=NASTY, classes=classes, class_type="string")
+    with running(tmp_path / "models") as api, app_running(f"http://127.0.0.1:{api.port}", tmp_path / "log") as app:
+        api.wait_for(1)
+        record = records(built, 1)[0]
+        form = Page(app.get().text).sent()
+        assert {f"x.{name}" for name in NASTY} <= set(form)
+        sent = {**form, **{f"x.{name}": text for name, text in texts_of(record).items()}, "curve": NASTY[0]}
+        page = Page(app.get("/", **sent).text)
+        answer = api.predict(record).json()
+        assert f"The model says {answer['prediction']}" in page.text
+        assert {tag for tag, _ in page.tags} & {"img", "b"} == set()
+        assert NASTY[0] in page.text
+        table = Page(app.get("/table", sample="1").text)
+        assert {tag for tag, _ in table.tags} & {"img", "b"} == set()
+
+
+def test_a_very_wide_form_is_sent_as_a_body_when_a_link_would_be_too_long(tmp_path: Path) -> None:
+    names = tuple(f"measurement number {i}, in the unit of the device" for i in range(120))
+    built = make_bundle(tmp_path / "models", n_numeric=120, names=names)
+    with running(tmp_path / "models") as api, app_running(f"http://127.0.0.1:{api.port}", tmp_path / "log") as app:
+        api.wait_for(1)
+        page = Page(app.get().text)
+        assert [found.get("method") for tag, found in page.tags if tag == "form"] == ["post"]
+        response = app.client.post("/", data=page.sent(), headers={"Origin": app.url})
+        assert "The model says" in Page(response.text).text
+    assert len(built.manifest.features) == 122

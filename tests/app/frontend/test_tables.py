@@ -1,0 +1,172 @@
+"""A table in, the same table with answers out."""
+
+import csv
+import io
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.frontend.sheets import harmless
+from app.frontend.store import KEPT, ResultStore
+from pipeline.params import Task
+from tests.app.frontend.conftest import App, Page, Served
+from tests.app.prediction.conftest import TASKS
+from tests.builders.bundles import records
+
+
+def sent(app: App, *, text: str = "", file: bytes | None = None, name: str = "people.csv") -> httpx2.Response:
+    """The answer to the form of the table page."""
+    files = {"file": (name if file is not None else "", file or b"", "text/csv")}
+    return app.client.post("/table", data={"text": text}, files=files, headers={"Origin": app.url})
+
+
+def as_csv(rows: list[dict[str, object]], delimiter: str = ",") -> str:
+    """Records as a person would have them in a file."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [*rows[0]], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def downloaded(app: App, page: Page) -> tuple[httpx2.Response, list[dict[str, str]]]:
+    """The file behind the download button."""
+    href = next(found["href"] for tag, found in page.tags if tag == "a" and "download" in found)
+    response = app.client.get(href or "")
+    return response, list(csv.DictReader(io.StringIO(response.text)))
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_all_rows_come_back_with_the_api_s_answers_when_a_file_is_sent(
+    served: dict[Task, Served], task: Task, delimiter: str
+) -> None:
+    each = served[task]
+    rows = [{"note": f"r{i}", **row} for i, row in enumerate(records(each.built, 40))]
+    response = sent(each.app, file=as_csv(rows, delimiter).encode("utf-8-sig"))
+    page = Page(response.text)
+    assert response.status_code == 200
+    assert "40 rows, all answered" in page.text
+    file, found = downloaded(each.app, page)
+    assert [row["note"] for row in found] == [row["note"] for row in rows]
+    answers = each.api.predict([{name: value for name, value in row.items() if name != "note"} for row in rows]).json()
+    assert [row["prediction"] for row in found] == [str(answer["prediction"]) for answer in answers]
+    assert "attachment" in file.headers["content-disposition"]
+    assert "people-predictions.csv" in file.headers["content-disposition"]
+    assert file.headers["content-security-policy"] == "sandbox"
+
+
+def test_rows_are_answered_when_they_are_pasted(served: dict[Task, Served]) -> None:
+    page = Page(sent(served["binary"].app, text="age\tnote\n40\t<script>alert(1)</script>\n50\t\n").text)
+    assert "2 rows, all answered" in page.text
+    assert next(found.get("src", "") or "" for tag, found in page.tags if tag == "script").startswith(
+        "/static/frontend/"
+    )
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 1
+
+
+def test_the_row_is_named_when_it_cannot_be_answered(served: dict[Task, Served]) -> None:
+    page = Page(sent(served["regression"].app, text="age\n40\nforty\n").text)
+    assert "2 rows, 1 without an answer" in page.text
+    assert "Row 2: age: 'forty' is not a number." in page.text
+    assert downloaded(served["regression"].app, page)[1][0]["error"] == ""
+
+
+def test_formulas_are_harmless_and_numbers_stay_when_the_file_is_opened_in_a_spreadsheet(
+    served: dict[Task, Served],
+) -> None:
+    text = 'age,=cmd\n-4,"=HYPERLINK(""http://x"")"\n40,@SUM(A1)\n41,-1.5e3\n'
+    _, rows = downloaded(served["binary"].app, Page(sent(served["binary"].app, text=text).text))
+    assert [[row["age"], row["'=cmd"]] for row in rows] == [
+        ["-4", '\'=HYPERLINK("http://x")'],
+        ["40", "'@SUM(A1)"],
+        ["41", "-1.5e3"],
+    ]
+
+
+@pytest.mark.parametrize(("cell", "safe"), [("+1", "+1"), ("-x", "'-x"), ("\t=1", "'\t=1"), ("a=b", "a=b"), ("", "")])
+def test_a_cell_gets_an_apostrophe_when_it_could_be_run(cell: str, safe: str) -> None:
+    assert harmless(cell) == safe
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "nothing in it"),
+        (b"age\n", "no rows"),
+        (b"PK\x03\x04rest", "workbook"),
+        (b"PAR1rest", "Parquet"),
+        (b"<html></html>", "web page"),
+        ("größe\nä".encode("latin-1"), "UTF-8"),
+        (b"age\n\0\0", "bytes that no text has"),
+        (b'age\n"' + b"x" * 200_000 + b'"\n', "field larger"),
+    ],
+)
+def test_a_table_is_refused_with_a_reason_when_it_cannot_be_read(
+    served: dict[Task, Served], content: bytes, word: str
+) -> None:
+    response = sent(served["binary"].app, file=content)
+    assert response.status_code == 422
+    assert "APP-07" in response.text
+    assert word in Page(response.text).text
+
+
+def test_the_api_s_reason_is_shown_when_no_column_is_a_feature(served: dict[Task, Served]) -> None:
+    response = sent(served["binary"].app, text="height,weight\n1,2\n")
+    assert response.status_code == 422
+    assert "APP-04" in response.text
+    assert "None of its columns is a feature of the model" in Page(response.text).text
+    assert "height,weight" in response.text
+
+
+def test_a_table_is_refused_when_it_is_larger_than_the_limit(served: dict[Task, Served]) -> None:
+    response = sent(served["binary"].app, file=b"age\n" + b"40\n" * (11 * 2**20 + 1))
+    assert response.status_code == 413
+    assert "APP-06" in response.text
+    assert "larger than 32 MB" in Page(response.text).text
+
+
+def test_the_example_works_when_it_is_filled_in(served: dict[Task, Served]) -> None:
+    app = served["multiclass"].app
+    sample = next(found for tag, found in Page(app.get("/table", sample="1").text).tags if tag == "textarea")[
+        "placeholder"
+    ]
+    assert "3 rows, all answered" in Page(sent(app, text=sample or "").text).text
+
+
+def test_an_old_result_is_gone_and_says_so_when_it_is_asked_for(served: dict[Task, Served]) -> None:
+    response = served["binary"].app.get("/table/nothing.csv")
+    assert response.status_code == 410
+    assert "APP-08" in response.text
+
+
+def test_the_oldest_result_goes_first_when_there_are_many() -> None:
+    store = ResultStore(lambda: 0.0)
+    tokens = [store.add(ResultStore.new_file(), "x.csv") for _ in range(KEPT + 1)]
+    assert store.get(tokens[0]) is None
+    assert all(store.get(token) for token in tokens[1:])
+    store.close()
+
+
+def test_a_result_goes_when_its_time_is_over() -> None:
+    now_s = [0.0]
+    store = ResultStore(lambda: now_s[0])
+    token = store.add(ResultStore.new_file(), "x.csv")
+    now_s[0] = 1799.0
+    assert store.get(token)
+    now_s[0] = 1801.0
+    assert store.get(token) is None
+
+
+def test_memory_does_not_grow_with_the_table_when_it_is_long(served: dict[Task, Served]) -> None:
+    app = served["binary"].app
+    before = _rss_bytes(app.pid)
+    page = Page(sent(app, file=b"age\n" + b"40.125\n" * 100_000).text)
+    assert "100,000 rows, all answered" in page.text
+    assert _rss_bytes(app.pid) - before < 20 * 2**20
+
+
+def _rss_bytes(pid: int) -> int:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
