@@ -1,7 +1,7 @@
 """What the Docker engine says when it refuses, as one problem with an id: cause and one command.
 
 Tells errors apart by status and text, because the engine sends nothing else. Imports no Docker library: anything with
-`response.status_code` and a text will do. The ids are listed in `docs/errors/`.
+`response.status_code` and a text will do. The ids are listed in `docs/errors.md`.
 """
 
 from dataclasses import dataclass
