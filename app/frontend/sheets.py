@@ -62,7 +62,7 @@ def read_head(file: IO[bytes]) -> tuple[list[str], str]:
         )
     if raw.startswith(b"PAR1"):
         raise _unreadable("This is a Parquet file, not CSV.", "Save it as CSV and send that.")
-    if raw.lstrip()[:1] in {b"<", b"{"}:
+    if raw.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml", b'{"', b"[{")):
         raise _unreadable(
             "This looks like a web page or JSON, not like a table.", "Send a CSV file with a header line."
         )

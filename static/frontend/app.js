@@ -3,6 +3,7 @@
 const main = document.getElementById("main");
 const status = document.getElementById("status");
 let asked = null;
+let here = location.pathname + location.search;
 
 // Puts the page behind `url` in place of this one, and the focus where its answer is.
 async function show(url, { focus = "result", push = true } = {}) {
@@ -21,6 +22,7 @@ async function show(url, { focus = "result", push = true } = {}) {
     document.title = page.title;
     if (open) document.querySelector("details.about")?.setAttribute("open", "");
     if (push) history.pushState({}, "", url);
+    here = location.pathname + location.search;
     arrive(focus);
   } catch (error) {
     if (error.name !== "AbortError") location.assign(url);
@@ -61,7 +63,10 @@ document.addEventListener("change", (event) => {
   if (event.target.id === "curve" && form?.method === "get") show(`/?${new URLSearchParams(new FormData(form))}`, { focus: "curve" });
 });
 
-addEventListener("popstate", () => show(location.pathname + location.search, { focus: "", push: false }));
+addEventListener("popstate", () => {
+  const url = location.pathname + location.search;
+  if (url !== here) show(url, { focus: "", push: false }); // a link within the page also arrives here
+});
 
 // The slider under the curve: where the row would be with another value.
 function ready() {

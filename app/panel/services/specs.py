@@ -103,6 +103,8 @@ def _app(settings: Settings, place: Place, environ: Mapping[str, str]) -> Servic
         name="app",
         argv=(place.python["app"], "-m", "app.frontend"),
         env={
+            # Names under which the panel may be opened hold for the app beside it, unless it is told its own.
+            **({"APP_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
             **_passed(environ, "API_"),
             **_passed(environ, "APP_"),
             "API_URL": f"http://{place.hosts['api']}:{place.ports['api']}",
