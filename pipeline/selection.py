@@ -66,12 +66,15 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
     """Remarks on what is new since the live model was trained.
 
     Raises DataError DATA-16 where a column that it uses is gone or changed between number and text, unless it is
-    ignored by name. A table with another target, or with no column of the live model at all, is another table: that
-    is said, and allowed.
+    ignored by name. A table with another target, or with few columns of the live model among more new ones, is
+    another table: that is said, and allowed.
     """
     before = {feature.name: feature.kind == "categorical" for feature in champion.features}
     known = [name for name in before if name in table.columns]
-    if champion.target != target.name or not known:
+    new = [name for name in table.columns if name not in before and name != target.name]
+    # Two tables may well share a target called "target" and a column called "age".
+    is_other = 2 * len(known) < len(before) and len(new) > len(known)
+    if champion.target != target.name or is_other:
         return [f"This is another table than that of the live model (version {champion.version})."]
     gone = [name for name in before if name not in table.columns and name not in params.ignore]
     changed = [
@@ -90,7 +93,6 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
             why=f"{'; '.join(parts)}.",
             fix="Restore them, or name them in the parameter `ignore` (a changed target: set `task`) if it is meant so.",
         )
-    new = [name for name in table.columns if name not in before and name != target.name]
     return [f"New since the live model: {', '.join(map(repr, new[:8]))}."] if new else []
 
 

@@ -148,8 +148,10 @@ def test_a_column_is_what_it_was_when_it_has_no_value_now(tmp_path: Path) -> Non
     assert check(read(tmp_path, "age,flag,city,t", ["30,True,,0", "40,False,,1"]), champion()) == []
 
 
-@pytest.mark.parametrize(("header", "target"), [("age,flag,city,t", "other"), ("width,height,depth,t", "t")])
-def test_another_table_is_taken_when_it_has_nothing_of_the_old_one(tmp_path: Path, header: str, target: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "target"), [("age,flag,city,t", "other"), ("width,height,depth,t", "t"), ("age,height,depth,t", "t")]
+)
+def test_another_table_is_taken_when_it_has_little_of_the_old_one(tmp_path: Path, header: str, target: str) -> None:
     remarks = check(read(tmp_path, header, ROWS), champion(target))
     assert len(remarks) == 1
     assert "another table" in remarks[0]

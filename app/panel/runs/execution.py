@@ -159,7 +159,6 @@ class Execution:
             self._run.n_failures = 0
             if outcome.deployed is not None:
                 facts |= facts_of_deploy(outcome.deployed)
-                self._log(outcome.deployed.reason)
         self._log(f"Stage {stage} {outcome.state} after {outcome.duration_s:.2f} s.")
         await asyncio.to_thread(
             self._tools.store.end_attempt,

@@ -40,5 +40,5 @@ def is_unchanged(run: Run, facts: dict[str, Any], last: Run | None) -> bool:
 
 def no_change(last: Run) -> dict[str, Any]:
     """The verdict of a run that had nothing to do."""
-    reason = f"Data, code and parameters are those of run {last.number}; nothing to train."
+    reason = f"No change: data, code and parameters are those of run {last.number}; nothing to train."
     return {"decision": NO_CHANGE, "reason": reason}

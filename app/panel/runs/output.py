@@ -123,7 +123,7 @@ def _progress(said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
 
 def _metric(said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
     said.metrics[str(event["name"])] = float(event["value"])
-    return "info", f"{event['name']}: {float(event['value']):.6g}"
+    return "info", None  # the stage sums its metrics up in one line
 
 
 def _result(_said: Said, _event: Mapping[str, Any]) -> tuple[Level, str | None]:

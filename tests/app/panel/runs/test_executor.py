@@ -32,6 +32,7 @@ def test_run_succeeds_with_facts_when_all_stages_do(make_house: MakeHouse) -> No
     assert texts[0] == "Run 1 started (manual)."
     assert "deploying" in texts
     assert texts[-1] == "Run 1 succeeded. Version 1 is live."
+    assert sum("Version 1 is live." in text for text in texts) == 1
     assert house.n_manual == 1
 
 

@@ -34,7 +34,6 @@ def test_events_become_lines_and_facts_when_they_are_valid(tmp_path: Path) -> No
     assert [(line.level, line.text) for line in logs.read("r")] == [
         ("info", "plain"),
         ("warning", "careful"),
-        ("info", "auc: 0.75"),
         ("error", "DATA-01: No table. Put one there."),
         ("info", '{"event": "nonsense"}'),
         ("info", '{"event": "log"}'),
