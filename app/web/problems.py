@@ -1,12 +1,21 @@
 """Every error that leaves over HTTP has one shape: RFC 9457 problem details with an id from `docs/errors.md`."""
 
+from typing import Final
+
 from starlette.responses import JSONResponse
 
 from pipeline.errors import ProblemError
 
+# Busy, not ready yet, no room: what passes without the client doing anything else than to wait.
+PASSING: Final = frozenset({503, 507})
+RETRY_AFTER_S: Final = 5
+
 
 def problem_response(problem: ProblemError, *, headers: dict[str, str] | None = None, **extra: object) -> JSONResponse:
-    """`application/problem+json`; `extra` members (for example `run_id`, `request_id`, `errors`) stand beside the RFC's."""
+    """`application/problem+json`; `extra` members (for example `run_id`, `request_id`, `errors`) stand beside the RFC's.
+
+    503 and 507 carry `Retry-After`, unless `headers` has one.
+    """
     body: dict[str, object] = {
         "type": f"docs/errors.md#{problem.id.lower()}",
         "title": problem.what,
@@ -15,4 +24,7 @@ def problem_response(problem: ProblemError, *, headers: dict[str, str] | None = 
         **problem.as_dict(),
         **extra,
     }
-    return JSONResponse(body, status_code=problem.status, headers=headers, media_type="application/problem+json")
+    response = JSONResponse(body, status_code=problem.status, headers=headers, media_type="application/problem+json")
+    if problem.status in PASSING:
+        response.headers.setdefault("retry-after", str(RETRY_AFTER_S))
+    return response
