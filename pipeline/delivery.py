@@ -1,10 +1,14 @@
-"""Hands the record of a run to MLflow, with MLflow's own client, in a process of its own.
+"""Hands the record of a run to MLflow, with MLflow's own client, in a process of its own:
+`python -m pipeline.delivery RECORD_DIR --tracking-uri URL [--champion]`.
 
 Repeating a delivery changes nothing: the MLflow run is found by the tag `run_id`, and its model version by the run.
 """
 
+import argparse
 import json
 import os
+import sys
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -176,3 +180,28 @@ class _Delivery:
 
     def _time_ms(self) -> int:
         return int(datetime.fromisoformat(self._record.created_at).timestamp() * 1000)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Hand a record to MLflow. Prints one line of JSON: what was made, or the problem.
+
+    0: delivered (again). 2: it can never be delivered. 3: not now; try later.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.delivery", description="Create or complete the MLflow run of a record."
+    )
+    parser.add_argument("record", type=Path, help="the folder that holds record.json")
+    parser.add_argument("--tracking-uri", required=True, help="where MLflow answers, such as http://127.0.0.1:5000")
+    parser.add_argument("--champion", action="store_true", help="give the model the alias `champion`")
+    given = parser.parse_args(argv)
+    try:
+        delivered = deliver(given.record, given.tracking_uri, champion=given.champion)
+    except ProblemError as problem:
+        sys.stdout.write(json.dumps(problem.as_dict()) + "\n")
+        return 3 if problem.retryable else 2
+    sys.stdout.write(delivered.model_dump_json() + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

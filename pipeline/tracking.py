@@ -1,25 +1,20 @@
-"""What MLflow is told about a run: the record that training leaves, and its delivery afterwards.
+"""What MLflow is told about a run: the record that training leaves.
 
-Training writes `record/` and goes on; MLflow is never on a run's path. A process of its own then hands the record over
-with MLflow's client: `python -m pipeline.tracking deliver RECORD_DIR --tracking-uri URL [--champion]`.
+Training writes `record/` and goes on; MLflow is never on a run's path. `pipeline.delivery` hands the record over later.
 
     record/record.json       `Record`; written last, so that the record is whole if it is there
     record/model.onnx        and manifest.json: the bundle
     record/evaluation.json   and plots/<name>.svg, profile.json
 """
 
-import argparse
-import json
 import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.bundle import MANIFEST_FILE, MODEL_FILE, Scalar, read_manifest, write_atomic
-from pipeline.errors import ProblemError
 from pipeline.params import Params
 from pipeline.plots import plots
 
@@ -109,32 +104,3 @@ def _link(source: Path, target: Path) -> None:
         target.hardlink_to(source)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def main(argv: Sequence[str]) -> int:
-    """`deliver`: hand a record to MLflow. Prints one line of JSON: what was made, or the problem.
-
-    0: delivered (again). 2: it can never be delivered. 3: not now; try later.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.tracking", description="Hand the record of a run to MLflow."
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verb = verbs.add_parser("deliver", help="create or complete the MLflow run of a record")
-    verb.add_argument("record", type=Path, help="the folder that holds record.json")
-    verb.add_argument("--tracking-uri", required=True, help="where MLflow answers, such as http://127.0.0.1:5000")
-    verb.add_argument("--champion", action="store_true", help="give the model the alias `champion`")
-    given = parser.parse_args(argv)
-    from pipeline.delivery import deliver  # noqa: PLC0415  # training writes records and must not load pandas for it
-
-    try:
-        delivered = deliver(given.record, given.tracking_uri, champion=given.champion)
-    except ProblemError as problem:
-        sys.stdout.write(json.dumps(problem.as_dict()) + "\n")
-        return 3 if problem.retryable else 2
-    sys.stdout.write(delivered.model_dump_json() + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

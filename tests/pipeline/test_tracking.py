@@ -84,7 +84,7 @@ def _deliver(
 ) -> tuple[int, dict[str, Any], float]:
     begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.tracking", "deliver", str(record), "--tracking-uri", uri, *options],
+        [sys.executable, "-m", "pipeline.delivery", str(record), "--tracking-uri", uri, *options],
         capture_output=True,
         text=True,
         env=os.environ | QUIET | (env or {}),

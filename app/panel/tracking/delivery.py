@@ -16,9 +16,9 @@ from app.panel.services import launch
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
 ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent
-# The exit code of `pipeline.tracking` for a record that can never be delivered.
+# The exit code of `pipeline.delivery` for a record that can never be delivered.
 NEVER: Final = 2
-COMMAND: Final = (sys.executable, "-m", "pipeline.tracking", "deliver")
+COMMAND: Final = (sys.executable, "-m", "pipeline.delivery")
 
 
 @dataclass(frozen=True)
