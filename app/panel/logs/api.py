@@ -31,6 +31,10 @@ def _hub(request: Request) -> Hub:
     return hub
 
 
+async def _room(request: Request) -> None:
+    _hub(request).check_room()
+
+
 def _watch(request: Request) -> RunWatch:
     watch: RunWatch = request.app.state.panel.live
     return watch
@@ -68,7 +72,7 @@ def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
     return StreamingResponse(body, media_type="application/x-ndjson")
 
 
-@router.get("/{run_id}/log/stream", response_class=EventSourceResponse)
+@router.get("/{run_id}/log/stream", response_class=EventSourceResponse, dependencies=[Depends(_room)])
 async def stream_log(
     run_id: RunId,
     logs: Logs,

@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+from pipeline.errors import ProblemError
 
 ANY = "*"  # the topic that rings for a change of any run
+MAX_LISTENERS: Final = 1000  # each holds a connection and a task
 
 
 class Hub:
@@ -51,6 +55,18 @@ class Hub:
     def stopped(self) -> bool:
         """Whether the panel is going down."""
         return self._stopped
+
+    def check_room(self) -> None:
+        """Raise WEB-07 (503) if as many follow as may; asked before a stream begins, in the event loop."""
+        if self.n_listeners >= MAX_LISTENERS:
+            raise ProblemError(
+                "WEB-07",
+                "Too many are following already.",
+                why=f"At most {MAX_LISTENERS:,} connections may follow at once.",
+                fix="Close pages that nobody looks at, or read the log without following it.",
+                retryable=True,
+                status=503,
+            )
 
     @property
     def n_listeners(self) -> int:

@@ -31,10 +31,13 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
     filtered = Annotated[LogFilter, Depends(log_filter)]
     known = Annotated[str, Depends(full_id)]
 
+    async def room() -> None:
+        hub.check_room()
+
     def html(lines: list[LogLine], filter: LogFilter) -> str:
         return draw(site.env, LinesView.TEMPLATE, LinesView(shown(lines, filter)))
 
-    @routes.get("/runs/{run_id}/log/stream", response_class=EventSourceResponse)
+    @routes.get("/runs/{run_id}/log/stream", response_class=EventSourceResponse, dependencies=[Depends(room)])
     async def stream(
         run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]
     ) -> AsyncIterator[ServerSentEvent]:

@@ -72,3 +72,14 @@ def test_line_passes_when_stage_level_and_text_fit() -> None:
     assert not LogFilter(level="error").passes(line)
     assert not LogFilter(stage="set_seed").passes(line)
     assert not LogFilter(text="nowhere").passes(line)
+
+
+@pytest.mark.parametrize("path", ["/runs/1/log/stream", "/api/v1/runs/1/log/stream"])
+def test_follower_is_told_to_come_back_when_there_are_too_many(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("app.panel.logs.hub.MAX_LISTENERS", 0)
+    answer = client.get(path, headers={"Accept": "text/event-stream"})
+    assert (answer.status_code, answer.json()["id"]) == (503, "WEB-07")
+    assert int(answer.headers["retry-after"]) > 0
+    assert client.get("/runs/1/log/lines").status_code == 200
