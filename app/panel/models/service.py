@@ -89,12 +89,18 @@ class ModelService:
         return 1 + max(self._queries.highest(), *self._on_disk(), 0)
 
     def recover(self) -> None:
-        """At start: undo what a killed panel left pending, and delete what it left half written."""
+        """At start: undo what a killed panel left pending, delete what it left half written, and watch on."""
         retention.sweep(self._models_dir)
         with self._db.read() as session:
             pending = list(session.exec(select(Deployment).where(Deployment.outcome == "pending")))
         for row in pending:
             self._switch.recover(row)
+        with self._db.read() as session:
+            latest = session.exec(
+                select(Deployment).where(Deployment.outcome == "done").order_by(col(Deployment.id).desc())
+            ).first()
+        if latest is not None and latest.kind in {"deploy", "promote"}:
+            self._watch.resume(latest)
 
     def close(self) -> None:
         """Give up what is under way; the pointer goes back."""

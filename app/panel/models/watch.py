@@ -98,14 +98,30 @@ class Watch:
         self._end = threading.Event()
         self._lock = threading.Lock()
 
+    def resume(self, row: Deployment) -> None:
+        """Go on with the watch that a restart of the panel cut short; nothing if its time is over.
+
+        What the API counted before is not known any more: errors count from now on.
+        """
+        if row.finished_at is not None:
+            left_s = self._watch_s - max(0.0, (self._clock.now() - row.finished_at).total_seconds())
+            try:
+                self._start(row, left_s)
+            except ProblemError as problem:
+                # The runtime is not there: the panel starts all the same, and says so on its pages.
+                LOG.warning("action=resume_watch version=%s failed: %s", row.to_version, problem)
+
     def begin(self, row: Deployment) -> None:
         """Watch it from now on, in a thread of its own."""
+        self._start(row, self._watch_s)
+
+    def _start(self, row: Deployment, watch_s: float) -> None:
         with self._lock:
             self._end.set()
             self._end = threading.Event()
-            if self._watch_s > 0:
+            if watch_s > 0:
                 before = read_counters(answers.get(f"{self._api.url('api')}/metrics", CALL_S).body)
-                work = (row, before, self._end)
+                work = (row, before, watch_s, self._end)
                 threading.Thread(target=self._run, args=work, name="watch", daemon=True).start()
 
     def close(self) -> None:
@@ -113,8 +129,8 @@ class Watch:
         with self._lock:
             self._end.set()
 
-    def _run(self, row: Deployment, before: Counters, end: threading.Event) -> None:
-        reason = self._wait(before, end)
+    def _run(self, row: Deployment, before: Counters, watch_s: float, end: threading.Event) -> None:
+        reason = self._wait(before, watch_s, end)
         if not reason or end.is_set():
             return
         try:
@@ -123,7 +139,7 @@ class Watch:
             # Somebody else has put another version into service meanwhile, or the API is gone altogether.
             LOG.warning("action=auto_rollback version=%s failed: %s", row.to_version, problem)
 
-    def _wait(self, before: Counters, end: threading.Event) -> str:
+    def _wait(self, before: Counters, watch_s: float, end: threading.Event) -> str:
         """The reason to go back, or "" when the time is over."""
         url = self._api.url("api")
         begun = self._clock.monotonic()
@@ -136,6 +152,6 @@ class Watch:
                 return f"The prediction API is not ready for {now - ready_at:.0f} s since it is live."
             answer = answers.get(f"{url}/metrics", CALL_S)
             reason = judge(before, read_counters(answer.body)) if answer.is_ok else ""
-            if reason or now - begun >= self._watch_s:
+            if reason or now - begun >= watch_s:
                 return reason
         return ""

@@ -132,6 +132,29 @@ def test_it_goes_back_by_itself_when_errors_appear_after_a_deployment(tmp_path: 
     world.close()
 
 
+def test_the_watch_goes_on_when_the_panel_starts_again(tmp_path: Path) -> None:
+    world = World(tmp_path, watch_s=30.0)
+    world.deploy(1)
+    world.deploy(2)
+    world.models.close()
+    world.begin()
+    world.models.recover()
+    world.api.n_errors = 5
+    until(lambda: world.ledger()[1] == ("deploy", 1, 2, "undone"))
+    assert world.live == 1
+    world.close()
+
+
+def test_no_watch_goes_on_when_its_time_was_over_before_the_panel_started_again(tmp_path: Path) -> None:
+    world = World(tmp_path, watch_s=0.0)
+    world.deploy(1)
+    world.watch_s = 0.001
+    world.begin()
+    world.models.recover()
+    assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
+    world.close()
+
+
 def test_two_deployments_take_turns_when_they_meet(world: World) -> None:
     for run in (1, 2, 3):
         world.deploy(run, "promote" if run == 1 else "keep")
