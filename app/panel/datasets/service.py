@@ -17,6 +17,7 @@ from pipeline.errors import ProblemError
 # As in pipeline.sample, which the panel must not import: it brings numpy.
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 MAX_UPLOAD_BYTES: Final = 1 << 30
+MAX_NAME_BYTES: Final = 200  # a file system takes 255, and what is taken away gets its time in front
 NAME: Final = re.compile(r"[\w][\w .()+-]{0,119}")
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -114,11 +115,12 @@ class Datasets:
 
 def check_name(name: str) -> None:
     """Raise FILE-01 unless `name` is a plain file name of a table: no path, no hidden file, a known ending."""
-    if not NAME.fullmatch(name) or Path(name).suffix.lower() not in SUFFIXES:
+    is_short = len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
+    if not is_short or not NAME.fullmatch(name) or Path(name).suffix.lower() not in SUFFIXES:
         raise ProblemError(
             "FILE-01",
             f"{name[:80]!r} cannot be the name of a table.",
-            why=f"A name has letters, digits, spaces and . ( ) + - _ and ends in {', '.join(SUFFIXES)}.",
+            why=f"A name is short, has letters, digits, spaces and . ( ) + - _ and ends in {', '.join(SUFFIXES)}.",
             fix="Rename the file and send it again.",
             status=422,
         )

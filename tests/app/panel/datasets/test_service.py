@@ -37,7 +37,19 @@ def test_table_is_there_when_added_and_kept_when_replaced_or_removed(datasets: D
 
 @pytest.mark.parametrize(
     "name",
-    ["", "a", "../a.csv", "a/b.csv", "a\\b.csv", ".hidden.csv", "a.csv\n", "a.exe", "x" * 200 + ".csv", "a\x00.csv"],
+    [
+        "",
+        "a",
+        "../a.csv",
+        "a/b.csv",
+        "a\\b.csv",
+        ".hidden.csv",
+        "a.csv\n",
+        "a.exe",
+        "x" * 200 + ".csv",
+        "表" * 99 + ".csv",
+        "a\x00.csv",
+    ],
 )
 def test_name_is_refused_when_it_is_not_that_of_a_table(name: str) -> None:
     assert _id(check_name, name) == "FILE-01"
