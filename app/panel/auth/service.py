@@ -96,7 +96,11 @@ class Auth:
             if is_due:
                 session.seen_at = now
         if is_due:
-            self._write(LoginSession(digest=digest, created_at=session.created_at, seen_at=now))
+            try:
+                self._write(LoginSession(digest=digest, created_at=session.created_at, seen_at=now))
+            except ProblemError as problem:
+                # A full disk must not close the pages that say so; the next write is tried in a few minutes.
+                log.warning("action=keep_session result=failed problem=%s", problem)
         return True
 
     def is_api_token(self, given: str) -> bool:

@@ -130,11 +130,10 @@ class Watch:
             self._end.set()
 
     def _run(self, row: Deployment, before: Counters, watch_s: float, end: threading.Event) -> None:
-        reason = self._wait(before, watch_s, end)
-        if not reason or end.is_set():
-            return
         try:
-            self._back(row, reason)
+            reason = self._wait(before, watch_s, end)
+            if reason and not end.is_set():
+                self._back(row, reason)
         except ProblemError as problem:
             # Somebody else has put another version into service meanwhile, or the API is gone altogether.
             LOG.warning("action=auto_rollback version=%s failed: %s", row.to_version, problem)

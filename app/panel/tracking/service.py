@@ -116,6 +116,9 @@ class TrackingService:
                 self.step()
             except ProblemError as problem:
                 LOG.warning("action=tracking %s", problem)
+            except Exception:
+                # Whatever it was, no record would ever be delivered any more.
+                LOG.exception("Tracking goes on after an unexpected error.")
 
     def _note(self) -> None:
         """Find runs that ended since the last look and left a record."""

@@ -131,6 +131,17 @@ def test_session_ends_when_it_is_a_week_old_however_much_it_is_used(
     assert not later.is_session(token)
 
 
+def test_session_goes_on_when_the_database_cannot_be_written(
+    auth: Auth, db: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch, client: TestClient
+) -> None:
+    client.get(_path(auth.login_url()))
+    token = client.cookies[auth.cookie]
+    clock.s += 360
+    monkeypatch.setattr("app.panel.db.engine.BUSY_TIMEOUT_S", 0.01)
+    with db.write():
+        assert auth.is_session(token)
+
+
 def test_session_is_over_when_logged_out(client: TestClient, auth: Auth) -> None:
     client.get(_path(auth.login_url()))
     token = client.cookies["panel_session_8080"]

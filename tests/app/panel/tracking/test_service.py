@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -195,6 +196,27 @@ def test_it_is_tried_again_ever_later_when_mlflow_refuses(world: World) -> None:
     world.service.step()
     assert (world.told, world.service.n_open()) == ([("run-1", "late")], 0)
     assert [delay_s(n) for n in (1, 2, 3, 7, 99)] == [10, 20, 40, 600, 600]
+
+
+def test_delivery_goes_on_when_something_unforeseen_happened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.panel.tracking.service.LOOK_EVERY_S", 0.01)
+    world.run(1)
+    look, failed = world.mlflow.view, threading.Event()
+
+    def view() -> ServicesView:
+        if not failed.is_set():
+            failed.set()
+            raise OSError("too many open files")
+        return look()
+
+    monkeypatch.setattr(world.mlflow, "view", view)
+    world.service.start()
+    deadline = time.monotonic() + 10
+    while not world.told and time.monotonic() < deadline:
+        time.sleep(0.01)
+    world.service.close()
+    assert failed.is_set()
+    assert world.told == [("run-1", "mlflow-run")]
 
 
 def test_it_is_not_tried_again_when_the_record_is_gone(world: World) -> None:
