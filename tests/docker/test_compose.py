@@ -2,14 +2,14 @@
 
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.docker.images import docker
 from tests.docker.stack import SIBLINGS, UID, Stack, stack_of, until
@@ -51,20 +51,16 @@ def test_all_services_answer_when_nobody_did_anything_else(stack: Stack) -> None
 
 
 @pytest.mark.browser
-def test_a_model_is_live_when_the_button_was_clicked_once(stack: Stack) -> None:
+def test_a_model_is_live_when_the_button_was_clicked_once(stack: Stack, browser: Browser) -> None:
     link = re.search(r"http://\S+/login\S+", stack.compose("logs", "panel"))
     assert link is not None
-    path = shutil.which("chromium")
-    assert path, "Chromium is needed for this test"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = chromium.new_page()
+    with closing(browser.new_context()) as context:
+        page = context.new_page()
         page.goto(link[0])
         page.get_by_role("button", name="Run pipeline", exact=True).first.click()
         page.wait_for_url(re.compile(r"/runs/\d+$"))
         expect(page.locator("#run-title")).to_contain_text("succeeded", timeout=RUN_S * 1000)
         expect(page.locator(".stage.is-succeeded")).to_have_count(4)
-        chromium.close()
     answer = stack.predict()
     assert 0 <= answer["probability"] <= 1
     assert answer["model_version"] == 1
