@@ -177,9 +177,15 @@ class RunService:
         """The stored parameters; what an earlier version of this program knew and this one does not is left out."""
         base = self._base(trigger)
         try:
-            return _valid({name: value for name, value in base.items() if name in Params.model_fields})
+            known = {name: value for name, value in base.items() if name in Params.model_fields}
+            return _valid(known | self._settings_for(known))
         except ParamsError:
             return _valid(self._defaults())
+
+    def _settings_for(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that count because no run has said otherwise: they may have changed since it was stored."""
+        unsaid = Params()
+        return {name: value for name, value in self._defaults().items() if stored.get(name) == getattr(unsaid, name)}
 
     def _base(self, trigger: Trigger) -> Mapping[str, Any]:
         last = self._store.find_latest(RunState.SUCCEEDED) if trigger == Trigger.SCHEDULE else None

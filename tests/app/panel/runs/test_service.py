@@ -43,6 +43,16 @@ def test_schedule_repeats_what_succeeded_when_the_newest_run_failed(make_house: 
     assert house.queries.detail(run_id).params["target"] == "good"
 
 
+def test_changed_setting_counts_when_no_run_has_said_a_target(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.runs.cancel(house.runs.start().id)
+    house.close()
+    house.settings = house.settings.model_copy(update={"target": "later"})
+    house.open()
+    run_id = house.runs.start().id
+    assert house.queries.detail(run_id).params["target"] == "later"
+
+
 def test_every_wrong_parameter_is_named_when_some_are(make_house: MakeHouse) -> None:
     with pytest.raises(ParamsError) as caught:
         make_house().runs.start(params={"test_share": 2, "linear": {"c": -1}})
