@@ -25,7 +25,7 @@ def test_no_error_is_documented_when_no_code_raises_it() -> None:
 
 def test_each_error_is_named_by_a_test_when_code_raises_it() -> None:
     tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    assert [id for id in sorted(_ids("app") | _ids("pipeline")) if id not in tests] == []
+    assert [each for each in sorted(_ids("app") | _ids("pipeline")) if each not in tests] == []
 
 
 def test_each_setting_is_documented_when_it_can_be_set() -> None:

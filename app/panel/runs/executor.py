@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 from app.panel.runs.execution import Execution, Tools
-from app.panel.runs.store import LostRaceError
 from pipeline.errors import ProblemError
 
 _log = logging.getLogger(__name__)
@@ -84,13 +83,24 @@ class Executor:
             await self._fail(execution, _problem(error))
 
     async def _fail(self, execution: Execution, problem: ProblemError) -> None:
+        """Write down that the run has failed, as often as it takes: until then nothing else can run."""
         while not self._stopping:
             try:
                 await execution.fail(problem)
-            except (ProblemError, LostRaceError, OSError):
+            except Exception:  # noqa: BLE001 - the task that starts all runs must not end
+                _log.exception("action=fail_run run_id=%s", execution.run_id)
                 await asyncio.sleep(HEAL_S)
+                if not await self._is_active(execution.run_id):
+                    return
             else:
                 return
+
+    async def _is_active(self, run_id: str) -> bool:
+        try:
+            found = await asyncio.to_thread(self._tools.store.find_active)
+        except Exception:  # noqa: BLE001 - unknown, so it is tried again
+            return True
+        return found is not None and found.id == run_id
 
 
 def _problem(error: Exception) -> ProblemError:

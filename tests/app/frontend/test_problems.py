@@ -11,6 +11,7 @@ import pytest
 
 from app.frontend.main import create_app
 from app.frontend.settings import Settings
+from pipeline.bundle import Manifest
 from pipeline.params import Task
 from tests.app.frontend.conftest import Page, Served, app_running, free_port
 from tests.app.prediction.conftest import running
@@ -131,3 +132,32 @@ def test_it_stays_light_when_it_is_imported() -> None:
     code = "import sys, app.frontend.main; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert set(loaded.split()) & {"numpy", "onnxruntime", "pandas", "sklearn", "sqlmodel", "mlflow"} == set()
+
+
+class _Restless(httpx2.AsyncBaseTransport):
+    """An API whose model is another one each time somebody looks."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._version = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/model":
+            self._version += 1
+            live = self._manifest.model_copy(update={"version": self._version})
+            return httpx2.Response(200, content=live.model_dump_json())
+        await request.aread()
+        return httpx2.Response(200, content=b"age,prediction,probability,error\n40,0,0.1,\n")
+
+
+def test_no_table_of_two_models_is_given_when_the_model_keeps_changing(tmp_path: Path) -> None:
+    manifest = make_bundle(tmp_path, task="binary").manifest
+
+    async def send() -> httpx2.Response:
+        transport = httpx2.ASGITransport(create_app(Settings(), _Restless(manifest)))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8501") as client:
+            return await client.post("/table", data={"text": "age\n40\n"}, headers={"Origin": "http://localhost:8501"})
+
+    response = asyncio.run(send())
+    assert response.status_code == 409
+    assert "APP-09" in response.text
