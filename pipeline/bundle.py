@@ -109,6 +109,9 @@ class Manifest(_Record):
     importances: dict[str, float]  # permutation importance per raw feature, in units of the primary metric
     features: list[Feature]
     derived_features: list[str] = []
+    left_out: list[
+        str
+    ] = []  # columns of the table that the model does not take: a record may hold them, nobody reads them
     score_histogram: Histogram
     golden: list[Golden]
     seed: int

@@ -53,6 +53,7 @@ class Model:
         self.categorical = manifest.categorical
         self.numeric_at = {feature.name: i for i, feature in enumerate(self.numeric)}
         self.categorical_at = {feature.name: i for i, feature in enumerate(self.categorical)}
+        self.left_out = frozenset(manifest.left_out)
         self.names = [feature.name for feature in manifest.features]
         self._bytes = model
         self._one = session(model, 1)

@@ -66,7 +66,8 @@ def _description(model: Model | None) -> str:
     return (
         f"Version {manifest.version}, {manifest.estimator}, trained on {manifest.n_train:,} rows{scored}. "
         "Every answer names the version that made it. Features that you leave out or send as null are filled in as in "
-        "training and listed in `imputed`; names that the model does not have are refused."
+        "training and listed in `imputed`; columns that training left out may "
+        "be there and are not read; other names are refused."
     )
 
 

@@ -23,6 +23,7 @@ MAX_TEXT: Final = 1_000
 FLOAT32_MAX: Final = 3.4e38
 # What msgspec raises for a body that it cannot read as rows of the model.
 UNREADABLE: Final = (msgspec.MsgspecError, OverflowError, RecursionError, ValueError)
+SHOWN_NAMES: Final = 30
 MAX_ERRORS: Final = 20
 
 
@@ -173,8 +174,8 @@ class Reader:
                     wrong.append((name, value, _expected(model.categorical[model.categorical_at[name]])))
                 else:
                     categorical[i, model.categorical_at[name]] = text
-            else:
-                wrong.append((str(name), value, f"Unknown. The model has: {', '.join(model.names[:30])}."))
+            elif name not in model.left_out:
+                wrong.append((str(name), value, _unknown(model)))
         return wrong
 
 
@@ -224,6 +225,11 @@ def _category(value: object) -> str | None:
     if isinstance(value, int | float):
         return f"{value:g}" if math.isfinite(value) else None
     return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
+
+
+def _unknown(model: Model) -> str:
+    more = len(model.names) - SHOWN_NAMES
+    return f"Unknown. The model has: {', '.join(model.names[:SHOWN_NAMES])}{f' and {more} more' if more > 0 else ''}."
 
 
 def _expected(feature: Feature) -> str:

@@ -97,7 +97,8 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
             baseline=dummy,
         )
         evaluation = _evaluate(subject, data, trained, params, events)
-    manifest = _manifest(ctx, data, trained, seeded=seeded, subject=subject, evaluation=evaluation)
+    left_out = sorted({processed.target, *processed.dropped})
+    manifest = _manifest(ctx, data, trained, seeded=seeded, subject=subject, evaluation=evaluation, left_out=left_out)
     with steps.step("judge"):
         verdict = _judge(ctx, processed.processed_dir, subject, manifest.digest)
         events.log(verdict.reason)
@@ -210,7 +211,14 @@ def _evaluate(subject: Subject, data: Data, trained: Trained, params: Params, ev
 
 
 def _manifest(
-    ctx: StageContext, data: Data, trained: Trained, *, seeded: SeedResult, subject: Subject, evaluation: Json
+    ctx: StageContext,
+    data: Data,
+    trained: Trained,
+    *,
+    seeded: SeedResult,
+    subject: Subject,
+    evaluation: Json,
+    left_out: list[str],
 ) -> Manifest:
     meta = data.meta
     return seal(
@@ -233,6 +241,7 @@ def _manifest(
             importances=evaluation["importances"],
             features=meta.features,
             derived_features=meta.derived,
+            left_out=left_out,
             score_histogram=score_histogram(meta.task, subject.output),
             golden=golden_rows(trained.graph, meta.features, data.test, meta.task),
             seed=ctx.params.seed,

@@ -180,6 +180,7 @@ def _core(  # noqa: PLR0917 - the key of the cache
         model_bytes=len(model),
         task=task,
         target="outcome",
+        left_out=["customer id", "outcome"],
         classes=list(CLASSES[task]),
         threshold=0.4 if task == "binary" else None,
         estimator="linear" if linear else "hist_gradient_boosting",

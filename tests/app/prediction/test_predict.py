@@ -28,6 +28,13 @@ def test_missing_features_are_filled_in_and_named_when_left_out_or_null(served: 
     assert len(api.predict({}).json()["imputed"]) == 5
 
 
+def test_columns_that_training_left_out_are_not_read_when_a_row_of_the_table_is_sent(served: Served) -> None:
+    api, _ = served["binary"]
+    row = {"age": 30, "home city": "Berlin"}
+    whole = api.predict({**row, "customer id": "A-17", "outcome": 1}).json()
+    assert whole["probability"] == api.predict(row).json()["probability"]
+
+
 @pytest.mark.parametrize(
     ("record", "field", "said"),
     [

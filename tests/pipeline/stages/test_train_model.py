@@ -49,6 +49,9 @@ def test_a_bundled_data_set_trains_when_only_its_target_is_named(
     assert cycle.result.metrics[metric] >= least
     assert cycle.result.verdict.decision == "promote"
     assert cycle.result.parity <= 1e-5
+    manifest = read_manifest(cycle.result.bundle_dir)
+    assert {"target"} <= set(manifest.left_out)
+    assert not set(manifest.left_out) & {feature.name for feature in manifest.features}
 
 
 @pytest.mark.parametrize("target", ["yes", "level", "price"])
