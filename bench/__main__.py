@@ -42,6 +42,7 @@ def _page(tables: dict[str, str]) -> str:
     head = (
         "# Bench\n\n"
         "Written by `make bench`. Medians; absolute figures differ from machine to machine, ratios were measured side by side in one run.\n"
+        "What the alternatives cost: [peers.md](peers.md).\n"
     )
     return head + "".join(f"\n<!-- {name} -->\n{tables[name]}" for name in SECTIONS if name in tables)
 
