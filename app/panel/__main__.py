@@ -37,7 +37,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
     from app.panel.db.migrate import warnings
-    from app.panel.main import Panel, create_app
+    from app.panel.main import create_app
+    from app.panel.parts import Panel
     from app.panel.services.report import preflight_table
 
     app = create_app(settings)

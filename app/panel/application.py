@@ -1,0 +1,144 @@
+"""The web application over the wired parts: which routes there are, who guards them, what starts and stops."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from app.panel import ops
+from app.panel.auth import routes as auth_routes
+from app.panel.auth.middleware import AuthMiddleware
+from app.panel.datasets import api as datasets_api
+from app.panel.datasets import routes as datasets_routes
+from app.panel.datasets.routes import DataPages
+from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets
+from app.panel.drift import api as drift_api
+from app.panel.drift import routes as drift_routes
+from app.panel.home import routes as home_routes
+from app.panel.home.routes import HomePages
+from app.panel.logs import api as logs_api
+from app.panel.logs import routes as logs_routes
+from app.panel.models import api as models_api
+from app.panel.models import routes as models_routes
+from app.panel.pages import errors
+from app.panel.parts import Panel, Work
+from app.panel.runs import api as runs_api
+from app.panel.runs import routes as runs_routes
+from app.panel.runs.reconcile import reconcile
+from app.panel.runs.results import metric_title
+from app.panel.runs.routes import RunPages
+from app.panel.schedule import api as schedule_api
+from app.panel.schedule import routes as schedule_routes
+from app.panel.services import api as services_api
+from app.panel.services import routes as services_routes
+from app.panel.services.health import health
+from app.web.assets import Assets
+from app.web.security import Policy, SecurityMiddleware, allowed_hosts
+
+
+def build(panel: Panel, work: Work) -> FastAPI:
+    """The application over these parts: routes, guards, and what starts and stops with it."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        """Nothing that is correct depends on the second half: the panel may be killed at any time."""
+        panel.hub.start(asyncio.get_running_loop())
+        await asyncio.to_thread(panel.auth.load)
+        await asyncio.to_thread(
+            reconcile,
+            store=work.store,
+            service=panel.runs,
+            logs=panel.logs,
+            runs_dir=panel.settings.runs_dir,
+            clock=panel.clock,
+        )
+        await asyncio.to_thread(panel.models.recover)
+        if not work.is_alone:
+            panel.services.start()
+            panel.tracking.start()
+            panel.drift.start()
+        work.upkeep.start()
+        work.sample.start()
+        work.executor.start()
+        panel.ticker.start()
+        yield
+        panel.hub.stop()
+        await panel.ticker.stop()
+        await work.executor.stop()
+        await work.sample.stop()
+        await work.upkeep.stop()
+        await panel.drift.stop()
+        panel.tracking.close()
+        panel.models.close()
+        await asyncio.to_thread(panel.services.close)
+        panel.db.close()
+
+    app = FastAPI(title="automated-ml-pipeline", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.panel = panel
+    errors.install(app, panel.site)
+    for routes in (
+        ops.router,
+        runs_api.router,
+        logs_api.router,
+        schedule_api.router,
+        services_api.router,
+        models_api.router,
+        auth_routes.router(panel.site, panel.auth),
+        schedule_routes.router(panel.schedule),
+        logs_routes.router(panel.site, panel.logs, panel.hub, panel.live, panel.run_queries.full_id),
+        *_pages(panel),
+    ):
+        app.include_router(routes)
+    app.mount("/static", Assets(), name="static")
+    app.add_middleware(AuthMiddleware, auth=panel.auth)
+    policy = Policy(
+        hosts=allowed_hosts(panel.settings.panel_host, panel.settings.allowed_hosts),
+        ports=frozenset({panel.settings.panel_port}),
+        upload_bytes=MAX_UPLOAD_BYTES,
+        upload_paths=("/data", "/api/v1/datasets"),
+        render=panel.site.problem,
+    )
+    app.add_middleware(SecurityMiddleware, policy=policy)
+    return app
+
+
+def _pages(panel: Panel) -> list[APIRouter]:
+    """The pages; each is drawn from the parts that it is given."""
+    settings, site, queries = panel.settings, panel.site, panel.run_queries
+    site.health = lambda: health(panel.services.view())
+    datasets = Datasets(settings.data_dir, panel.clock)
+
+    def live_version() -> int | None:
+        live = panel.model_queries.live()
+        return live.version if live else None
+
+    home_pages = HomePages(
+        settings=settings,
+        db=panel.db,
+        site=site,
+        queries=queries,
+        schedule=panel.schedule,
+        services=panel.services,
+        live_model=panel.model_queries.live,
+        preflight=panel.preflight.view,
+    )
+    run_pages = RunPages(
+        settings=settings,
+        db=panel.db,
+        site=site,
+        runs=panel.runs,
+        queries=queries,
+        logs=panel.logs,
+        live_version=live_version,
+    )
+    return [
+        home_routes.router(home_pages),
+        runs_routes.router(run_pages),
+        models_routes.router(site, panel.models, panel.model_queries.view, metric_title),
+        services_routes.router(site, settings, panel.services),
+        datasets_routes.router(DataPages(settings=settings, site=site, datasets=datasets, queries=queries)),
+        datasets_api.router(datasets),
+        drift_routes.router(site, settings, panel.drift),
+        drift_api.router(panel.drift),
+    ]

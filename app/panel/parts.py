@@ -1,0 +1,61 @@
+"""The wired parts of a panel, as pages, API and background work use them."""
+
+from dataclasses import dataclass
+
+from app.panel.auth.service import Auth
+from app.panel.clock import Clock
+from app.panel.db.engine import Database
+from app.panel.drift.service import DriftService
+from app.panel.logs.hub import Hub
+from app.panel.logs.store import LogStore
+from app.panel.models.queries import ModelQueries
+from app.panel.models.service import ModelService
+from app.panel.pages.site import Site
+from app.panel.runs.executor import Executor
+from app.panel.runs.live import RunLive
+from app.panel.runs.queries import RunQueries
+from app.panel.runs.service import RunService
+from app.panel.runs.store import RunStore
+from app.panel.sample import SampleTable
+from app.panel.schedule.service import ScheduleService
+from app.panel.schedule.ticker import Ticker
+from app.panel.services.preflight import Preflight
+from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.settings import Settings
+from app.panel.tracking.service import TrackingService
+from app.panel.upkeep import Upkeep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Everything that routes may use, as `request.app.state.panel`."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    auth: Auth
+    site: Site
+    runs: RunService
+    run_queries: RunQueries
+    logs: LogStore
+    hub: Hub
+    live: RunLive
+    schedule: ScheduleService
+    ticker: Ticker
+    services: ServiceSupervisor
+    preflight: Preflight
+    models: ModelService
+    model_queries: ModelQueries
+    tracking: TrackingService
+    drift: DriftService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What runs in the background, in the order in which it starts."""
+
+    store: RunStore
+    executor: Executor
+    upkeep: Upkeep
+    sample: SampleTable
+    is_alone: bool  # nothing is served: no services, no records
