@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
+from pipeline.bundle import write_atomic
 from pipeline.errors import DataError
 from pipeline.events import Events
 from pipeline.stage import SeedResult, StageContext
@@ -69,7 +69,8 @@ def double_forks(ctx: StageContext, events: Events) -> SeedResult:
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            Path(ctx.run_dir / "pids").write_text(str(os.getpid()))
+            # whole or not at all: who sees the file may end this process before it has written
+            write_atomic(ctx.run_dir / "pids", str(os.getpid()).encode())
             time.sleep(600)
         os._exit(0)
     while not (ctx.run_dir / "pids").exists():
