@@ -11,7 +11,6 @@ from typing import IO, Literal
 from pipeline.errors import ProblemError
 
 Level = Literal["debug", "info", "warning", "error"]
-Kind = Literal["log", "progress", "metric", "result", "error"]
 
 
 class Events:

@@ -7,7 +7,6 @@ from typing import Final
 
 from pipeline.errors import ProblemError
 
-ANY = "*"  # the topic that rings for a change of any run
 MAX_LISTENERS: Final = 1000  # each holds a connection and a task
 
 
@@ -25,7 +24,7 @@ class Hub:
 
     @contextmanager
     def listen(self, topic: str) -> Iterator[asyncio.Event]:
-        """An event that is set each time that something new can be read about `topic` (a run's id, or ANY)."""
+        """An event that is set each time that something new can be read about `topic` (a run's id)."""
         bell = asyncio.Event()
         if self._stopped:
             bell.set()

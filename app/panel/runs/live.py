@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from app.panel.logs.hub import ANY, Hub
+from app.panel.logs.hub import Hub
 from app.panel.runs.queries import Progress
 from app.panel.runs.state import FINAL, RunState
 
@@ -41,7 +41,6 @@ class RunLive:
         """The run is there now; tells followers."""
         self._put(run_id, state)
         self._hub.ring(run_id)
-        self._hub.ring(ANY)
 
     def ring(self, run_id: str) -> None:
         """There are new lines; tells followers of this run."""
@@ -61,7 +60,6 @@ class RunLive:
             self._states.pop(run_id, None)
             self._json.pop(run_id, None)
         self._hub.ring(run_id)
-        self._hub.ring(ANY)
 
     def find(self, run_id: str) -> LiveState | None:
         """The state of an active run, or None."""
