@@ -1,8 +1,11 @@
 """One log file: appended by one writer, read by many, by seq. Knows nothing of runs."""
 
+import logging
 import os
 import threading
 from collections import deque
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +13,13 @@ import msgspec
 
 from app.panel.logs.line import Level, LogCounts, LogLine
 
+_log = logging.getLogger(__name__)
+
 STEP: Final = 256  # every so many lines one remembers its offset: a read skips at most that many
 KEPT_RECENT: Final = 1000  # lines kept in memory while the file is being written: a thousand followers cost no reads
 BLOCK_BYTES: Final = 256 * 1024
+SHOWN_DAMAGE: Final = 2000  # characters of a damaged line that are shown
+NO_LINE: Final = LogLine(0, "1970-01-01T00:00:00.000+00:00", "", 0, "info", "")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(LogLine).decode
 
@@ -20,15 +27,20 @@ Piece = tuple[str, str, int, Level, str]  # at, stage, attempt, level, text
 
 
 class Journal:
-    """Line k of the file has seq k. A torn last line, left by a power cut, is dropped before the next is written."""
+    """Line k of the file has seq k. A torn last line, left by a power cut, is dropped before the next is written.
+
+    A whole line that cannot be read (a bad sector, an editor) keeps its place: readers get one that says so there.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the file; held while the disk works
+        self._memory = threading.Lock()  # of what is known of the file; never held for long
         self._fd: int | None = None
         self._size = 0
         self._counts = LogCounts(0, 0, 0, None)
         self._offsets = [0]  # of lines 1, 1 + STEP, 1 + 2 STEP, ...
+        self._mended: dict[int, bytes] = {}  # seq to what readers get instead of what the file has there
         self._recent: deque[bytes] = deque(maxlen=KEPT_RECENT)
         self._n_lost = 0
         self._lost_why = ""
@@ -42,33 +54,19 @@ class Journal:
     def append(self, pieces: list[Piece]) -> int:
         """Write the pieces as lines and return the last seq. Where the disk refuses, they are counted as lost."""
         with self._lock:
-            self._load()
-            if not pieces:
-                return self._counts.n_lines
-            if self._n_lost:
-                at, stage, attempt, _, _ = pieces[0]
-                note = f"{self._n_lost} lines are missing here: {self._lost_why}."
-                pieces = [(at, stage, attempt, "warning", note), *pieces]
-            n_lines = self._counts.n_lines
-            lines = [LogLine(n_lines + i, *piece) for i, piece in enumerate(pieces, 1)]
-            encoded = [_encode(line) for line in lines]
             try:
-                self._write(b"\n".join(encoded) + b"\n")
+                self._load()
+                return self._append(pieces)
             except OSError as error:
-                self._n_lost += len(pieces) - (1 if self._n_lost else 0)
+                self._n_lost += len(pieces)
                 self._lost_why = (error.strerror or "the file could not be written").lower()
-                return n_lines
-            self._n_lost = 0
-            for line, raw in zip(lines, encoded, strict=True):
-                self._account(line, len(raw) + 1)
-                self._recent.append(raw)
-            return self._counts.n_lines
+                return self._counts.n_lines
 
     def read(self, after: int, limit: int) -> list[bytes]:
         """Lines `after` + 1 to at most `after` + `limit`, without line ends."""
         after = max(after, 0)
-        with self._lock:
-            self._load()
+        self._be_loaded()
+        with self._memory:
             size, end = self._size, min(self._counts.n_lines, after + limit)
             if after >= end:
                 return []
@@ -86,13 +84,16 @@ class Journal:
                 offset += len(block)
                 *whole, rest = (rest + block).split(b"\n")
                 lines += whole
-        return lines[skip:wanted]
+        lines = lines[skip:wanted]
+        if self._mended:
+            lines = [self._mended.get(seq, raw) for seq, raw in enumerate(lines, after + 1)]
+        return lines
 
     def recent(self, after: int, limit: int) -> list[bytes] | None:
         """As `read`, if memory holds it; else None. Does not wait for the disk."""
         if not self._loaded:
             return None
-        with self._lock:
+        with self._memory:
             n_lines, n_recent = self._counts.n_lines, len(self._recent)
             if after >= n_lines:
                 return []
@@ -104,20 +105,41 @@ class Journal:
 
     def counts(self) -> LogCounts:
         """What it holds so far."""
-        with self._lock:
-            self._load()
+        self._be_loaded()
+        with self._memory:
             return self._counts
 
     def close(self) -> None:
-        """Make it durable and close the file; a later append opens it again."""
+        """Make it durable, as far as the disk can, and close the file; a later append opens it again."""
         with self._lock:
-            if self._fd is not None:
+            fd, self._fd = self._fd, None
+            if fd is not None:
                 try:
-                    os.fsync(self._fd)
-                finally:
-                    os.close(self._fd)
-                    self._fd = None
-            self._recent.clear()
+                    os.fsync(fd)
+                except OSError as error:  # the lines are written; whether they outlive a power cut is not known
+                    _log.warning("action=close_log path=%s error=%s", self._path, error)
+                os.close(fd)
+            with self._memory:
+                self._recent.clear()
+
+    def _append(self, pieces: list[Piece]) -> int:
+        n_lines = self._counts.n_lines
+        if not pieces:
+            return n_lines
+        if self._n_lost:
+            at, stage, attempt, _, _ = pieces[0]
+            lost = "1 line is" if self._n_lost == 1 else f"{self._n_lost} lines are"
+            note = f"{lost} missing here: {self._lost_why}."
+            pieces = [(at, stage, attempt, "warning", note), *pieces]
+        lines = [LogLine(n_lines + i, *piece) for i, piece in enumerate(pieces, 1)]
+        encoded = [_encode(line) for line in lines]
+        self._write(b"\n".join(encoded) + b"\n")
+        self._n_lost = 0
+        with self._memory:
+            for line, raw in zip(lines, encoded, strict=True):
+                self._account(line, len(raw) + 1)
+                self._recent.append(raw)
+            return self._counts.n_lines
 
     def _write(self, data: bytes) -> None:
         if self._fd is None:
@@ -133,22 +155,30 @@ class Journal:
             os.ftruncate(self._fd, self._size)
             raise
 
+    def _be_loaded(self) -> None:
+        if not self._loaded:
+            with self._lock:
+                self._load()
+
     def _load(self) -> None:
         if self._loaded:
             return
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
-            self._loaded = True
-            return
-        with file:
-            for raw in file:
+        # Afresh: an earlier try may have failed half-way.
+        self._size, self._counts, self._offsets, self._mended = 0, LogCounts(0, 0, 0, None), [0], {}
+        line = NO_LINE
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            for seq, raw in enumerate(file, 1):
                 if not raw.endswith(b"\n"):
                     break
-                try:
-                    line = _decode(raw)
-                except msgspec.MsgspecError:
-                    break
+                found = _understood(raw)
+                if found is None:
+                    text = raw.strip(b"\0\n").decode("utf-8", "replace")[:SHOWN_DAMAGE]
+                    found = msgspec.structs.replace(
+                        line, level="warning", text=f"This line of the log's file is damaged: {text}"
+                    )
+                line = msgspec.structs.replace(found, seq=seq)
+                if found.seq != seq:
+                    self._mended[seq] = _encode(line)
                 self._account(line, len(raw))
         self._loaded = True
 
@@ -162,3 +192,13 @@ class Journal:
         )
         if self._counts.n_lines % STEP == 0:
             self._offsets.append(self._size)
+
+
+def _understood(raw: bytes) -> LogLine | None:
+    """The line, None if it is damaged."""
+    try:
+        line = _decode(raw)
+        datetime.fromisoformat(line.at)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return line
