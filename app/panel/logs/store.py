@@ -2,8 +2,9 @@
 
 import os
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ class LogStore:
         self._runs_dir = runs_dir
         self._lock = threading.Lock()
         self._journals: OrderedDict[str, Journal] = OrderedDict()
+        self._n_users: Counter[str] = Counter()
 
     def path(self, run_id: str) -> Path:
         """Where the log of a run lies, whether or not there is one yet."""
@@ -43,11 +45,13 @@ class LogStore:
             for at, stage, attempt, level, text in lines
             for piece in split_text(text)
         ]
-        return self._journal(run_id).append(pieces)
+        with self._using(run_id) as journal:
+            return journal.append(pieces)
 
     def close(self, run_id: str) -> None:
         """The run has ended: make its log durable and let go of the file. Later reads still work."""
-        self._journal(run_id).close()
+        with self._using(run_id) as journal:
+            journal.close()
 
     def read(
         self,
@@ -82,7 +86,8 @@ class LogStore:
 
     def read_raw(self, run_id: str, after: int = 0, limit: int = 200) -> list[bytes]:
         """The stored lines themselves, JSON without line end, seq `after` + 1 first; for streams and downloads."""
-        return self._journal(run_id).read(after, limit)
+        with self._using(run_id) as journal:
+            return journal.read(after, limit)
 
     def recent(self, run_id: str, after: int, limit: int) -> list[bytes] | None:
         """As `read_raw`, from memory and without waiting; None where the disk must be asked."""
@@ -98,13 +103,12 @@ class LogStore:
 
     def counts(self, run_id: str) -> LogCounts:
         """How many lines, warnings, errors; the seq of the first error."""
-        return self._journal(run_id).counts()
+        with self._using(run_id) as journal:
+            return journal.counts()
 
-    def first_error_seq(self, run_id: str) -> int | None:
-        """The seq of the first line of level error, or None."""
-        return self.counts(run_id).first_error_seq
-
-    def _journal(self, run_id: str) -> Journal:
+    @contextmanager
+    def _using(self, run_id: str) -> Iterator[Journal]:
+        """The one journal of the run: who writes and who reads must have the same, so none that is in use is let go."""
         if run_id in {"", ".", ".."} or os.sep in run_id:
             raise ValueError(run_id)
         with self._lock:
@@ -112,7 +116,12 @@ class LogStore:
             if journal is None:
                 journal = self._journals[run_id] = Journal(self.path(run_id))
             self._journals.move_to_end(run_id)
-            for old, held in list(self._journals.items())[:-KEPT_OPEN]:
-                if held.idle:
-                    del self._journals[old]
-            return journal
+            self._n_users[run_id] += 1
+        try:
+            yield journal
+        finally:
+            with self._lock:
+                self._n_users[run_id] -= 1
+                for old in list(self._journals)[:-KEPT_OPEN]:
+                    if self._journals[old].idle and not self._n_users[old]:
+                        del self._journals[old], self._n_users[old]

@@ -2,13 +2,15 @@
 
 import errno
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from app.panel.logs.line import Level
-from app.panel.logs.store import LogStore
+from app.panel.logs.store import KEPT_OPEN, LogStore
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -85,3 +87,120 @@ def test_run_has_no_lines_when_it_is_unknown(tmp_path: Path) -> None:
     assert LogStore(tmp_path).read("nobody") == []
     with pytest.raises(ValueError, match=r"\.\."):
         LogStore(tmp_path).read("..")
+
+
+def damaged(store: LogStore, number: int, content: bytes) -> None:
+    """Put `content` where line `number` of the file is."""
+    lines = store.path("r").read_bytes().splitlines(keepends=True)
+    lines[number - 1] = content
+    store.path("r").write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"seq":3,"at":"2026\x00\xff',
+        b"\0" * 512,
+        b"",
+        b'{"seq":3,"at":"yes","stage":"s","attempt":1,"level":"info","text":""}',
+    ],
+)
+def test_lines_before_and_after_are_read_and_kept_when_one_is_damaged(tmp_path: Path, content: bytes) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 600)
+    damaged(store, 3, content + b"\n")
+    before = store.path("r").read_bytes()
+    after = LogStore(tmp_path)
+    found = after.read("r", 0, 1000)
+    assert [line.seq for line in found] == list(range(1, 601))
+    assert [line.text for line in found if line.seq != 3] == [f"line {i}" for i in range(1, 601) if i != 3]
+    assert (found[2].level, "damaged" in found[2].text, found[2].at) == ("warning", True, found[1].at)
+    assert after.append("r", [line("next")]) == 601
+    assert store.path("r").read_bytes().startswith(before)
+    assert [line.text for line in LogStore(tmp_path).read("r", 598)] == ["line 599", "line 600", "next"]
+
+
+def test_numbers_have_no_gap_when_lines_were_cut_out_of_the_file(tmp_path: Path) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 10)
+    damaged(store, 4, b"")
+    damaged(store, 4, b"")
+    after = LogStore(tmp_path)
+    assert [(line.seq, line.text) for line in after.read("r", 2, 3)] == [(3, "line 3"), (4, "line 6"), (5, "line 7")]
+    assert after.append("r", [line("next")]) == 9
+    assert [line.seq for line in after.read("r")] == list(range(1, 10))
+
+
+def test_nothing_is_counted_twice_when_the_file_could_not_be_read_at_first(tmp_path: Path) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 3)
+    after = LogStore(tmp_path)
+    aside = store.path("r").rename(tmp_path / "aside")
+    store.path("r").mkdir()
+    with pytest.raises(IsADirectoryError):
+        after.counts("r")
+    assert after.append("r", [line("lost")]) == 0  # costs the line, not the run
+    store.path("r").rmdir()
+    aside.rename(store.path("r"))
+    assert after.append("r", [line("next")]) == 5
+    assert [line.text for line in after.read("r", 3)] == ["1 line is missing here: is a directory.", "next"]
+
+
+def test_journal_stays_the_same_when_many_others_are_touched_while_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LogStore(tmp_path)
+    opened, go_on = threading.Event(), threading.Event()
+    real = os.open
+
+    def slow(path: str, *more: int) -> int:
+        opened.set()
+        assert go_on.wait(30)
+        return real(path, *more)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(os, "open", slow)
+        first = pool.submit(store.append, "r", [line("one")])
+        assert opened.wait(30)
+        for i in range(KEPT_OPEN + 1):
+            store.counts(f"other-{i}")
+        with ThreadPoolExecutor(1) as second_pool:
+            second = second_pool.submit(store.append, "r", [line("two")])
+            go_on.set()
+            assert sorted([first.result(30), second.result(30)]) == [1, 2]
+    assert {found.text for found in LogStore(tmp_path).read("r")} == {"one", "two"}
+
+
+def test_followers_do_not_wait_when_the_disk_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 2)
+    writing, go_on = threading.Event(), threading.Event()
+    real = os.pwrite
+
+    def slow(fd: int, data: bytes, offset: int) -> int:
+        writing.set()
+        assert go_on.wait(30)
+        return real(fd, data, offset)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(os, "pwrite", slow)
+        appended = pool.submit(store.append, "r", [line("three")])
+        assert writing.wait(30)
+        try:
+            recent = pool.submit(store.recent, "r", 0, 10)
+            assert len(recent.result(10) or []) == 2
+        finally:
+            go_on.set()
+        assert appended.result(30) == 3
+
+
+def test_log_is_let_go_when_the_disk_cannot_make_it_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    store = LogStore(tmp_path)
+    fill(store, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        store.close("r")
+    assert store.append("r", [line("three")]) == 3
