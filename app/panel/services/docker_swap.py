@@ -78,6 +78,7 @@ class Swap:
             if (
                 found is not None
                 and found["State"]["Running"]
+                and not found["State"].get("Restarting")  # it ended at once, which is for the next look to say
                 and not bodies.asked_ports(found) <= bodies.published(found)
             ):
                 raise not_starting(self._title, "The engine did not publish its port.", old_serves=False)

@@ -12,6 +12,8 @@ from app.panel.services.protocol import LogChunk, Observed, State
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CONNECT_S: Final = 0.5
+# What a shell, and the engine's own init, end with for a program that cannot be run or is not there.
+_NO_PROGRAM: Final = {126, 127}
 
 
 def serves(container: Mapping[str, Any]) -> bool:
@@ -90,6 +92,8 @@ def _state(container: Mapping[str, Any], home: Home) -> tuple[State, str]:  # no
             return "exited", out_of_memory(container["Name"].lstrip("/"), container["HostConfig"]["Memory"]).what
         if state["Status"] == "created":
             return "exited", "It was created and never started."
+        if state["ExitCode"] in _NO_PROGRAM:
+            return "exited", f"The image lacks its program (exit code {state['ExitCode']})."
         return "exited", f"It ended with exit code {state['ExitCode']}. {state.get('Error', '')}".strip()
     if health(container) == "unhealthy":
         return "unhealthy", "Its health check fails."
