@@ -1,11 +1,11 @@
 """`python -m app.frontend`: the prediction app on APP_HOST:APP_PORT."""
 
+import contextlib
 import sys
-
-import uvicorn
 
 from app.frontend.main import create_app
 from app.frontend.settings import Settings
+from app.web.server import Server, config
 
 
 def main() -> int:
@@ -15,16 +15,11 @@ def main() -> int:
     except (ValueError, OSError) as error:
         print(f"The prediction app cannot start: {error}", file=sys.stderr)
         return 2
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=2,
+    options = config(
+        create_app(settings), host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=2
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(options, settings.head_timeout_s).run()
     return 0
 
 

@@ -12,7 +12,6 @@ from app.panel import start
 from app.panel.settings import Settings
 from pipeline.errors import ProblemError
 
-HEADER_BYTES: Final = 16 * 1024
 STREAMS_END_S: Final = 2  # an open stream would keep the server from stopping for ever
 
 
@@ -34,19 +33,18 @@ def main(argv: list[str]) -> int:
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot start."""
-    import uvicorn
-
     from app.panel.db.migrate import warnings
     from app.panel.main import create_app
     from app.panel.parts import Panel
     from app.panel.services.report import preflight_table
+    from app.web import server
 
     app = create_app(settings)
     panel: Panel = app.state.panel
     for problem in warnings(settings.database):
         print(problem, file=sys.stderr)
 
-    class Server(uvicorn.Server):
+    class Server(server.Server):
         """Ends streams as soon as it is told to stop: it waits for open ones before anything else happens."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
@@ -60,19 +58,15 @@ def serve(settings: Settings, listener: socket.socket) -> None:
                 print(f"Control panel: {panel.auth.login_url()}", flush=True)
                 print(preflight_table(await asyncio.to_thread(panel.preflight.view)), flush=True)
 
-    config = uvicorn.Config(
+    options = server.config(
         app,
-        http="h11",  # it has a limit for headers; httptools has none
-        h11_max_incomplete_event_size=HEADER_BYTES,
-        ws="none",
+        http="h11",  # stricter with what it reads than httptools, and nothing here is in a hurry
+        h11_max_incomplete_event_size=server.HEAD_BYTES,
         lifespan="on",
         log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
         timeout_graceful_shutdown=STREAMS_END_S,
     )
-    Server(config).run(sockets=[listener])
+    Server(options, settings.head_timeout_s).run(sockets=[listener])
 
 
 if __name__ == "__main__":

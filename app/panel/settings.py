@@ -61,6 +61,13 @@ class Settings(BaseSettings):
         validation_alias=_env("PANEL_ALLOWED_HOSTS"),
         description="More host names, comma separated, under which the panel may be opened.",
     )
+    head_timeout_s: float = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        validation_alias=_env("PANEL_HEAD_TIMEOUT_S"),
+        description="A connection that takes longer to send the head of a request is closed.",
+    )
     runtime: Literal["auto", "docker", "process"] = Field(
         "auto",
         validation_alias=_env("ML_PIPELINE_RUNTIME"),

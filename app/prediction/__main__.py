@@ -1,13 +1,13 @@
 """`python -m app.prediction`: the prediction API on API_HOST:API_PORT."""
 
+import contextlib
 import gc
 import logging
 import sys
 
-import uvicorn
-
 from app.prediction.main import create_app
 from app.prediction.settings import from_environment
+from app.web.server import Server, config
 from pipeline.errors import ProblemError
 
 
@@ -23,16 +23,16 @@ def main() -> int:
     # What is loaded now stays for good: the garbage collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
+    options = config(
         app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
-        access_log=False,
-        server_header=False,
         timeout_graceful_shutdown=5,
         timeout_keep_alive=15,
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(options, settings.head_timeout_s).run()
     return 0
 
 

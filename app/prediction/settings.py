@@ -13,7 +13,7 @@ class ApiSettings:
     """What the API may be told.
 
     `max_body_bytes` bounds memory per request, `max_rows` the time one batch holds the processors, `body_timeout_s` a
-    client that sends slowly, `poll_s` how late a new model is noticed, `verify_timeout_s` a bundle that hangs its
+    client that sends slowly, `head_timeout_s` one that does not say what it wants, `poll_s` how late a new model is noticed, `verify_timeout_s` a bundle that hangs its
     verification, `verify_memory_bytes` one that eats memory.
     """
 
@@ -25,6 +25,7 @@ class ApiSettings:
     max_body_bytes: int = 64 * 2**20
     max_rows: int = 200_000
     body_timeout_s: float = 60.0
+    head_timeout_s: float = 10.0
     poll_s: float = 0.2
     verify_timeout_s: float = 20.0
     verify_memory_bytes: int = 4 * 2**30
@@ -42,6 +43,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> ApiSettings:
         max_body_bytes=int(_number(environ, "API_MAX_BODY_BYTES", defaults.max_body_bytes, 1024, 2**31)),
         max_rows=int(_number(environ, "API_MAX_ROWS", defaults.max_rows, 1, 10_000_000)),
         body_timeout_s=_number(environ, "API_BODY_TIMEOUT_S", defaults.body_timeout_s, 1, 3600),
+        head_timeout_s=_number(environ, "API_HEAD_TIMEOUT_S", defaults.head_timeout_s, 1, 3600),
     )
 
 

@@ -1,0 +1,175 @@
+"""A real server on a real socket, against clients that do not say what they want, or do not take what they asked for."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from app.web.server import HEAD_BYTES, Server, config
+
+HEAD_S = 0.5
+SLOW_S = 2.5  # longer than any head may take, the look once a second included
+
+
+@dataclass
+class Site:
+    """A running server. `/slow` waits before it answers, `/early` answers before it has read the body."""
+
+    server: Server
+    port: int
+
+    def connect(self, *pieces: bytes) -> socket.socket:
+        """A connection that has sent these."""
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        for piece in pieces:
+            client.sendall(piece)
+        return client
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        return
+    body = b"ok"
+    if scope["path"] == "/slow":
+        await asyncio.sleep(SLOW_S)
+    if scope["path"] == "/big":
+        body = bytes(32 * 2**20)
+    while scope["method"] == "POST" and scope["path"] != "/early" and (await receive()).get("more_body"):
+        pass
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextlib.contextmanager
+def running(limit: int = 100, **options: Any) -> Iterator[Site]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(
+            config(application, lifespan="off", log_config=None, limit_concurrency=limit, **options), HEAD_S
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield Site(server, listener.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module", params=["httptools", "h11"])
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    options: dict[str, Any] = {"http": "h11", "h11_max_incomplete_event_size": HEAD_BYTES} if request.param == "h11" else {}
+    with running(**options) as found:
+        yield found
+
+
+def ends_after(client: socket.socket) -> float:
+    """Seconds until the server ends the connection."""
+    begun = time.monotonic()
+    with client, contextlib.suppress(ConnectionResetError):
+        while client.recv(65536):
+            pass
+    return time.monotonic() - begun
+
+
+def drip(client: socket.socket, piece: bytes) -> float:
+    """Seconds until the server ends a connection on which a byte comes every now and then."""
+    begun = time.monotonic()
+    client.settimeout(0.1)
+    with client:
+        while time.monotonic() - begun < 10:
+            with contextlib.suppress(TimeoutError):
+                try:
+                    client.sendall(piece)
+                    if not client.recv(65536):
+                        break
+                except OSError as error:
+                    if isinstance(error, TimeoutError):
+                        raise
+                    break
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "])
+def test_connection_is_ended_when_the_head_does_not_become_complete(site: Site, sent: bytes) -> None:
+    assert HEAD_S <= ends_after(site.connect(sent)) < SLOW_S
+
+
+def test_connection_is_ended_when_a_head_drips(site: Site) -> None:
+    assert HEAD_S <= drip(site.connect(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "), b"a") < SLOW_S
+
+
+def test_connection_is_ended_when_its_second_head_drips(site: Site) -> None:
+    client = site.connect(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert client.recv(65536).startswith(b"HTTP/1.1 200")
+    client.sendall(b"GET / HTTP/1.1\r\nX-A: ")
+    assert HEAD_S <= drip(client, b"a") < SLOW_S
+
+
+def test_connection_is_ended_when_the_rest_of_an_answered_body_drips(site: Site) -> None:
+    client = site.connect(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+    assert client.recv(65536).startswith(b"HTTP/1.1 200")
+    assert HEAD_S <= drip(client, b"a") < SLOW_S
+
+
+@pytest.mark.parametrize(
+    "request_head", [b"GET /slow HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Length: 3\r\n"], ids=["answer", "body"]
+)
+def test_request_goes_on_when_the_answer_or_the_body_takes_its_time(site: Site, request_head: bytes) -> None:
+    with site.connect(request_head + b"Host: x\r\nConnection: close\r\n\r\n") as client:
+        if request_head.startswith(b"POST"):
+            time.sleep(SLOW_S)  # what is tested is that nothing happens in this time
+            client.sendall(b"abc")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_connection_stays_when_it_is_idle_between_requests(site: Site) -> None:
+    with site.connect() as client:
+        for _ in range(2):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+            time.sleep(SLOW_S / 2)  # as above
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_whole_answer_arrives_when_the_reader_is_slow(site: Site) -> None:
+    with site.connect(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as client:
+        n_bytes, begun = 0, time.monotonic()
+        while data := client.recv(2**20):
+            n_bytes += len(data)
+            if time.monotonic() - begun < SLOW_S:
+                time.sleep(0.05)  # a slow reader is what is tested
+    assert n_bytes > 32 * 2**20
+
+
+def test_head_is_refused_when_it_is_too_large(site: Site) -> None:
+    client = site.connect(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")
+    with client, contextlib.suppress(ConnectionError):
+        for _ in range(100):
+            client.sendall(b"a" * 1024)
+            time.sleep(0.001)  # so that it arrives in pieces
+        pytest.fail("100 KB of a head were taken")
+
+
+def test_others_are_answered_again_soon_when_silent_connections_fill_the_server() -> None:
+    with running(limit=20) as site:
+        silent = [site.connect(b"GET / HT") for _ in range(40)]
+        deadline = time.monotonic() + SLOW_S
+        while True:
+            with site.connect(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as client:
+                answer = client.recv(65536)
+            if answer.startswith(b"HTTP/1.1 200"):
+                break
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert time.monotonic() < deadline
+        for client in silent:
+            client.close()
