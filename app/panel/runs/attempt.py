@@ -110,7 +110,7 @@ class AttemptRunner:
                 command="ulimit -u",
                 retryable=True,
             )
-            return self._failed(ctx, problem, self._since(started))
+            return await self._failed(ctx, problem, self._since(started))
         waiting = asyncio.create_task(child.wait())
         halting = asyncio.create_task(halt.wait())
         try:
@@ -129,17 +129,21 @@ class AttemptRunner:
                     if output.said.progress is not shown:
                         shown = output.said.progress
                         self._live.progress(ctx.run_id, shown)
-            exitcode = await waiting
-            await asyncio.to_thread(child.sweep)
         finally:
             halting.cancel()
+            if not waiting.done():  # whatever went wrong here, the stage must not go on unwatched
+                await child.end()
+            exitcode = await waiting
+            await asyncio.to_thread(child.sweep)
         await asyncio.to_thread(output.finish)
         await asyncio.to_thread(_clear, Path(f"{path}.pid"))
         self._live.ring(ctx.run_id)
         child.close()
-        return self._judge(ctx, halt, Exit(exitcode, timed_out, self._timeout_s, output.said.error), started, output)
+        return await self._judge(
+            ctx, halt, Exit(exitcode, timed_out, self._timeout_s, output.said.error), started, output
+        )
 
-    def _judge(self, ctx: StageContext, halt: Halt, end: Exit, started: float, output: StageOutput) -> Outcome:
+    async def _judge(self, ctx: StageContext, halt: Halt, end: Exit, started: float, output: StageOutput) -> Outcome:
         compute_s = output.said.compute_s
         finished = end.exitcode == 0 and result_path(ctx.run_dir, ctx.stage).exists()
         if halt and not finished:
@@ -149,7 +153,7 @@ class AttemptRunner:
             problem = failure(ctx.stage, Exit(None, timed_out=False, timeout_s=self._timeout_s, reported=None))
         state = AttemptState.SUCCEEDED if problem is None else AttemptState.FAILED
         if problem is not None and (end.timed_out or end.reported is None):  # it could not say so itself
-            self._log_of(ctx).log(str(problem), "error")
+            await asyncio.to_thread(self._log_of(ctx).log, str(problem), "error")
         return Outcome(state, self._since(started), compute_s, problem)
 
     async def _in_thread(self, ctx: StageContext, halt: Halt, started: float) -> Outcome:
@@ -172,16 +176,16 @@ class AttemptRunner:
             if halt:
                 return Outcome(halt.state, duration_s)
             late = Exit(None, timed_out=True, timeout_s=self._timeout_s, reported=None)
-            return self._failed(ctx, failure("deploy", late), duration_s)
+            return await self._failed(ctx, failure("deploy", late), duration_s)
         error = deploying.exception()
         if error is None:
             return Outcome(AttemptState.SUCCEEDED, duration_s, duration_s, deployed=deploying.result())
         if halt:
             return Outcome(halt.state, duration_s)
-        return self._failed(ctx, _deploy_problem(error), duration_s)
+        return await self._failed(ctx, _deploy_problem(error), duration_s)
 
-    def _failed(self, ctx: StageContext, problem: ProblemError | None, duration_s: float) -> Outcome:
-        self._log_of(ctx).log(str(problem), "error")
+    async def _failed(self, ctx: StageContext, problem: ProblemError | None, duration_s: float) -> Outcome:
+        await asyncio.to_thread(self._log_of(ctx).log, str(problem), "error")
         return Outcome(AttemptState.FAILED, duration_s, problem=problem)
 
     def _log_of(self, ctx: StageContext) -> "RunLog":

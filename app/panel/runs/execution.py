@@ -58,7 +58,7 @@ class Execution:
         """Bring the run to a final state; a retrying one stays so when the panel goes down."""
         try:
             if self._state == RunState.QUEUED:
-                self._log(f"Run {self._run.number} started ({self._run.trigger}).")
+                await self._log(f"Run {self._run.number} started ({self._run.trigger}).")
                 await self._move(RunState.RUNNING, started_at=self._tools.clock.now())
                 await self._prepare()
             elif self._state == RunState.RETRYING:
@@ -103,7 +103,7 @@ class Execution:
                 )
                 if last is not None and is_unchanged(self._run, facts, last):
                     verdict = no_change(last)
-                    self._log(verdict["reason"])
+                    await self._log(verdict["reason"])
                     await self._finish(RunState.SUCCEEDED, verdict["reason"], verdict=verdict)
                     return
             if outcome.deployed is not None:
@@ -122,7 +122,7 @@ class Execution:
             if delay_s is None:
                 await self._finish(RunState.FAILED, outcome.problem.what, error=outcome.problem.as_dict())
                 return None
-            self._log(
+            await self._log(
                 f"Stage {stage} is tried again in {delay_s:g} s ({failures} of {self._tools.policy.retries}).",
                 "warning",
             )
@@ -135,7 +135,7 @@ class Execution:
         tools = self._tools
         self._attempt = await asyncio.to_thread(tools.store.begin_attempt, self.run_id, stage)
         self._show()
-        self._log(
+        await self._log(
             f"Stage {stage} started." if self._attempt == 1 else f"Stage {stage} started, attempt {self._attempt}."
         )
         ctx = StageContext(
@@ -159,7 +159,7 @@ class Execution:
             self._run.n_failures = 0
             if outcome.deployed is not None:
                 facts |= facts_of_deploy(outcome.deployed)
-        self._log(f"Stage {stage} {outcome.state} after {outcome.duration_s:.2f} s.")
+        await self._log(f"Stage {stage} {outcome.state} after {outcome.duration_s:.2f} s.")
         await asyncio.to_thread(
             self._tools.store.end_attempt,
             self.run_id,
@@ -199,28 +199,28 @@ class Execution:
         elif self._state == RunState.RUNNING and self.halt.stopping:
             await self._finish(RunState.INTERRUPTED, "The panel was stopped while this run was under way.")
         elif self._state == RunState.CANCELLED:  # while it waited
-            await asyncio.to_thread(self._tools.store.record, self.run_id, **self._totals())
-            self._end(self._state, run.reason)
+            await asyncio.to_thread(self._tools.store.record, self.run_id, **await self._totals())
+            await self._end(self._state, run.reason)
 
     async def _finish(self, state: RunState, reason: str, **facts: object) -> None:
         try:
-            await self._move(state, reason, **self._totals(), **facts)
+            await self._move(state, reason, **await self._totals(), **facts)
         except LostRaceError:
             if state in {RunState.CANCELLED, RunState.INTERRUPTED}:
                 raise
             self.halt.cancel()  # the user's word wins over a late end
             return
-        self._end(state, reason)
+        await self._end(state, reason)
 
-    def _totals(self) -> dict[str, object]:
-        counts = self._tools.logs.counts(self.run_id)
+    async def _totals(self) -> dict[str, object]:
+        counts = await asyncio.to_thread(self._tools.logs.counts, self.run_id)
         duration_s = round(self._tools.clock.monotonic() - self._started, 3)
         return {"duration_s": duration_s, "n_warnings": counts.n_warnings, "n_errors": counts.n_errors}
 
-    def _end(self, state: RunState, reason: str) -> None:
+    async def _end(self, state: RunState, reason: str) -> None:
         level: Level = "error" if state == RunState.FAILED else "info"
-        self._log(f"Run {self._run.number} {state}. {reason}".rstrip(), level)
-        self._tools.logs.close(self.run_id)
+        await self._log(f"Run {self._run.number} {state}. {reason}".rstrip(), level)
+        await asyncio.to_thread(self._tools.logs.close, self.run_id)
         self._tools.live.end(self.run_id)
 
     async def _move(self, state: RunState, reason: str = "", **facts: object) -> None:
@@ -248,9 +248,9 @@ class Execution:
             LiveState(str(self._state), self._stage, self._attempt, self._run.retry_at),
         )
 
-    def _log(self, text: str, level: Level = "info") -> None:
+    async def _log(self, text: str, level: Level = "info") -> None:
         line = (self._tools.clock.now(), str(self._stage), self._attempt, level, text)
-        self._tools.logs.append(self.run_id, [line])
+        await asyncio.to_thread(self._tools.logs.append, self.run_id, [line])
         self._tools.live.ring(self.run_id)
 
     @property

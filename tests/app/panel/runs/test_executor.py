@@ -249,3 +249,20 @@ def test_run_ends_and_the_next_is_possible_when_the_panel_itself_fails(make_hous
     assert run.stages[0].state == "interrupted"
     house.store.highest_version = broken  # type: ignore[method-assign]
     assert house.play().row.state == RunState.SUCCEEDED
+
+
+def test_stage_is_ended_when_the_panel_cannot_follow_it(make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.panel.runs.child.TERM_GRACE_S", 0.2)
+    house = make_house(bad("hangs"))
+
+    async def script(house: House) -> None:
+        await house.until(lambda: "hanging" in house.texts())
+        [output] = house.settings.runs_dir.glob("*/attempts/set_seed-1.out")
+        output.unlink()
+        (output / "large").mkdir(parents=True)
+
+    run = house.play(script)
+    assert run.error is not None
+    assert (run.row.state, run.error["id"]) == (RunState.FAILED, "RUN-16")
+    pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
+    asyncio.run(house.until(lambda: not any(is_alive(int(pid)) for pid in pids), 5))
