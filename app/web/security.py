@@ -4,12 +4,13 @@ Pure ASGI, because a stream must pass through unbuffered. It reads the scope and
 from the very header that is checked here. It knows nothing of users: that is the panel's `auth`.
 """
 
+import asyncio
 import contextlib
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -21,6 +22,9 @@ from pipeline.errors import ProblemError
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+# A body may take this long, and longer the more of it has come: a dripping one never ends.
+BODY_S: Final = 60.0
+BODY_BYTES_PER_S: Final = 16 * 1024
 HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?")
 
 CONTENT_SECURITY_POLICY: Final = (
@@ -95,7 +99,8 @@ class SecurityMiddleware:
             # Whatever the app makes of a body that breaks off, the answer is the one below.
             with contextlib.suppress(ClientDisconnect):
                 await self._app(scope, body.receive, body.send)
-            problem = too_large(limit) if body.is_over else None
+            # An answer that had begun cannot be taken back: it stays cut off, and the server closes the connection.
+            problem = None if body.has_begun else body.problem
         if problem is not None:
             response = self._policy.render(Request(scope), problem)
             await response(scope, receive, _with_headers(send))
@@ -140,7 +145,7 @@ def check_origin(scope: Scope, headers: Headers, policy: Policy) -> ProblemError
         return None
     if origin is not None:
         # Scheme is not compared: behind a proxy that ends TLS the server does not know it; host and port decide.
-        is_same = urlsplit(origin).netloc.lower() == headers["host"].lower() and site in {None, "same-origin"}
+        is_same = origin.partition("://")[2].lower() == headers["host"].lower() and site in {None, "same-origin"}
         return None if is_same else _foreign(origin)
     return None if site == "same-origin" else _foreign("a client that does not say where it comes from")
 
@@ -172,26 +177,53 @@ def _declared_bytes(headers: Headers) -> int:
     return int(declared) if re.fullmatch("[0-9]{1,18}", declared) else 0
 
 
+def too_slow() -> ProblemError:
+    """WEB-08: the body does not come to its end."""
+    return ProblemError(
+        "WEB-08",
+        "The request did not arrive in time.",
+        why=f"Its body came at less than {BODY_BYTES_PER_S // 1024} KB a second.",
+        fix="Try again over a faster connection, or copy the file to where it belongs by hand.",
+        status=408,
+    )
+
+
 class _Body:
-    """Counts a body that did not declare its length; past the limit it breaks off, and what the app answers is dropped."""
+    """Counts a body and the time that it takes; past a limit it breaks off, and what the app answers is dropped."""
 
     def __init__(self, receive: Receive, send: Send, limit_bytes: int) -> None:
         self._receive = receive
         self._send = send
-        self._left = limit_bytes
-        self.is_over = False
+        self._limit_bytes = limit_bytes
+        self._n_bytes = 0
+        self._waited_s = 0.0
+        self._is_whole = False
+        self.has_begun = False
+        self.problem: ProblemError | None = None
 
     async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            if self._left < 0:
-                self.is_over = True
-                return {"type": "http.disconnect"}
+        if self._is_whole or self.problem is not None:
+            # Whoever streams an answer waits here for the reader to leave.
+            return await self._receive()
+        left_s = BODY_S + self._n_bytes / BODY_BYTES_PER_S - self._waited_s
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                message = await self._receive()
+        except TimeoutError:
+            self.problem = too_slow()
+            return {"type": "http.disconnect"}
+        self._waited_s += time.monotonic() - begun
+        self._n_bytes += len(message.get("body", b""))
+        self._is_whole = not message.get("more_body", False)
+        if self._n_bytes > self._limit_bytes:
+            self.problem = too_large(self._limit_bytes)
+            return {"type": "http.disconnect"}
         return message
 
     async def send(self, message: Message) -> None:
-        if not self.is_over:
+        if self.problem is None:
+            self.has_begun = True
             await self._send(message)
 
 

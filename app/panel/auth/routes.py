@@ -100,10 +100,9 @@ def router(site: Site, auth: Auth) -> APIRouter:
 
 def relative(target: str) -> str:
     """`target` if it is a path of this panel, "/" otherwise: a login must not send anybody elsewhere."""
-    parts = urlsplit(target)
-    is_path = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    is_plain = target.isprintable() and "\\" not in target
-    return target if is_path and is_plain and parts.path not in {"/login", "/logout"} else "/"
+    is_path = target.startswith("/") and not target.startswith("//") and target.isprintable() and "\\" not in target
+    # With one slash in front there is neither scheme nor host to be parsed, so that this cannot fail.
+    return target if is_path and urlsplit(target).path not in {"/login", "/logout"} else "/"
 
 
 def _address(request: Request) -> str:

@@ -1,9 +1,14 @@
 """The guard: names, origins, sizes and headers, before any route runs."""
 
+import asyncio
+from collections.abc import Iterable
+
 import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web import security
 from app.web.security import Policy, SecurityMiddleware, allowed_hosts
 
 OURS = "http://127.0.0.1:8080"
@@ -70,6 +75,8 @@ def test_port_may_be_left_out_when_it_is_the_scheme_s_own() -> None:
         ({"Authorization": "Bearer x"}, 200),
         ({}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": f"http://a@{OURS[7:]}"}, 403),
         ({"Origin": "http://127.0.0.1:5000"}, 403),
         ({"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-site"}, 403),
         ({"Origin": OURS, "Sec-Fetch-Site": "cross-site"}, 403),
@@ -125,3 +132,74 @@ def test_every_answer_carries_the_headers_when_it_is_a_refusal_too(client: TestC
 def test_wildcard_address_is_no_name_when_all_interfaces_are_bound() -> None:
     assert "0.0.0.0" not in allowed_hosts("0.0.0.0")
     assert "[fe80::1]" in allowed_hosts("fe80::1")
+
+
+def answers(app: ASGIApp, messages: Iterable[Message]) -> list[Message]:
+    """What leaves the guard in front of `app` for a POST whose body comes in these messages, and then, or never, ends."""
+    sent: list[Message] = []
+    waiting = iter(messages)
+
+    async def receive() -> Message:
+        message = next(waiting, None)
+        if message is None:
+            await asyncio.Event().wait()
+        assert message is not None
+        return message
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1:8080"), (b"origin", OURS.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": b""}
+    guard = SecurityMiddleware(app, Policy(allowed_hosts("127.0.0.1"), frozenset({8080}), body_bytes=1000))
+    asyncio.run(asyncio.wait_for(guard(scope, receive, send), 10))
+    return sent
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers while it reads."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while (message := await receive())["type"] == "http.request":
+        await send({"type": "http.response.body", "body": message["body"], "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def reader(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers when it has read."""
+    while (message := await receive()).get("more_body"):
+        pass
+    await send(
+        {"type": "http.response.start", "status": 200 if message["type"] == "http.request" else 400, "headers": []}
+    )
+    await send({"type": "http.response.body", "body": b""})
+
+
+def piece(n_bytes: int, *, is_last: bool = False) -> Message:
+    return {"type": "http.request", "body": b"x" * n_bytes, "more_body": not is_last}
+
+
+def test_answer_breaks_off_when_the_body_becomes_too_large_after_it_began() -> None:
+    sent = answers(echo, [piece(600), piece(600), piece(600)])
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == 200
+    assert sent[-1]["more_body"] is True
+
+
+@pytest.mark.parametrize("n_pieces", [0, 2])
+def test_body_is_given_up_when_it_comes_too_slowly(monkeypatch: pytest.MonkeyPatch, n_pieces: int) -> None:
+    monkeypatch.setattr(security, "BODY_S", 0.05)
+    sent = answers(reader, [piece(1)] * n_pieces)
+    assert [message.get("status") for message in sent] == [408, None]
+    assert b"WEB-08" in sent[1]["body"]
+
+
+def test_stream_goes_on_when_the_body_is_whole_and_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "BODY_S", 0.05)
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["more_body"] is False
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(receive(), 0.2)  # whoever streams waits for the reader to leave
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    assert [message.get("status") for message in answers(stream, [piece(1, is_last=True)])] == [200]

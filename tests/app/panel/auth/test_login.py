@@ -178,6 +178,9 @@ def test_token_opens_when_it_is_the_configured_or_the_command_line_s(
     [
         ("/runs/4?state=failed#log", "/runs/4?state=failed#log"),
         ("//evil.example", "/"),
+        ("//[", "/"),
+        ("/[", "/["),
+        ("/a?u=//[", "/a?u=//["),
         ("https://evil.example", "/"),
         ("/\\evil.example", "/"),
         ("/a\\b", "/"),
