@@ -47,6 +47,7 @@ class DockerBench:
             cpus=1.0,
             pids=64,
             start_s=10.0,
+            user=self.home.user,
         )
 
 

@@ -53,6 +53,7 @@ def spec(role: str) -> ServiceSpec:
         cpus=1.0,
         pids=64,
         start_s=10.0,
+        user="10001:10001",
     )
 
 

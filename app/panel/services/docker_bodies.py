@@ -44,7 +44,7 @@ def body(spec: ServiceSpec, home: Home, *, role: Role = "live", publish: bool = 
         "Entrypoint": [spec.argv[0]],
         "Cmd": list(spec.argv[1:]),
         "Env": [f"{key}={value}" for key, value in sorted(spec.env.items())],
-        "User": home.user,
+        "User": spec.user,
         "StopTimeout": STOP_GRACE_S,
         "ExposedPorts": {port: {}},
         "Healthcheck": {
@@ -68,7 +68,7 @@ def body(spec: ServiceSpec, home: Home, *, role: Role = "live", publish: bool = 
             "SecurityOpt": ["no-new-privileges:true"],
             "Privileged": False,
             "Init": True,
-            "Mounts": [_mount(home.sources[m.volume], m.path, read_only=m.read_only) for m in spec.mounts],
+            "Mounts": [_mount(m.source, m.path, read_only=m.read_only) for m in spec.mounts],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
         },
         "NetworkingConfig": {"EndpointsConfig": {home.network: {"Aliases": [] if trial else [title(home, spec.name)]}}},

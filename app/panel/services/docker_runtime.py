@@ -85,6 +85,8 @@ class DockerRuntime:
             paths=PATHS,
             panel_url=f"http://127.0.0.1:{self._settings.panel_port}",
             image=home.image,
+            user=home.user,
+            sources=home.sources,
         )
 
     def ensure(self, spec: ServiceSpec) -> None:

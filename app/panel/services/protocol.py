@@ -25,8 +25,9 @@ class Place:
 
     `python` runs the service's module (containers may have one environment to serve and one to track). `listen` are
     the addresses that services bind; `hosts` the names by which siblings and the panel reach them; `ports` what they
-    listen on there (the published port is always that of the settings). `paths` say where a service sees a volume. `image`
-    is the identity of the code, so that new code replaces what runs; "" where that does not apply.
+    listen on there (the published port is always that of the settings). `paths` say where a service sees a volume.
+    `image` is the identity of the code, so that new code replaces what runs; `user` whom services run as; `sources` what
+    lies behind each volume. "" or nothing where that does not apply.
     """
 
     kind: RuntimeKind
@@ -37,15 +38,21 @@ class Place:
     paths: Mapping[Volume, str]
     panel_url: str
     image: str = ""
+    user: str = ""
+    sources: Mapping[Volume, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A volume that a service may see: `volume` at `path`, for writing only where `read_only` is false."""
+    """A volume that a service may see: `volume` at `path`, for writing only where `read_only` is false.
+
+    `source` is what lies behind it, so that another one replaces the service; "" where `path` says so already.
+    """
 
     volume: Volume
     path: str
     read_only: bool
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class ServiceSpec:
     start_s: float
     mounts: tuple[Mount, ...] = ()
     image: str = ""
+    user: str = ""
     digest: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

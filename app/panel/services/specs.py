@@ -93,8 +93,9 @@ def _api(settings: Settings, place: Place, environ: Mapping[str, str]) -> Servic
         cpus=2.0,
         pids=256,
         start_s=30.0,
-        mounts=(Mount("models", place.paths["models"], read_only=True),),
+        mounts=(Mount("models", place.paths["models"], read_only=True, source=place.sources.get("models", "")),),
         image=place.image,
+        user=place.user,
     )
 
 
@@ -122,6 +123,7 @@ def _app(settings: Settings, place: Place, environ: Mapping[str, str]) -> Servic
         pids=128,
         start_s=30.0,
         image=place.image,
+        user=place.user,
     )
 
 
@@ -163,8 +165,9 @@ def _mlflow(settings: Settings, place: Place) -> ServiceSpec:
         cpus=1.0,
         pids=256,
         start_s=90.0,
-        mounts=(Mount("mlflow", place.paths["mlflow"], read_only=False),),
+        mounts=(Mount("mlflow", place.paths["mlflow"], read_only=False, source=place.sources.get("mlflow", "")),),
         image=place.image,
+        user=place.user,
     )
 
 

@@ -1,5 +1,6 @@
 """What the engine is asked to create: read in full here, because the socket would grant anything."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ HOME = Home(
 )
 
 
-def specs() -> dict[ServiceName, ServiceSpec]:
+def specs(home: Home = HOME) -> dict[ServiceName, ServiceSpec]:
     settings = Settings(api_port=8010)
     return dict(
-        build(settings, DockerRuntime(settings, Engine(), home=HOME).place, {"PANEL_PASSWORD": "secret", "X": "y"})
+        build(settings, DockerRuntime(settings, Engine(), home=home).place, {"PANEL_PASSWORD": "secret", "X": "y"})
     )
 
 
@@ -61,6 +62,21 @@ def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
     models = {"Type": "volume", "Source": "automated-ml-pipeline_models", "Target": "/models", "ReadOnly": True}
     store = {"Type": "volume", "Source": "automated-ml-pipeline_mlflow", "Target": "/state/mlflow", "ReadOnly": False}
     assert mounts == {"api": [models], "mlflow": [store], "app": []}
+
+
+@pytest.mark.parametrize(
+    ("home", "changed"),
+    [
+        (replace(HOME, sources={**HOME.sources, "models": "/srv/models"}), {"api"}),
+        (replace(HOME, sources={**HOME.sources, "mlflow": "/srv/mlflow"}), {"mlflow"}),
+        (replace(HOME, user="2000:2000"), {"api", "app", "mlflow"}),
+    ],
+)
+def test_only_what_it_concerns_is_another_service_when_the_panel_got_other_volumes_or_another_user(
+    home: Home, changed: set[ServiceName]
+) -> None:
+    before, after = specs(), specs(home)
+    assert {name for name in SERVICES if before[name].digest != after[name].digest} == changed
 
 
 def test_no_secret_of_the_panel_is_in_what_anybody_may_inspect() -> None:
