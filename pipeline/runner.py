@@ -3,6 +3,7 @@
 Light until the stage itself is loaded: numpy comes only along if something has imported it already.
 """
 
+import errno
 import random
 import sys
 import traceback
@@ -23,8 +24,9 @@ def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFuncti
     """Run the stage that `ctx` names and return the exit code of its process.
 
     0: the result is in `run_dir/<stage>.json` (whole or not at all) and was the last event. 3: a `ProblemError`, or
-    not enough memory (TRAIN-90), was reported as the last event. 1: anything else, reported as TRAIN-99 after its
-    traceback at level `debug`. KeyboardInterrupt and SystemExit pass through.
+    not enough memory (TRAIN-90) or disk (DISK-03), was reported as the last event. 1: anything else, reported as
+    TRAIN-99 after its traceback at level `debug`. KeyboardInterrupt and SystemExit pass through, and so does a disk
+    that is too full for an event.
     """
     try:
         ctx.run_dir.mkdir(parents=True, exist_ok=True)
@@ -39,6 +41,9 @@ def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFuncti
         events.error(out_of_memory(ctx.stage))
         return EXIT_PROBLEM
     except Exception as error:  # noqa: BLE001  # the last frame of the process: whatever it is, the person is told
+        if is_disk_full(error):
+            events.error(disk_full(ctx.stage))
+            return EXIT_PROBLEM
         for line in traceback.format_exception(error):
             for text in line.rstrip("\n").split("\n"):
                 events.log(text, "debug")
@@ -65,6 +70,23 @@ def out_of_memory(stage: str) -> TrainingError:
         f"Stage {stage} ran out of memory.",
         why="The table or the model needs more memory than this process may use.",
         fix="Use fewer rows, a smaller model, or a machine with more memory.",
+    )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the system would not take any more bytes: no space, or a limit of the user."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def disk_full(stage: str) -> ProblemError:
+    """What is reported when a stage could not write its files."""
+    return ProblemError(
+        "DISK-03",
+        f"Stage {stage} could not go on: the disk is full.",
+        why="The system took no more bytes for its files.",
+        fix="Free some space on the disk of the data and state folders.",
+        command="df -h",
+        retryable=True,
     )
 
 

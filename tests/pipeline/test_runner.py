@@ -88,3 +88,13 @@ def test_interrupt_passes_through_when_stage_is_stopped(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         _execute(tmp_path, run)
+
+
+def test_full_disk_is_named_when_a_stage_cannot_write(tmp_path: Path) -> None:
+    def run(ctx: StageContext, events: Events) -> BaseModel:
+        Path("/dev/full").write_bytes(b"x")
+        raise AssertionError
+
+    code, events = _execute(tmp_path, run)
+    assert code == 3
+    assert (events[-1]["id"], events[-1]["retryable"]) == ("DISK-03", True)

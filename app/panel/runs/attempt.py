@@ -18,6 +18,7 @@ from app.panel.runs.queries import Progress
 from app.panel.runs.retry import Exit, failure
 from app.panel.runs.state import AttemptState
 from pipeline.errors import ProblemError
+from pipeline.runner import disk_full, is_disk_full
 from pipeline.stage import StageContext, TrainResult, read_result, result_path
 
 POLL_S: Final = 0.03
@@ -102,13 +103,17 @@ class AttemptRunner:
         try:
             child = await asyncio.to_thread(self._launcher.spawn, ctx, path)
         except (OSError, EOFError) as error:
-            problem = ProblemError(
-                "RUN-14",
-                f"The process of stage {ctx.stage} could not be started.",
-                why=f"{error}.",
-                fix="Free memory, or raise the limit of processes.",
-                command="ulimit -u",
-                retryable=True,
+            problem = (
+                disk_full(ctx.stage)
+                if is_disk_full(error)
+                else ProblemError(
+                    "RUN-14",
+                    f"The process of stage {ctx.stage} could not be started.",
+                    why=f"{error}.",
+                    fix="Free memory, or raise the limit of processes.",
+                    command="ulimit -u",
+                    retryable=True,
+                )
             )
             return await self._failed(ctx, problem, self._since(started))
         waiting = asyncio.create_task(child.wait())

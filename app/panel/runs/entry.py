@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import IO, Final
 
 from pipeline.events import Events
-from pipeline.runner import execute
+from pipeline.runner import EXIT_CRASH, execute, is_disk_full
 from pipeline.stage import ENTRY, StageContext, StageFunction, StageName
 
 ATTEMPT_ENV: Final = "ML_PIPELINE_ATTEMPT"  # in the environment of whatever a stage starts: run/stage/attempt
+EXIT_DISK_FULL: Final = 74  # sysexits: not even the reason could be written
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -37,21 +39,31 @@ def main(context_json: str, output: str, entries_json: str) -> None:
         signal.signal(number, signal.SIG_DFL)
     with suppress(OSError):  # if memory runs out, this process goes and not the panel
         Path("/proc/self/oom_score_adj").write_text("500")
+    code = EXIT_CRASH
+    try:
+        code = _attempt(context_json, output, entries_json)
+    except Exception as error:  # noqa: BLE001 - the last frame of the process
+        if is_disk_full(error):
+            code = EXIT_DISK_FULL
+        else:
+            traceback.print_exc()
+    finally:
+        # Not sys.exit: it would wait for threads that a library has left behind.
+        os._exit(code)
+
+
+def _attempt(context_json: str, output: str, entries_json: str) -> int:
     out = _redirect(output)
     faulthandler.enable()
     ctx = StageContext.model_validate_json(context_json)
     Path(f"{output}.pid").write_text(json.dumps(identity(os.getpid())))
     os.environ[ATTEMPT_ENV] = f"{ctx.run_id}/{ctx.stage}/{ctx.attempt}"
-    code, compute_s = 1, 0.0
-    try:
-        started = time.perf_counter()
-        code = execute(ctx, Events(out), _loader(json.loads(entries_json)))
-        compute_s = time.perf_counter() - started
-        out.write(json.dumps({"event": "attempt", "compute_s": round(compute_s, 4)}) + "\n")
-        out.flush()
-    finally:
-        # Not sys.exit: it would wait for threads that a library has left behind.
-        os._exit(code)
+    started = time.perf_counter()
+    code = execute(ctx, Events(out), _loader(json.loads(entries_json)))
+    compute_s = time.perf_counter() - started
+    out.write(json.dumps({"event": "attempt", "compute_s": round(compute_s, 4)}) + "\n")
+    out.flush()
+    return code
 
 
 def identity(pid: int) -> dict[str, object]:

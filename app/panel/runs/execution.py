@@ -122,12 +122,12 @@ class Execution:
             if delay_s is None:
                 await self._finish(RunState.FAILED, outcome.problem.what, error=outcome.problem.as_dict())
                 return None
+            due = self._tools.clock.now() + timedelta(seconds=delay_s)
+            await self._move(RunState.RETRYING, outcome.problem.what, retry_at=due, n_failures=failures)
             await self._log(
                 f"Stage {stage} is tried again in {delay_s:g} s ({failures} of {self._tools.policy.retries}).",
                 "warning",
             )
-            due = self._tools.clock.now() + timedelta(seconds=delay_s)
-            await self._move(RunState.RETRYING, outcome.problem.what, retry_at=due, n_failures=failures)
             await self._wait_for_retry(delay_s)
         return None
 

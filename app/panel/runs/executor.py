@@ -59,8 +59,8 @@ class Executor:
             self._bell.clear()
             try:
                 run = await asyncio.to_thread(self._tools.store.find_active)
-            except Exception:  # noqa: BLE001 - whatever it is, runs must start again when it is over
-                _log.exception("action=find_run")
+            except Exception as error:  # noqa: BLE001 - whatever it is, runs must start again when it is over
+                _complain("find_run", error)
                 await asyncio.sleep(HEAL_S)
                 self._bell.set()
                 continue
@@ -87,8 +87,8 @@ class Executor:
         while not self._stopping:
             try:
                 await execution.fail(problem)
-            except Exception:  # noqa: BLE001 - the task that starts all runs must not end
-                _log.exception("action=fail_run run_id=%s", execution.run_id)
+            except Exception as error:  # noqa: BLE001 - the task that starts all runs must not end
+                _complain("fail_run", error)
                 await asyncio.sleep(HEAL_S)
                 if not await self._is_active(execution.run_id):
                     return
@@ -101,6 +101,12 @@ class Executor:
         except Exception:  # noqa: BLE001 - unknown, so it is tried again
             return True
         return found is not None and found.id == run_id
+
+
+def _complain(action: str, error: Exception) -> None:
+    """A full disk is said in one line, since it is said again every two seconds; a fault with its traceback."""
+    known = isinstance(error, ProblemError)
+    _log.error("action=%s problem=%s", action, error, exc_info=None if known else error)
 
 
 def _problem(error: Exception) -> ProblemError:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.panel.runs.entry import EXIT_DISK_FULL
 from pipeline.errors import ProblemError
-from pipeline.runner import EXIT_OK, EXIT_PROBLEM
+from pipeline.runner import EXIT_OK, EXIT_PROBLEM, disk_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +47,11 @@ def failure(stage: str, end: Exit) -> ProblemError | None:
     if end.exitcode == EXIT_OK:
         return None
     if end.reported is not None:
-        return _reported(end.reported, retryable=None if end.exitcode == EXIT_PROBLEM else True)
-    if end.exitcode == -signal.SIGKILL:
-        return _crash(
-            "RUN-11",
-            f"Stage {stage} was killed: probably out of memory.",
-            "The system ends a process like this when memory runs out.",
-            "Use fewer rows, a smaller model, or a machine with more memory.",
-            "free -h",
-        )
+        return _reported(end.reported, retryable=None if end.exitcode in {EXIT_PROBLEM, EXIT_DISK_FULL} else True)
+    if end.exitcode == EXIT_DISK_FULL:
+        return disk_full(stage)
     if end.exitcode is not None and end.exitcode < 0:
-        return _crash(
-            "RUN-10",
-            f"Stage {stage} was stopped by signal {-end.exitcode} ({_signal_name(-end.exitcode)}).",
-            "A library crashed, or somebody stopped the process.",
-            "Look at the last lines of its log.",
-        )
+        return _killed(stage, -end.exitcode)
     return _crash(
         "RUN-13",
         f"Stage {stage} ended with exit code {end.exitcode} and gave no reason.",
@@ -70,9 +60,21 @@ def failure(stage: str, end: Exit) -> ProblemError | None:
     )
 
 
-def problem_from(reported: Mapping[str, Any]) -> ProblemError:
-    """A problem from the members of ProblemError.as_dict."""
-    return _reported(reported, retryable=None)
+def _killed(stage: str, number: int) -> ProblemError:
+    if number == signal.SIGKILL:
+        return _crash(
+            "RUN-11",
+            f"Stage {stage} was killed: probably out of memory.",
+            "The system ends a process like this when memory runs out.",
+            "Use fewer rows, a smaller model, or a machine with more memory.",
+            "free -h",
+        )
+    return _crash(
+        "RUN-10",
+        f"Stage {stage} was stopped by signal {number} ({_signal_name(number)}).",
+        "A library crashed, or somebody stopped the process.",
+        "Look at the last lines of its log.",
+    )
 
 
 def _reported(members: Mapping[str, Any], retryable: bool | None) -> ProblemError:

@@ -68,3 +68,25 @@ def test_lock_is_named_when_another_program_holds_it(tmp_path: Path, monkeypatch
     with database.write():
         pass
     database.close()
+
+
+def test_nothing_is_half_written_when_the_disk_is_full_for_a_while(database: Database) -> None:
+    def fill(n: int) -> None:
+        with database.write() as session:
+            session.connection().execute(text("CREATE TABLE IF NOT EXISTS big (x)"))
+            for _ in range(n):
+                session.connection().execute(text("INSERT INTO big VALUES (zeroblob(4000))"))
+
+    fill(1)
+    with database.read() as session:
+        n_pages = session.connection().execute(text("PRAGMA page_count")).scalar_one()
+    with database.writer.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={n_pages + 10}")
+    with pytest.raises(ProblemError) as caught:
+        fill(50)
+    assert (caught.value.id, caught.value.status, caught.value.retryable) == ("DB-05", 507, True)
+    with database.writer.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+    fill(50)
+    with database.read() as session:
+        assert session.connection().execute(text("SELECT count(*) FROM big")).scalar_one() == 51

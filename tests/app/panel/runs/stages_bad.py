@@ -3,6 +3,7 @@
 import ctypes
 import io
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -95,3 +96,10 @@ def floods(ctx: StageContext, events: Events) -> SeedResult:
     result = stages_empty.set_seed(ctx, Events(io.StringIO()))
     os.write(1, b"\n")
     return result
+
+
+def fills_disk(ctx: StageContext, events: Events) -> SeedResult:
+    """The system takes no more bytes, at last not even what the stage says."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    while True:
+        events.log("x" * 1000)

@@ -68,6 +68,7 @@ def test_run_fails_at_once_when_the_stage_refuses(make_house: MakeHouse) -> None
         ("segfaults", "RUN-10", "stopped by signal 11 (SIGSEGV)"),
         ("is_killed", "RUN-11", "out of memory"),
         ("exits", "RUN-13", "exit code 7"),
+        ("fills_disk", "DISK-03", "the disk is full"),
     ],
 )
 def test_failure_is_named_when_the_process_crashes(make_house: MakeHouse, stage: str, id: str, words: str) -> None:
@@ -266,3 +267,28 @@ def test_stage_is_ended_when_the_panel_cannot_follow_it(make_house: MakeHouse, m
     assert (run.row.state, run.error["id"]) == (RunState.FAILED, "RUN-16")
     pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
     asyncio.run(house.until(lambda: not any(is_alive(int(pid)) for pid in pids), 5))
+
+
+def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_written_for_a_while(
+    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("app.panel.runs.executor.HEAL_S", 0.02)
+    house = make_house(bad("waits"))
+
+    def refuse(on: bool) -> None:
+        house.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")
+
+    async def script(house: House) -> None:
+        await house.until(lambda: "waiting" in house.texts())
+        refuse(True)  # every write fails, as on a full disk
+        (house.settings.data_dir / "go").touch()
+        await house.until(lambda: caplog.text.count("action=fail_run") > 2)
+        row = house.newest().row
+        assert row.state == RunState.RUNNING
+        refuse(False)
+
+    run = house.play(script)
+    assert run.error is not None
+    assert (run.row.state, run.error["id"]) == (RunState.FAILED, "DB-05")
+    assert "Traceback" not in caplog.text  # it may be said for hours
+    assert house.play().row.state == RunState.SUCCEEDED

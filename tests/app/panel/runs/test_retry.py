@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.panel.runs.retry import Exit, RetryPolicy, failure, problem_from
+from app.panel.runs.retry import Exit, RetryPolicy, failure
 from pipeline.errors import DataError, ProblemError
 
 PASSING = ProblemError("RUN-10", "crashed", retryable=True)
@@ -31,6 +31,8 @@ def test_stage_is_not_tried_again_when_the_problem_would_stay() -> None:
         (ended(0, timed_out=True), "RUN-12", True),
         (ended(-15, timed_out=True), "RUN-12", True),
         (ended(5), "RUN-13", True),
+        (ended(74), "DISK-03", True),
+        (ended(74, reported=DataError("DATA-01", "no table").as_dict()), "DATA-01", False),
         (ended(3, reported=DataError("DATA-01", "no table").as_dict()), "DATA-01", False),
         (ended(3, reported=ProblemError("NET-01", "away", retryable=True).as_dict()), "NET-01", True),
         (ended(1, reported=ProblemError("TRAIN-99", "fault").as_dict()), "TRAIN-99", True),
@@ -44,8 +46,3 @@ def test_failure_has_the_right_name_when_an_attempt_ends(end: Exit, id: str, ret
 
 def test_there_is_no_failure_when_the_exit_is_clean() -> None:
     assert failure("deploy", ended(0)) is None
-
-
-def test_problem_is_whole_when_it_comes_back_from_its_members() -> None:
-    problem = ProblemError("DATA-03", "what", why="why", fix="fix", command="ls", retryable=True)
-    assert problem_from(problem.as_dict()).as_dict() == problem.as_dict()
