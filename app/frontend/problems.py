@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.frontend.settings import Settings
 from app.frontend.site import Site
 from app.frontend.views import ProblemPage, WaitingPage
+from app.web.security import add_headers
 from app.web.templating import View, respond
 from pipeline.errors import ProblemError
 
@@ -41,7 +42,7 @@ def http(request: Request, error: Exception) -> Response:
 
 def unexpected(request: Request, error: Exception) -> Response:
     """An error of the app itself; the server logs its traceback."""
-    return problem(
+    response = problem(
         request,
         ProblemError(
             "APP-99",
@@ -51,6 +52,8 @@ def unexpected(request: Request, error: Exception) -> Response:
             status=500,
         ),
     )
+    add_headers(response.headers)
+    return response
 
 
 def refusal(env: Environment, settings: Settings, request: Request, error: ProblemError) -> Response:

@@ -25,6 +25,11 @@ def problem_response(problem: ProblemError, *, headers: dict[str, str] | None = 
         **extra,
     }
     response = JSONResponse(body, status_code=problem.status, headers=headers, media_type="application/problem+json")
-    if problem.status in PASSING:
-        response.headers.setdefault("retry-after", str(RETRY_AFTER_S))
+    for name, value in waiting(problem).items():
+        response.headers.setdefault(name, value)
     return response
+
+
+def waiting(problem: ProblemError) -> dict[str, str]:
+    """The header that says when to come back, where waiting is all that helps."""
+    return {"retry-after": str(RETRY_AFTER_S)} if problem.status in PASSING else {}

@@ -227,13 +227,18 @@ class _Body:
             await self._send(message)
 
 
+def add_headers(headers: MutableHeaders) -> None:
+    """What every answer carries; also for the ones that are made outside of the guard, when all else has failed."""
+    for name, value in HEADERS:
+        headers.setdefault(name, value)
+    headers.setdefault("cache-control", "no-store")
+
+
 def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS:
-                headers.setdefault(name, value)
-            headers.setdefault("cache-control", "no-store")
+            add_headers(headers)
             if headers.get("content-type", "").startswith("text/event-stream"):
                 # A proxy that compresses would hold lines back.
                 headers["cache-control"] = "no-cache, no-transform"

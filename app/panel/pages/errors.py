@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.panel.pages.site import Site
+from app.web.security import add_headers
 from pipeline.errors import ProblemError
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def install(app: FastAPI, site: Site) -> None:
     @app.exception_handler(Exception)
     def unforeseen(request: Request, error: Exception) -> Response:
         request_id = secrets.token_hex(6)
-        log.error("action=request result=error id=%s path=%s", request_id, request.url.path, exc_info=error)
+        log.error("action=request result=error id=%s path=%r", request_id, request.scope["path"], exc_info=error)
         problem = ProblemError(
             "WEB-05",
             "Something went wrong inside.",
@@ -43,7 +44,9 @@ def install(app: FastAPI, site: Site) -> None:
             fix="Try again; if it stays, report it with that output.",
             status=500,
         )
-        return site.problem(request, problem)
+        response = site.problem(request, problem)
+        add_headers(response.headers)
+        return response
 
 
 def _missing(request: Request, error: HTTPException) -> ProblemError:

@@ -9,10 +9,12 @@ from starlette.responses import HTMLResponse, Response
 
 from app.panel.clock import Clock
 from app.panel.settings import Settings
-from app.web.problems import problem_response
+from app.web.problems import problem_response, waiting
 from app.web.templating import View, environment, is_fragment, respond
 from pipeline.errors import ProblemError
 
+# Set in the scope of a request from who has logged in: only they see how things are.
+INSIDE: Final = "panel.inside"
 Mood = Literal["good", "busy", "warn", "bad"]
 SECTIONS: Final = (
     ("home", "/", "Home"),
@@ -99,9 +101,11 @@ class Site:
         if request.url.path.startswith("/api/") or not wants_page:
             return problem_response(problem)
         section = next((name for name, path, _ in SECTIONS[1:] if request.url.path.startswith(path)), "home")
-        is_inside = problem.id not in {"WEB-01", "WEB-02"}
         view = ProblemView(problem=problem, back="/" if section == "home" else f"/{section}")
-        return self.page(request, view, section=section if is_inside else "", status=problem.status)
+        is_inside = request.scope.get(INSIDE, False)
+        response = self.page(request, view, section=section if is_inside else "", status=problem.status)
+        response.headers.update(waiting(problem))
+        return response
 
     def sibling_url(self, request: Request, port: int, path: str = "/") -> str:
         """Where a person finds a sibling, under another name than the panel's.

@@ -66,7 +66,9 @@ def running(limit: int = 100, **options: Any) -> Iterator[Site]:
 
 @pytest.fixture(scope="module", params=["httptools", "h11"])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    options: dict[str, Any] = {"http": "h11", "h11_max_incomplete_event_size": HEAD_BYTES} if request.param == "h11" else {}
+    options: dict[str, Any] = (
+        {"http": "h11", "h11_max_incomplete_event_size": HEAD_BYTES} if request.param == "h11" else {}
+    )
     with running(**options) as found:
         yield found
 

@@ -5,10 +5,11 @@ import logging
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from app.panel.clock import SystemClock
 from app.panel.pages import errors
-from app.panel.pages.site import Health, Site
+from app.panel.pages.site import INSIDE, Health, Site
 from app.panel.settings import Settings
 from pipeline.errors import ProblemError
 
@@ -54,6 +55,8 @@ def test_no_detail_leaves_when_something_unforeseen_breaks(caplog: pytest.LogCap
         page = client.get("/break")
     assert page.status_code == 500
     assert "WEB-05" in page.text
+    # It is made outside of the guard that adds the headers to all others.
+    assert "script-src 'self'" in page.headers["content-security-policy"]
     assert "secret detail" not in page.text
     assert "secret detail" in caplog.text
     page = client.get("/known")
@@ -85,5 +88,34 @@ def test_health_is_on_each_page_and_in_each_swap_when_it_is_known() -> None:
     site.health = lambda: Health("warn", "MLflow is not well")
     app = FastAPI()
     errors.install(app, site)
-    client = TestClient(app, headers={"Accept": "text/html"})
-    assert "MLflow is not well" in client.get("/runs/x").text
+
+    async def logged_in(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, INSIDE: True}, receive, send)
+
+    assert "MLflow is not well" in TestClient(logged_in, headers={"Accept": "text/html"}).get("/runs/x").text
+
+
+def test_stranger_sees_nothing_of_the_panel_when_something_is_refused(client: TestClient) -> None:
+    assert "Log out" in client.get("/nothing").text
+    stranger = TestClient(client.app, base_url="http://127.0.0.1:8080", headers={"Accept": "text/html"})
+    for answer in (
+        stranger.get("/static/nothing"),
+        stranger.put("/login", headers={"Origin": "http://127.0.0.1:8080"}),
+        stranger.post("/login", headers={"Content-Length": str(2**21), "Origin": "http://127.0.0.1:8080"}),
+    ):
+        assert answer.status_code in {404, 405, 413}
+        assert "Log out" not in answer.text
+
+
+@pytest.mark.parametrize(("status", "when"), [(503, "5"), (507, "5"), (409, None)])
+def test_page_says_when_to_come_back_when_waiting_helps(status: int, when: str | None) -> None:
+    app = FastAPI()
+    errors.install(app, Site(Settings(), SystemClock()))
+
+    @app.get("/full")
+    def full() -> None:
+        raise ProblemError("DISK-01", "Full.", status=status)
+
+    client = TestClient(app)
+    for accept in ("text/html", "application/json"):
+        assert client.get("/full", headers={"Accept": accept}).headers.get("retry-after") == when
