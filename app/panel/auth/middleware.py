@@ -1,23 +1,26 @@
-"""Default deny: every route needs a session or a token, except the few named here.
+"""Default deny: every route needs a session or a token, except the few named here. What a session opened ends with it.
 
 Pure ASGI and outside the router, so that a route that is added tomorrow is closed without anybody thinking of it.
 """
 
-from http.cookies import CookieError, SimpleCookie
+import asyncio
 from typing import Final
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.panel.auth.service import Auth
+from app.panel.pages.site import INSIDE
 from app.web.problems import problem_response
 from pipeline.errors import ProblemError
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
 OPEN_PREFIX: Final = "/static/"
+LOOK_EVERY_S: Final = 1.0
 
 
 class AuthMiddleware:
@@ -33,18 +36,63 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if await self._may_pass(headers):
-            await self._app(scope, receive, send)
-        else:
-            await refusal(scope, headers)(scope, receive, send)
-
-    async def _may_pass(self, headers: Headers) -> bool:
         kind, _, token = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            return await run_in_threadpool(self._auth.is_api_token, token.strip())
-        session = session_token(headers, self._auth.cookie)
-        # Memory only, but for one write every few minutes: not worth a thread.
-        return bool(session) and self._auth.is_session(session)
+            if await run_in_threadpool(self._auth.is_api_token, token.strip()):
+                scope[INSIDE] = True
+                await self._app(scope, receive, send)
+                return
+        else:
+            session = session_token(headers, self._auth.cookie)
+            if session and self._auth.is_session(session):
+                if self._auth.is_use_due(session):
+                    # It waits for the disk, and nobody needs to wait for it.
+                    asyncio.get_running_loop().run_in_executor(None, self._auth.note_use, session)
+                scope[INSIDE] = True
+                await self._serve(session, scope, receive, send)
+                return
+        await refusal(scope, headers)(scope, receive, send)
+
+    async def _serve(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(self._auth, session, receive, send)
+        await self._app(scope, answer.receive, answer.send)
+        if answer.is_cut and answer.is_stream:
+            await send({"type": "http.response.body", "body": b""})
+
+
+class _Answer:
+    """An answer that ends with the session that asked for it: the app is told that its reader has left.
+
+    A stream ends as if there were no more, and its reader is refused when it comes back; a file is cut off.
+    """
+
+    def __init__(self, auth: Auth, session: str, receive: Receive, send: Send) -> None:
+        self._auth = auth
+        self._session = session
+        self._receive = receive
+        self._send = send
+        self.is_stream = False
+        self.is_cut = False
+
+    async def receive(self) -> Message:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    return await self._receive()
+            except TimeoutError:
+                if not self._auth.is_session(self._session):
+                    self.is_cut = True
+                    return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.is_stream = Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")
+        elif not message.get("more_body", False):
+            self.is_stream = False
+        await self._send(message)
 
 
 def is_open(path: str) -> bool:
@@ -54,11 +102,9 @@ def is_open(path: str) -> bool:
 
 def session_token(headers: Headers, cookie: str) -> str:
     """The session's token in the request, or ""."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(cookie)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+    # Not the standard library's parser: it stops at the first cookie that it does not like, and other programs on
+    # other ports of this machine set cookies that reach us as well.
+    return cookie_parser(headers.get("cookie", "")).get(cookie, "")
 
 
 def refusal(scope: Scope, headers: Headers) -> Response:

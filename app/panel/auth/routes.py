@@ -1,5 +1,6 @@
 """Log in, log out."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
@@ -41,7 +42,9 @@ def router(site: Site, auth: Auth) -> APIRouter:
 
     def show(request: Request, target: str, problem: ProblemError | None = None) -> Response:
         view = LoginView(takes_password=auth.takes_password, next=target, problem=problem)
-        return site.page(request, view, status=problem.status if problem else 200)
+        response = site.page(request, view, status=problem.status if problem else 200)
+        response.headers.update(_when(auth.wait_s(_address(request))))
+        return response
 
     def enter(request: Request, response: Response, token: str) -> Response:
         is_https = request.scope["scheme"] == "https"
@@ -107,3 +110,7 @@ def relative(target: str) -> str:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
+
+
+def _when(wait_s: float) -> dict[str, str]:
+    return {"retry-after": str(math.ceil(wait_s))} if wait_s > 0 else {}

@@ -8,11 +8,13 @@ is an opaque token in a cookie; the database holds its keyed digest.
 import hashlib
 import hmac
 import logging
+import math
 import secrets as random
 import threading
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 
+from sqlalchemy import update
 from sqlmodel import col, delete, select
 
 from app.panel.auth.attempts import Attempts
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Auth:
-    """Knows the secrets and the sessions. Thread-safe; reads never touch the database."""
+    """Knows the secrets and the sessions. Thread-safe; whether a session is one is known without the database."""
 
     def __init__(self, settings: Settings, db: Database, clock: Clock) -> None:
         self._settings = settings
@@ -41,6 +43,7 @@ class Auth:
         self._clock = clock
         self._attempts = Attempts()
         self._lock = threading.Lock()
+        self._guessing = threading.Lock()
         text = password(settings)
         self._key = password_key(text)
         self._link_token = None if text is not None else random.token_urlsafe(32)
@@ -76,32 +79,59 @@ class Auth:
             self._sessions = kept
 
     def login_with_link(self, given: str, address: str) -> str:
-        """A new session's token. Raises AUTH-02 for a wrong or old link, AUTH-04 after too many tries."""
-        return self._login(given.encode(), (self._link_token or "").encode(), address, self._old_link)
+        """A new session's token. Raises AUTH-02 for a wrong or old link.
+
+        Nobody can guess it, so tries cost no waiting: a foreign page could make them in the owner's browser.
+        """
+        is_right = self._link_token is not None and hmac.compare_digest(given.encode(), self._link_token.encode())
+        return self._begin(address) if is_right else self._refuse(self._old_link, address)
 
     def login_with_password(self, given: str, address: str) -> str:
         """A new session's token. Raises AUTH-03 for a wrong password, AUTH-04 after too many tries."""
         self._check_pace(address)
-        return self._login(password_key(given), self._key, address, self._wrong_password)
+        # One at a time: guesses that come together would all be the first, and each takes 16 MB.
+        with self._guessing:
+            self._check_pace(address)
+            is_right = bool(self._key) and hmac.compare_digest(password_key(given), self._key)
+            with self._lock:
+                if is_right:
+                    self._attempts.succeeded(address)
+                else:
+                    self._attempts.failed(address, self._clock.monotonic())
+        return self._begin(address) if is_right else self._refuse(self._wrong_password, address)
+
+    def wait_s(self, address: str) -> float:
+        """Seconds until a password from `address` is looked at again; 0 if it is now."""
+        with self._lock:
+            return self._attempts.wait_s(address, self._clock.monotonic())
 
     def is_session(self, token: str) -> bool:
-        """Whether `token` belongs to a session that is not over; keeps it alive."""
+        """Whether `token` belongs to a session that is not over. Memory only."""
         now = self._clock.now()
-        digest = self._digest(token)
         with self._lock:
-            session = self._sessions.get(digest)
-            if session is None or _is_over(session, now):
+            session = self._sessions.get(self._digest(token))
+            return session is not None and not _is_over(session, now)
+
+    def is_use_due(self, token: str) -> bool:
+        """Whether the use of a session is to be noted again, by the one caller that is told so. Memory only."""
+        now = self._clock.now()
+        with self._lock:
+            session = self._sessions.get(self._digest(token))
+            if session is None or now - session.seen_at <= SEEN_EVERY:
                 return False
-            is_due = now - session.seen_at > SEEN_EVERY
-            if is_due:
-                session.seen_at = now
-        if is_due:
-            try:
-                self._write(LoginSession(digest=digest, created_at=session.created_at, seen_at=now))
-            except ProblemError as problem:
-                # A full disk must not close the pages that say so; the next write is tried in a few minutes.
-                log.warning("action=keep_session result=failed problem=%s", problem)
-        return True
+            session.seen_at = now
+            return True
+
+    def note_use(self, token: str) -> None:
+        """Write down that the session is in use, so that it outlives a restart. Waits for the disk."""
+        digest, now = self._digest(token), self._clock.now()
+        try:
+            with self._db.write() as tx:
+                # Not a merge: a session that has been logged out meanwhile must not come back.
+                tx.exec(update(LoginSession).where(col(LoginSession.digest) == digest).values(seen_at=now))
+        except ProblemError as problem:
+            # A full disk must not close the pages that say so; the next write is tried in a few minutes.
+            log.warning("action=keep_session result=failed problem=%s", problem)
 
     def is_api_token(self, given: str) -> bool:
         """Whether `given` is the configured token or the one that the command line reads from the state folder."""
@@ -120,40 +150,32 @@ class Auth:
         with self._db.write() as tx:
             tx.exec(delete(LoginSession).where(col(LoginSession.digest) == digest))
 
-    def _login(self, given: bytes, expected: bytes, address: str, refusal: ProblemError) -> str:
-        self._check_pace(address)
-        if not expected or not hmac.compare_digest(given, expected):
-            with self._lock:
-                self._attempts.failed(address, self._clock.monotonic())
-            log.warning("action=login result=refused address=%s id=%s", address, refusal.id)
-            raise refusal
-        with self._lock:
-            self._attempts.succeeded(address)
+    def _begin(self, address: str) -> str:
         token = random.token_urlsafe(32)
         now = self._clock.now()
         session = LoginSession(digest=self._digest(token), created_at=now, seen_at=now)
-        self._write(session)
+        with self._db.write() as tx:
+            tx.add(LoginSession(**session.model_dump()))
         with self._lock:
-            self._sessions[session.digest] = LoginSession(**session.model_dump())
+            self._sessions[session.digest] = session
         log.info("action=login result=ok address=%s", address)
         return token
 
+    def _refuse(self, problem: ProblemError, address: str) -> NoReturn:
+        log.warning("action=login result=refused address=%s id=%s", address, problem.id)
+        raise problem
+
     def _check_pace(self, address: str) -> None:
-        with self._lock:
-            wait_s = self._attempts.wait_s(address, self._clock.monotonic())
+        wait_s = self.wait_s(address)
         if wait_s > 0:
             raise ProblemError(
                 "AUTH-04",
                 "Too many failed logins.",
                 why="Guessing is slowed down on purpose.",
-                fix=f"Wait {wait_s:.0f} s and try again.",
+                fix=f"Wait {math.ceil(wait_s)} s and try again.",
                 retryable=True,
                 status=429,
             )
-
-    def _write(self, session: LoginSession) -> None:
-        with self._db.write() as tx:
-            tx.merge(session)
 
     def _digest(self, token: str) -> str:
         return hmac.new(self._key, token.encode(), hashlib.sha256).hexdigest()

@@ -1,15 +1,18 @@
 """Logging in through the pages: by link, by password, and staying logged in as long as it was promised."""
 
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from app.panel.auth.attempts import FREE_TRIES
 from app.panel.auth.routes import relative
 from app.panel.auth.service import IDLE, LONGEST, Auth
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
+from pipeline.errors import ProblemError
 from tests.app.panel.auth.conftest import HandClock, application
 
 PAGE = {"Accept": "text/html"}
@@ -78,6 +81,7 @@ def test_password_logs_in_when_it_is_right_and_guessing_is_slowed_down(
     answer = client.post("/login", data={"password": "correct horse"})
     assert answer.status_code == 429
     assert "AUTH-04" in answer.text
+    assert answer.headers["retry-after"] == "1"
     clock.s += 1
     answer = client.post("/login", data={"password": "correct horse", "next": "/runs?state=failed"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/runs?state=failed")
@@ -139,7 +143,8 @@ def test_session_goes_on_when_the_database_cannot_be_written(
     clock.s += 360
     monkeypatch.setattr("app.panel.db.engine.BUSY_TIMEOUT_S", 0.01)
     with db.write():
-        assert auth.is_session(token)
+        auth.note_use(token)
+        assert client.get("/").json() == "inside"
 
 
 def test_session_is_over_when_logged_out(client: TestClient, auth: Auth) -> None:
@@ -147,6 +152,72 @@ def test_session_is_over_when_logged_out(client: TestClient, auth: Auth) -> None
     token = client.cookies["panel_session_8080"]
     assert client.post("/logout").headers["location"] == "/login"
     assert client.get("/", headers={**PAGE, "Cookie": f"panel_session_8080={token}"}).status_code == 303
+
+
+def test_session_is_found_when_other_programs_set_odd_cookies(client: TestClient, auth: Auth) -> None:
+    client.get(_path(auth.login_url()))
+    cookie = f'layout={{"a": [1]}}; odd name=1; =; {auth.cookie}={client.cookies[auth.cookie]}; last'
+    client.cookies.clear()
+    assert client.get("/", headers={"Cookie": cookie}).json() == "inside"
+
+
+def test_use_is_noted_once_and_survives_a_restart_when_some_minutes_have_passed(
+    client: TestClient, auth: Auth, settings: Settings, db: Database, clock: HandClock
+) -> None:
+    client.get(_path(auth.login_url()))
+    token = client.cookies[auth.cookie]
+    assert not auth.is_use_due(token)
+    clock.s += IDLE.total_seconds() - 1
+    assert [auth.is_use_due(token), auth.is_use_due(token)] == [True, False]
+    auth.note_use(token)
+    clock.s += 2
+    later = Auth(settings, db, clock)
+    later.load()
+    assert later.is_session(token)
+
+
+def test_session_does_not_come_back_when_its_use_is_noted_after_the_logout(
+    client: TestClient, auth: Auth, settings: Settings, db: Database, clock: HandClock
+) -> None:
+    client.get(_path(auth.login_url()))
+    token = client.cookies[auth.cookie]
+    auth.logout(token)
+    auth.note_use(token)
+    later = Auth(settings, db, clock)
+    later.load()
+    assert not later.is_session(token)
+
+
+def test_guesses_are_counted_one_by_one_when_they_come_together(
+    settings: Settings, db: Database, clock: HandClock
+) -> None:
+    auth = Auth(settings.model_copy(update={"password": SecretStr("correct horse")}), db, clock)
+
+    def guess(_: int) -> str:
+        with pytest.raises(ProblemError) as caught:
+            auth.login_with_password("wrong horse", "a")
+        return caught.value.id
+
+    with ThreadPoolExecutor(20) as threads:
+        found = list(threads.map(guess, range(20)))
+    assert sorted(found) == ["AUTH-03"] * FREE_TRIES + ["AUTH-04"] * (20 - FREE_TRIES)
+
+
+@pytest.mark.parametrize("password", [None, "correct horse"])
+def test_owner_gets_in_when_a_foreign_page_has_tried_links_from_the_same_browser(
+    settings: Settings, db: Database, clock: HandClock, password: str | None
+) -> None:
+    secret = SecretStr(password) if password else None
+    auth = Auth(settings.model_copy(update={"password": secret}), db, clock)
+    client = application(auth, settings, clock)
+    for _ in range(60):
+        assert client.get("/login?token=wrong").status_code == 401
+    answer = (
+        client.post("/login", data={"password": password})
+        if password is not None
+        else client.get(_path(auth.login_url()))
+    )
+    assert answer.status_code == 303
 
 
 def test_database_holds_no_token_when_somebody_is_logged_in(
