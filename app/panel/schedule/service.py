@@ -73,16 +73,14 @@ class ScheduleService:
         with self._lock:
             if self._row.armed:
                 return
-            self._row.armed = True
-            self._set_due(None if self._row.paused else self._interval_s)
+            self._set(None if self._row.paused else self._interval_s, armed=True)
         self._changed()
 
     def pause(self, *, requested_by: str) -> ScheduleView:
         """No scheduled run until it is resumed; a running one goes on."""
         with self._lock:
             if not self._row.paused:
-                self._row.paused, self._row.paused_by, self._row.paused_at = True, requested_by, self._clock.now()
-                self._set_due(None)
+                self._set(None, paused=True, paused_by=requested_by, paused_at=self._clock.now())
                 _log.info("action=pause by=%s", requested_by)
         self._changed()
         return self.view()
@@ -91,9 +89,7 @@ class ScheduleService:
         """The next scheduled run is due one interval from now. Arms the schedule. No-op when it goes already."""
         with self._lock:
             if self._row.paused or not self._row.armed:
-                self._row.paused, self._row.paused_by, self._row.paused_at = False, None, None
-                self._row.armed = True
-                self._set_due(self._interval_s)
+                self._set(self._interval_s, paused=False, paused_by=None, paused_at=None, armed=True)
                 _log.info("action=resume by=%s", requested_by)
         self._changed()
         return self.view()
@@ -109,8 +105,8 @@ class ScheduleService:
             )
         with self._lock:
             if interval_s != self._interval_s:
-                self._row.interval_s = interval_s
-                self._set_due(interval_s if self._row.armed and not self._row.paused else None)
+                in_s = interval_s if self._row.armed and not self._row.paused else None
+                self._set(in_s, interval_s=interval_s)
                 _log.info("action=set_interval interval_s=%d by=%s", interval_s, requested_by)
         self._changed()
         return self.view()
@@ -119,14 +115,14 @@ class ScheduleService:
         """Start the scheduled run if it is due; where it cannot be started, leave a row that says why.
 
         May be called at any time and any number of times: each due time is taken once. Ticks that were missed
-        become one.
+        become one. While the database cannot be written (ProblemError DB-05) it stays due.
         """
         with self._lock:
             now = self._clock.monotonic()
             if self._due is None or now < self._due:
                 return
             late_s = now - self._due
-            self._set_due(self._interval_s - late_s if late_s < self._interval_s else self._interval_s)
+            self._set(self._interval_s - late_s if late_s < self._interval_s else self._interval_s)
         try:
             self._runs.start(Trigger.SCHEDULE, requested_by="schedule")
         except ActiveRunError as busy:
@@ -139,9 +135,10 @@ class ScheduleService:
     def _interval_s(self) -> int:
         return self._row.interval_s or self._default_interval_s
 
-    def _set_due(self, in_s: float | None) -> None:
-        """Set the next due time and store the row; the lock is held."""
-        self._due = None if in_s is None else self._clock.monotonic() + in_s
-        self._row.next_due_at = None if in_s is None else self._clock.now() + timedelta(seconds=in_s)
+    def _set(self, in_s: float | None, **changes: object) -> None:
+        """Store the next due time and `changes`; where that fails, nothing has changed. The lock is held."""
+        next_due_at = None if in_s is None else self._clock.now() + timedelta(seconds=in_s)
         with self._db.write() as session:
-            self._row = session.merge(self._row)
+            row = session.merge(Schedule(**{**self._row.model_dump(), **changes, "next_due_at": next_due_at}))
+        self._row = row
+        self._due = None if in_s is None else self._clock.monotonic() + in_s

@@ -14,6 +14,7 @@ from apscheduler.triggers.date import DateTrigger
 
 from app.panel.clock import Clock
 from app.panel.schedule.service import ScheduleService
+from pipeline.errors import ProblemError
 
 _log = logging.getLogger(__name__)
 BEAT_S: Final = 1.0
@@ -91,7 +92,9 @@ class Ticker:
             self._poked.clear()
             try:
                 await self.sync()
-            except Exception:  # noqa: BLE001 - the schedule must survive a database that is full or locked for a while
+            except ProblemError as problem:  # a database that is full or locked for a while: tried again next time
+                _log.warning("action=tick problem=%s", problem)
+            except Exception:  # noqa: BLE001 - whatever it is, the schedule must survive it
                 _log.exception("action=tick")
             try:
                 await asyncio.wait_for(self._poked.wait(), BEAT_S)

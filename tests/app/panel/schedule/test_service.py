@@ -1,6 +1,6 @@
 """The schedule on a clock that the test turns."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -142,3 +142,29 @@ def test_interval_is_refused_when_it_makes_no_sense(scheduled: Scheduled) -> Non
     with pytest.raises(ProblemError) as caught:
         scheduled.service.set_interval(0, requested_by="ann")
     assert caught.value.id == "RUN-06"
+
+
+def test_schedule_is_what_is_stored_when_the_database_cannot_be_written_for_a_while(scheduled: Scheduled) -> None:
+    def refuse(on: bool) -> None:
+        scheduled.house.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")
+
+    service = scheduled.service
+    service.arm()
+    before = service.view()
+    refuse(True)
+    verbs: list[Callable[[], object]] = [
+        lambda: service.pause(requested_by="ann"),
+        lambda: service.set_interval(60, requested_by="ann"),
+    ]
+    for verb in verbs:
+        with pytest.raises(ProblemError) as caught:
+            verb()
+        assert caught.value.id == "DB-05"
+    assert service.view() == before == scheduled.start().view()
+    scheduled.clock.go(700)
+    with pytest.raises(ProblemError):
+        service.tick()
+    refuse(False)
+    service.tick()
+    assert scheduled.triggers() == [(Trigger.SCHEDULE, RunState.QUEUED)]
+    assert service.view().due_in_s == 500  # in step with what it was before
