@@ -12,6 +12,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from app.prediction.answers import answers
 from app.prediction.rows import RowsError
@@ -38,9 +39,17 @@ def router(service: PredictionService) -> APIRouter:
         lines = _lines(request.stream())
         header = await anext(lines, None)
         table.start(header)
-        return StreamingResponse(table.answer(lines), media_type="text/csv; charset=utf-8")
+        return _WhileReading(table.answer(lines), media_type="text/csv; charset=utf-8")
 
     return routes
+
+
+class _WhileReading(StreamingResponse):
+    """Answers while the request is still read: whoever else took its messages would take rows out of the table."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        # Not Starlette's: it waits for the client to leave by receiving, and drops what it gets.
+        await self.stream_response(send)
 
 
 class _Table:
