@@ -2,7 +2,7 @@
 
 import sqlite3
 from contextlib import closing, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from pipeline.errors import ProblemError
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 QUARANTINE_MARK: Final = ".corrupt-"
 KEPT_BACKUPS: Final = 5
+STAMP: Final = "%Y%m%d-%H%M%S"
 FULL_CHECK_BYTES: Final = 32 * 2**20  # a larger file gets the quick check, so that the panel still starts at once
 
 
@@ -81,19 +82,35 @@ def warnings(path: Path) -> list[ProblemError]:
 
 
 def back_up(path: Path, now: datetime) -> Path:
-    """An online copy in `backups/`, verified and named by the time; older ones beyond five are removed."""
+    """An online copy in `backups/`, verified and named by the time; older ones beyond five are removed.
+
+    Raises sqlite3.OperationalError or OSError where it cannot be made; then nothing is left of it.
+    """
     folder = path.parent / "backups"
     folder.mkdir(exist_ok=True)
-    target = folder / f"{path.stem}-{now:%Y%m%d-%H%M%S}.db"
+    _clear_cut_off(path)
+    target = folder / f"{path.stem}-{now:{STAMP}}.db"
     aside = folder / f".{target.name}.tmp"
-    with closing(sqlite3.connect(path, timeout=5.0)) as source, closing(sqlite3.connect(aside)) as copy:
-        source.execute("PRAGMA query_only=ON")
-        source.execute("PRAGMA wal_autocheckpoint=0")
-        source.backup(copy)
-    aside.replace(target)
+    try:
+        with closing(sqlite3.connect(path, timeout=5.0)) as source, closing(sqlite3.connect(aside)) as copy:
+            source.execute("PRAGMA query_only=ON")
+            source.execute("PRAGMA wal_autocheckpoint=0")
+            source.backup(copy)
+        if not is_sound(aside):  # it must not push out a copy that is
+            raise sqlite3.OperationalError("the database is damaged")
+        aside.replace(target)
+    except BaseException:
+        _clear_cut_off(path)
+        raise
     for old in _backups(path)[:-KEPT_BACKUPS]:
         old.unlink()
     return target
+
+
+def last_backup(path: Path) -> datetime | None:
+    """When the newest copy was made, by its name; None if there is none."""
+    names = [file.stem.removeprefix(f"{path.stem}-") for file in _backups(path)]
+    return datetime.strptime(names[-1], STAMP).replace(tzinfo=UTC) if names else None
 
 
 def head() -> str:
@@ -102,11 +119,17 @@ def head() -> str:
 
 
 def _backups(path: Path) -> list[Path]:
-    return sorted((path.parent / "backups").glob(f"{path.stem}-*.db"))
+    digits = "[0-9]" * 8 + "-" + "[0-9]" * 6
+    return sorted((path.parent / "backups").glob(f"{path.stem}-{digits}.db"))
+
+
+def _clear_cut_off(path: Path) -> None:
+    for left in (path.parent / "backups").glob(f".{path.stem}-*.tmp*"):
+        left.unlink(missing_ok=True)
 
 
 def _quarantine(path: Path, now: datetime) -> None:
-    name = f"{path.name}{QUARANTINE_MARK}{now:%Y%m%d-%H%M%S}"
+    name = f"{path.name}{QUARANTINE_MARK}{now:{STAMP}}"
     for suffix in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(path.with_name(name + suffix))

@@ -45,17 +45,22 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
     house.close()
 
 
-def test_database_is_copied_once_a_day_when_the_panel_runs(tmp_path: Path) -> None:
+def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path)
-    care = Upkeep(
-        db=scheduled.house.db,
-        launcher=scheduled.house.launcher,
-        executor=scheduled.house.executor,
-        schedule=scheduled.service,
-        clock=scheduled.clock,
-    )
+
+    def care() -> Upkeep:
+        return Upkeep(
+            db=scheduled.house.db,
+            launcher=scheduled.house.launcher,
+            executor=scheduled.house.executor,
+            schedule=scheduled.service,
+            clock=scheduled.clock,
+        )
+
+    running = care()
     for _ in range(3):
-        asyncio.run(care.look())
+        asyncio.run(running.look())
+        asyncio.run(care().look())
         scheduled.clock.go(13 * 3600)
     assert len(os.listdir(tmp_path / "state" / "backups")) == 2  # noqa: PTH208 - names are enough
     scheduled.house.close()

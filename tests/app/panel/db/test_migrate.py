@@ -1,5 +1,6 @@
 """The database at start: new, old, newer, broken."""
 
+import resource
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -117,3 +118,35 @@ def test_head_is_what_alembic_says_when_it_reads_the_files() -> None:
     config.set_main_option("script_location", str(migrate.MIGRATIONS))
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [head()]
+
+
+def test_nothing_is_left_of_a_copy_when_the_disk_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "panel.db"
+    database = open_database(path, NOW)
+    back_up(path, NOW)
+    (tmp_path / "backups" / ".panel-20251231-000000.db.tmp").write_bytes(b"cut off")
+    with database.write() as session:
+        session.connection().execute(text("CREATE TABLE big (x)"))
+        session.connection().execute(text("INSERT INTO big VALUES (zeroblob(4000000))"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(sqlite3.OperationalError):
+            back_up(path, NOW + timedelta(days=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [file.name for file in (tmp_path / "backups").iterdir()] == ["panel-20260101-000000.db"]
+    database.close()
+
+
+def test_sound_copies_are_kept_when_the_database_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "panel.db"
+    open_database(path, NOW).close()
+    back_up(path, NOW)
+    content = bytearray(path.read_bytes())
+    content[4096 * 2 : 4096 * 3] = b"\xff" * 4096
+    path.write_bytes(content)
+    for day in range(1, 7):
+        with pytest.raises(sqlite3.OperationalError, match="damaged"):
+            back_up(path, NOW + timedelta(days=day))
+    assert [file.name for file in (tmp_path / "backups").iterdir()] == ["panel-20260101-000000.db"]
