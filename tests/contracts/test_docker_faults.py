@@ -239,6 +239,84 @@ def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench
     assert names(docker_bench) == {docker_bench.name}
 
 
+@pytest.mark.parametrize("role", ["trial", "next", "previous"])
+def test_what_an_unfinished_replacement_left_is_seen_and_removed_when_the_rest_is_well(
+    docker_bench: Bench, role: docker_bodies.Role
+) -> None:
+    spec, first = started(docker_bench)
+    made = docker_bodies.body(spec, docker_bench.home, role=role, publish=False)
+    docker_bench.engine.create(docker_bodies.title(docker_bench.home, "api", role), made, Asked())
+    docker_bench.runtime.close()
+    runtime = DockerRuntime(Settings(), docker_bench.engine, home=docker_bench.home)
+    assert runtime.observe("api").digest != spec.digest
+    runtime.ensure(spec)
+    assert names(docker_bench) == {docker_bench.name}
+    seen = runtime.observe("api")
+    assert (seen.digest, seen.instance_id) == (spec.digest, first.instance_id)
+
+
+def test_the_panel_is_back_on_the_network_when_it_was_taken_off(docker_bench: Bench, fake_image: str) -> None:
+    panel = docker("run", "-d", "--rm", fake_image, "python", "-c", "import time; time.sleep(99)")
+    try:
+        home = replace(docker_bench.home, container_id=panel)
+        runtime = DockerRuntime(Settings(), docker_bench.engine, home=home)
+        runtime.observe("api")
+        docker("network", "disconnect", home.network, panel)
+        end = time.monotonic() + 10
+        while panel not in (docker_bench.engine.network(home.network) or {})["Containers"]:
+            assert time.monotonic() < end, "nobody has to ensure anything for that"
+            runtime.observe("api")
+    finally:
+        docker("rm", "-f", panel)
+
+
+def test_each_has_its_own_name_again_when_two_of_ours_were_exchanged(docker_bench: Bench) -> None:
+    api, _ = started(docker_bench)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        app = replace(api, name="app", port=int(probe.getsockname()[1]))
+    docker_bench.runtime.ensure(app)
+    elsewhere, other = f"{docker_bench.name}-elsewhere", docker_bench.home.container("app")
+    before = {name: inspect(name)["Id"] for name in (docker_bench.name, other)}
+    docker("rename", docker_bench.name, elsewhere)
+    docker("rename", other, docker_bench.name)
+    docker("rename", elsewhere, other)
+    for spec in (api, app):
+        docker_bench.runtime.ensure(spec)
+    assert {name: inspect(name)["Id"] for name in before} == before
+    assert names(docker_bench) == set(before)
+
+
+def test_the_name_that_is_taken_is_named_when_it_is_one_of_a_replacement(docker_bench: Bench, fake_image: str) -> None:
+    spec, first = started(docker_bench)
+    theirs = docker("create", "--name", f"{docker_bench.name}-next", fake_image, "true")
+    try:
+        with pytest.raises(ProblemError, match=f"named {docker_bench.name}-next exists") as caught:
+            docker_bench.runtime.ensure(docker_bench.spec(ROLE="changed"))
+        assert caught.value.id == "NAME-01"
+        assert docker_bench.runtime.observe("api").instance_id == first.instance_id
+        assert answers(docker_bench, spec)
+    finally:
+        docker("rm", "-f", theirs)
+
+
+def test_the_old_one_serves_on_when_a_restart_would_bring_one_that_does_not_start(docker_bench: Bench) -> None:
+    spec, first = started(docker_bench)
+    with pytest.raises(ProblemError, match="the old one keeps serving"):
+        docker_bench.runtime.restart(docker_bench.spec("--dies-after=0"))
+    assert docker_bench.runtime.observe("api").instance_id == first.instance_id
+    assert answers(docker_bench, spec)
+
+
+def test_it_is_a_new_instance_of_the_same_container_when_it_is_restarted_while_paused(docker_bench: Bench) -> None:
+    spec, first = started(docker_bench)
+    container = inspect(docker_bench.name)["Id"]
+    docker("pause", docker_bench.name)
+    docker_bench.runtime.restart(spec)
+    assert until(docker_bench.runtime, "running").instance_id != first.instance_id
+    assert inspect(docker_bench.name)["Id"] == container
+
+
 def test_it_says_so_when_the_image_is_missing(docker_bench: Bench) -> None:
     home = replace(docker_bench.home, image="sha256:" + "0" * 64)
     runtime = DockerRuntime(Settings(), docker_bench.engine, home=home)

@@ -35,6 +35,7 @@ PYTHON: Final[Mapping[ServiceName, str]] = {
     "app": "/opt/serve/bin/python",
 }
 _STATS_EVERY_S: Final = 10.0
+_SURVEY_EVERY_S: Final = 1.0
 
 
 class DockerRuntime:
@@ -47,7 +48,8 @@ class DockerRuntime:
         self._home = home
         self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}
         self._network_lock = threading.Lock()
-        self._has_joined = False
+        self._survey_lock = threading.Lock()
+        self._survey: tuple[float, list[Inspected]] = (-math.inf, [])
         self._stats: dict[str, tuple[float, Inspected]] = {}
 
     @property
@@ -96,22 +98,21 @@ class DockerRuntime:
             ours = self._ours(spec.name)
             live = self._live(ours, spec.name)
             self._refuse_foreign(spec.name, ours)
-            if live is not None and self._is_wanted(live, spec):
-                self._keep(live, ours, spec)
-            else:
-                self._replace(live, ours, spec)
+            try:
+                if live is not None and self._is_wanted(live, spec):
+                    self._keep(live, ours, spec)
+                else:
+                    self._replace(live, ours, spec)
+            finally:
+                self._forget_survey()
 
     def restart(self, spec: ServiceSpec) -> None:
-        """See Runtime."""
+        """See Runtime. What is not as it should be is replaced instead, so that what serves is not lost to a bad start."""
         with self._locks[spec.name]:
-            self._ensure_network()
-            ours = self._ours(spec.name)
-            live = self._live(ours, spec.name)
-            if live is None or not self._is_wanted(live, spec) or live["State"].get("Paused"):
-                self._remove_all(ours)
-                self.ensure(spec)
-                return
-            self._engine.restart(live["Id"], grace_s=bodies.STOP_GRACE_S)
+            before = self._live(self._ours(spec.name), spec.name)
+            self.ensure(spec)
+            if before is not None and (after := self._engine.container(before["Id"])) is not None:
+                self._engine.restart(after["Id"], grace_s=bodies.STOP_GRACE_S)
 
     def stop(self, name: ServiceName, *, grace_s: float = 10.0) -> None:
         """See Runtime."""
@@ -119,13 +120,12 @@ class DockerRuntime:
             for container in self._ours(name):
                 self._engine.stop(container["Id"], grace_s=math.ceil(grace_s))
                 self._engine.remove(container["Id"])
+            self._forget_survey()
 
     def observe(self, name: ServiceName) -> Observed:
         """See Runtime. Raises ProblemError (DOCK-nn) only when there is no engine to look at."""
         home = self.home
-        if not self._has_joined:
-            # A panel that finds its services running has nothing to ensure, and must reach them all the same.
-            self._ensure_network()
+        all_ours = self._surveyed()
         found = self._engine.container(home.container(name))
         if found is None or not self._is_ours(found, name):
             live = self._live(self._ours(name), name)
@@ -133,7 +133,10 @@ class DockerRuntime:
                 return ABSENT if found is None else Observed("foreign", reason=foreign_name(home.container(name)).what)
             # Renamed by hand: it serves, and is not as it should be.
             return observed(live, home, digest="")
-        return observed(found, home, lambda: self._stats_of(found))
+        of_service = (container for container in all_ours if container["Labels"].get(bodies.SERVICE) == name)
+        is_alone = all(container["Id"] == found["Id"] for container in of_service)
+        # Others of it were left by a replacement that was cut off: `ensure` is to remove them.
+        return observed(found, home, lambda: self._stats_of(found), digest=None if is_alone else "")
 
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
         """See Runtime. The cursor is the time of the last line, in nanoseconds."""
@@ -158,12 +161,29 @@ class DockerRuntime:
         """See Runtime: the containers stay."""
         self._engine.close()
 
+    def _surveyed(self) -> list[Inspected]:
+        """All containers of ours in short form, at most a second old; the panel is then on the services' network.
+
+        A panel that finds its services running has nothing to ensure, and must reach them all the same.
+        """
+        with self._survey_lock:
+            taken, found = self._survey
+            if time.monotonic() - taken >= _SURVEY_EVERY_S:
+                self._ensure_network()
+                found = self._engine.containers(bodies.owned(self.home))
+                self._survey = (time.monotonic(), found)
+            return found
+
+    def _forget_survey(self) -> None:
+        with self._survey_lock:
+            self._survey = (-math.inf, [])
+
     def _ours(self, name: ServiceName) -> list[Inspected]:
         found = self._engine.containers(bodies.owned(self.home, name))
         inspected = [self._engine.container(short["Id"]) for short in found]
         return [container for container in inspected if container is not None]
 
-    def _is_ours(self, container: Inspected, name: ServiceName) -> bool:
+    def _is_ours(self, container: Inspected, name: ServiceName | None = None) -> bool:
         labels = container["Config"].get("Labels") or {}
         return bodies.owned(self.home, name).items() <= labels.items()
 
@@ -209,8 +229,15 @@ class DockerRuntime:
 
     def _refuse_foreign(self, name: ServiceName, ours: list[Inspected]) -> None:
         container = bodies.title(self.home, name)
-        if all(own["Name"].lstrip("/") != container for own in ours) and self._engine.container(container) is not None:
+        if any(own["Name"].lstrip("/") == container for own in ours):
+            return
+        holder = self._engine.container(container)
+        if holder is None:
+            return
+        if not self._is_ours(holder):
             raise foreign_name(container)
+        # Another service of ours under this name: aside, where its own look finds it by its label and names it rightly.
+        self._engine.rename(holder["Id"], f"{container}-aside")
 
     def _ensure_network(self) -> None:
         home = self.home
@@ -224,7 +251,6 @@ class DockerRuntime:
                 raise foreign_network(home.network)
             if home.container_id and home.container_id not in (found.get("Containers") or {}):
                 self._engine.join(home.network, home.container_id, "panel")
-            self._has_joined = True
 
     def _stats_of(self, container: Inspected) -> Inspected | None:
         """Memory and processor time, looked up every 10 s: it costs the engine more than all else here."""

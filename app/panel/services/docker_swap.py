@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import Final
 
 from app.panel.services import docker_bodies as bodies
@@ -61,13 +62,14 @@ class Swap:
     def create(self, role: Role, *, publish: bool = True) -> str:
         """Create it and return its id; an engine that ignores a limit (a kernel without it) is taken at its word, once."""
         name = bodies.title(self._home, self._spec.name, role)
+        asked = replace(self._asked(), container=name)
         body = bodies.body(self._spec, self._home, role=role, publish=publish)
-        made = self._engine.create(name, body, self._asked())
+        made = self._engine.create(name, body, asked)
         found = self._engine.container(made)
         if found is not None and bodies.is_edited(found):
             self._engine.remove(made)
             body["Labels"][bodies.CONTENT] = bodies.content(found)
-            made = self._engine.create(name, body, self._asked())
+            made = self._engine.create(name, body, asked)
         return made
 
     def start(self, made: str) -> None:
