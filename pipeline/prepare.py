@@ -155,7 +155,8 @@ def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame
     X = np.empty((table.num_rows, len(outputs)), dtype=np.float32)
     for i, output in enumerate(outputs):
         X[:, i] = table.column(output).to_numpy()
-    rest = table.select([column for column in table.column_names if column not in set(outputs)]).to_pandas()
+    prepared = set(outputs)
+    rest = table.select([column for column in table.column_names if column not in prepared]).to_pandas()
     return X, _targets(rest), rest
 
 
