@@ -18,7 +18,12 @@ Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
-MISSING_TOKENS: Final = ("?", "-", "--", ".", "NA", "N.A.", "n.a.", "na", "missing", "unknown?", "#N/A", "nil")
+# What stands for "nothing", in every format, whatever spaces are around it.
+MISSING_TOKENS: Final = frozenset(
+    {"", "?", "-", "--", ".", "NA", "N/A", "n/a", "N.A.", "n.a.", "na", "nil", "missing", "unknown?"}
+    | {"null", "NULL", "None", "NaN", "nan", "-NaN", "-nan", "<NA>", "#N/A", "#NA", "#N/A N/A"}
+    | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
+)
 NUMBER_SHARE: Final = 0.95  # of the values that are there; a column of text with more numbers than this is numeric
 _THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _DATE: Final = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")

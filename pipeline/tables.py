@@ -31,7 +31,6 @@ from pipeline.schema import (
 
 CHUNK_ROWS: Final = 262_144
 MAX_LABELS: Final = 500_000  # more different texts than this are not kept: the column is an identifier or free text
-_NOTHING: Final = frozenset({*MISSING_TOKENS, ""})
 IDENTIFIER_SHARE: Final = 0.5  # of the rows have a text of their own
 
 
@@ -105,6 +104,7 @@ def _csv_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataFrame
                 usecols=None if text is None else text,
                 dtype=None if text is None else str,
                 na_values=list(MISSING_TOKENS),
+                keep_default_na=False,
                 skipinitialspace=True,
                 low_memory=False,
                 encoding="utf-8-sig",
@@ -196,7 +196,7 @@ class _Pile:
 
     def _position(self, label: object) -> int:
         text = str(label).strip()
-        return self.positions.setdefault(text, len(self.positions)) if text not in _NOTHING else -1
+        return self.positions.setdefault(text, len(self.positions)) if text not in MISSING_TOKENS else -1
 
     def _give_up(self, reason: str) -> None:
         """From here on keep one hash per row only, also of what was read so far."""

@@ -43,6 +43,20 @@ def test_every_word_for_missing_is_understood_when_a_table_uses_it(tmp_path: Pat
     assert values(table.columns["t"]) == ["x", *[None] * len(words), "y"]
 
 
+def test_every_word_for_missing_is_understood_when_spaces_are_around_it(tmp_path: Path) -> None:
+    table = read(tmp_path, "n ,t,u\n 1 , x ,1\n null , N/A ,1\n NaN , None ,1\n 2 , y ,1\n")
+    assert values(table.columns["n"]) == [1.0, None, None, 2.0]
+    assert values(table.columns["t"]) == ["x", None, None, "y"]
+    assert table.warnings == []
+
+
+def test_a_word_for_missing_means_the_same_when_the_table_is_parquet(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"t": ["x", "null", "None", "N/A", "NaN", "?", "y"], "u": 1})
+    frame.to_parquet(tmp_path / "t.parquet")
+    table = tables.read([tmp_path / "t.parquet"])
+    assert values(table.columns["t"]) == ["x", *[None] * 5, "y"]
+
+
 def test_names_stay_as_they_are_when_they_are_odd(tmp_path: Path) -> None:
     table = read(tmp_path, '"say ""hi""",Größe (cm),a b,<b>../x</b>\n1,2,3,4\n1,2,3,4\n')
     assert list(table.columns) == ['say "hi"', "Größe (cm)", "a b", "<b>../x</b>"]
