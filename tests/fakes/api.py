@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ class FakeApi:
     """Serves on a free port of loopback from a thread. Implements `models.switch.Api`.
 
     `stuck`: does not follow the pointer any more. `refused`: versions that it does not take. `shift`: added to each
-    answer. `n_errors`: server errors that `/metrics` admits. `problem`: raised by `wait_ready`.
+    answer. `n_errors`: server errors that `/metrics` admits, from `counts_from` (monotonic) on. `problem`: raised by
+    `wait_ready`.
     """
 
     def __init__(self, models_dir: Path) -> None:
@@ -22,6 +24,7 @@ class FakeApi:
         self.refused: set[int] = set()
         self.shift = 0.0
         self.n_errors = 0
+        self.counts_from = 0.0
         self.n_refused = 0
         self.is_lost = False
         self.problem: Exception | None = None
@@ -61,6 +64,8 @@ class FakeApi:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def get(self, path: str) -> tuple[int, bytes]:
+        if path == "/metrics" and time.monotonic() < self.counts_from:
+            return 503, b""
         if path == "/metrics":
             text = f'api_requests_total{{route="/predict",status="500"}} {self.n_errors}.0\n'
             return 200, text.encode()

@@ -5,7 +5,7 @@ from typing import Literal
 
 from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
@@ -83,10 +83,13 @@ class Ledger:
             raise busy("The ledger has a line that is still pending.") from error
         return row
 
-    def finish(
-        self, id: int, outcome: Literal["done", "failed", "undone"], detail: str, duration_s: float | None
-    ) -> Deployment:
-        """Close a pending line, once."""
+    def finish(self, id: int, outcome: Literal["done", "failed"], detail: str, duration_s: float | None) -> Deployment:
+        """Close a pending line, once.
+
+        What follows from a change that took effect is written with it, so that no kill comes in between: no run deploys
+        a digest that was left by a rollback, one that a person put into service may be deployed again, and a line that
+        was taken back by itself is `undone`.
+        """
         with self._db.write() as session:
             row = session.get_one(Deployment, id)
             if row.outcome == "pending":
@@ -95,20 +98,20 @@ class Ledger:
                 row.duration_s = duration_s
                 row.finished_at = self._clock.now()
                 session.add(row)
+                if outcome == "done":
+                    _consequences(session, row)
         return row
 
-    def undo(self, id: int, detail: str) -> None:
-        """Note that what a finished line put into service was taken back."""
-        with self._db.write() as session:
-            session.exec(update(Deployment).where(col(Deployment.id) == id).values(outcome="undone", detail=detail))
+    def pending(self) -> list[Deployment]:
+        """Lines that are under way, or were when a panel died."""
+        with self._db.read() as session:
+            return list(session.exec(select(Deployment).where(Deployment.outcome == "pending")))
 
-    def hold(self, version: int, *, is_held: bool) -> None:
-        """Hold, or let go, the digest of a version: no run deploys a digest that is held."""
-        with self._db.write() as session:
-            row = session.get(ModelVersion, version)
-            if row is not None:
-                values = update(ModelVersion).where(col(ModelVersion.digest) == row.digest).values(is_held=is_held)
-                session.exec(values)
+    def latest(self) -> Deployment | None:
+        """The line that put into service what is live now, or None before the first."""
+        with self._db.read() as session:
+            done = select(Deployment).where(Deployment.outcome == "done")
+            return session.exec(done.order_by(col(Deployment.id).desc()).limit(1)).first()
 
     def pruned(self, version: int) -> None:
         """Note that the files of a version were deleted."""
@@ -116,6 +119,27 @@ class Ledger:
             row = session.get_one(ModelVersion, version)
             row.pruned_at = self._clock.now()
             session.add(row)
+
+
+def _consequences(session: Session, row: Deployment) -> None:
+    if row.kind in {"rollback", "auto_rollback"}:
+        _hold(session, row.from_version, is_held=True)
+    if row.kind in {"promote", "rollback"}:
+        _hold(session, row.to_version, is_held=False)
+    if row.kind == "auto_rollback":
+        query = select(Deployment).where(Deployment.to_version == row.from_version, Deployment.outcome == "done")
+        taken_back = session.exec(query.order_by(col(Deployment.id).desc()).limit(1)).first()
+        if taken_back is not None:
+            taken_back.outcome, taken_back.detail = "undone", row.why
+            session.add(taken_back)
+
+
+def _hold(session: Session, version: int | None, *, is_held: bool) -> None:
+    """Hold, or let go, the digest of a version: no run deploys a digest that is held."""
+    found = session.get(ModelVersion, version) if version is not None else None
+    if found is not None:
+        same = col(ModelVersion.digest) == found.digest
+        session.exec(update(ModelVersion).where(same).values(is_held=is_held))
 
 
 def busy(why: str) -> ProblemError:

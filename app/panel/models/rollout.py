@@ -13,6 +13,7 @@ from app.panel.models.switch import Change, Switch
 from app.panel.runs.ports import DeployResult, StageLog
 from pipeline.bundle import (
     Manifest,
+    Pointer,
     bundle_dir,
     publish,
     read_manifest,
@@ -20,6 +21,7 @@ from pipeline.bundle import (
     read_pointer,
     write_bundle,
 )
+from pipeline.errors import BundleError
 from pipeline.stage import StageContext, TrainResult
 
 
@@ -50,10 +52,8 @@ class Rollout:
         if notice := self._notice():
             log.warning(notice)
         verdict = result.verdict
-        live = read_pointer(self._models_dir)
-        live_manifest = read_manifest(bundle_dir(self._models_dir, live)) if live is not None else None
-        if live_manifest is not None and live_manifest.digest == result.digest:
-            assert live is not None
+        live, digest = self._live(log)
+        if live is not None and digest == result.digest:
             same = f"Nothing to deploy: version {live.version}, which is live, is the same model."
             reason = verdict.reason if verdict.decision == "identical" else same
             return DeployResult(version=live.version, deployed=False, reason=reason, bundle=live.bundle)
@@ -84,6 +84,16 @@ class Rollout:
         self._on_done(row)
         log.log(f"Version {manifest.version} is live.")
         return DeployResult(version=manifest.version, deployed=True, reason=verdict.reason, bundle=bundle)
+
+    def _live(self, log: StageLog) -> tuple[Pointer | None, str]:
+        """What is live and its digest; "" where it cannot be read, which must not keep a new model from taking its place."""
+        try:
+            live = read_pointer(self._models_dir)
+            return live, read_manifest(bundle_dir(self._models_dir, live)).digest if live is not None else ""
+        except BundleError as error:
+            obstacle = f"The live model is not intact: {error}"
+            log.warning(obstacle)
+            return None, ""
 
     def _held(self, digest: str) -> ModelVersion | None:
         with self._db.read() as session:

@@ -52,16 +52,16 @@ class ModelService:
         DEPLOY-06 (409: another deployment is under way), DEPLOY-01..03 (the API did not take it; the old one is back).
         """
         row = self._usable(version)
-        self._ledger.hold(version, is_held=False)
         change = Change(bundle=row.bundle, kind="promote", who=who, why=f"Promoted by {who}.")
         done = self._switch.move(change, self._closing)
         self._watch.begin(done)
         return deployment_row(done)
 
-    def rollback(self, who: str, to: int | None = None) -> DeploymentRow:
+    def rollback(self, who: str, to: int | None = None, leaving: int | None = None) -> DeploymentRow:
         """Go back to `to`, or to the version that was live before; holds the digest that is left.
 
-        Raises as `promote`, and DEPLOY-07 (409: there is nothing to go back to).
+        Raises as `promote`, DEPLOY-07 (409: there is nothing to go back to), and DEPLOY-06 where another version is
+        live than `leaving`, or than when it was called without `to`: what is held back is what somebody meant.
         """
         left = self._queries.pointer()
         if to is None:
@@ -75,14 +75,11 @@ class ModelService:
                     command="ml-pipeline promote VERSION",
                     status=409,
                 )
-            to = previous.version
+            to, leaving = previous.version, leaving or left.version
         row = self._usable(to)
-        change = Change(bundle=row.bundle, kind="rollback", who=who, why=f"Rolled back by {who}.")
-        done = self._switch.move(change, self._closing)
-        if done.from_version is not None:
-            self._ledger.hold(done.from_version, is_held=True)
-        self._ledger.hold(to, is_held=False)
-        return deployment_row(done)
+        why = f"Rolled back by {who}."
+        change = Change(bundle=row.bundle, kind="rollback", who=who, why=why, only_from=leaving)
+        return deployment_row(self._switch.move(change, self._closing))
 
     def next_version(self) -> int:
         """1 + the highest version that ever was, in the history or on disk."""
@@ -91,14 +88,8 @@ class ModelService:
     def recover(self) -> None:
         """At start: undo what a killed panel left pending, delete what it left half written, and watch on."""
         retention.sweep(self._models_dir)
-        with self._db.read() as session:
-            pending = list(session.exec(select(Deployment).where(Deployment.outcome == "pending")))
-        for row in pending:
-            self._switch.recover(row)
-        with self._db.read() as session:
-            latest = session.exec(
-                select(Deployment).where(Deployment.outcome == "done").order_by(col(Deployment.id).desc())
-            ).first()
+        self._switch.settle()
+        latest = self._ledger.latest()
         if latest is not None and latest.kind in {"deploy", "promote"}:
             self._watch.resume(latest)
 
@@ -132,7 +123,12 @@ class ModelService:
         return row
 
     def _make_room(self) -> None:
-        """Delete the bundles that are surplus."""
+        """Delete the bundles that are surplus, unless a switch is under way: it may need one; the next run makes room."""
+        with self._switch.idle() as is_idle:
+            if is_idle:
+                self._prune()
+
+    def _prune(self) -> None:
         live, previous = self._queries.pointer(), self._queries.previous()
         needed = [row.version for row in (live, previous) if row is not None]
         with self._db.read() as session:
@@ -143,12 +139,10 @@ class ModelService:
 
     def _back(self, row: Deployment, reason: str) -> None:
         """Roll back by ourselves what was just put into service, and hold it."""
-        if row.from_version is None or row.to_version is None or row.from_bundle is None or row.id is None:
+        if row.from_version is None or row.to_version is None or row.from_bundle is None:
             return
         change = Change(bundle=row.from_bundle, kind="auto_rollback", who="watch", why=reason, only_from=row.to_version)
         self._switch.move(change, self._closing)
-        self._ledger.hold(row.to_version, is_held=True)
-        self._ledger.undo(row.id, reason)
 
     def _on_disk(self) -> list[int]:
         found = []

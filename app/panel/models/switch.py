@@ -4,6 +4,7 @@ One switch at a time. What the API holds is asked, never assumed: it polls the p
 version it serves. On any failure the pointer goes back, and the model that served before never stopped.
 """
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from app.panel.runs.ports import StageLog
 from app.panel.services import answers
 from app.panel.services.protocol import ServiceName
 from pipeline.bundle import Manifest, Pointer, bundle_dir, pointer_to, read_manifest, read_pointer, write_pointer
-from pipeline.errors import ProblemError
+from pipeline.errors import BundleError, ProblemError
 from pipeline.stage import GateVerdict
 
 READY_S: Final = 60.0
@@ -74,6 +75,7 @@ class Switch:
         was set, or what keeps the API from running. In each case the pointer is what it was.
         """
         with self._my_turn(stop):
+            self.settle()
             before = read_pointer(self._models_dir)
             if change.only_from is not None and (before is None or before.version != change.only_from):
                 raise busy(f"Version {change.only_from} is no longer the live one.")
@@ -92,20 +94,54 @@ class Switch:
             )
             assert row.id is not None
             try:
-                self._take(before, after, manifest, stop, log)
+                self._take(after, manifest, stop, log)
+                return self._ledger.finish(row.id, "done", "", self._clock.monotonic() - begun)
             except BaseException as error:
+                if read_pointer(self._models_dir) == after:
+                    write_pointer(self._models_dir, before)
                 detail = str(error) or type(error).__name__
                 self._ledger.finish(row.id, "failed", detail, self._clock.monotonic() - begun)
                 raise
-            return self._ledger.finish(row.id, "done", "", self._clock.monotonic() - begun)
 
-    def recover(self, row: Deployment) -> None:
-        """Undo what a killed panel left pending: nobody saw it answer, so it goes back."""
+    def settle(self) -> None:
+        """Bring pointer and ledger together where a kill, a full disk or a hand has parted them.
+
+        Only at start, or by whoever has the turn: a line that is pending then is nobody's.
+        """
+        for row in self._ledger.pending():
+            self._undo(row)
+        try:
+            read_pointer(self._models_dir)
+        except BundleError:
+            latest = self._ledger.latest()
+            with contextlib.suppress(BundleError):
+                known = latest.to_bundle if latest is not None else None
+                write_pointer(self._models_dir, pointer_to(self._models_dir, known) if known else None)
+
+    def _undo(self, row: Deployment) -> None:
+        """Nobody saw it answer, so it goes back."""
         assert row.id is not None
-        now = read_pointer(self._models_dir)
-        if now is not None and now.bundle == row.to_bundle and now.bundle != row.from_bundle:
-            write_pointer(self._models_dir, pointer_to(self._models_dir, row.from_bundle) if row.from_bundle else None)
+        try:
+            before = pointer_to(self._models_dir, row.from_bundle) if row.from_bundle else None
+        except BundleError:
+            stays = "The panel ended in the middle of it; the version before cannot be read, so this one stays."
+            self._ledger.finish(row.id, "done", stays, None)
+            return
+        with contextlib.suppress(BundleError):
+            now = read_pointer(self._models_dir)
+            if now is not None and now.bundle == row.to_bundle and now.bundle != row.from_bundle:
+                write_pointer(self._models_dir, before)
         self._ledger.finish(row.id, "failed", "The panel ended in the middle of it; the pointer went back.", None)
+
+    @contextmanager
+    def idle(self) -> Iterator[bool]:
+        """Whether no switch is under way; none begins inside."""
+        is_idle = self._turn.acquire(blocking=False)
+        try:
+            yield is_idle
+        finally:
+            if is_idle:
+                self._turn.release()
 
     @contextmanager
     def _my_turn(self, stop: threading.Event) -> Iterator[None]:
@@ -120,25 +156,19 @@ class Switch:
         finally:
             self._turn.release()
 
-    def _take(
-        self, before: Pointer | None, after: Pointer, manifest: Manifest, stop: threading.Event, log: StageLog | None
-    ) -> None:
+    def _take(self, after: Pointer, manifest: Manifest, stop: threading.Event, log: StageLog | None) -> None:
         self._api.wait_ready(("api",), READY_S, stop)
         if stop.is_set():
             # A stale attempt ends here: it has not touched anything.
             raise _cancelled()
         n_refused = self._n_refused()
         write_pointer(self._models_dir, after)
-        try:
-            begun = self._clock.monotonic()
-            self._wait_for(manifest, n_refused, stop)
-            waited_s = self._clock.monotonic() - begun
-            difference = self._check_golden(manifest)
-            if stop.is_set():
-                raise _cancelled()
-        except BaseException:
-            write_pointer(self._models_dir, before)
-            raise
+        begun = self._clock.monotonic()
+        self._wait_for(manifest, n_refused, stop)
+        waited_s = self._clock.monotonic() - begun
+        difference = self._check_golden(manifest)
+        if stop.is_set():
+            raise _cancelled()
         if log is not None:
             log.log(f"The prediction API answers with version {manifest.version} after {waited_s:.2f} s.")
             n_rows = len(manifest.golden)

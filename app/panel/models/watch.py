@@ -120,8 +120,7 @@ class Watch:
             self._end.set()
             self._end = threading.Event()
             if watch_s > 0:
-                before = read_counters(answers.get(f"{self._api.url('api')}/metrics", CALL_S).body)
-                work = (row, before, watch_s, self._end)
+                work = (row, self._counters(), watch_s, self._end)
                 threading.Thread(target=self._run, args=work, name="watch", daemon=True).start()
 
     def close(self) -> None:
@@ -129,7 +128,12 @@ class Watch:
         with self._lock:
             self._end.set()
 
-    def _run(self, row: Deployment, before: Counters, watch_s: float, end: threading.Event) -> None:
+    def _counters(self) -> Counters | None:
+        """None where the API does not tell them now."""
+        answer = answers.get(f"{self._api.url('api')}/metrics", CALL_S)
+        return read_counters(answer.body) if answer.is_ok else None
+
+    def _run(self, row: Deployment, before: Counters | None, watch_s: float, end: threading.Event) -> None:
         try:
             reason = self._wait(before, watch_s, end)
             if reason and not end.is_set():
@@ -138,7 +142,7 @@ class Watch:
             # Somebody else has put another version into service meanwhile, or the API is gone altogether.
             LOG.warning("action=auto_rollback version=%s failed: %s", row.to_version, problem)
 
-    def _wait(self, before: Counters, watch_s: float, end: threading.Event) -> str:
+    def _wait(self, before: Counters | None, watch_s: float, end: threading.Event) -> str:
         """The reason to go back, or "" when the time is over."""
         url = self._api.url("api")
         begun = self._clock.monotonic()
@@ -149,8 +153,10 @@ class Watch:
                 ready_at = now
             elif now - ready_at >= LOST_S:
                 return f"The prediction API is not ready for {now - ready_at:.0f} s since it is live."
-            answer = answers.get(f"{url}/metrics", CALL_S)
-            reason = judge(before, read_counters(answer.body)) if answer.is_ok else ""
+            counters = self._counters()
+            # Without a first reading the errors of the model before would be laid at this one's door.
+            before = before or counters
+            reason = judge(before, counters) if before is not None and counters is not None else ""
             if reason or now - begun >= watch_s:
                 return reason
         return ""

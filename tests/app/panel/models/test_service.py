@@ -1,5 +1,6 @@
 """Promote, roll back, hold, recover, keep room."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -7,11 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from app.panel.clock import SystemClock
 from app.panel.models import retention
 from app.panel.models.ledger import Ledger
-from pipeline.bundle import read_pointer, write_pointer
+from pipeline.bundle import pointer_to, read_pointer, write_pointer
 from pipeline.errors import ProblemError
 from tests.app.panel.models.conftest import World
 
@@ -198,3 +200,133 @@ def test_numbers_go_on_when_the_database_was_lost(world: World) -> None:
     with world.db.write() as session:
         session.connection().exec_driver_sql("DELETE FROM model_version")
     assert world.models.next_version() == 3
+
+
+def refuse_holding(world: World) -> None:
+    """From now on the database takes no change of `is_held`: as if the panel were killed before it."""
+    with world.db.write() as session:
+        session.connection().exec_driver_sql(
+            "CREATE TRIGGER no_hold BEFORE UPDATE OF is_held ON model_version BEGIN SELECT RAISE(ABORT, 'killed'); END"
+        )
+
+
+def test_no_rollback_takes_effect_without_the_hold_when_it_is_cut_short(world: World) -> None:
+    world.deploy(1)
+    world.deploy(2)
+    refuse_holding(world)
+    with pytest.raises(IntegrityError):
+        world.models.rollback("anna")
+    assert world.live == 2
+    assert world.ledger()[-1] == ("rollback", 2, 1, "failed")
+
+
+def test_a_model_stays_held_when_its_promotion_fails(world: World) -> None:
+    world.deploy(1, model="good")
+    world.deploy(2, model="bad")
+    world.models.rollback("anna")
+    world.api.refused = {2}
+    with pytest.raises(ProblemError, match="DEPLOY-02"):
+        world.models.promote(2, "anna")
+    assert not world.deploy(3, model="bad").deployed
+
+
+def test_a_rollback_is_refused_when_another_version_went_live_meanwhile(world: World) -> None:
+    world.deploy(1)
+    world.deploy(2)
+    world.deploy(3)
+    with pytest.raises(ProblemError, match="DEPLOY-06"):
+        world.models.rollback("anna", to=1, leaving=2)
+    world.api.stuck = True
+    deploying = threading.Thread(target=world.deploy, args=(4,))
+    deploying.start()
+    until(lambda: world.live == 4)
+    # The page, and the pointer, still said 3 when it was asked for.
+    caught: list[ProblemError] = []
+
+    def back() -> None:
+        try:
+            world.models.rollback("anna", to=2, leaving=3)
+        except ProblemError as problem:
+            caught.append(problem)
+
+    rolling = threading.Thread(target=back)
+    rolling.start()
+    world.api.stuck = False
+    deploying.join(20)
+    rolling.join(20)
+    assert [problem.id for problem in caught] == ["DEPLOY-06"]
+    assert world.live == 4
+    assert not any(row.is_held for row in world.queries.view().rows)
+
+
+def test_nothing_is_deleted_when_a_switch_is_under_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for run in (1, 2, 3, 4):
+        world.deploy(run)
+    world.models.promote(1, "anna")
+    world.api.refused = {3}
+    monkeypatch.setattr(retention.surplus, "__defaults__", (1,))
+    world.api.stuck = True
+
+    def promote() -> None:
+        with pytest.raises(ProblemError, match="DEPLOY-02"):
+            world.models.promote(3, "anna")
+
+    promoting = threading.Thread(target=promote)
+    promoting.start()
+    until(lambda: world.live == 3)
+    world.deploy(5, "keep")
+    world.api.stuck = False
+    promoting.join(20)
+    assert world.live == 1
+    pointer = read_pointer(world.models_dir)
+    assert pointer is not None
+    assert pointer_to(world.models_dir, pointer.bundle) == pointer
+
+
+def test_a_new_model_takes_the_place_of_one_that_cannot_be_read(world: World) -> None:
+    world.deploy(1)
+    world.deploy(2)
+    shutil.rmtree(world.models_dir / "versions" / "run-2")
+    assert world.deploy(3).deployed
+    (world.models_dir / "current.json").write_text("not a pointer")
+    assert world.deploy(4).deployed
+    assert any("not intact" in warning for warning in world.log.warnings)
+
+
+def test_the_pointer_is_put_back_when_it_cannot_be_read(world: World) -> None:
+    world.deploy(1)
+    world.deploy(2)
+    before = read_pointer(world.models_dir)
+    (world.models_dir / "current.json").write_text("not a pointer")
+    world.models.recover()
+    assert read_pointer(world.models_dir) == before
+
+
+def test_the_next_deployment_goes_on_when_one_could_not_be_closed(world: World) -> None:
+    world.deploy(1)
+    before, after = read_pointer(world.models_dir), None
+    Ledger(world.db, SystemClock()).begin("promote", before, after, who="anna", why="")
+    assert world.deploy(2).deployed
+    assert [row[3] for row in world.ledger()] == ["done", "failed", "done"]
+
+
+def test_the_panel_starts_when_the_version_to_go_back_to_is_gone(world: World) -> None:
+    world.deploy(1)
+    world.deploy(2)
+    ledger = Ledger(world.db, SystemClock())
+    ledger.begin("promote", pointer_to(world.models_dir, "run-1"), read_pointer(world.models_dir), who="anna", why="")
+    shutil.rmtree(world.models_dir / "versions" / "run-1")
+    world.models.recover()
+    assert world.live == 2
+    assert world.ledger()[-1] == ("promote", 1, 2, "done")
+
+
+def test_earlier_errors_are_not_laid_at_a_model_s_door_when_the_api_did_not_count_at_first(tmp_path: Path) -> None:
+    world = World(tmp_path, watch_s=2.5)
+    world.api.n_errors = 5
+    world.deploy(1)
+    world.api.counts_from = time.monotonic() + 1
+    world.deploy(2)
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "watch"])
+    assert world.live == 2
+    world.close()
