@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DatabaseError
@@ -19,6 +19,7 @@ from sqlmodel import Session, create_engine
 from pipeline.errors import ProblemError
 
 BUSY_TIMEOUT_S = 5.0
+MAX_INTEGER: Final = 2**63 - 1  # what a column holds; a number from outside that is larger would raise in the driver
 
 
 class Database:

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Path, Request
 from starlette.responses import RedirectResponse, Response
 
+from app.panel.db.engine import MAX_INTEGER
 from app.panel.models.queries import DeploymentRow, ModelRow, ModelsView
 from app.panel.models.service import ModelService
 from app.panel.pages.site import Site
 from app.web.templating import View
 
 WHO: Final = "web"
+Number = Annotated[int | None, Form(ge=1, le=MAX_INTEGER)]
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,12 @@ def router(site: Site, models: ModelService, view: Callable[[], ModelsView], tit
         return site.page(request, page, section="models")
 
     @routes.post("/models/rollback")
-    def rollback() -> Response:
-        models.rollback(WHO)
+    def rollback(to: Number = None, leaving: Number = None) -> Response:
+        models.rollback(WHO, to, leaving)
         return RedirectResponse("/models", status_code=303)
 
     @routes.post("/models/{version}/promote")
-    def promote(version: int) -> Response:
+    def promote(version: Annotated[int, Path(ge=1, le=MAX_INTEGER)]) -> Response:
         models.promote(version, WHO)
         return RedirectResponse("/models", status_code=303)
 

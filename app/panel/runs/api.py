@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from app.panel.db.engine import MAX_INTEGER
 from app.panel.runs.queries import RunDetail, RunFilters, RunQueries, RunRow, StageView
 from app.panel.runs.service import RunService
 from app.panel.runs.state import RunState, Trigger
@@ -85,7 +86,7 @@ def list_runs(
     queries: Queries,
     state: RunState | None = None,
     trigger: Trigger | None = None,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> dict[str, object]:
     """Runs, newest first: `{"runs": [...], "next_before": number or null}`; pass `next_before` as `before` to go on."""

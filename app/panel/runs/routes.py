@@ -11,9 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from app.panel.db.engine import Database
+from app.panel.db.engine import MAX_INTEGER, Database
 from app.panel.logs.store import LogStore
-from app.panel.logs.views import LogFilter, log_filter, viewer
+from app.panel.logs.views import OPTIONS_COOKIE, LogFilter, LogOptions, LogView, log_filter, log_options, viewer
 from app.panel.pages.site import Site
 from app.panel.runs import form, results
 from app.panel.runs.queries import RunDetail, RunFilters, RunQueries
@@ -22,10 +22,12 @@ from app.panel.runs.state import RunState, Trigger
 from app.panel.runs.usual import usual_durations
 from app.panel.runs.views import NewRunView, RunsView, RunView, cells, shown_params, stage_choices
 from app.panel.settings import Settings
+from app.web.templating import is_fragment
 from pipeline.params import Params
 from pipeline.stage import STAGES, StageName
 
 WHO: Final = "web"
+YEAR_S: Final = 365 * 86400
 FINISHED: Final = frozenset({"succeeded", "reused"})
 
 
@@ -56,7 +58,7 @@ def _add_reads(routes: APIRouter, pages: RunPages) -> None:
         request: Request,
         state: str = "",
         trigger: str = "",
-        before: Annotated[int | None, Query(ge=1)] = None,
+        before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
     ) -> Response:
         filters = RunFilters(
             state=RunState(state) if state in set(RunState) else None,
@@ -88,12 +90,33 @@ def _add_reads(routes: APIRouter, pages: RunPages) -> None:
         return pages.site.page(request, view, section="runs")
 
     @routes.get("/runs/{run_id}")
-    def show_run(
-        request: Request, run_id: str, filter: Annotated[LogFilter, Depends(log_filter)], lines: str = ""
+    def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
+        request: Request,
+        run_id: str,
+        filter: Annotated[LogFilter, Depends(log_filter)],
+        options: Annotated[LogOptions, Depends(log_options)],
+        at: str = "",
+        lines: str = "",
+        times: str = "",
     ) -> Response:
         detail = pages.queries.detail(run_id)
-        view = _run_view(pages, request, detail, filter, show_all=lines == "all")
-        return pages.site.page(request, view, section="runs")
+        row = detail.row
+        log = None
+        if not is_fragment(request):  # the log lives beside the part that is drawn anew, and grows by itself
+            log = viewer(
+                pages.logs,
+                row.id,
+                filter,
+                options,
+                is_live=row.active,
+                has_failed=row.state == RunState.FAILED,
+                at=int(at) if at.isascii() and at.isdecimal() else None,
+                show_all=lines == "all",
+            )
+        answer = pages.site.page(request, _run_view(pages, request, detail, log), section="runs")
+        if times:
+            answer.set_cookie(OPTIONS_COOKIE, options.cookie, max_age=YEAR_S, samesite="lax")
+        return answer
 
 
 def _add_verbs(routes: APIRouter, pages: RunPages) -> None:
@@ -150,7 +173,7 @@ def _start_with(pages: RunPages, request: Request, texts: dict[str, str]) -> Res
     return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
 
-def _run_view(pages: RunPages, request: Request, detail: RunDetail, filter: LogFilter, *, show_all: bool) -> RunView:
+def _run_view(pages: RunPages, request: Request, detail: RunDetail, log: LogView | None) -> RunView:
     row = detail.row
     run_dir = pages.settings.runs_dir / row.id
     usual = usual_durations(pages.db)
@@ -168,7 +191,7 @@ def _run_view(pages: RunPages, request: Request, detail: RunDetail, filter: LogF
         rerun_from=_rerun_from(detail) if not row.active else (),
         failed_stage=unfinished[0] if unfinished and not row.active else None,
         mlflow_url=pages.site.mlflow_url(request, detail.mlflow_run_id) if detail.mlflow_run_id else None,
-        log=viewer(pages.logs, row.id, filter, is_live=row.active, show_all=show_all),
+        log=log,
         key=secrets.token_urlsafe(16),
         poll_s=2 if row.active else 0,
     )

@@ -74,3 +74,18 @@ def test_the_ledger_is_paged_and_says_what_was_live_when(client: TestClient, wor
     long_ago = client.get("/api/v1/deployments", params={"live_at": "2020-01-01T00:00:00Z"})
     assert long_ago.json() == {"deployments": []}
     assert client.get("/api/v1/deployments", params={"live_at": "2020-01-01T00:00:00"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", f"/api/v1/models/{2**63}/promote", None),
+        ("POST", "/api/v1/models/rollback", {"to": 2**63}),
+        ("GET", f"/api/v1/deployments?before_id={2**63}", None),
+        ("GET", "/api/v1/deployments?live_at=0001-01-01T00:00:00%2B05:00", None),
+    ],
+)
+def test_it_is_refused_when_no_number_or_time_can_be_so_large_or_small(
+    client: TestClient, method: str, path: str, body: object
+) -> None:
+    assert client.request(method, path, json=body).status_code == 422
