@@ -236,7 +236,7 @@ def _batches(folder: Path, built: Built) -> list[Row]:
                 "parameters": {"binary_data_size": X.nbytes},
             }
         ],
-        "outputs": [{"name": "probabilities"}],
+        "outputs": [{"name": "probabilities", "parameters": {"binary_data": True}}],
     }
     header = json.dumps(head).encode()
     binary = header + X.tobytes()

@@ -5,6 +5,7 @@ Rows are copied into a buffer and counted when it is full or when somebody asks,
 
 import threading
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -110,28 +111,36 @@ class LiveStats:
     def _count(self, numeric: Floats, categorical: Texts | None, score: Floats) -> None:
         self._n += len(numeric)
         for i, edges in enumerate(self._edges):
-            column = numeric[:, i]
-            known = column[~np.isnan(column)]
-            self._missing[i] += len(column) - len(known)
-            self._counts[i] += _binned(known, edges)
+            column = np.ascontiguousarray(numeric[:, i])
+            n_missing = int(np.count_nonzero(np.isnan(column)))
+            self._missing[i] += n_missing
+            self._counts[i] += _binned(column, len(column) - n_missing, edges)
             feature = self._model.numeric[i]
             if feature.min is not None and feature.max is not None:
-                self._outside[i] += int(((known < np.float32(feature.min)) | (known > np.float32(feature.max))).sum())
+                is_outside = (column < np.float32(feature.min)) | (column > np.float32(feature.max))
+                self._outside[i] += np.count_nonzero(is_outside)
         if categorical is not None:
             for i, at in enumerate(self._category_at):
                 unseen, missing = len(at), len(at) + 1
                 places = [missing if text == "" else at.get(text, unseen) for text in categorical[:, i]]
                 self._category_counts[i] += np.bincount(places, minlength=len(at) + 2)
-        self._score_counts += _binned(score, self._score_edges)
+        self._score_counts += _binned(score, len(score), self._score_edges)
 
 
-def _edges(histogram: Histogram | None) -> npt.NDArray[np.float64]:
-    return np.array([] if histogram is None else histogram.edges, dtype=np.float64)
+def _edges(histogram: Histogram | None) -> Floats:
+    """The edges, each as the smallest float32 that is not below it: the same values are at or above it."""
+    edges = np.array([] if histogram is None else histogram.edges, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        rounded = edges.astype(np.float32)
+    return np.where(rounded < edges, np.nextafter(rounded, np.float32(np.inf)), rounded)
 
 
-def _binned(values: Floats, edges: npt.NDArray[np.float64]) -> Counts:
-    """Counts per bin; values outside go to the end bins."""
+def _binned(values: Floats, n_known: int, edges: Floats) -> Counts:
+    """Counts per bin of the `n_known` values that are not NaN; values outside go to the end bins.
+
+    One comparison an edge: for a handful of edges ten times as fast as a search for each value.
+    """
     if len(edges) < 2:
         return np.zeros(0, dtype=np.int64)
-    places = np.searchsorted(edges[1:-1], values, side="right")
-    return np.bincount(places, minlength=len(edges) - 1).astype(np.int64)
+    at_or_above = [n_known, *(int(np.count_nonzero(values >= edge)) for edge in edges[1:-1]), 0]
+    return np.array([lower - upper for lower, upper in pairwise(at_or_above)], dtype=np.int64)

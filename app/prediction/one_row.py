@@ -51,7 +51,7 @@ class OneRow:
             texts = np.array((values[k:],), dtype=object)
             texts[texts == None] = ""  # noqa: E711 - element by element
             feed[CATEGORICAL_INPUT] = texts
-        scores: list[float] = self._model.run_one(feed).tolist()[0]
+        scores: list[float] = self._model.run(feed).tolist()[0]
         if not -3.5e38 < sum(scores) < 3.5e38:
             return None
         self._live.note(values, scores)

@@ -1,11 +1,11 @@
-"""The Open Inference Protocol, version 2, over HTTP and JSON, with the binary tensor extension for inputs.
+"""The Open Inference Protocol, version 2, over HTTP and JSON, with the binary tensor data extension.
 
 The model is called `automated-ml-pipeline`, as in MLflow's registry; its versions are those of the models. Errors also
 have the member `error`, which the protocol asks for.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from app.prediction.model import Model
 from app.prediction.refusals import refusal
 from app.prediction.served import Served
 from app.prediction.service import PredictionService
-from app.prediction.tensors import inputs_of, output_tensors, outputs_of, rows_of, tensor, unusable
+from app.prediction.tensors import Wanted, inputs_of, output_tensors, outputs_of, rows_of, tensor, unusable
 from pipeline.errors import ProblemError
 
 NAME: Final = "automated-ml-pipeline"
@@ -82,33 +82,42 @@ def router(service: PredictionService) -> APIRouter:
         served = _served(service, name, version)
         raw = await read_body(request.receive, service.settings)
         header = request.headers.get(HEADER_LENGTH)
-        content = await asyncio.to_thread(_answer, service, served, raw, header, request.scope["request_id"])
-        return Response(content, media_type="application/json")
+        content, json_bytes = await asyncio.to_thread(
+            _answer, service, served, raw, header, request.scope["request_id"]
+        )
+        if json_bytes == len(content):
+            return Response(content, media_type="application/json")
+        return Response(content, media_type="application/octet-stream", headers={HEADER_LENGTH: str(json_bytes)})
 
     return routes
 
 
-def _answer(service: PredictionService, served: Served, raw: bytes, header: str | None, request_id: str) -> bytes:
+def _answer(
+    service: PredictionService, served: Served, raw: bytes, header: str | None, request_id: str
+) -> tuple[bytes, int]:
+    """The answer's body, and how many bytes of it, from the start, are JSON."""
     body, binary = _split(raw, header)
     model = served.model
     request = decode(body)
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
         raise unusable("The body is not an object with a list `inputs`.")
-    names = _requested(request.get("outputs"), model)
+    wanted = _wanted(request, model)
     tensors = []
     for given in request["inputs"]:
         found, binary = tensor(given, binary)
         tensors.append(found)
     rows = rows_of(model, tensors, service.settings.max_rows)
     scores = service.score_now(served, rows)
+    outputs, tail = output_tensors(model, scores, wanted)
     given_id = request.get("id")
     answer = {
         "model_name": NAME,
         "model_version": str(model.version),
         "id": given_id[:MAX_ID] if isinstance(given_id, str) and given_id else request_id,
-        "outputs": output_tensors(model, scores, names),
+        "outputs": outputs,
     }
-    return msgspec.json.encode(answer)
+    head = msgspec.json.encode(answer)
+    return b"".join((head, *tail)), len(head)
 
 
 def _split(raw: bytes, header: str | None) -> tuple[bytes, memoryview | None]:
@@ -120,20 +129,28 @@ def _split(raw: bytes, header: str | None) -> tuple[bytes, memoryview | None]:
     return raw[: int(header)], memoryview(raw)[int(header) :]
 
 
-def _requested(outputs: object, model: Model) -> list[str]:
-    """The names of the outputs that a request asks for; all if it names none."""
+def _wanted(request: Mapping[str, Any], model: Model) -> list[Wanted]:
+    """The outputs that a request asks for; all if it names none. As bytes where it says so, for one or for all."""
     known = [str(output["name"]) for output in outputs_of(model)]
+    by_default = _parameter(request, "binary_data_output")
+    outputs = request.get("outputs")
     if not outputs:
-        return known
-    names = (
-        [each.get("name") if isinstance(each, dict) else None for each in outputs]
-        if isinstance(outputs, list)
-        else [None]
-    )
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise unusable(f"There is no output {str(unknown[0])[:100]!r}; there are {', '.join(known)}.")
-    return [str(name) for name in names]
+        return [Wanted(name, by_default) for name in known]
+    wanted = []
+    for output in outputs if isinstance(outputs, list) else [outputs]:
+        name = output.get("name") if isinstance(output, dict) else None
+        if name not in known:
+            raise unusable(f"There is no output {str(name)[:100]!r}; there are {', '.join(known)}.")
+        wanted.append(Wanted(str(name), _parameter(output, "binary_data", default=by_default)))
+    return wanted
+
+
+def _parameter(of: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    parameters = of.get("parameters")
+    given = parameters.get(name) if isinstance(parameters, Mapping) else None
+    if given is not None and not isinstance(given, bool):
+        raise unusable(f"The parameter {name!r} is neither true nor false.")
+    return default if given is None else given
 
 
 def _served(service: PredictionService, name: str, version: str) -> Served:

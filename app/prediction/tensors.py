@@ -2,13 +2,13 @@
 
 A feature is a tensor of its own by name, of shape [n] or [n, 1]; or all features of a kind are one tensor [n, k] in the
 model's order: `numeric` and `categorical`, under any name where the model has only numbers. Both may be mixed. Missing
-is NaN, null or "". Values are JSON, or bytes of the binary tensor data extension.
+is NaN, null or "". Values are JSON, or bytes of the binary tensor data extension, in both directions.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +38,16 @@ LABEL_TYPES: Final = {"integer": "INT64", "boolean": "BOOL", "number": "FP64", "
 Array = npt.NDArray[Any]
 
 
+class Wanted(NamedTuple):
+    """An output that is asked for, as binary tensor data or as JSON."""
+
+    name: str
+    is_binary: bool
+
+
 @dataclass(frozen=True)
 class Tensor:
-    """A checked input. `values` is flat: float64 with missing as NaN, or objects (str) for BYTES."""
+    """A checked input. `values` is flat: float32 or float64 with missing as NaN, or objects (str) for BYTES."""
 
     name: str
     datatype: str
@@ -65,22 +72,40 @@ def outputs_of(model: Model) -> list[dict[str, Any]]:
     ]
 
 
-def output_tensors(model: Model, scores: Floats, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The named outputs for `scores`, as JSON tensors."""
-    if model.task == "regression":
-        data: dict[str, list[Any]] = {"prediction": scores[:, 0].tolist()}
-    else:
-        places = chosen(model, scores)
-        of = scores[:, 1] if model.task == "binary" else scores[np.arange(len(scores)), places]
-        data = {
-            "prediction": [model.labels[place] for place in places.tolist()],
-            "probability": of.tolist(),
-            "probabilities": scores.ravel().tolist(),
-        }
+def output_tensors(model: Model, scores: Floats, wanted: Sequence[Wanted]) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """The wanted outputs for `scores` as JSON tensors, and the bytes of those whose values are wanted as bytes, in order."""
     described = {output["name"]: output for output in outputs_of(model)}
-    return [
-        {**described[name], "shape": [len(scores), *described[name]["shape"][1:]], "data": data[name]} for name in names
-    ]
+    tensors, binary = [], []
+    for name, is_binary in wanted:
+        output = {**described[name], "shape": [len(scores), *described[name]["shape"][1:]]}
+        values = _output(model, scores, name)
+        if is_binary:
+            raw = _to_bytes(output["datatype"], values)
+            binary.append(raw)
+            output["parameters"] = {"binary_data_size": len(raw)}
+        else:
+            output["data"] = values.tolist()
+        tensors.append(output)
+    return tensors, binary
+
+
+def _output(model: Model, scores: Floats, name: str) -> Array:
+    """The values of one output, flat; labels as objects."""
+    if name == "probabilities":
+        return scores.ravel()
+    if model.task == "regression":
+        return scores[:, 0]
+    places = chosen(model, scores)
+    if name == "prediction":
+        return np.array(model.labels, dtype=object)[places]
+    return scores[:, 1] if model.task == "binary" else scores[np.arange(len(scores)), places]
+
+
+def _to_bytes(datatype: str, values: Array) -> bytes:
+    if datatype != "BYTES":
+        return values.astype(NUMBERS[datatype]).tobytes()
+    texts = [text.encode() for text in values.tolist()]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
 def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
@@ -183,7 +208,8 @@ def _from_bytes(name: str, datatype: str, raw: memoryview) -> Array:
         kind = np.dtype(NUMBERS[datatype])
         if len(raw) % kind.itemsize:
             raise unusable(f"Input {name[:100]!r}: {len(raw)} bytes are no whole number of {datatype}.")
-        return np.frombuffer(raw, dtype=kind).astype(np.float64)
+        values = np.frombuffer(raw, dtype=kind)
+        return values if datatype == "FP32" else values.astype(np.float64)
     texts: list[str] = []
     at = 0
     while at < len(raw):

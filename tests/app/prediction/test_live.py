@@ -40,6 +40,21 @@ def test_counts_are_those_of_the_training_bins_whichever_way_rows_came(tmp_path:
     assert sum(found["score"]["counts"]) == found["n"]
 
 
+def test_values_at_the_edge_of_a_bin_are_counted_as_in_training_when_the_edge_is_no_float32(tmp_path: Path) -> None:
+    model = Model((built := make_bundle(tmp_path)).manifest, built.model, b"")
+    feature = model.numeric[0]
+    assert feature.histogram is not None
+    edges = np.array(feature.histogram.edges)
+    near = edges.astype(np.float32)
+    values = np.concatenate([near, np.nextafter(near, np.float32(np.inf)), np.nextafter(near, np.float32(-np.inf))])
+    stats = LiveStats(model)
+    numeric, categorical = model.empty(len(values))
+    numeric[:, 0] = values
+    stats.add(numeric, categorical, model.score(numeric, categorical))
+    expected, _ = np.histogram(np.clip(values.astype(np.float64), edges[0], edges[-1]), edges)
+    assert stats.snapshot()["features"][feature.name]["counts"] == expected.tolist()
+
+
 def test_values_beyond_training_are_counted_when_they_come(tmp_path: Path) -> None:
     built = make_bundle(tmp_path)
     stats = LiveStats(Model(built.manifest, built.model, b""))

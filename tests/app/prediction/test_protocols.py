@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from app.prediction.answers import answers, encoded
 from app.prediction.lenient_json import decode
+from app.prediction.model import LARGE_BATCH_ROWS, Model
+from app.prediction.rows import Rows
 from pipeline.bundle import Manifest
 from pipeline.params import Task
 from tests.app.prediction.conftest import TASKS, Api
-from tests.builders.bundles import Built, records
+from tests.builders.bundles import Built, make_bundle, records
 
 N = 40
 NAME = "automated-ml-pipeline"
@@ -41,6 +45,23 @@ def test_answers_are_scikit_learns_when_rows_come_as_json(served: Served, task: 
     without_id = [{key: value for key, value in each.items() if key != "request_id"} for each in many]
     assert without_id == [{key: value for key, value in each.items() if key != "request_id"} for each in single]
     assert all(each["model_version"] == 7 for each in many)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_answers_are_the_same_when_so_many_rows_come_that_the_work_is_shared(served: Served, task: Task) -> None:
+    api, built = served[task]
+    n = 2 * LARGE_BATCH_ROWS + 1
+    rows = (records(built, N) * (n // N + 1))[:n]
+    many, few = (_numbers(built.manifest, api.predict(some).json()) for some in (rows, rows[:N]))
+    assert (many == np.resize(few, many.shape)).all()
+
+
+def test_labels_are_written_as_they_are_when_they_hold_quotes_and_signs(tmp_path: Path) -> None:
+    built = make_bundle(tmp_path, task="multiclass", classes=('say "yes"', "50 %s", "größer"), class_type="string")
+    model = Model(built.manifest, built.model, b"")
+    rows = Rows(*model.rows([*records(built, 5), {}]))
+    scores = model.score(rows.numeric, rows.categorical)
+    assert json.loads(encoded(model, rows, scores, "an-id")) == answers(model, rows, scores, "an-id")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -120,8 +141,14 @@ def test_triton_client_gets_the_same_numbers(served: Served, task: Task, binary:
         result = client.infer(NAME, inputs, model_version="7", request_id="mine")
         assert (result.as_numpy(name).reshape(N, -1).astype(np.float64) == expected).all()
         assert result.get_response()["id"] == "mine"
-    wanted = [triton.InferRequestedOutput("prediction", binary_data=False)]
-    assert client.infer(NAME, [whole, cities], outputs=wanted).as_numpy("prediction").shape == (N,)
+    as_json, as_bytes = (
+        client.infer(NAME, [whole, cities], outputs=[triton.InferRequestedOutput("prediction", binary_data=is_binary)])
+        for is_binary in (False, True)
+    )
+    assert "data" in as_json.get_output("prediction")
+    assert "data" not in as_bytes.get_output("prediction")
+    labels = [each.decode() if isinstance(each, bytes) else each for each in as_bytes.as_numpy("prediction").tolist()]
+    assert labels == as_json.as_numpy("prediction").tolist()
 
 
 def test_triton_client_is_told_why_when_its_inputs_cannot_be_used(served: Served) -> None:
