@@ -20,13 +20,16 @@ SILENT_RESTART_S: Final = 20.0
 class Memory:
     """What the supervisor remembers of a service; times are monotonic seconds.
 
-    `instance_id` is the instance that was last seen alive and whose end was not counted yet. `n_failures` counts
-    ends and failed starts in a row. `ready_at` is since when it answers without a break, `silent_at` since when it
-    does not; `was_ready` whether this instance ever did.
+    `instance_id` is the instance that was last seen alive and whose end was not counted yet; `is_pending`: one was
+    started and not seen yet. `n_failures` counts ends and failed starts in a row, `n_mended` how often it ran and had
+    to be made right. `ready_at` is since when it answers without a break, `silent_at` since when it does not;
+    `was_ready` whether this instance ever did.
     """
 
     instance_id: str = ""
+    is_pending: bool = False
     n_failures: int = 0
+    n_mended: int = 0
     next_try: float = float("-inf")
     was_ready: bool = False
     ready_at: float | None = None
@@ -57,6 +60,7 @@ def failed(memory: Memory, now: float) -> Memory:
     return replace(
         memory,
         instance_id="",
+        is_pending=False,
         n_failures=n_failures,
         next_try=now + delay_s(n_failures),
         was_ready=False,
@@ -71,18 +75,18 @@ def decide(spec: ServiceSpec, observed: Observed, is_ready: bool, memory: Memory
     `is_ready`: its ready path just answered. Whatever is remembered, two tries are at least a second apart.
     """
     if observed.state in {"absent", "exited", "foreign"}:
-        if memory.instance_id:
+        if memory.instance_id or memory.is_pending:
             memory = failed(memory, now)
         return _start(memory, now, is_foreign=observed.state == "foreign")
     if memory.instance_id != observed.instance_id:
         # Another instance than the one that was seen: ours restarted it, or the container engine did by itself.
-        n_restarts = memory.n_restarts
+        n_restarts = memory.n_restarts + (bool(memory.instance_id) or (memory.is_pending and memory.n_failures > 0))
         if memory.instance_id:
             memory = failed(memory, now)
-            n_restarts += 1
         memory = replace(
             memory,
             instance_id=observed.instance_id,
+            is_pending=False,
             was_ready=False,
             ready_at=None,
             silent_at=now,
@@ -90,15 +94,18 @@ def decide(spec: ServiceSpec, observed: Observed, is_ready: bool, memory: Memory
         )
     if observed.digest != spec.digest:
         # The instance that replaces this one is not counted as its end.
-        is_due = now >= memory.next_try
-        return Decision("ensure" if is_due else "none", "starting", replace(memory, instance_id=""))
+        memory = replace(memory, instance_id="")
+        if now < memory.next_try:
+            return Decision("none", "starting", memory)
+        # If that does not make it right, or somebody keeps changing it, it must not be replaced without a pause.
+        n_mended = memory.n_mended + 1
+        return Decision("ensure", "starting", replace(memory, n_mended=n_mended, next_try=now + delay_s(n_mended)))
     return _answers(memory, now) if is_ready else _silent(spec, memory, now)
 
 
 def _start(memory: Memory, now: float, *, is_foreign: bool) -> Decision:
     if now >= memory.next_try:
-        is_again = memory.n_failures > 0
-        return Decision("ensure", "starting", replace(memory, n_restarts=memory.n_restarts + is_again))
+        return Decision("ensure", "starting", replace(memory, is_pending=True, next_try=now + delay_s(1)))
     if is_foreign:
         return Decision("none", "blocked", memory)
     return Decision("none", "crash-looping" if memory.n_failures >= QUICK_ENDS_SHOWN else "backing-off", memory)
@@ -106,8 +113,9 @@ def _start(memory: Memory, now: float, *, is_foreign: bool) -> Decision:
 
 def _answers(memory: Memory, now: float) -> Decision:
     ready_at = now if memory.ready_at is None else memory.ready_at
-    n_failures = 0 if now - ready_at >= HEALTHY_S else memory.n_failures
-    memory = replace(memory, was_ready=True, ready_at=ready_at, silent_at=None, n_failures=n_failures)
+    memory = replace(memory, was_ready=True, ready_at=ready_at, silent_at=None)
+    if now - ready_at >= HEALTHY_S:
+        memory = replace(memory, n_failures=0, n_mended=0)
     return Decision("none", "running", memory)
 
 

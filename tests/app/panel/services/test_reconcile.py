@@ -1,5 +1,6 @@
 """The rules by which services are kept running: a table, and random histories."""
 
+import itertools
 import sys
 from dataclasses import replace
 
@@ -93,6 +94,44 @@ def test_nothing_is_counted_when_it_was_replaced_for_a_new_spec() -> None:
     assert (after.memory.n_failures, after.state) == (0, "running")
 
 
+def test_the_next_try_waits_when_what_was_started_was_gone_before_anybody_saw_it() -> None:
+    memory, now, acted = NOTHING, 0.0, []
+    for _ in range(320):
+        decision = decide(SPEC, EXITED, False, memory, now)
+        if decision.action == "ensure":
+            acted.append(now)
+        memory, now = decision.memory, now + 0.1
+    assert [round(later - sooner) for sooner, later in itertools.pairwise(acted)] == [1, 2, 4, 8, 16]
+    assert (memory.n_failures, memory.n_restarts) == (len(acted), 0)
+
+
+def test_a_restart_is_counted_when_it_runs_again_and_not_when_it_is_only_tried() -> None:
+    ended = decide(SPEC, EXITED, False, SEEN, 0.0).memory
+    tried = failed(decide(SPEC, EXITED, False, ended, 1.0).memory, 1.0)
+    again = decide(SPEC, EXITED, False, tried, 3.0).memory
+    alive = decide(SPEC, replace(ALIVE, instance_id="b"), True, again, 3.1).memory
+    assert (tried.n_restarts, alive.n_restarts) == (0, 1)
+
+
+def test_it_is_replaced_ever_more_rarely_when_that_does_not_make_it_right() -> None:
+    memory, now, acted = NOTHING, 0.0, []
+    for look in range(700):
+        wrong = replace(ALIVE, digest="edited", instance_id=str(look))
+        decision = decide(SPEC, wrong, True, memory, now)
+        if decision.action == "ensure":
+            acted.append(now)
+        memory, now = decision.memory, now + 0.1
+    assert [round(later - sooner) for sooner, later in itertools.pairwise(acted)] == [1, 2, 4, 8, 16, 32]
+    assert (memory.n_failures, memory.n_restarts) == (0, 0)
+
+
+def test_it_is_mended_at_once_again_when_it_was_well_for_ten_minutes() -> None:
+    edited = replace(ALIVE, digest="edited")
+    mended = decide(SPEC, edited, True, replace(SEEN, n_mended=6), 9.0).memory
+    well = decide(SPEC, ALIVE, True, decide(SPEC, ALIVE, True, mended, 10.0).memory, 10.0 + HEALTHY_S).memory
+    assert (mended.n_mended, well.n_mended) == (7, 0)
+
+
 def test_a_failed_start_waits_longer_when_it_fails_again() -> None:
     once = failed(NOTHING, 10.0)
     assert (once.next_try, failed(once, 20.0).next_try) == (11.0, 22.0)
@@ -111,9 +150,9 @@ LOOKS = st.lists(
 )
 
 
-@given(LOOKS)
+@given(LOOKS, st.booleans())
 def test_actions_are_a_second_apart_and_a_good_service_is_left_alone_when_anything_happens(
-    looks: list[tuple[State, str, str, bool, float]],
+    looks: list[tuple[State, str, str, bool, float]], fails: bool
 ) -> None:
     memory, now, acted = NOTHING, 0.0, float("-inf")
     for state, instance, digest, is_ready, passed_s in looks:
@@ -122,10 +161,9 @@ def test_actions_are_a_second_apart_and_a_good_service_is_left_alone_when_anythi
         decision = decide(SPEC, observed, is_ready and state == "running", memory, now)
         memory = decision.memory
         if decision.action != "none":
-            # Each action fails here, which is the worst case.
             assert now - acted >= 1.0 - 1e-9
             acted = now
-            memory = failed(memory, now)
+            memory = failed(memory, now) if fails else memory
         if state == "running" and digest == SPEC.digest and is_ready:
             assert (decision.action, decision.state) == ("none", "running")
             again = decide(SPEC, observed, True, memory, now)
