@@ -1,7 +1,7 @@
 """The statistics of preparation, fitted on training rows with scikit-learn, one column at a time in float64."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
@@ -17,6 +17,9 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 MAX_CATEGORIES: Final = 50
+PROBED_ROWS: Final = 10_000  # training rows that tell whether scaling keeps values apart
+PROBED_VALUES: Final = 256  # of their different values, evenly by rank: no tree sees more of a column
+MIN_KEPT_SHARE: Final = 0.95  # of these
 ONE_HOT_MAX: Final = 12  # trees split a code faster than many indicator columns; a linear model needs indicators
 
 
@@ -25,7 +28,8 @@ class NumberFit:
     """For the raw numbers and behind them the derived ones: what a missing value becomes, and the scaling.
 
     scaled = (value - subtract) / divide, or value * multiply + add for min_max; all arrays [number of columns].
-    `indicated` are the positions of the raw columns that get a missing indicator.
+    `indicated` are the positions of the raw columns that get a missing indicator; `merged` those of columns whose
+    values the asked-for scaling would not keep apart, because a few are huge.
     """
 
     fill: Floats
@@ -33,6 +37,7 @@ class NumberFit:
     first: Doubles
     second: Doubles
     indicated: list[int]
+    merged: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,13 @@ class TextFit:
 def fit_numbers(n_raw: int, n_columns: int, column: Callable[[int], Floats], params: Params) -> NumberFit:
     """Fit imputation and scaling of `n_columns` columns, of which `column(i)` gives the training rows.
 
-    A derived column without any value in the training rows is filled with 0.
+    A derived column without any value in the training rows is filled with 0. A column of which a few values are so
+    huge that float32 could not tell the others apart is scaled by its quartiles, but not for a linear model, which a
+    huge scaled value would ruin.
     """
     fill = np.zeros(n_columns, dtype=np.float32)
     first, second = np.zeros(n_columns), np.ones(n_columns)
-    indicated = []
+    indicated, merged = [], []
     for i in range(n_columns):
         values = column(i).astype(np.float64).reshape(-1, 1)
         missing = np.isnan(values)
@@ -64,10 +71,16 @@ def fit_numbers(n_raw: int, n_columns: int, column: Callable[[int], Floats], par
         # The scaler sees what the graph sees: the fill rounded to float32.
         values[missing] = fill[i]
         first[i], second[i] = _scaling(values, params.scaling)
+        if params.scaling in ("standard", "min_max") and _merges(values, params.scaling, first[i], second[i]):
+            merged.append(i)
+            if params.estimator != "linear":
+                center, width = _scaling(values, "robust")
+                by_product = params.scaling == "min_max"
+                first[i], second[i] = (1 / width, -center / width) if by_product else (center, width)
     form: Literal["none", "subtract_divide", "multiply_add"] = "subtract_divide"
     if params.scaling in ("none", "min_max"):
         form = "none" if params.scaling == "none" else "multiply_add"
-    return NumberFit(fill, form, first, second, indicated)
+    return NumberFit(fill, form, first, second, indicated, merged)
 
 
 def fit_text(column: TextColumn, train: npt.NDArray[np.bool_], params: Params) -> TextFit:
@@ -75,6 +88,14 @@ def fit_text(column: TextColumn, train: npt.NDArray[np.bool_], params: Params) -
     counted, missing = count_categories(column, train)
     known = [text for text, _ in counted[:MAX_CATEGORIES]] + [""] * (missing > 0)
     return TextFit(column.name, known, params.estimator == "linear" or len(known) <= ONE_HOT_MAX)
+
+
+def _merges(values: Doubles, scaling: str, first: float, second: float) -> bool:
+    """Whether scaling makes different values equal in float32."""
+    some = np.unique(values[:: max(1, len(values) // PROBED_ROWS)])
+    some = some[np.unique(np.linspace(0, len(some) - 1, PROBED_VALUES).astype(np.intp))]
+    scaled = some * first + second if scaling == "min_max" else (some - first) / second
+    return len(np.unique(scaled.astype(np.float32))) < MIN_KEPT_SHARE * len(some)
 
 
 def _scaling(values: Doubles, scaling: str) -> tuple[float, float]:

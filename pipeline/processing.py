@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,14 +63,14 @@ def declared_features(job: Job) -> list[Derived]:
     return parse_all(job.params.derived_features, numeric, job.table.columns)
 
 
-def build(job: Job, parent: Path, key: str) -> Preparation:
+def build(job: Job, parent: Path, key: str, warn: Callable[[str], None]) -> Preparation:
     """Write the processed set `parent/key`, whole or not at all, in place of one of the same key."""
     parent.mkdir(parents=True, exist_ok=True)
     aside = parent / f".new-{key}-{os.getpid()}"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
-        meta = _write(job, aside)
+        meta = _write(job, aside, warn)
         fsync_dir(aside)
         _replace(aside, parent / key)
     finally:
@@ -79,10 +80,10 @@ def build(job: Job, parent: Path, key: str) -> Preparation:
     return meta
 
 
-def _write(job: Job, folder: Path) -> Preparation:
+def _write(job: Job, folder: Path, warn: Callable[[str], None]) -> Preparation:
     train = ~job.split.test
     derived = declared_features(job)
-    made = _fit(job, derived, train)
+    made = _fit(job, derived, train, warn)
     profiles = _profiles(job, train)
     features = _features(job, profiles, train)
     meta = Preparation(
@@ -108,7 +109,7 @@ def _write(job: Job, folder: Path) -> Preparation:
     return meta
 
 
-def _fit(job: Job, derived: list[Derived], train: npt.NDArray[np.bool_]) -> Prepared:
+def _fit(job: Job, derived: list[Derived], train: npt.NDArray[np.bool_], warn: Callable[[str], None]) -> Prepared:
     names = [column.name for column in job.numeric]
     made = np.empty((int(train.sum()), len(derived)), dtype=np.float32)
     if derived:
@@ -124,7 +125,21 @@ def _fit(job: Job, derived: list[Derived], train: npt.NDArray[np.bool_]) -> Prep
         return job.numeric[i].values[train] if i < len(names) else made[:, i - len(names)]
 
     numbers = fit_numbers(len(names), len(names) + len(derived), column, job.params)
+    for i in numbers.merged:
+        cure = (
+            "mend them, or take another estimator"
+            if job.params.estimator == "linear"
+            else "scaled by its quartiles instead"
+        )
+        warn(
+            f"Column {[*names, *(one.name for one in derived)][i]!r}: values as large as {_largest(column(i)):.3g} would "
+            f"make others equal under {job.params.scaling} scaling; {cure}."
+        )
     return prepare_graph(names, derived, numbers, [fit_text(one, train, job.params) for one in job.texts])
+
+
+def _largest(values: Floats) -> float:
+    return float(np.nanmax(np.abs(values)))
 
 
 def _write_rows(job: Job, made: Prepared, folder: Path) -> None:

@@ -70,7 +70,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     events.progress(2, STEPS, "preparing")
     folder = ctx.data_dir / "processed"
     key = _key(seed)
-    meta = processing.build(Job(table, target, sides, chosen, ctx.params), folder, key)
+    meta = processing.build(Job(table, target, sides, chosen, ctx.params), folder, key, warn)
     _log_outcome(meta, key, events)
     events.progress(STEPS, STEPS, "done")
     return DataResult(

@@ -171,3 +171,27 @@ def test_the_graph_needs_no_more_than_it_says_when_it_is_checked() -> None:
     assert [(one.domain, one.version) for one in model.opset_import] == [("", 21), ("ai.onnx.ml", 3)]
     assert [one.name for one in model.graph.input] == ["numeric"]
     assert [one.name for one in model.graph.output] == ["prepared"]
+
+
+@pytest.mark.parametrize("scaling", ["standard", "min_max"])
+@pytest.mark.parametrize("huge", [1e12, -1e30])
+def test_values_stay_apart_when_one_is_huge(scaling: Scaling, huge: float) -> None:
+    train = table()[:, 4:]
+    train[7] = huge
+    made, numbers = fit(train, Params(scaling=scaling))
+    kept = len(np.unique(Runner(made.model).run(train, NO_TEXT[: len(train)])))
+    assert kept >= 0.95 * len(np.unique(train))
+    # With the huge value at the upper end, min-max scaling keeps the others apart by itself.
+    assert numbers.merged == ([] if (scaling, huge) == ("min_max", 1e12) else [0])
+
+
+def test_a_linear_model_gets_the_scaling_that_was_asked_for_when_one_value_is_huge() -> None:
+    train = table()[:, 4:]
+    train[7] = 1e12
+    made, numbers = fit(train, Params(estimator="linear"))
+    assert numbers.merged == [0]
+    assert np.abs(Runner(made.model).run(train, NO_TEXT[: len(train)])).max() < 100
+
+
+def test_ordinary_and_heavy_tailed_columns_are_scaled_as_asked_when_no_value_is_lost() -> None:
+    assert fit(table(), Params())[1].merged == []

@@ -289,3 +289,14 @@ def test_the_first_stage_fails_when_there_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         set_seed.run(context(tmp_path, stage="set_seed"), Events(io.StringIO()))
     assert caught.value.id == "DATA-01"
+
+
+def test_a_huge_value_is_told_when_it_would_hide_the_others(tmp_path: Path) -> None:
+    frame = mixed()
+    frame.loc[frame.index < 40, "amount (€)"] = 1e15
+    write(tmp_path, frame)
+    result, _ = run(tmp_path)
+    told = "Column 'amount (€)': values as large as 1e+15 would make others equal under standard scaling; "
+    assert [told + "scaled by its quartiles instead."] == result.warnings
+    result, _ = run(tmp_path, Params(estimator="linear"))
+    assert [told + "mend them, or take another estimator."] == result.warnings
