@@ -6,6 +6,7 @@ const pill = root.querySelector(".log-pill");
 const status = root.querySelector("[data-log-status]");
 const following = root.querySelector("[data-log-follow]");
 const NEAR_END_PX = 24;
+const REFRESH_MS = 500;
 
 let after = Number(root.dataset.after);
 let isLive = root.dataset.live === "1";
@@ -14,6 +15,8 @@ let nNew = 0;
 let failures = 0;
 let source;
 let pollTimer;
+let refreshTimer;
+let refreshedAt = 0;
 
 function toEnd() {
   box.scrollTop = box.scrollHeight;
@@ -37,8 +40,9 @@ function append(html) {
   for (const line of [...chunk.children]) if (document.getElementById(line.id)) line.remove();
   const n = chunk.children.length;
   if (!n) return;
-  root.querySelector(".nothing")?.remove();
+  if (!box.querySelector(".line")) box.querySelector(".nothing")?.remove();
   box.append(chunk);
+  box.dispatchEvent(new CustomEvent("added", { detail: [...chunk.children] }));
   if (isFollowing) toEnd();
   else {
     nNew += n;
@@ -57,6 +61,20 @@ function refresh() {
   // A swap would close the dialog under the reader's hands.
   if (dialog) dialog.addEventListener("close", refresh, { once: true });
   else htmx.trigger(part, "poll");
+}
+
+// A stage may say how far it is many times a second.
+function refreshSoon() {
+  const wait = refreshedAt + REFRESH_MS - performance.now();
+  if (wait > 0) {
+    refreshTimer ??= setTimeout(() => {
+      refreshTimer = undefined;
+      refreshSoon();
+    }, wait);
+    return;
+  }
+  refreshedAt = performance.now();
+  refresh();
 }
 
 function ended() {
@@ -90,8 +108,8 @@ function connect() {
     after = Math.max(after, Number(event.lastEventId));
     append(event.data);
   });
-  source.addEventListener("state", refresh);
-  source.addEventListener("end", ended);
+  source.addEventListener("state", refreshSoon);
+  source.addEventListener("end", (event) => (Number(event.lastEventId) > after ? connect() : ended()));
   source.addEventListener("error", () => {
     say(`Reconnecting, last line ${after}`);
     failures += 1;
@@ -141,6 +159,7 @@ box.addEventListener("scroll", () => {
   const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX;
   if (isAtEnd !== isFollowing && (isLive || !isAtEnd)) setFollowing(isAtEnd);
 });
+box.addEventListener("hold", () => setFollowing(false));
 following.addEventListener("change", () => setFollowing(following.checked));
 pill.addEventListener("click", () => setFollowing(true));
 document.addEventListener("visibilitychange", () => (document.hidden ? close() : connect()));

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterable, Iterator
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -11,8 +12,8 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.panel.logs.hub import Hub
-from app.panel.logs.line import Level
-from app.panel.logs.store import LogStore
+from app.panel.logs.line import Level, LineFilter
+from app.panel.logs.store import EVERY_LINE, LogStore
 from app.panel.logs.tail import Lines, RunWatch, State, tail
 from app.web.sse import cursor
 
@@ -56,19 +57,20 @@ def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
     after: Annotated[int, Depends(cursor)],
     limit: Annotated[int | None, Query(ge=1)] = None,
     stage: str | None = None,
+    attempt: int | None = None,
     level: Level | None = None,
-    text: str | None = None,
+    text: str = "",
 ) -> StreamingResponse:
     """Lines with a seq greater than `after` as JSON lines (`application/x-ndjson`), at most `limit`.
 
     `level` keeps that level and worse, `text` what contains it.
     """
-    if stage is None and level is None and not text:
+    wanted = LineFilter(stage=stage, attempt=attempt, level=level, text=text)
+    if wanted == EVERY_LINE:
         body = _whole(logs, run_id, after, limit)
     else:
         encode = msgspec.json.Encoder().encode
-        lines = logs.read(run_id, after, limit or 10_000, stage=stage, level=level, text=text)
-        body = (encode(line) + b"\n" for line in lines)
+        body = (encode(line) + b"\n" for line in islice(logs.select(run_id, after, wanted), limit))
     return StreamingResponse(body, media_type="application/x-ndjson")
 
 

@@ -40,6 +40,7 @@ class Journal:
         self._size = 0
         self._counts = LogCounts(0, 0, 0, None)
         self._offsets = [0]  # of lines 1, 1 + STEP, 1 + 2 STEP, ...
+        self._starts: dict[tuple[str, int], str] = {}  # when each attempt of a stage said its first line
         self._mended: dict[int, bytes] = {}  # seq to what readers get instead of what the file has there
         self._recent: deque[bytes] = deque(maxlen=KEPT_RECENT)
         self._n_lost = 0
@@ -109,6 +110,12 @@ class Journal:
         with self._memory:
             return self._counts
 
+    def starts(self) -> dict[tuple[str, int], str]:
+        """The times of the first lines by stage and attempt."""
+        self._be_loaded()
+        with self._memory:
+            return dict(self._starts)
+
     def close(self) -> None:
         """Make it durable, as far as the disk can, and close the file; a later append opens it again."""
         with self._lock:
@@ -165,6 +172,7 @@ class Journal:
             return
         # Afresh: an earlier try may have failed half-way.
         self._size, self._counts, self._offsets, self._mended = 0, LogCounts(0, 0, 0, None), [0], {}
+        self._starts = {}
         line = NO_LINE
         with suppress(FileNotFoundError), self._path.open("rb") as file:
             for seq, raw in enumerate(file, 1):
@@ -190,6 +198,7 @@ class Journal:
         self._counts = LogCounts(
             n_lines + 1, n_warnings + (line.level == "warning"), n_errors + (line.level == "error"), first_error
         )
+        self._starts.setdefault((line.stage, line.attempt), line.at)
         if self._counts.n_lines % STEP == 0:
             self._offsets.append(self._size)
 

@@ -31,6 +31,27 @@ class LogCounts(msgspec.Struct, frozen=True):
     first_error_seq: int | None
 
 
+class LineFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines are wanted: of a stage, of an attempt, of a level and worse, with a text in them whatever the case.
+
+    Nothing narrows by default.
+    """
+
+    stage: str | None = None
+    attempt: int | None = None
+    level: Level | None = None
+    text: str = ""
+
+    def passes(self, line: LogLine) -> bool:
+        """Whether the line is wanted."""
+        return (
+            (self.stage is None or line.stage == self.stage)
+            and (self.attempt is None or line.attempt == self.attempt)
+            and (self.level is None or LEVELS.index(line.level) >= LEVELS.index(self.level))
+            and (not self.text or self.text.casefold() in line.text.casefold())
+        )
+
+
 def split_text(text: str) -> list[str]:
     """`text` as lines of at most 16 KiB in UTF-8; never empty. Characters stay whole, lone surrogates become `?`."""
     lines: list[str] = []

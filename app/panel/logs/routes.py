@@ -34,8 +34,8 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
     async def room() -> None:
         hub.check_room()
 
-    def html(lines: list[LogLine], filter: LogFilter) -> str:
-        return draw(site.env, LinesView.TEMPLATE, LinesView(shown(lines, filter)))
+    def html(run_id: str, lines: list[LogLine], filter: LogFilter) -> str:
+        return draw(site.env, LinesView.TEMPLATE, LinesView(shown(lines, filter, logs.starts(run_id))))
 
     @routes.get("/runs/{run_id}/log/stream", response_class=EventSourceResponse, dependencies=[Depends(room)])
     async def stream(
@@ -46,7 +46,9 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
                 case Lines(last, raw):
                     passing = [line for line in map(_decode, raw) if filter.passes(line)]
                     # An empty event is not dispatched, but it moves the browser's cursor.
-                    yield ServerSentEvent(event="log", id=str(last), raw_data=html(passing, filter) if passing else "")
+                    yield ServerSentEvent(
+                        event="log", id=str(last), raw_data=html(run_id, passing, filter) if passing else ""
+                    )
                 case State(text):
                     yield ServerSentEvent(event="state", raw_data=text)
                 case End(last, state):
@@ -56,10 +58,10 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
     def lines(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> HTMLResponse:
         """What a reader polls who cannot have a stream: the same lines, the same cursor."""
         has_ended = watch.snapshot(run_id) is None and watch.ended(run_id) is not None
-        found = filter.read(logs, run_id, after, MAX_LINES)
+        found = logs.read(run_id, after, MAX_LINES, filter)
         last = found[-1].seq if found else after
         headers = {"X-Log-After": str(last), "X-Log-End": str(int(has_ended and len(found) < MAX_LINES))}
-        return HTMLResponse(html(found, filter), headers=headers)
+        return HTMLResponse(html(run_id, found, filter), headers=headers)
 
     @routes.get("/runs/{run_id}/log/download")
     def download(run_id: known, filter: filtered, form: Literal["text", "ndjson"] = "text") -> StreamingResponse:
@@ -75,11 +77,8 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
 
 
 def _file(logs: LogStore, run_id: str, filter: LogFilter, form: str) -> Iterator[str]:
-    after = 0
-    while found := filter.read(logs, run_id, after, 1000):
-        after = found[-1].seq
-        for line in found:
-            if form == "text":
-                yield f"{line.at} {line.stage} {line.level:7} {line.text}\n"
-            else:
-                yield json.dumps(msgspec.to_builtins(line), ensure_ascii=False) + "\n"
+    for line in logs.select(run_id, 0, filter):
+        if form == "text":
+            yield f"{line.at} {line.stage} {line.level:7} {line.text}\n"
+        else:
+            yield json.dumps(msgspec.to_builtins(line), ensure_ascii=False) + "\n"

@@ -6,16 +6,18 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from app.panel.logs.journal import Journal
-from app.panel.logs.line import LEVELS, Level, LogCounts, LogLine, split_text
+from app.panel.logs.line import Level, LineFilter, LogCounts, LogLine, split_text
 
 FILE: Final = "log.jsonl"
 KEPT_OPEN: Final = 32  # journals whose index stays in memory
+EVERY_LINE: Final = LineFilter()
 _decode = msgspec.json.Decoder(LogLine).decode
 
 NewLine = tuple[datetime, str, int, Level, str]
@@ -54,35 +56,14 @@ class LogStore:
             journal.close()
 
     def read(
-        self,
-        run_id: str,
-        after: int = 0,
-        limit: int = 200,
-        *,
-        stage: str | None = None,
-        level: Level | None = None,
-        text: str | None = None,
+        self, run_id: str, after: int = 0, limit: int | None = 200, wanted: LineFilter = EVERY_LINE
     ) -> list[LogLine]:
-        """Lines with seq > `after`, in order, at most `limit`.
+        """Wanted lines with seq > `after`, in order, at most `limit`. An unknown run has no lines."""
+        return list(islice(self.select(run_id, after, wanted), limit))
 
-        `level` keeps that level and worse; `text` keeps lines that contain it, whatever the case. An unknown run has
-        no lines.
-        """
-        wanted = None if level is None else set(LEVELS[LEVELS.index(level) :])
-        needle = text.casefold() if text else ""
-        found: list[LogLine] = []
-        for raw in self.iterate(run_id, after):
-            if len(found) >= limit:
-                break
-            line = _decode(raw)
-            if stage is not None and line.stage != stage:
-                continue
-            if wanted is not None and line.level not in wanted:
-                continue
-            if needle and needle not in line.text.casefold():
-                continue
-            found.append(line)
-        return found
+    def select(self, run_id: str, after: int = 0, wanted: LineFilter = EVERY_LINE) -> Iterator[LogLine]:
+        """All wanted lines with seq > `after` that exist when they are reached."""
+        return filter(wanted.passes, map(_decode, self.iterate(run_id, after)))
 
     def read_raw(self, run_id: str, after: int = 0, limit: int = 200) -> list[bytes]:
         """The stored lines themselves, JSON without line end, seq `after` + 1 first; for streams and downloads."""
@@ -105,6 +86,11 @@ class LogStore:
         """How many lines, warnings, errors; the seq of the first error."""
         with self._using(run_id) as journal:
             return journal.counts()
+
+    def starts(self, run_id: str) -> dict[tuple[str, int], str]:
+        """When each attempt of each stage said its first line (ISO 8601), by stage and attempt."""
+        with self._using(run_id) as journal:
+            return journal.starts()
 
     @contextmanager
     def _using(self, run_id: str) -> Iterator[Journal]:

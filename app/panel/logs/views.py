@@ -1,14 +1,15 @@
 """A run's log as people see it: the filter that is in the address, and lines ready for a template."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, ClassVar, Final, cast, get_args
+from typing import Annotated, ClassVar, Final, Literal, cast, get_args
 from urllib.parse import urlencode
 
-from fastapi import Query
+from fastapi import Cookie, Query
 from markupsafe import Markup
 
-from app.panel.logs.line import LEVELS, Level, LogLine
+from app.panel.logs.line import LEVELS, Level, LineFilter, LogLine
 from app.panel.logs.store import LogStore
 from app.web.ansi import render
 from app.web.templating import View
@@ -16,51 +17,73 @@ from pipeline.stage import STAGES, StageName
 
 # What a page shows at once; what came before is one click away, and the download has everything.
 PAGE_LINES: Final = 2000
+MAX_PAGE_LINES: Final = 20_000  # what a page shows at most, whatever is asked for: a longer one is no use to anybody
+LINES_BEFORE: Final = 200  # what is shown above a line that was asked for
+OPTIONS_COOKIE: Final = "log_view"
+Times = Literal["clock", "since", "off"]
+Starts = Mapping[tuple[str, int], str]
 
 
-@dataclass(frozen=True)
-class LogFilter:
-    """Which lines are shown: of one stage, of a level and worse, with a text in them. Nothing narrows by default."""
-
-    stage: StageName | None = None
-    level: Level | None = None
-    text: str = ""
+class LogFilter(LineFilter, frozen=True, kw_only=True):
+    """Which lines are shown, as the address says it."""
 
     @property
     def query(self) -> str:
         """The filter as it stands in an address, without "?"."""
-        given = {"stage": self.stage, "level": self.level, "q": self.text}
+        given = {"stage": self.stage, "attempt": self.attempt, "level": self.level, "q": self.text}
         return urlencode({name: value for name, value in given.items() if value})
-
-    def read(self, store: LogStore, run_id: str, after: int, limit: int) -> list[LogLine]:
-        """Lines after `after` that pass."""
-        return store.read(run_id, after, limit, stage=self.stage, level=self.level, text=self.text or None)
-
-    def passes(self, line: LogLine) -> bool:
-        """Whether one line passes; the same rule as `read`."""
-        is_stage = self.stage is None or line.stage == self.stage
-        is_level = self.level is None or LEVELS.index(line.level) >= LEVELS.index(self.level)
-        return is_stage and is_level and self.text.lower() in line.text.lower()
 
 
 def log_filter(
     stage: Annotated[str, Query(max_length=40)] = "",
+    attempt: Annotated[str, Query(max_length=10)] = "",
     level: Annotated[str, Query(max_length=10)] = "",
     q: Annotated[str, Query(max_length=200)] = "",
 ) -> LogFilter:
     """The filter in the address; what is not known narrows nothing, so that an old link still opens."""
     known_stage = cast("StageName", stage) if stage in get_args(StageName) else None
+    known_attempt = int(attempt) if attempt.isascii() and attempt.isdecimal() else None
     known_level = level if level in LEVELS and level != LEVELS[0] else None
-    return LogFilter(stage=known_stage, level=known_level, text=q.strip())
+    return LogFilter(stage=known_stage, attempt=known_attempt or None, level=known_level, text=q.strip())
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """How a person wants lines shown: with the time of day, with seconds since their stage began, without; wrapped."""
+
+    times: Times = "clock"
+    is_wrapped: bool = True
+
+    @property
+    def cookie(self) -> str:
+        """As the browser keeps it."""
+        return f"{self.times}.{'wrap' if self.is_wrapped else 'nowrap'}"
+
+
+def log_options(
+    times: Annotated[str, Query(max_length=10)] = "",
+    wrap: Annotated[str, Query(max_length=10)] = "",
+    log_view: Annotated[str, Cookie(max_length=20)] = "",
+) -> LogOptions:
+    """The options in the address, where a form without script puts them, else those that the browser keeps."""
+    if not times:
+        times, _, wrap = log_view.partition(".")
+    if times not in get_args(Times):
+        return LogOptions()
+    return LogOptions(times=cast("Times", times), is_wrapped=wrap == "wrap")
 
 
 @dataclass(frozen=True)
 class ShownLine:
-    """One line, ready: `clock` is its time of day where the server is, `html` safe markup, `href` its own address."""
+    """One line, ready: `clock` is its time of day where the server is, `since` the time since its attempt began.
+
+    `html` is safe markup, `href` its own address.
+    """
 
     seq: int
     at: str
     clock: str
+    since: str
     stage: str
     level: Level
     html: Markup
@@ -78,60 +101,106 @@ class LinesView(View):
 
 @dataclass(frozen=True)
 class LogView:
-    """The viewer. `after` is the seq from which live lines go on; `skipped` says how many lines lie before the first.
+    """The viewer. `after` is the seq from which live lines go on; `is_live`: they will be added below those shown.
 
-    `first_error` is the seq of the first error of the whole log, None where there is none.
+    `n_before` and `n_after` lines lie above and below those shown; `before_at` and `after_at` lead there. `opens_at`:
+    the line at which it opens, None for its end or its top. `first_error`: the address of the first error of the whole
+    log, "" where there is none.
     """
 
     run_id: str
     filter: LogFilter
+    options: LogOptions
     lines: tuple[ShownLine, ...]
     after: int
     n_lines: int
     n_shown: int
     n_warnings: int
     n_errors: int
-    first_error: int | None
-    skipped: int
+    first_error: str
+    opens_at: int | None
+    n_before: int
+    n_after: int
+    before_at: int
+    after_at: int
     is_live: bool
     stages: tuple[str, ...] = STAGES
     levels: tuple[str, ...] = LEVELS
+    max_lines: int = MAX_PAGE_LINES
 
 
-def shown(lines: list[LogLine], filter: LogFilter) -> tuple[ShownLine, ...]:
+def shown(lines: list[LogLine], filter: LogFilter, starts: Starts) -> tuple[ShownLine, ...]:
     """Lines ready for the template; in a filtered view a line's number leads to it among its neighbours."""
-    base = "?" if filter.query else ""
     return tuple(
         ShownLine(
             seq=line.seq,
             at=line.at,
             clock=f"{datetime.fromisoformat(line.at).astimezone():%H:%M:%S.%f}"[:-3],
+            since=_since(line.at, starts.get((line.stage, line.attempt), line.at)),
             stage=line.stage,
             level=line.level,
             html=render(line.text, filter.text),
-            href=f"{base}#L{line.seq}",
+            href=f"?at={line.seq}#L{line.seq}" if filter.query else f"#L{line.seq}",
         )
         for line in lines
     )
 
 
-def viewer(store: LogStore, run_id: str, filter: LogFilter, *, is_live: bool, show_all: bool = False) -> LogView:
-    """The viewer of a run's log with its last lines, or with all of them."""
-    counts = store.counts(run_id)
-    # Lines that arrive between the two reads are left to the live stream, or a reload.
-    skipped = 0 if show_all or filter.query else max(0, counts.n_lines - PAGE_LINES)
-    limit = counts.n_lines if show_all or filter.query else PAGE_LINES
-    lines = [line for line in filter.read(store, run_id, skipped, max(limit, 1)) if line.seq <= counts.n_lines]
+def viewer(
+    store: LogStore,
+    run_id: str,
+    filter: LogFilter,
+    options: LogOptions,
+    *,
+    is_live: bool,
+    has_failed: bool,
+    at: int | None = None,
+    show_all: bool = False,
+) -> LogView:
+    """The viewer of a run's log: with its last lines, with those around line `at`, or with as many as a page takes.
+
+    A failed run opens at its first error.
+    """
+    counts = store.counts(run_id)  # lines that arrive after this are left to the live stream, or a reload
+    n_lines, first_error = counts.n_lines, counts.first_error_seq
+    opens_at = first_error if has_failed and at is None and not filter.query else None
+    first, limit = _window(n_lines, at or opens_at)
+    if filter.query or (show_all and n_lines <= MAX_PAGE_LINES):
+        first, limit = 0, MAX_PAGE_LINES
+    lines = [line for line in store.read(run_id, first, limit, filter) if line.seq <= n_lines]
+    last = n_lines if filter.query and len(lines) < limit else lines[-1].seq if lines else n_lines
     return LogView(
         run_id=run_id,
         filter=filter,
-        lines=shown(lines, filter),
-        after=counts.n_lines,
-        n_lines=counts.n_lines,
+        options=options,
+        lines=shown(lines, filter, store.starts(run_id)),
+        after=n_lines,
+        n_lines=n_lines,
         n_shown=len(lines),
         n_warnings=counts.n_warnings,
         n_errors=counts.n_errors,
-        first_error=counts.first_error_seq,
-        skipped=skipped,
-        is_live=is_live,
+        first_error="" if first_error is None else _address(first_error, (first, last), filter),
+        opens_at=opens_at,
+        n_before=first,
+        n_after=n_lines - last,
+        is_live=is_live and last == n_lines,
+        before_at=max(1, first - PAGE_LINES + 2 * LINES_BEFORE),
+        after_at=last + 1,
     )
+
+
+def _window(n_lines: int, at: int | None) -> tuple[int, int]:
+    """After which line the page begins, and how many it shows."""
+    tail = max(0, n_lines - PAGE_LINES)
+    return (tail if at is None else min(tail, max(0, at - 1 - LINES_BEFORE))), PAGE_LINES
+
+
+def _address(seq: int, there: tuple[int, int], filter: LogFilter) -> str:
+    """Where a line can be seen among its neighbours: on the page that shows those in `there`, or on its own."""
+    return f"#L{seq}" if there[0] < seq <= there[1] and not filter.query else f"?at={seq}#L{seq}"
+
+
+def _since(at: str, start: str) -> str:
+    seconds = max(0.0, (datetime.fromisoformat(at) - datetime.fromisoformat(start)).total_seconds())
+    minutes, seconds = divmod(seconds, 60)
+    return f"+{int(minutes)}:{seconds:06.3f}"

@@ -49,7 +49,7 @@ class RunView(View):
     """One run. `rerun_from` are the stages from which it can be done again: those whose predecessors finished.
 
     `failed_stage` is the first that did not finish, None if all did. `changed` names parameters that differ from
-    their defaults.
+    their defaults. `log` is None where only the part above it is drawn.
     """
 
     TEMPLATE: ClassVar[str] = "panel/run.html"
@@ -66,7 +66,7 @@ class RunView(View):
     rerun_from: tuple[tuple[str, str], ...]
     failed_stage: str | None
     mlflow_url: str | None
-    log: LogView
+    log: LogView | None
     key: str
     poll_s: int
 
