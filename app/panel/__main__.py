@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 from contextlib import closing
@@ -9,6 +10,7 @@ from types import FrameType
 from typing import Final
 
 from app.panel import start
+from app.panel.names import misspelt
 from app.panel.settings import Settings
 from pipeline.errors import ProblemError
 
@@ -22,6 +24,8 @@ def main(argv: list[str]) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         settings = start.read_settings(argv)
+        for slip in misspelt(os.environ):
+            print(slip, file=sys.stderr)
         with start.lock(settings), closing(start.listen(settings)) as listener:
             start.cli_token(settings.state_dir)
             serve(settings, listener)

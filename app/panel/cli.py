@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from app.panel.names import misspelt
 from app.panel.settings import Settings
 from app.panel.start import read_settings
 from pipeline.errors import ProblemError
@@ -67,6 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from app.panel.remote import SLOW_S, Remote
 
     settings = read_settings([])
+    for slip in misspelt(os.environ):
+        _print_problem(slip)
     with Remote(settings) as panel:
         if arguments.verb == "run":
             body = {"from_stage": arguments.from_stage or STAGES[0], "params": parse_params(arguments.params)}

@@ -15,6 +15,13 @@ def _env(name: str) -> AliasChoices:
     return AliasChoices(name, name.lower())
 
 
+def env_name(field: str) -> str:
+    """The name of a setting in the environment, by which it is documented as well."""
+    alias = Settings.model_fields[field].validation_alias
+    assert isinstance(alias, AliasChoices)
+    return str(alias.choices[0])
+
+
 class Settings(BaseSettings):
     """Every setting with its environment name, default and meaning."""
 

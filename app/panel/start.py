@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from app.panel.settings import Settings
+from app.panel.settings import Settings, env_name
 from pipeline.errors import ProblemError
 
 EXIT_BUSY: Final = 75  # sysexits: try again later; another panel has the folder
@@ -33,7 +33,7 @@ def read_settings(argv: Sequence[str]) -> Settings:
     """
     parser = argparse.ArgumentParser(prog="python -m app.panel", description="The control panel.", allow_abbrev=False)
     for name, field in Settings.model_fields.items():
-        env = _env_name(name)
+        env = env_name(name)
         options = (*_SHORT.get(name, ()), "--" + env.lower().replace("_", "-"))
         parser.add_argument(
             *options, dest=name, metavar="VALUE", help=f"{field.description} [{env}]".replace("%", "%%")
@@ -122,17 +122,11 @@ def cli_token(state_dir: Path) -> str:
     return token
 
 
-def _env_name(field: str) -> str:
-    alias = Settings.model_fields[field].validation_alias
-    assert isinstance(alias, AliasChoices)
-    return str(alias.choices[0])
-
-
 def _invalid(errors: Sequence[ErrorDetails], given: dict[str, object]) -> ProblemError:
     said: list[str] = []
     for error in errors:
         field = str(error["loc"][0]) if error["loc"] else "settings"
-        name = _env_name(field) if field in Settings.model_fields else field
+        name = env_name(field) if field in Settings.model_fields else field
         shown = (
             ""
             if "PASSWORD" in name or "TOKEN" in name or error["type"] == "extra_forbidden"
