@@ -27,6 +27,7 @@ import numpy.typing as npt
 from app.prediction.answers import predictions
 from app.prediction.model import Floats, Model, Texts
 from app.prediction.rows import Rows
+from app.prediction.service import check_finite
 from pipeline.bundle import Feature, Scalar
 from pipeline.errors import ProblemError
 
@@ -49,7 +50,8 @@ def explain(model: Model, rows: Rows) -> dict[str, Any]:
     """The answer of `/explain` for one valid row: `base`, `score`, `contributions`, the largest first, and `method`.
 
     Each contribution has `feature`, `value`, `typical` (the value that it is compared with) and `contribution`, in
-    units of the score. Multiclass answers also name the `class`. Raises ProblemError API-13 for several rows.
+    units of the score. Multiclass answers also name the `class`. Raises ProblemError API-13 for several rows, API-15 for a score
+    that is infinite.
     """
     row, typical = _only(rows), typical_row(model)
     column = _explained_class(model, rows)
@@ -82,7 +84,7 @@ def curve(model: Model, rows: Rows, name: str) -> dict[str, Any]:
 
     `points` have `value`, `score` and `prediction`. Numbers: about 50 from the 1st to the 99th percentile of the
     training data, whole where they were whole, and the row's own value among them, ascending; booleans: false and
-    true; categories: those of the training data, most frequent first, and the row's own. Raises ProblemError API-13.
+    true; categories: those of the training data, most frequent first, and the row's own. Raises ProblemError API-13 or API-15.
     """
     row = _only(rows)
     ordered = [*model.numeric, *model.categorical]
@@ -101,6 +103,7 @@ def curve(model: Model, rows: Rows, name: str) -> dict[str, Any]:
     else:
         categorical[:, places[0] - len(model.numeric)] = np.array(values, dtype=object)
     scores = model.score(numeric, categorical if model.categorical else None)
+    check_finite(scores, "For this record, or one that it is compared with,")
     predicted = predictions(model, scores)
     shown = scores[:, column].astype(np.float64).tolist()
     return {
@@ -195,7 +198,9 @@ def _scores(
             numeric[inside[:, j], i] = row.numeric[i]
         else:
             categorical[inside[:, j], i - k] = row.categorical[i - k]
-    return model.score(numeric, categorical if model.categorical else None)[:, column].astype(np.float64)
+    scores = model.score(numeric, categorical if model.categorical else None)
+    check_finite(scores, "For this record, or one that it is compared with,")
+    return scores[:, column].astype(np.float64)
 
 
 def _differing(model: Model, row: _Row, typical: _Row) -> list[int]:

@@ -80,7 +80,7 @@ class Front:
             if content is None:
                 content = self._answer(served, raw, request_id)
             else:
-                service.meter.rows += 1
+                service.meter.count_rows(1)
         else:
             content = await asyncio.to_thread(self._answer, served, raw, request_id)
         headers = [_JSON, (b"content-length", b"%d" % len(content)), (b"x-request-id", request_id.encode())]

@@ -1,5 +1,6 @@
 """Counts requests as they pass, nearly for nothing, and writes them as Prometheus metrics when asked."""
 
+import threading
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
@@ -15,14 +16,15 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Meter:
-    """Requests by route and status, their latency by route, and rows answered. One event loop writes."""
+    """Requests by route and status, their latency by route, which one event loop writes; and rows answered."""
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
         self._requests: dict[tuple[str, int], int] = {}
         self._buckets: dict[str, list[int]] = {}
         self._sums_s: dict[str, float] = {}
-        self.rows = 0
+        self._n_rows = 0
+        self._rows_lock = threading.Lock()
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -36,6 +38,11 @@ class Meter:
             self._sums_s[route] = 0.0
         buckets[bisect_left(BUCKETS_S, seconds)] += 1
         self._sums_s[route] += seconds
+
+    def count_rows(self, n_rows: int) -> None:
+        """Count answered rows. Thread-safe."""
+        with self._rows_lock:
+            self._n_rows += n_rows
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""
@@ -55,7 +62,7 @@ class Meter:
                 cumulative.append((bound, float(total)))
             latency.add_metric((route,), cumulative, self._sums_s[route])
         yield latency
-        yield CounterMetricFamily("api_rows", "Answered rows.", value=self.rows)
+        yield CounterMetricFamily("api_rows", "Answered rows.", value=self._n_rows)
         yield CounterMetricFamily("api_model_reloads", "New models taken.", value=self._keeper.counts.reloads)
         yield CounterMetricFamily(
             "api_model_reload_failed", "Pointers that could not be followed.", value=self._keeper.counts.failures

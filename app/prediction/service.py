@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from app.prediction.keeper import Keeper
 from app.prediction.meter import Meter
@@ -12,6 +13,8 @@ from app.prediction.rows import Rows
 from app.prediction.served import Served
 from app.prediction.settings import ApiSettings
 from pipeline.errors import ProblemError
+
+Bools = npt.NDArray[np.bool_]
 
 # Up to so many rows are scored on the event loop itself: a hop to a thread and back costs more.
 INLINE_ROWS: Final = 64
@@ -52,23 +55,47 @@ class PredictionService:
             raise NoModelError(self.settings.panel_url)
         return served
 
-    async def score(self, served: Served, rows: Rows) -> Floats:
-        """Scores of valid rows; they count as seen."""
+    async def score_each(self, served: Served, rows: Rows) -> tuple[Floats, Bools]:
+        """Scores of valid rows, and which of them are finite: the others have 0, and do not count as seen."""
         if len(rows) <= INLINE_ROWS:
-            return self.score_now(served, rows)
-        return await asyncio.to_thread(self.score_now, served, rows)
+            return self._scored(served, rows)
+        return await asyncio.to_thread(self._scored, served, rows)
 
     def score_now(self, served: Served, rows: Rows) -> Floats:
-        """The same in this very thread. Raises ProblemError API-15 (422) if the model has no finite answer."""
+        """Scores of valid rows, in this very thread; they count as seen.
+
+        Raises ProblemError API-15 (422) if the model has no finite answer to one of them; then none counts.
+        """
         scores = served.model.score(rows.numeric, rows.categorical)
-        if not np.isfinite(scores).all():
-            raise ProblemError(
-                "API-15",
-                "The model has no finite answer for this input.",
-                why=f"In row {int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])} its result is too large to be a number.",
-                fix="Send values of the size that the training data had; GET /model shows their ranges.",
-                status=422,
-            )
-        served.live.add(rows.numeric, rows.categorical, scores)
-        self.meter.rows += len(rows)
+        check_finite(scores)
+        self._seen(served, rows, scores)
         return scores
+
+    def _scored(self, served: Served, rows: Rows) -> tuple[Floats, Bools]:
+        scores = served.model.score(rows.numeric, rows.categorical)
+        finite = np.asarray(np.isfinite(scores).all(axis=1))
+        if finite.all():
+            self._seen(served, rows, scores)
+        else:
+            texts = None if rows.categorical is None else rows.categorical[finite]
+            self._seen(served, Rows(rows.numeric[finite], texts), scores[finite])
+            scores[~finite] = 0
+        return scores, finite
+
+    def _seen(self, served: Served, rows: Rows, scores: Floats) -> None:
+        served.live.add(rows.numeric, rows.categorical, scores)
+        self.meter.count_rows(len(rows))
+
+
+def check_finite(scores: Floats, where: str = "") -> None:
+    """Raise ProblemError API-15 (422) if a score is infinite or none; `where` instead of the number of its row."""
+    finite = np.isfinite(scores).all(axis=1)
+    if not finite.all():
+        where = where or f"In row {int(np.flatnonzero(~finite)[0])}"
+        raise ProblemError(
+            "API-15",
+            "The model has no finite answer for this input.",
+            why=f"{where} its result is too large to be a number.",
+            fix="Send values of the size that the training data had; GET /model shows their ranges.",
+            status=422,
+        )

@@ -1,6 +1,7 @@
 """Real prediction APIs: processes of their own on free ports."""
 
 import contextlib
+import hashlib
 import os
 import socket
 import subprocess
@@ -14,8 +15,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from pipeline.bundle import digest_of
 from pipeline.params import Task
-from tests.builders.bundles import Built, make_bundle
+from tests.builders.bundles import Built, infinite_above, make_bundle, publish_bundle
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 
@@ -98,3 +100,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, tupl
         for api, _ in found.values():
             api.wait_for(7)
         yield found
+
+
+def publish_infinite(models_dir: Path, **options: Any) -> None:
+    """Publish and make live a regression that answers infinity to huge values."""
+    built = make_bundle(models_dir, task="regression", linear=True, categorical=False, boolean=False, **options)
+    model = infinite_above(built.model, 1e30)
+    changed = {"run_id": "infinite", "model_sha256": hashlib.sha256(model).hexdigest(), "model_bytes": len(model)}
+    manifest = built.manifest.model_copy(update=changed)
+    publish_bundle(models_dir, manifest.model_copy(update={"digest": digest_of(manifest)}), model)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.params import Task
-from tests.app.prediction.conftest import TASKS, Api, StartApi
+from tests.app.prediction.conftest import TASKS, Api, StartApi, publish_infinite
 from tests.builders.bundles import Built, make_bundle, records
 
 Served = dict[Task, tuple[Api, Built]]
@@ -206,10 +206,18 @@ def test_rows_with_errors_are_named_when_a_table_has_some(served: Served) -> Non
     assert (refused.status_code, refused.json()["id"]) == (400, "API-09")
 
 
-def test_an_endless_number_is_refused_when_the_model_cannot_hold_it(tmp_path: Path, start_api: StartApi) -> None:
-    make_bundle(tmp_path / "models", task="regression", linear=True, categorical=False, boolean=False)
+def test_an_answer_that_is_no_number_is_refused_when_values_are_too_large(tmp_path: Path, start_api: StartApi) -> None:
+    publish_infinite(tmp_path / "models")
     with start_api(tmp_path / "models") as api:
         api.wait_for(1)
-        response = api.predict({"age": 3.3e38})
-        assert response.status_code in {200, 422}
-        assert response.status_code == 200 or response.json()["id"] == "API-15"
+        for path, body in (
+            ("/predict", {"age": 3.3e38}),
+            ("/predict", [{}, {"age": 3.3e38}]),
+            ("/invocations", {"instances": [{"age": 3.3e38}]}),
+            ("/explain", {"age": 3.3e38}),
+            ("/curve", {"record": {"age": 3.3e38}, "feature": "age"}),
+        ):
+            response = api.client.post(path, json=body)
+            assert (response.status_code, response.json()["id"]) == (422, "API-15"), (path, response.text)
+        assert api.client.get("/stats").json()["n"] == 0
+        assert api.predict({"age": 40}).status_code == 200
