@@ -8,6 +8,7 @@ import codecs
 import csv
 import io
 from collections.abc import AsyncIterator, Iterator, Sequence
+from math import nan
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -15,7 +16,8 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.prediction.answers import answers
-from app.prediction.rows import RowsError
+from app.prediction.body import body_stream
+from app.prediction.rows import FLOAT32_MAX, MAX_TEXT
 from app.prediction.served import Served
 from app.prediction.service import PredictionService
 from pipeline.bundle import Feature, Scalar
@@ -23,7 +25,21 @@ from pipeline.errors import ProblemError
 
 BLOCK_ROWS: Final = 1_000
 MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
-MISSING: Final = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
+# What training takes as missing in a table, wherever it stands.
+MISSING: Final = frozenset(
+    (
+        *("", "?", "-", "--", ".", "NA", "N.A.", "n.a.", "na", "missing", "unknown?", "#N/A", "nil", "N/A", "n/a"),
+        *("NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "#N/A N/A", "#NA"),
+        *("-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"),
+    )
+)
+MISSING_NUMBERS: Final = frozenset({"na", "n/a", "nan", "null", "none"})  # in any case, where a number is expected
+EXPECTED: Final = {
+    "numeric": "a number",
+    "boolean": "a yes or no",
+    "categorical": f"a text of at most {MAX_TEXT:,} characters",
+}
+NOT_FINITE: Final = "The model has no finite answer for this row: its values are too large."
 BOOLEANS: Final = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
@@ -36,7 +52,7 @@ def router(service: PredictionService) -> APIRouter:
         """CSV with a header line in, the same table with `prediction`, `probability` and `error` out."""
         served = service.served
         table = _Table(served, service, request.scope["request_id"])
-        lines = _lines(request.stream())
+        lines = _lines(body_stream(request.receive, service.settings))
         header = await anext(lines, None)
         table.start(header)
         return _WhileReading(table.answer(lines), media_type="text/csv; charset=utf-8")
@@ -77,6 +93,7 @@ class _Table:
         added = ["prediction", "probability", "error"] if self._classes else ["prediction", "error"]
         yield _csv([[*self._columns, *added]])
         block: list[list[str]] = []
+        ended_by: ProblemError | None = None
         try:
             async for cells in lines:
                 if not cells:
@@ -86,39 +103,35 @@ class _Table:
                     yield await self._block(block)
                     block = []
         except ProblemError as problem:  # in the middle of the table: what came before it is answered
-            if block:
-                yield await self._block(block)
-            blank = [""] * (len(self._columns) + len(added) - 1)
-            yield _csv([[*blank, str(problem)]])
-            return
+            ended_by = problem
         if block:
             yield await self._block(block)
+        if ended_by is not None:
+            blank = [""] * (len(self._columns) + len(added) - 1)
+            yield _csv([[*blank, str(ended_by)]])
 
     async def _block(self, block: list[list[str]]) -> bytes:
-        records: list[dict[str, Scalar]] = []
-        errors: list[str] = []
-        for cells in block:
-            record, error = self._record(cells)
-            records.append(record)
-            errors.append(error)
-        served = self._served
-        try:
-            rows = served.reader.records(records)
-        except RowsError as problem:
-            for wrong in problem.errors:
-                row = wrong["row"]
-                assert isinstance(row, int)
-                errors[row] = errors[row] or f"{wrong['field']}: {wrong['problem']}"
-                records[row] = {}
-            rows = served.reader.records(records)
-        scores = await self._service.score(served, rows)
-        found = answers(served.model, rows, scores, self._request_id)
+        taken = [self._record(cells) for cells in block]
+        found = iter(await self._answered([record for record, error in taken if not error]))
         out: list[list[object]] = []
-        for cells, error, each in zip(block, errors, found, strict=True):
+        for cells, (_, error) in zip(block, taken, strict=True):
             padded = [*cells[: len(self._columns)], *[""] * (len(self._columns) - len(cells))]
-            values = ["", ""] if error else [_text(each["prediction"]), each.get("probability", "")]
-            out.append([*padded, *(values if self._classes else values[:1]), error])
+            values = ["", "", error] if error else next(found)
+            out.append([*padded, *(values if self._classes else (values[0], values[2]))])
         return _csv(out)
+
+    async def _answered(self, records: list[dict[str, Scalar]]) -> list[list[object]]:
+        """Prediction, probability and error for each of these valid records."""
+        if not records:
+            return []
+        served = self._served
+        rows = served.reader.filled(records)
+        scores, are_finite = await self._service.score_each(served, rows)
+        found = answers(served.model, rows, scores, self._request_id)
+        return [
+            [_text(each["prediction"]), each.get("probability", ""), ""] if is_finite else ["", "", NOT_FINITE]
+            for each, is_finite in zip(found, are_finite.tolist(), strict=True)
+        ]
 
     def _record(self, cells: list[str]) -> tuple[dict[str, Scalar], str]:
         if len(cells) > len(self._columns):
@@ -131,7 +144,7 @@ class _Table:
             try:
                 record[name] = _value(cell, feature)
             except ValueError:
-                return {}, f"{name}: {cell[:60]!r} is not a {'number' if feature.kind == 'numeric' else 'yes or no'}."
+                return {}, f"{name}: {cell[:60]!r} is not {EXPECTED[feature.kind]}."
         return record, ""
 
 
@@ -168,13 +181,17 @@ def parse_table(raw: bytes, features: Sequence[Feature]) -> list[dict[str, Scala
 def _value(cell: str, feature: Feature) -> Scalar:
     text = cell.strip()
     if feature.kind == "categorical":
-        return text[:1000] or None
-    if text.lower() in MISSING:
+        if len(text) > MAX_TEXT:
+            raise ValueError(text)
+        # A Parquet table may hold such a word as a category.
+        return None if text in MISSING and text not in feature.categories else text
+    if text in MISSING or text.lower() in MISSING_NUMBERS:
         return None
     if feature.kind == "boolean" and text.lower() in BOOLEANS:
         return BOOLEANS[text.lower()]
-    number = float(text)
-    if not abs(number) <= 3.4e38:
+    # Python also reads "1_000" as a number; a table does not mean one by it.
+    number = nan if "_" in text else float(text)
+    if not abs(number) <= FLOAT32_MAX:
         raise ValueError(text)
     return number
 
@@ -192,29 +209,39 @@ def _csv(rows: list[list[object]] | list[list[str]]) -> bytes:
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
     """Parsed lines. Raises ProblemError API-09 for what is not UTF-8 or has an endless line."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    pending = ""
+    pending, enough = "", 0
     async for chunk in chunks:
+        pending += _decoded(decoder, chunk)
+        if len(pending) < enough:
+            continue
+        end = pending.rfind("\n") + 1
+        lines = io.StringIO(pending[:end], newline="").readlines()
+        # A blank line more ends the last row, or is taken into it where a quote is open: that row is not whole yet.
+        rows = csv.reader([*lines, "\n"])
+        n_whole = 0
         try:
-            pending += decoder.decode(chunk)
-        except UnicodeDecodeError as error:
-            raise _no_table("It is not UTF-8 text.") from error
-        complete, pending = _complete(pending)
-        for cells in complete:
-            yield cells
+            for cells in rows:
+                if rows.line_num > len(lines):
+                    break
+                yield cells
+                n_whole = rows.line_num
+        except csv.Error as error:
+            raise _no_table(f"{error}.") from error
+        pending = "".join(lines[n_whole:]) + pending[end:]
+        # A row that comes in crumbs is not read again at each of them.
+        enough = 2 * len(pending)
         if len(pending) > MAX_LINE:
             raise _no_table("A line does not end; is a quote not closed?")
-    if pending:
-        for cells in _parse(pending):
-            yield cells
+    pending += _decoded(decoder, b"", final=True)
+    for cells in _parse(pending):
+        yield cells
 
 
-def _complete(text: str) -> tuple[Iterator[list[str]], str]:
-    """The lines that are whole, and the rest: cut at the last line break outside of quotes."""
-    at = len(text)
-    while (at := text.rfind("\n", 0, at)) != -1:
-        if text.count('"', 0, at) % 2 == 0:
-            return _parse(text[: at + 1]), text[at + 1 :]
-    return iter(()), text
+def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> str:
+    try:
+        return decoder.decode(chunk, final)
+    except UnicodeDecodeError as error:
+        raise _no_table("It is not UTF-8 text.") from error
 
 
 def _parse(text: str) -> Iterator[list[str]]:

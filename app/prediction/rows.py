@@ -93,6 +93,10 @@ class Reader:
     def records(self, records: Sequence[object], *, single: bool = False) -> Rows:
         """The rows of parsed records. Raises as `body`."""
         self.check_count(len(records))
+        return self.filled(records, single=single)
+
+    def filled(self, records: Sequence[object], *, single: bool = False) -> Rows:
+        """The same for any number of records. Raises RowsError API-03 (422)."""
         numeric, categorical = self._model.empty(len(records))
         errors: list[dict[str, object]] = []
         n_errors = 0

@@ -1,12 +1,20 @@
 """POST /predict/csv while it streams: what the client sends slowly, breaks off or gets wrong."""
 
+import asyncio
 import csv
 import io
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
+import pytest
+
+from app.prediction.csv_table import MISSING, NOT_FINITE, _lines
+from pipeline.errors import ProblemError
 from pipeline.params import Task
-from tests.app.prediction.conftest import Api
+from pipeline.schema import MISSING_TOKENS
+from tests.app.prediction.conftest import Api, StartApi, publish_infinite
 from tests.builders.bundles import Built
 
 Served = dict[Task, tuple[Api, Built]]
@@ -46,3 +54,71 @@ def test_each_row_is_answered_when_the_table_comes_after_the_answer_has_begun(se
         answer += b"".join(_received(connection))
     rows = list(csv.DictReader(io.StringIO(_body(answer).decode())))
     assert [row["id"] for row in rows] == [str(i) for i in range(3000)]
+
+
+def _answers(api: Api, table: str) -> list[dict[str, str]]:
+    response = api.client.post("/predict/csv", content=table.encode(), headers={"Content-Type": "text/csv"})
+    assert response.status_code == 200
+    return list(csv.DictReader(io.StringIO(response.text)))
+
+
+def test_rows_without_an_answer_are_named_and_do_not_count_when_others_have_one(
+    tmp_path: Path, start_api: StartApi
+) -> None:
+    publish_infinite(tmp_path / "models", names=("a", "b", "c"))
+    with start_api(tmp_path / "models", API_MAX_ROWS="2") as api:  # a limit of requests, not of tables
+        api.wait_for(1)
+        found = _answers(api, "a,b,c\n1,2,3\n3.3e38,2,3\nold,1,1\n,,\n1,2,3\n")
+        assert [bool(row["prediction"]) for row in found] == [True, False, False, True, True]
+        assert [row["error"][:30] for row in found] == ["", NOT_FINITE[:30], "a: 'old' is not a number.", "", ""]
+        assert found[0]["prediction"] == found[4]["prediction"]
+        assert api.client.get("/stats").json()["n"] == 3
+        assert "api_rows_total 3.0" in api.client.get("/metrics").text
+        assert len(_answers(api, "a\n" + "1\n" * 2500)) == 2500
+
+
+def test_words_that_training_takes_as_missing_are_missing_when_in_a_table(served: Served) -> None:
+    api, _ = served["binary"]
+    assert MISSING_TOKENS == MISSING
+    tokens = sorted(MISSING)
+    table = io.StringIO()
+    csv.writer(table).writerows([["home city", "age"], *([token, token] for token in tokens), ["Paris", "1_000"]])
+    *found, last = _answers(api, table.getvalue())
+    assert len(found) == len(tokens)
+    assert {row["probability"] for row in found} == {str(api.predict({}).json()["probability"])}
+    assert "is not a number" in last["error"]
+
+
+async def _pieces(text: str, size: int) -> AsyncIterator[bytes]:
+    raw = text.encode()
+    for at in range(0, len(raw), size):
+        yield raw[at : at + size]
+
+
+async def _read(text: str, size: int) -> list[list[str]]:
+    return [cells async for cells in _lines(_pieces(text, size))]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,2\n3,4",
+        'a,b\r\n"1\r\n,""x""",2\r\n\r\n"3",\r\n',
+        'size,b\n5" pipe,1\n"5"" pipe",2\n6",3\n',
+        "\ufeffä\n€\n\n'\n",
+        'a\n""\n"\n\n"\n',
+        "a\r1\r2\r",
+    ],
+)
+def test_rows_are_those_of_the_whole_table_when_it_comes_in_pieces(text: str, size: int) -> None:
+    expected = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    assert [row for row in asyncio.run(_read(text, size)) if row] == [row for row in expected if row]
+
+
+def test_an_open_quote_is_refused_soon_when_it_is_never_closed() -> None:
+    started = time.perf_counter()
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(_read('a\n"' + "\n" * 300_000, 50_000))
+    assert caught.value.id == "API-09"
+    assert time.perf_counter() - started < 5  # milliseconds; it took a minute when each line end was tried
