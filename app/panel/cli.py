@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from app.panel.names import misspelt
 from app.panel.settings import Settings
@@ -15,6 +15,8 @@ from pipeline.errors import ProblemError
 from pipeline.stage import STAGES
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from app.panel.remote import Remote
 
 STYLE: Final = {
@@ -103,16 +105,32 @@ def parse_params(given: Sequence[str]) -> dict[str, Any] | None:
             raise ProblemError(
                 "RUN-03", f"{item!r} is not NAME=VALUE.", fix="Write for example --set target=species.", status=422
             )
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
         *groups, leaf = name.split(".")
-        place = params
+        place: Any = params
         for group in groups:
-            place = place.setdefault(group, {})
-        place[leaf] = value
+            place = place.setdefault(group, {}) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            raise ProblemError(
+                "RUN-03",
+                f"{item!r} does not fit what was set before it.",
+                why="A name has either a value or names below it.",
+                fix="Leave one of the two out.",
+                status=422,
+            )
+        place[leaf] = _value(text)
     return params or None
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - whatever JSON can say
+    try:
+        return json.loads(text, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_json(text: str) -> NoReturn:
+    # NaN and the infinities, which the panel would not take either.
+    raise ValueError(text)
 
 
 def _logs(panel: "Remote", run: str | None, *, follow: bool) -> int:
@@ -145,7 +163,7 @@ def _status(panel: "Remote") -> int:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False)
     schedule = panel.get("/api/v1/schedule")
     models = panel.get("/api/v1/models")
     due = "paused" if schedule["paused"] else "starts with the first run"
@@ -157,10 +175,12 @@ def _status(panel: "Remote") -> int:
     for row in panel.get("/api/v1/runs", limit=8)["runs"]:
         seconds = "" if row["duration_s"] is None else f"{row['duration_s']:.1f}"
         started = (row["started_at"] or row["created_at"])[:19].replace("T", " ")
-        runs.add_row(str(row["number"]), _coloured(row["state"]), row["trigger"], started, seconds, row["reason"])
+        runs.add_row(
+            str(row["number"]), _coloured(row["state"]), row["trigger"], started, seconds, _cell(row["reason"])
+        )
     services = Table("service", "state", "address", "detail", title="Services")
     for row in panel.get("/api/v1/services")["services"]:
-        services.add_row(row["name"], _coloured(row["state"]), row["url"], row["detail"])
+        services.add_row(row["name"], _coloured(row["state"]), row["url"], _cell(row["detail"]))
     console.print(runs, services)
     return 0
 
@@ -181,14 +201,20 @@ def _doctor(panel: "Remote", settings: Settings) -> int:
     for check in checks:
         what = " ".join(part for part in (check["message"], check["why"]) if part)
         todo = " ".join(part for part in (check["fix"], check["command"]) if part)
-        table.add_row(check["name"], _coloured(check["state"]), what, todo)
+        table.add_row(check["name"], _coloured(check["state"]), _cell(what), _cell(todo))
     Console().print(table)
     return 1 if any(check["state"] == "error" for check in checks) else 0
 
 
-def _coloured(state: str) -> str:
-    style = STYLE.get(state)
-    return f"[{style}]{state}[/{style}]" if style else state
+def _coloured(state: str) -> "Text":
+    return _cell(state, STYLE.get(state, ""))
+
+
+def _cell(text: str, style: str = "") -> "Text":
+    """`text` as it is: with brackets that would be markup to the table, without what would steer the terminal."""
+    from rich.text import Text
+
+    return Text(_printable(text), style)
 
 
 def _print_line(line: Mapping[str, Any]) -> None:
@@ -205,7 +231,7 @@ def _print_problem(problem: ProblemError) -> None:
     lines = [f"{problem.id}: {problem.what}", problem.why, problem.fix]
     if problem.command:
         lines.append(f"Try: {problem.command}")
-    print("\n".join(line for line in lines if line), file=sys.stderr)
+    print("\n".join(_printable(line) for line in lines if line), file=sys.stderr)
 
 
 if __name__ == "__main__":

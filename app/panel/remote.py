@@ -54,7 +54,7 @@ class Remote:
     def lines(self, run_id: str, after: int, limit: int = 1000) -> list[dict[str, Any]]:
         """Lines of a run's log with a seq greater than `after`, at most `limit`."""
         response = self._send("GET", f"/api/v1/runs/{run_id}/log", params={"after": after, "limit": limit})
-        return [json.loads(line) for line in response.text.split("\n") if line]
+        return [_object(line, response.status_code) for line in response.text.split("\n") if line]
 
     def follow(self, run_id: str, after: int = 0) -> Iterator[dict[str, Any]]:
         """The lines of a run's log after seq `after` until it ends; the last item is `{"seq", "state"}`.
@@ -83,8 +83,8 @@ class Remote:
             time.sleep(RECONNECT_S)
 
     def _call(self, method: str, path: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - passed to httpx
-        answer: dict[str, Any] = self._send(method, path, **more).json()
-        return answer
+        response = self._send(method, path, **more)
+        return _object(response.text, response.status_code)
 
     def _send(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401 - passed to httpx
         try:
@@ -127,12 +127,27 @@ def _problem(response: httpx.Response) -> ProblemError:
             status=response.status_code,
         )
     except (ValueError, KeyError, TypeError):
-        return ProblemError(
-            "PANEL-08",
-            f"Something other than the panel answered with status {response.status_code}.",
-            fix="Check PANEL_HOST and PANEL_PORT.",
-            status=response.status_code,
-        )
+        return _foreign(response.status_code)
+
+
+def _foreign(status: int) -> ProblemError:
+    return ProblemError(
+        "PANEL-08",
+        f"Something other than the panel answered with status {status}.",
+        fix="Check PANEL_HOST and PANEL_PORT.",
+        status=status,
+    )
+
+
+def _object(text: str, status: int = httpx.codes.OK) -> dict[str, Any]:
+    """`text` as a JSON object; raises PANEL-08 where it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise _foreign(status) from error
+    if not isinstance(found, dict):
+        raise _foreign(status)
+    return found
 
 
 def _events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -141,7 +156,7 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for line in lines:
         if not line:
             if data:
-                yield kind, json.loads(data)
+                yield kind, _object(data)
             kind, data = "message", ""
         elif line.startswith("event:"):
             kind = line[6:].strip()

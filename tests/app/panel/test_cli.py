@@ -81,6 +81,17 @@ def test_something_else_is_named_when_it_answers(tmp_path: Path) -> None:
     assert caught.value.id == "PANEL-08"
 
 
+@pytest.mark.parametrize("text", ["<html>", "[1]", "event: log\ndata: {broken\n\n"])
+def test_something_else_is_named_when_it_answers_with_success(tmp_path: Path, text: str) -> None:
+    with panel(tmp_path, lambda _request: httpx.Response(200, text=text)) as found:
+        for call in (lambda: found.get("/api/v1/runs"), lambda: found.lines("r", 0)):
+            with pytest.raises(ProblemError, match="PANEL-08"):
+                call()
+        if "data" in text:
+            with pytest.raises(ProblemError, match="PANEL-08"):
+                list(found.follow("r"))
+
+
 def test_what_to_do_is_said_when_no_panel_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,9 +126,10 @@ def test_parameters_are_nested_and_typed_when_set_on_the_command_line() -> None:
         "a": "b=c",
     }
     assert cli.parse_params([]) is None
-    with pytest.raises(ProblemError) as caught:
-        cli.parse_params(["target"])
-    assert caught.value.id == "RUN-03"
+    assert cli.parse_params(["a=NaN", f"b={'[' * 100_000}"]) == {"a": "NaN", "b": "[" * 100_000}
+    for wrong in (["target"], ["=1"], ["a=1", "a.b=2"], ["a=1", "a.b.c=2"]):
+        with pytest.raises(ProblemError, match="RUN-03"):
+            cli.parse_params(wrong)
 
 
 def test_terminal_is_not_steered_when_a_line_tries_to(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,3 +137,30 @@ def test_terminal_is_not_steered_when_a_line_tries_to(capsys: pytest.CaptureFixt
         {"at": "2026-01-01T00:00:00.000+00:00", "stage": "s", "level": "error", "text": "a\x1b]0;x\x07b\tc"}
     )
     assert capsys.readouterr().out == "00:00:00.000 s            ERROR a\ufffd]0;x\ufffdb\tc\n"
+
+
+def test_table_shows_texts_as_they_are_when_they_look_like_markup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    run = {
+        "number": 1,
+        "state": "failed",
+        "trigger": "manual",
+        "started_at": None,
+        "created_at": "2026-11-23T00:00:00",
+        "duration_s": None,
+        "reason": "Column [/x] is [bold]bad[/bold]\x1b[2J.",
+    }
+    service = {"name": "api", "state": "ok", "url": "http://x", "detail": "[/red]"}
+    state = {"runs": [run], "services": [service], "paused": False, "due_in_s": None, "interval_s": 6, "live": None}
+    with panel(tmp_path, lambda _request: httpx.Response(200, json=state)) as found:
+        assert cli._status(found) == 0
+    said = capsys.readouterr().out
+    assert "Column [/x] is [bold]bad[/bold]\ufffd[2J." in said
+    assert "[/red]" in said
+
+
+def test_terminal_is_not_steered_when_a_problem_names_something_odd(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._print_problem(ProblemError("DATA-01", "Column 'a\x1b[2J' is odd."))
+    assert capsys.readouterr().err == "DATA-01: Column 'a\ufffd[2J' is odd.\n"
