@@ -2,8 +2,10 @@
 
 import asyncio
 import json
-import threading
+import multiprocessing
 import time
+from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -46,51 +48,78 @@ def hammer(url: str, body: bytes, connections: int, seconds: float) -> tuple[flo
     return len(times) / seconds, float(p50), float(p99)
 
 
-class Load:
-    """A constant rate of requests from a thread of its own, while the `with` block runs.
+@dataclass
+class Seen:
+    """What a constant rate of requests met.
 
-    `seen_s` are the times of the answers, `failed` counts those that are not 200 or not complete, `mixed` those made by
+    `times_s` are the times of the answers, `failed` counts those that are not 200 or not complete, `mixed` those made by
     more than one version.
     """
 
+    times_s: list[float] = field(default_factory=list)
+    versions: set[int] = field(default_factory=set)
+    failed: int = 0
+    mixed: int = 0
+
+
+class Load:
+    """A constant rate of requests while the `with` block runs, from a process of its own; `seen` after the block."""
+
+    seen: Seen
+
     def __init__(self, url: str, body: bytes, connections: int, rate: float) -> None:
-        self._host, self._port, self._request = _request(url, body)
-        self._connections = connections
-        self._pause_s = connections / rate
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        self.seen_s: list[float] = []
-        self.versions: set[int] = set()
-        self.failed = 0
-        self.mixed = 0
+        context = multiprocessing.get_context("spawn")
+        self._end = context.Event()
+        self._queue: multiprocessing.Queue[Seen | None] = context.Queue()
+        arguments = (_request(url, body), connections, connections / rate, self._end, self._queue)
+        self._process = context.Process(target=_keep_asking, args=arguments)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._process.start()
+        self._queue.get()  # it has begun
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
-        self._thread.join()
+        found = self._queue.get()
+        assert found is not None
+        self.seen = found
+        self._process.join()
 
-    async def _run(self) -> None:
-        await asyncio.gather(*(self._client(i) for i in range(self._connections)))
 
-    async def _client(self, i: int) -> None:
-        reader, writer = await asyncio.open_connection(self._host, self._port)
-        due = time.perf_counter() + i * self._pause_s / self._connections
-        while not self._end.is_set():
+def _keep_asking(
+    request: tuple[str, int, bytes],
+    connections: int,
+    pause_s: float,
+    end: Event,
+    queue: "multiprocessing.Queue[Seen | None]",
+) -> None:
+    seen = Seen()
+
+    async def client(i: int) -> None:
+        host, port, raw = request
+        reader, writer = await asyncio.open_connection(host, port)
+        due = time.perf_counter() + i * pause_s / connections
+        while not end.is_set():
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             start = time.perf_counter()
-            due += self._pause_s
+            due += pause_s
             try:
-                status, body = await _ask(reader, writer, self._request)
+                status, body = await _ask(reader, writer, raw)
             except (OSError, EOFError):
-                self.failed += 1
-                reader, writer = await asyncio.open_connection(self._host, self._port)
+                seen.failed += 1
+                reader, writer = await asyncio.open_connection(host, port)
                 continue
-            self.seen_s.append(time.perf_counter() - start)
+            seen.times_s.append(time.perf_counter() - start)
             versions = {answer["model_version"] for answer in json.loads(body)} if status == 200 else set()
-            self.failed += status != 200
-            self.mixed += len(versions) > 1
-            self.versions |= versions
+            seen.failed += status != 200
+            seen.mixed += len(versions) > 1
+            seen.versions |= versions
         writer.close()
+
+    async def run() -> None:
+        queue.put(None)
+        await asyncio.gather(*(client(i) for i in range(connections)))
+
+    asyncio.run(run())
+    queue.put(seen)
