@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,10 +39,21 @@ class Datasets:
         self._raw = data_dir / "raw"
         self._replaced = data_dir / "replaced"
         self._clock = clock
+        self._placing = threading.Lock()
 
     def tables(self) -> tuple[Table, ...]:
-        """The files that the next run reads, by name."""
-        return tuple(sorted(self._tables(), key=lambda table: table.name))
+        """The files that the next run reads, by name. Raises ProblemError FILE-06 (503) where they cannot be listed."""
+        try:
+            return tuple(sorted(self._tables(), key=lambda table: table.name))
+        except OSError as error:
+            raise ProblemError(
+                "FILE-06",
+                "The tables cannot be listed.",
+                why=f"data/raw: {error.strerror or error}.",
+                fix="Make data/raw a folder that the panel's user may read.",
+                command="ls -ld data/raw",
+                status=503,
+            ) from error
 
     def add(self, name: str, content: BinaryIO, *, replace: bool) -> Table:
         """Write a new table, whole or not at all; with `replace` the ones that were there are taken away.
@@ -49,14 +61,8 @@ class Datasets:
         Raises ProblemError FILE-01 (422, name), FILE-02 (422, empty), FILE-03 (409, name is taken), FILE-05 (507, disk).
         """
         check_name(name)
-        if not replace and (self._raw / name).exists():
-            raise ProblemError(
-                "FILE-03",
-                f"There is a file {name} already.",
-                why="A new file does not silently replace another one.",
-                fix="Give it another name, or tick “replace the tables that are there”.",
-                status=409,
-            )
+        if not replace:
+            self._check_free(name)
         part = self._raw / f".upload-{secrets.token_hex(8)}"
         try:
             self._raw.mkdir(parents=True, exist_ok=True)
@@ -69,11 +75,8 @@ class Datasets:
                     fix="Choose a file with a header and rows.",
                     status=422,
                 )
-            if replace:
-                for table in self.tables():
-                    self._take_away(table.name)
-            part.replace(self._raw / name)
-            fsync_dir(self._raw)
+            with self._placing:
+                self._place(part, name, replace=replace)
         except OSError as error:
             raise ProblemError(
                 "FILE-05",
@@ -96,10 +99,40 @@ class Datasets:
             )
         self._take_away(name)
 
+    def _place(self, part: Path, name: str, *, replace: bool) -> None:
+        """The new table first, then the others away: killed in between there are two, never none, since an empty
+        folder gets the built-in table at the next start."""
+        if not replace:
+            self._check_free(name)
+        kept = self._kept(name)
+        others = [table.name for table in self.tables() if table.name != name] if replace else []
+        with contextlib.suppress(OSError):  # nothing of that name, or a file system without second names
+            os.link(self._raw / name, kept)
+        if not kept.exists() and (self._raw / name).exists():
+            self._take_away(name)
+        part.replace(self._raw / name)
+        fsync_dir(self._raw)
+        for other in others:
+            self._take_away(other)
+
+    def _check_free(self, name: str) -> None:
+        if (self._raw / name).exists():
+            raise ProblemError(
+                "FILE-03",
+                f"There is a file {name} already.",
+                why="A new file does not silently replace another one.",
+                fix="Give it another name, or tick “replace the tables that are there”.",
+                status=409,
+            )
+
     def _take_away(self, name: str) -> None:
+        (self._raw / name).replace(self._kept(name))
+
+    def _kept(self, name: str) -> Path:
+        """Where a table goes that is taken away."""
         self._replaced.mkdir(parents=True, exist_ok=True)
         # Down to the microsecond: what was taken away a moment ago under the same name is not overwritten.
-        (self._raw / name).replace(self._replaced / f"{self._clock.now():%Y%m%d-%H%M%S-%f}-{name}")
+        return self._replaced / f"{self._clock.now():%Y%m%d-%H%M%S-%f}-{name}"
 
     def _tables(self) -> Iterator[Table]:
         try:
@@ -109,7 +142,10 @@ class Datasets:
         for entry in found:
             if entry.name.startswith(".") or Path(entry.name).suffix.lower() not in SUFFIXES or not entry.is_file():
                 continue
-            facts = entry.stat()
+            try:
+                facts = entry.stat()
+            except FileNotFoundError:  # taken away this moment
+                continue
             yield Table(entry.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
 
 

@@ -1,6 +1,8 @@
 """Adding and taking away raw tables: whole or not at all, and never lost."""
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,9 +70,41 @@ def test_upload_is_refused_and_leaves_nothing_when_empty_or_there_already(datase
     assert [path.name for path in (tmp_path / "raw").iterdir()] == ["a.csv"]
 
 
+def test_one_of_two_uploads_wins_when_they_have_the_same_name(datasets: Datasets, tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
+    class Slow(io.BytesIO):
+        """Both uploads are under way before either ends."""
+
+        def read(self, n_bytes: int | None = -1, /) -> bytes:
+            if self.tell() == 0:
+                both.wait(10)
+            return super().read(n_bytes)
+
+    def upload(content: bytes) -> str:
+        try:
+            return datasets.add("a.csv", Slow(content), replace=False).name
+        except ProblemError as problem:
+            return problem.id
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(upload, [b"1", b"2"])) == ["FILE-03", "a.csv"]
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == ["a.csv"]
+
+
+def test_nothing_changes_when_what_is_replaced_cannot_be_kept(datasets: Datasets, tmp_path: Path) -> None:
+    datasets.add("a.csv", io.BytesIO(b"1"), replace=False)
+    (tmp_path / "replaced").write_text("a file, not a folder")
+    for name in ("a.csv", "b.csv"):
+        assert _id(datasets.add, name, io.BytesIO(b"2"), replace=True) == "FILE-05"
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "raw").iterdir()] == [("a.csv", b"1")]
+
+
 def test_reason_is_given_when_the_folder_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "raw").write_text("a file, not a folder")
-    assert _id(Datasets(tmp_path, SystemClock()).add, "a.csv", io.BytesIO(b"1"), replace=False) == "FILE-05"
+    datasets = Datasets(tmp_path, SystemClock())
+    assert _id(datasets.add, "a.csv", io.BytesIO(b"1"), replace=False) == "FILE-05"
+    assert _id(datasets.tables) == "FILE-06"
 
 
 def test_only_tables_are_listed_when_other_files_lie_beside(datasets: Datasets, tmp_path: Path) -> None:
