@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,12 @@ from pipeline.headers import Source, checked_names, no_rows
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_LINE_BYTES: Final = 2**21  # a line that is certainly refused; half of it certainly passes
+_DECIMAL_ROWS: Final = 5000  # that are looked at for decimal commas
+# Numbers that tell which mark is the decimal one.
+_COMMA_NUMBER: Final = re.compile(r"[-+]?(\d+,(?!\d{3}$)\d+|(0|\d{4,}),\d{3}|\d{1,3}(\.\d{3})+,\d+)")
+_POINT_NUMBER: Final = re.compile(
+    r"[-+]?(\d+\.(?!\d{3}$)\d+|(0|\d{4,})\.\d{3}|\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,})"
+)
 _HEAD_BYTES: Final = 2**20  # a header longer than this is not a header
 _BLOCK_BYTES: Final = 2**22
 
@@ -34,7 +40,7 @@ _IMPOSTORS: Final = (
 
 
 def inspect(path: Path) -> Source:
-    """How to read the file. Raises DataError DATA-02 to DATA-05, DATA-07 or DATA-18 if it is no table."""
+    """How to read the file. Raises DataError DATA-02 to DATA-05, DATA-07, DATA-18 or DATA-23 if it is no table."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     for pattern, what, fix, command in _IMPOSTORS:
@@ -62,11 +68,11 @@ def inspect(path: Path) -> Source:
             fix="Separate the columns by commas.",
         )
     names = [name or (None if i == 0 else f"column {i + 1}") for i, name in enumerate(header)]
-    cells = [cell for row in rows[1:] for cell in row]
-    comma = delimiter != "," and _some(r"-?\d+,\d+", cells) and not _some(r"-?\d+\.\d+", cells)
+    comma = delimiter != "," and _decimal_comma(path, _sample(text, delimiter, _DECIMAL_ROWS)[1:])
     notes += ["numbers are written with a decimal comma"] * comma
     notes += [f"columns without a name: {sum(not name for name in header[1:])}"] * any(not name for name in header[1:])
-    return Source(path, "csv", checked_names(path, names), delimiter, "," if comma else ".", tuple(notes))
+    skip = sum(len(row) > 1 for row in takewhile(lambda row: not any(row), _all_rows(text, delimiter)))
+    return Source(path, "csv", checked_names(path, names), delimiter, "," if comma else ".", tuple(notes), skip)
 
 
 def check_rows(source: Source, n_rows: int, last_missing: bool) -> None:
@@ -160,11 +166,30 @@ def _sample(text: str, delimiter: str, n_rows: int) -> list[list[str]]:
 
 
 def _rows(text: str, delimiter: str) -> Iterable[list[str]]:
+    return (row for row in _all_rows(text, delimiter) if any(row))
+
+
+def _all_rows(text: str, delimiter: str) -> Iterable[list[str]]:
     csv.field_size_limit(2**31 - 1)
-    return (
-        row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True) if any(row)
-    )
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
 
 
-def _some(pattern: str, cells: list[str]) -> bool:
-    return any(re.fullmatch(pattern, cell.strip()) for cell in cells)
+def _decimal_comma(path: Path, rows: list[list[str]]) -> bool:
+    """Whether 1,5 is one and a half in these rows: most numbers that tell say so. Three digits behind the only mark do
+    not tell. Raises DataError DATA-23 where it cannot be known.
+    """
+    cells = [cell.strip() for row in rows for cell in row]
+    commas = [cell for cell in cells if "," in cell]
+    if not commas:
+        return False
+    n_comma = sum(_COMMA_NUMBER.fullmatch(cell) is not None for cell in commas)
+    n_point = sum(_POINT_NUMBER.fullmatch(cell) is not None for cell in cells if "." in cell or cell.count(",") > 1)
+    unclear = next((cell for cell in commas if re.fullmatch(r"[-+]?\d+,\d+", cell)), None)
+    if n_comma == n_point and unclear is not None:
+        raise DataError(
+            "DATA-23",
+            f"The decimal mark of {path.name} is not clear.",
+            why=f"Its other numbers do not tell whether the comma in {unclear!r} marks thousands or a fraction.",
+            fix="Write numbers without marks for thousands and with a decimal point.",
+        )
+    return n_comma > n_point

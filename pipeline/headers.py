@@ -14,7 +14,8 @@ MAX_COLUMNS: Final = 2000
 class Source:
     """One raw file. `columns` are its names in file order, None for an unnamed first column (a row index).
 
-    `delimiter` and `decimal` are "" for Parquet. `notes` are remarks for the log.
+    `delimiter` and `decimal` are "" for Parquet. `skip` rows of empty cells stand above the header. `notes` are remarks
+    for the log.
     """
 
     path: Path
@@ -23,6 +24,7 @@ class Source:
     delimiter: str = ""
     decimal: str = ""
     notes: tuple[str, ...] = ()
+    skip: int = 0
 
     @property
     def names(self) -> list[str]:

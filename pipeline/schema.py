@@ -6,7 +6,7 @@ counts for the split.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,7 @@ MISSING_TOKENS: Final = frozenset(
 )
 NUMBER_SHARE: Final = 0.95  # of the values that are there; a column of text with more numbers than this is numeric
 _THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
+_SWAPPED: Final = str.maketrans(",.", ".,")
 _DATE: Final = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 _ROW_NUMBER: Final = re.compile(r"unnamed: ?\d+|index|row[ _]?(id|nr|no|num|number|index)?", re.IGNORECASE)
 _IDENTIFIER: Final = re.compile(r"(?i:(.*[ _])?(id|uuid|guid))|.*[a-z]I[Dd]")
@@ -98,11 +99,12 @@ def number_column(name: str, values: npt.NDArray[np.generic], boolean: bool = Fa
     return NumberColumn(name, narrow, boolean, count)
 
 
-def typed(column: TextColumn, warn: Callable[[str], None]) -> Column:
+def typed(column: TextColumn, decimals: Iterable[str], warn: Callable[[str], None]) -> Column:
     """What a column of text really is: booleans (true/false), numbers written as text, dates, or text.
 
     Two words like yes and no stay text: a model is asked in the words of the table. Numbers may have thousands marks
-    or a percent sign (5% is 5); what is no number in a column of numbers becomes missing, with a warning.
+    or a percent sign (5% is 5); what is no number in a column of numbers becomes missing, with a warning. `decimals`
+    are the decimal marks of the files that the texts come from.
     """
     labels = column.labels
     if labels and {label.lower() for label in labels} <= {"true", "false"}:
@@ -113,7 +115,8 @@ def typed(column: TextColumn, warn: Callable[[str], None]) -> Column:
     present = int(counts.sum())
     if present == 0:
         return column
-    numbers = np.array([_number(label) for label in labels], dtype=np.float64)
+    marks = sorted(decimals)
+    numbers = np.array([_number(label, marks) for label in labels], dtype=np.float64)
     bad = np.isnan(numbers)
     if counts[~bad].sum() >= NUMBER_SHARE * present and present > 1:
         shown = ", ".join(repr(label) for label in np.array(labels, dtype=object)[bad][:3])
@@ -145,8 +148,16 @@ def _take(values: npt.ArrayLike, codes: Codes) -> npt.NDArray[np.float64]:
     return np.asarray(table[codes], dtype=np.float64)
 
 
-def _number(label: str) -> float:
+def _number(label: str, decimals: Iterable[str]) -> float:
+    """The number that a text is under each of the decimal marks, NaN where there is none or more than one."""
+    found = {_parsed(label, decimal) for decimal in decimals}
+    return found.pop() if len(found) == 1 else np.nan
+
+
+def _parsed(label: str, decimal: str) -> float:
     text = label.removesuffix("%").rstrip()
+    if decimal == ",":
+        text = text.translate(_SWAPPED)
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
     try:

@@ -46,7 +46,7 @@ def read(paths: list[Path]) -> Table:
         last_missing = last is None
         for frame in _frames(source):
             for name in names:
-                piles[name].add(frame[name])
+                piles[name].add(frame[name], source.decimal)
             here += len(frame)
             last_missing = last_missing or bool(frame[last].isna().any())
         if source.format == "csv":
@@ -74,7 +74,7 @@ def read(paths: list[Path]) -> Table:
 def _column(name: str, pile: "_Pile", warned: list[str]) -> Column:
     column = pile.column(name)
     if isinstance(column, TextColumn):
-        column = typed(column, warned.append)
+        column = typed(column, pile.decimals, warned.append)
     if isinstance(column, TextColumn) and len(column.labels) > max(50, IDENTIFIER_SHARE * np.sum(column.codes >= 0)):
         return OpaqueColumn(name, column.hashes(), f"{len(column.labels)} different texts: an identifier or free text")
     if is_identifier(column):
@@ -98,7 +98,7 @@ def _csv_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataFrame
                 source.path,
                 sep=source.delimiter,
                 decimal=source.decimal,
-                header=0,
+                header=source.skip,
                 names=names,
                 index_col=False,
                 usecols=None if text is None else text,
@@ -137,7 +137,7 @@ def _as_text(found: list[Source], names: list[str]) -> dict[str, "_Pile"]:
     for source in found:
         for frame in _frames(source, names):
             for name in names:
-                piles[name].add(frame[name])
+                piles[name].add(frame[name], source.decimal)
     return piles
 
 
@@ -152,6 +152,7 @@ class _Pile:
     pieces: list[npt.NDArray[np.float32] | npt.NDArray[np.int32]] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)  # of "boolean", "number", "text": pieces without a value have none
+    decimals: set[str] = field(default_factory=set)  # the marks that its texts are written with
     infinite: int = 0
     opaque: str = ""  # why the values are not kept; `row_hashes` are then complete
     row_hashes: list[Hashes] = field(default_factory=list)
@@ -160,7 +161,7 @@ class _Pile:
     def mixed(self) -> bool:
         return len(self.kinds) > 1 and not self.opaque
 
-    def add(self, piece: "pd.Series[Any]") -> None:
+    def add(self, piece: "pd.Series[Any]", decimal: str) -> None:
         if isinstance(piece.dtype, pd.CategoricalDtype):
             piece = piece.astype(object)
         if piece.dtype.kind in "Mm" or _nested(piece):
@@ -178,6 +179,7 @@ class _Pile:
             self.pieces.append(column.values)
         else:
             self.kinds.add("text")
+            self.decimals.add(decimal or ".")
             codes, labels = pd.factorize(piece)
             self.pieces.append(np.array([*map(self._position, labels), -1], dtype=np.int32)[codes])
             if len(self.positions) > MAX_LABELS:

@@ -74,9 +74,18 @@ def test_the_delimiter_is_asked_for_when_it_is_not_clear(tmp_path: Path, content
     assert refused(write(tmp_path, content)).id == "DATA-05"
 
 
+@pytest.mark.parametrize("number", ["1,234", "-12,500"])
+def test_the_decimal_mark_is_asked_for_when_nothing_tells_which_it_is(tmp_path: Path, number: str) -> None:
+    problem = refused(write(tmp_path, f"a;b\n{number};x\n7;y\n"))
+    assert problem.id == "DATA-23"
+    assert number in problem.why
+
+
 @pytest.mark.parametrize(
     ("content", "columns"),
     [
+        ("a;b\n1,234;1.5\n2,345;2.5\n", {"a": [1234, 2345]}),
+        ("a;b\n1,250;1,5\n2,500;2,5\n", {"a": [1.25, 2.5]}),
         ("a;b\n1,5;x\n2,5;y\n", {"a": [1.5, 2.5]}),
         ("a\tb\n1\tx, y\n2\ty\n", {"a": [1, 2]}),
         ("a|b\n1|x\n2|y\n", {"a": [1, 2]}),

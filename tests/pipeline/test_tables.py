@@ -29,7 +29,14 @@ def values(column: Column) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "text", ["\ufeffa,b\n1,x\n2,y\n", "a,b\r\n1,x\r\n2,y\r\n", "a,b\r1,x\r2,y\r", "a , b\n1, x\n2 ,y \n\n"]
+    "text",
+    [
+        "\ufeffa,b\n1,x\n2,y\n",
+        "a,b\r\n1,x\r\n2,y\r\n",
+        "a,b\r1,x\r2,y\r",
+        "a , b\n1, x\n2 ,y \n\n",
+        "\n,\n , \na,b\n1,x\n2,y\n",
+    ],
 )
 def test_equal_tables_come_out_when_they_are_written_differently(tmp_path: Path, text: str) -> None:
     table = read(tmp_path, text)
@@ -55,6 +62,31 @@ def test_a_word_for_missing_means_the_same_when_the_table_is_parquet(tmp_path: P
     frame.to_parquet(tmp_path / "t.parquet")
     table = tables.read([tmp_path / "t.parquet"])
     assert values(table.columns["t"]) == ["x", *[None] * 5, "y"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        pytest.param(["0,123", "1,234", "k.A."], [0.123, 1.234, None], id="three digits behind the comma"),
+        pytest.param(["12,5 %", "7 %", "-0,5%"], [12.5, 7.0, -0.5], id="percent"),
+        pytest.param(["1.234,50", "999,90", "2.000.000,00"], [1234.5, 999.9, 2e6], id="thousands and a fraction"),
+        pytest.param(["1.234", "999", "1.000.000"], [1234.0, 999.0, 1e6], id="thousands"),
+    ],
+)
+def test_numbers_keep_their_size_when_the_file_has_decimal_commas(
+    tmp_path: Path, cells: list[str], expected: list[float | None]
+) -> None:
+    rows = [f"{cell};{i},5" for i, cell in enumerate(cells + cells[:2] * 15)]
+    column = read(tmp_path, "a;b\n" + "\n".join(rows) + "\n").columns["a"]
+    assert values(column)[: len(cells)] == pytest.approx(expected)
+
+
+def test_numbers_keep_their_size_when_one_file_has_decimal_commas_and_another_points(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a;b\n1.234,5;1,5\n2,5;1,5\n")
+    (tmp_path / "b.csv").write_text("a,b\n7.25,2.5\n8.5,2.5\n")
+    columns = tables.read([tmp_path / "a.csv", tmp_path / "b.csv"]).columns
+    assert values(columns["b"]) == [1.5, 1.5, 2.5, 2.5]
+    assert isinstance(columns["a"], TextColumn)  # what is one and a half to one file is no number to the other
 
 
 def test_names_stay_as_they_are_when_they_are_odd(tmp_path: Path) -> None:
