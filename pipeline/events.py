@@ -31,10 +31,6 @@ class Events:
         """How far the stage is; `done` and `total` in the same unit, whatever it is."""
         self._write({"event": "progress", "done": done, "total": total, "label": label})
 
-    def metric(self, name: str, value: float) -> None:
-        """A number worth showing while the stage still runs."""
-        self._write({"event": "metric", "name": name, "value": value})
-
     def result(self, result: dict[str, object]) -> None:
         """The stage's result; the last event of a successful attempt."""
         self._write({"event": "result", "result": result})

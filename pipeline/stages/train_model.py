@@ -202,8 +202,6 @@ def _evaluate(subject: Subject, data: Data, trained: Trained, params: Params, ev
             seed=params.seed,
         ),
     )
-    for name, value in found["metrics"].items():
-        events.metric(name, value)
     events.log(
         "On the test rows: " + ", ".join(f"{name} {value:.4g}" for name, value in found["metrics"].items()) + "."
     )

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +24,10 @@ class Said:
     compute_s: float | None = None
     error: Mapping[str, Any] | None = None
     progress: Progress | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class StageOutput:
-    """Reads the file that an attempt appends to. Sync; one reader. `on_change` is called after each batch of lines.
+    """Reads the file that an attempt appends to. Sync; one reader.
 
     At most 100 MB of one attempt go into the log; then a marker says so, and the file is emptied as it grows, so
     that a stage that floods its log does not fill the disk.
@@ -121,11 +120,6 @@ def _progress(said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
     return "info", None
 
 
-def _metric(said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
-    said.metrics[str(event["name"])] = float(event["value"])
-    return "info", None  # the stage sums its metrics up in one line
-
-
 def _result(_said: Said, _event: Mapping[str, Any]) -> tuple[Level, str | None]:
     return "info", None  # the stage has written it to its run's folder, whole
 
@@ -144,7 +138,6 @@ def _attempt(said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
 _EVENTS: Final[Mapping[str, Callable[[Said, Mapping[str, Any]], tuple[Level, str | None]]]] = {
     "log": _log,
     "progress": _progress,
-    "metric": _metric,
     "result": _result,
     "error": _error,
     "attempt": _attempt,

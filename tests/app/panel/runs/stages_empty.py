@@ -55,7 +55,6 @@ def process_data(ctx: StageContext, events: Events) -> DataResult:
 
 def train_model(ctx: StageContext, events: Events) -> TrainResult:
     """A bundle that does not exist."""
-    events.metric("roc_auc", 0.9)
     write_atomic(ctx.run_dir / "evaluation.json", b"{}")
     return TrainResult(
         bundle_dir=ctx.run_dir / "bundle",
