@@ -5,25 +5,30 @@ Measured (`python -m bench serving`): a framework's own layers cost more than re
 
 import asyncio
 import hmac
+import logging
 import re
 import secrets
 import time
 from itertools import count
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.prediction.answers import encoded
 from app.prediction.body import check_size, read_body
-from app.prediction.refusals import check_json, no_key, refusal
+from app.prediction.refusals import check_json, coded, no_key, refusal, unexpected
 from app.prediction.served import Served
 from app.prediction.service import PredictionService
 from pipeline.errors import ProblemError
 
+log = logging.getLogger(__name__)
+
+GONE: Final = 499  # what a request counts as whose client left before its end, as in nginx; nobody gets to see it
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 # From so many bytes on, reading and writing JSON would hold up everybody else on the loop.
 INLINE_BYTES: Final = 16 * 1024
-ROUTES: Final = ("/predict/csv", "/explain", "/curve", "/invocations", "/model", "/stats", "/metrics")
+ROUTES: Final = ("/predict", "/predict/csv", "/explain", "/curve", "/invocations", "/model", "/stats", "/metrics")
 _JSON: Final = (b"content-type", b"application/json")
 
 
@@ -45,33 +50,45 @@ class Front:
                 await self._app(scope, receive, send)
             return  # there are no WebSockets here
         start = time.perf_counter()
-        kind, length, given, key = _head(scope)
+        kind, length, coding, given, key = _head(scope)
         if given and REQUEST_ID.fullmatch(given):
             request_id = given.decode()
         else:
             request_id = f"{self._prefix}-{next(self._numbers):x}"
         scope["request_id"] = request_id
-        is_post = scope["method"] == "POST"
         path = scope["path"]
+        is_predict = path == "/predict" and scope["method"] == "POST"
         try:
-            if is_post and self._key and not hmac.compare_digest(key, self._key):
-                raise no_key()
-            if is_post and path == "/predict":
-                if kind != b"application/json":
-                    check_json(kind.decode("latin-1"))
-                check_size(int(length) if length.isdigit() else 0, self._service.settings.max_body_bytes)
-                status = await self._predict(request_id, receive, send)
+            if scope["method"] == "POST":
+                self._check(coding, key)
+            if is_predict:
+                status = await self._predict(kind, length, request_id, receive, send)
             else:
                 status = await self._pass_on(scope, receive, send)
         except ProblemError as problem:
             status = problem.status
             await _with_id(refusal(problem, request_id), scope, receive, send)
-        self._service.meter.observe(
-            "/predict" if path == "/predict" else route(path), status, time.perf_counter() - start
-        )
+        except ClientDisconnect:
+            status = GONE
+        except Exception:
+            log.exception("action=request_failed request_id=%s", request_id)
+            status = 500
+            if is_predict:  # the others have been answered, as far as they could
+                await _with_id(refusal(unexpected(), request_id), scope, receive, send)
+        self._service.meter.observe(route(path), status, time.perf_counter() - start)
 
-    async def _predict(self, request_id: str, receive: Receive, send: Send) -> int:
+    def _check(self, coding: bytes, key: bytes) -> None:
+        """Raise ProblemError API-08 (401) for a wrong key, API-07 (415) for a compressed body."""
+        if self._key and not hmac.compare_digest(key, self._key):
+            raise no_key()
+        if coding and coding != b"identity":
+            raise coded(coding.decode("latin-1"))
+
+    async def _predict(self, kind: bytes, length: bytes, request_id: str, receive: Receive, send: Send) -> int:
         service = self._service
+        if kind != b"application/json":
+            check_json(kind.decode("latin-1"))
+        check_size(int(length) if length.isdigit() else 0, service.settings.max_body_bytes)
         raw = await read_body(receive, service.settings)
         # Only now, and only once: the whole answer comes from the model that is live at this moment.
         served = service.served
@@ -94,12 +111,14 @@ class Front:
         return content[1:-1] if rows.single else content
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> int:
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server leaves out the body
         return await _with_id(self._app, scope, receive, send)
 
 
-def _head(scope: Scope) -> tuple[bytes, bytes, bytes, bytes]:
-    """Content-Type, Content-Length, X-Request-Id and the API key; empty where a header is missing."""
-    kind = length = given = key = b""
+def _head(scope: Scope) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Content-Type, Content-Length, Content-Encoding, X-Request-Id and the API key; empty where a header is missing."""
+    kind = length = coding = given = key = bearer = b""
     for name, value in scope["headers"]:
         if name == b"content-type":
             kind = value
@@ -108,10 +127,13 @@ def _head(scope: Scope) -> tuple[bytes, bytes, bytes, bytes]:
         elif name == b"x-request-id":
             given = value
         elif name == b"authorization":
-            key = value.removeprefix(b"Bearer ")
+            if value[:7].lower() == b"bearer ":
+                bearer = value[7:].strip()
         elif name == b"x-api-key":
             key = value
-    return kind, length, given, key
+        elif name == b"content-encoding":
+            coding = value.lower()
+    return kind, length, coding, given, key or bearer
 
 
 async def _with_id(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:

@@ -14,7 +14,7 @@ from app.prediction.docs import add_docs
 from app.prediction.front import Front
 from app.prediction.keeper import Keeper
 from app.prediction.meter import CONTENT_TYPE, Meter
-from app.prediction.refusals import refusal
+from app.prediction.refusals import refusal, unexpected
 from app.prediction.service import PredictionService
 from app.prediction.settings import ApiSettings
 from pipeline.errors import ProblemError
@@ -40,11 +40,16 @@ def create_app(settings: ApiSettings) -> ASGIApp:
     add_docs(app, service)
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
     return Front(service, app)
 
 
 def _operations(app: FastAPI, service: PredictionService) -> None:
     keeper = service.keeper
+
+    @app.post("/predict", include_in_schema=False)
+    async def predict() -> None:
+        """Front answers it; here, who uses another method is told which one there is."""
 
     @app.get("/livez", summary="Is the process alive?", tags=["operations"])
     async def livez() -> dict[str, str]:
@@ -82,6 +87,10 @@ async def _problem(request: Request, problem: Exception) -> Response:
     return refusal(problem, request.scope["request_id"])
 
 
+async def _unexpected(request: Request, _: Exception) -> Response:
+    return refusal(unexpected(), request.scope["request_id"])
+
+
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     problem = ProblemError(
@@ -91,4 +100,6 @@ async def _http(request: Request, error: Exception) -> Response:
         fix="/docs lists what there is.",
         status=error.status_code,
     )
-    return refusal(problem, request.scope["request_id"])
+    response = refusal(problem, request.scope["request_id"])
+    response.headers.update(error.headers or {})
+    return response

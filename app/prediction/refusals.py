@@ -47,3 +47,25 @@ def no_key() -> ProblemError:
         fix="Send the header Authorization: Bearer KEY.",
         status=401,
     )
+
+
+def coded(coding: str) -> ProblemError:
+    """API-07: the body is compressed."""
+    return ProblemError(
+        "API-07",
+        "The body is compressed.",
+        why=f"Its Content-Encoding is {coding[:40]!r}; a small one could unfold to any size.",
+        fix="Send it as it is.",
+        status=415,
+    )
+
+
+def unexpected() -> ProblemError:
+    """API-16: a fault of the API or of the model, not of the request."""
+    return ProblemError(
+        "API-16",
+        "The request could not be answered.",
+        why="Something failed that was not foreseen; the API's log has the details.",
+        fix="Look up the request's id in the API's log, on the panel's page Services.",
+        status=500,
+    )

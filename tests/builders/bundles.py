@@ -327,15 +327,3 @@ def external_data(model: bytes) -> bytes:
     tensor.ClearField("raw_data")
     tensor.external_data.add(key="location", value="weights.bin")
     return bytes(proto.SerializeToString())
-
-
-def infinite_above(model: bytes, limit: float) -> bytes:
-    """The graph, but with infinity for every answer above `limit`."""
-    proto = onnx.load_from_string(model)
-    output = proto.graph.node[-1].output[0]
-    proto.graph.node[-1].output[0] = "before"
-    for name, value in (("limit", limit), ("infinity", np.inf)):
-        proto.graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), name))
-    proto.graph.node.append(helper.make_node("Greater", ["before", "limit"], ["is_above"]))
-    proto.graph.node.append(helper.make_node("Where", ["is_above", "infinity", "before"], [output]))
-    return bytes(proto.SerializeToString())

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.bundle import digest_of
 from pipeline.params import Task
-from tests.builders.bundles import Built, infinite_above, make_bundle, publish_bundle
+from tests.builders.bundles import Built, make_bundle, publish_bundle
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 
@@ -102,10 +102,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, tupl
         yield found
 
 
-def publish_infinite(models_dir: Path, **options: Any) -> None:
-    """Publish and make live a regression that answers infinity to huge values."""
+def publish_odd(models_dir: Path, odd: Callable[[bytes, float], bytes], **options: Any) -> None:
+    """Publish and make live a regression whose graph `odd` spoils for huge answers: to `{"age": 3.3e38}`, say."""
     built = make_bundle(models_dir, task="regression", linear=True, categorical=False, boolean=False, **options)
-    model = infinite_above(built.model, 1e30)
-    changed = {"run_id": "infinite", "model_sha256": hashlib.sha256(model).hexdigest(), "model_bytes": len(model)}
+    model = odd(built.model, 1e30)
+    changed = {"run_id": "odd", "model_sha256": hashlib.sha256(model).hexdigest(), "model_bytes": len(model)}
     manifest = built.manifest.model_copy(update=changed)
     publish_bundle(models_dir, manifest.model_copy(update={"digest": digest_of(manifest)}), model)

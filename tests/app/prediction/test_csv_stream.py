@@ -14,7 +14,8 @@ from app.prediction.csv_table import MISSING, NOT_FINITE, _lines
 from pipeline.errors import ProblemError
 from pipeline.params import Task
 from pipeline.schema import MISSING_TOKENS
-from tests.app.prediction.conftest import Api, StartApi, publish_infinite
+from tests.app.prediction.conftest import Api, StartApi, publish_odd
+from tests.app.prediction.odd_graphs import infinite_above
 from tests.builders.bundles import Built
 
 Served = dict[Task, tuple[Api, Built]]
@@ -65,7 +66,7 @@ def _answers(api: Api, table: str) -> list[dict[str, str]]:
 def test_rows_without_an_answer_are_named_and_do_not_count_when_others_have_one(
     tmp_path: Path, start_api: StartApi
 ) -> None:
-    publish_infinite(tmp_path / "models", names=("a", "b", "c"))
+    publish_odd(tmp_path / "models", infinite_above, names=("a", "b", "c"))
     with start_api(tmp_path / "models", API_MAX_ROWS="2") as api:  # a limit of requests, not of tables
         api.wait_for(1)
         found = _answers(api, "a,b,c\n1,2,3\n3.3e38,2,3\nold,1,1\n,,\n1,2,3\n")

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.params import Task
-from tests.app.prediction.conftest import TASKS, Api, StartApi, publish_infinite
+from tests.app.prediction.conftest import TASKS, Api, StartApi, publish_odd
+from tests.app.prediction.odd_graphs import infinite_above
 from tests.builders.bundles import Built, make_bundle, records
 
 Served = dict[Task, tuple[Api, Built]]
@@ -207,7 +208,7 @@ def test_rows_with_errors_are_named_when_a_table_has_some(served: Served) -> Non
 
 
 def test_an_answer_that_is_no_number_is_refused_when_values_are_too_large(tmp_path: Path, start_api: StartApi) -> None:
-    publish_infinite(tmp_path / "models")
+    publish_odd(tmp_path / "models", infinite_above)
     with start_api(tmp_path / "models") as api:
         api.wait_for(1)
         for path, body in (

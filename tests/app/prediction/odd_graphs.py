@@ -1,0 +1,33 @@
+"""Graphs that pass every check and are wrong for some rows only."""
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+
+def infinite_above(model: bytes, limit: float) -> bytes:
+    """The graph, but with infinity for every answer above `limit`."""
+    return _above(model, limit, [helper.make_node("Where", ["is_above", "infinity", "before"], ["after"])])
+
+
+def failing_above(model: bytes, limit: float) -> bytes:
+    """The graph, but failing as soon as an answer is above `limit`: there is no element 1 of one."""
+    nodes = [
+        helper.make_node("Cast", ["is_above"], ["place"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["zero", "place"], ["nothing"]),
+        helper.make_node("Add", ["before", "nothing"], ["after"]),
+    ]
+    return _above(model, limit, nodes)
+
+
+def _above(model: bytes, limit: float, nodes: list[NodeProto]) -> bytes:
+    """The graph with `nodes` behind it: they get `before`, `is_above`, `infinity` and `zero`, and make `after`."""
+    proto = onnx.load_from_string(model)
+    output = proto.graph.node[-1].output[0]
+    proto.graph.node[-1].output[0] = "before"
+    for name, value in (("limit", limit), ("infinity", np.inf), ("zero", [0.0])):
+        proto.graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), name))
+    proto.graph.node.append(helper.make_node("Greater", ["before", "limit"], ["is_above"]))
+    proto.graph.node.extend(nodes)
+    proto.graph.node[-1].output[0] = output
+    return bytes(proto.SerializeToString())
