@@ -21,7 +21,7 @@ WHO: Final = "api"
 
 
 class StartRequest(BaseModel):
-    """A run to start. `params` are laid over the defaults; left out: the parameters of the newest run."""
+    """A run to start. `params` are laid over the defaults; left out: those of the newest run that they fitted."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

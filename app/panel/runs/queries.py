@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -16,6 +16,8 @@ from app.panel.runs.store import look_up, no_such_run
 from pipeline.stage import STAGES
 
 PAGE_SIZE = 50
+# Problems of the parameters with this table: asked for again without a change, they would come again.
+REFUSED_PARAMS = ("DATA-10", "DATA-11", "DATA-12", "DATA-13", "DATA-15", "DATA-20", "DATA-21", "DATA-22")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class RunRow:
     deployed: bool
     n_warnings: int
     n_errors: int
+    is_refused: bool  # it failed because its parameters do not fit the table
 
     @property
     def active(self) -> bool:
@@ -200,9 +203,14 @@ class RunQueries:
         return self._first(_newest().where(Run.state != RunState.SKIPPED))
 
     def last_params(self) -> Mapping[str, Any] | None:
-        """Parameters of the newest run that was not skipped: what "the same again" means. None before the first run."""
+        """Parameters of the newest run that they have not failed: what "the same again" means. None where there is none.
+
+        Skipped runs and those whose parameters do not fit the table (a mistyped target) are passed over.
+        """
+        problem = func.json_extract(col(Run.error), "$.id")
+        fits = or_(col(Run.error).is_(None), problem.not_in(REFUSED_PARAMS))
         with self._db.read() as session:
-            run = session.exec(_newest().where(Run.state != RunState.SKIPPED)).first()
+            run = session.exec(_newest().where(Run.state != RunState.SKIPPED, fits)).first()
         return None if run is None else run.params
 
     def states(self, run_ids: list[str]) -> dict[str, RunState]:
@@ -272,4 +280,5 @@ def _row(run: Run) -> RunRow:
         deployed=run.deployed,
         n_warnings=run.n_warnings,
         n_errors=run.n_errors,
+        is_refused=run.error is not None and run.error.get("id") in REFUSED_PARAMS,
     )

@@ -60,8 +60,8 @@ class RunService:
     ) -> Started:
         """Queue a run and return it; the same `idempotency_key` always gives the same run.
 
-        `params` are laid over the defaults; None means the parameters of the newest run (the schedule: of the last
-        that succeeded). Raises ProblemError RUN-01 (409, another run is active; `.run_id` names it), RUN-03 (422,
+        `params` are laid over the defaults; None means the parameters of the newest run that did not fail because of
+        them (the schedule: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active; `.run_id` names it), RUN-03 (422,
         parameters not valid), RUN-04 (409, nothing to continue from), DISK-01 (507, disk nearly full).
         """
         valid = self._again(trigger) if params is None else _valid(_merged(self._defaults(), params))

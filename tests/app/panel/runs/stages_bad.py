@@ -29,6 +29,11 @@ def refuses(ctx: StageContext, events: Events) -> SeedResult:
     raise DataError("DATA-01", "There is no table.", fix="Put one there.")
 
 
+def refuses_target(ctx: StageContext, events: Events) -> SeedResult:
+    """The parameters do not fit the table."""
+    raise DataError("DATA-11", f"There is no column {ctx.params.target!r} to predict.")
+
+
 def segfaults(ctx: StageContext, events: Events) -> SeedResult:
     """Signal 11, as from a library."""
     events.log("about to crash")

@@ -10,6 +10,7 @@ from app.panel.runs.state import RunState, Trigger
 from app.panel.runs.store import ActiveRunError
 from pipeline.errors import ProblemError
 from tests.app.panel.runs.conftest import MakeHouse
+from tests.app.panel.runs.house import EMPTY, bad
 
 
 class Usage(NamedTuple):
@@ -33,6 +34,28 @@ def test_parameters_are_those_of_the_newest_run_when_none_are_given(make_house: 
     house.runs.cancel(house.runs.start(params={"target": "y"}).id)
     run_id = house.runs.start().id
     assert house.queries.detail(run_id).params["target"] == "y"
+
+
+def test_parameters_that_did_not_fit_the_table_are_not_repeated_when_none_are_given(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.play(params={"target": "good"})
+    house.stages = bad("refuses_target")
+    mistyped = house.play(params={"target": "gud"}).row
+    assert (mistyped.state, mistyped.is_refused) == (RunState.FAILED, True)
+    house.stages = bad("refuses")  # the table is at fault: the parameters still count
+    absent = house.play(params={"target": "other"}).row
+    assert (absent.state, absent.is_refused) == (RunState.FAILED, False)
+    assert house.play().params["target"] == "other"
+    house.stages = bad("refuses_target")
+    house.play(params={"target": "gud"})
+    house.stages = EMPTY
+    assert house.play().params["target"] == "other"
+
+
+def test_parameters_are_the_defaults_when_no_run_has_fitted_the_table(make_house: MakeHouse) -> None:
+    house = make_house(bad("refuses_target"))
+    house.play(params={"target": "gud"})
+    assert house.play().params["target"] is None
 
 
 def test_schedule_repeats_what_succeeded_when_the_newest_run_failed(make_house: MakeHouse) -> None:
