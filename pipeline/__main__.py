@@ -46,6 +46,11 @@ def main(argv: Sequence[str]) -> int:
     except ProblemError as problem:
         show_problem(console, problem)
         return 2
+    except OSError as error:
+        why = " ".join(f"{error.strerror or error}: {error.filename or ''}".split()).rstrip(":")
+        fix = "Name folders that can be written with --out and --models."
+        show_problem(console, ProblemError("TRAIN-11", "The run's files cannot be written.", why=f"{why}.", fix=fix))
+        return 2
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 130

@@ -147,11 +147,15 @@ def pointer_path(models_dir: Path) -> Path:
 
 
 def read_pointer(models_dir: Path) -> Pointer | None:
-    """The live version, or None before the first model. Raises BundleError MODEL-01 if the file is not a pointer."""
+    """The live version, or None before the first model. Raises BundleError MODEL-01 if there is one that cannot be used."""
     try:
         text = pointer_path(models_dir).read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise BundleError(
+            "MODEL-01", "The pointer to the live model cannot be read.", why=f"{error.strerror}."
+        ) from error
     try:
         pointer = Pointer.model_validate_json(text)
     except ValidationError as error:

@@ -17,7 +17,7 @@ def _field(default: Any, group: str, title: str, help: str, **limits: Any) -> An
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class HistGradientBoostingParams(_Group):

@@ -78,6 +78,13 @@ def _stages(params: Params, folder: Path, run_id: str, models: Path, console: Co
 def _tables(data: Path) -> Iterator[Path]:
     """The files that `--data` means: itself, or the tables in it or in its folder raw. Raises DataError DATA-01."""
     if data.is_file():
+        if data.suffix.lower() not in TABLE_SUFFIXES:
+            raise DataError(
+                "DATA-01",
+                f"{data.name} is not taken for a table.",
+                why=f"Its name does not end in {', '.join(TABLE_SUFFIXES)}.",
+                fix="Unpack it if it is compressed, and give it the ending of what it holds.",
+            )
         return iter([data])
     inside = data / "raw" if (data / "raw").is_dir() else data
     found = sorted(path for path in inside.glob("*") if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())

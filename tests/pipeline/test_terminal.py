@@ -76,6 +76,7 @@ def test_folder_of_tables_is_read_when_it_is_named(tmp_path: Path, table: Path) 
         (("--target", "no such column"), "DATA-11"),
         (("--set", "max_iter=1"), "TRAIN-10"),
         (("--set", "linear.c=-1"), "TRAIN-10"),
+        (("--set", "linear.c=Infinity"), "TRAIN-10"),
         (("--set", "seed"), "TRAIN-10"),
         (("--set", "seed.x=1", "--seed", "3"), "TRAIN-10"),
     ],
@@ -95,6 +96,31 @@ def test_missing_file_is_data_01_when_named(tmp_path: Path, capsys: pytest.Captu
     assert _run(tmp_path, tmp_path / "nothing.csv") == 2
     assert "DATA-01" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["adult.data", "t.csv.gz", "book.xlsx"])
+def test_file_is_refused_by_its_name_when_that_is_not_a_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_text("a,b\n1,2\n")
+    assert _run(tmp_path, tmp_path / name) == 2
+    shown = capsys.readouterr().out
+    assert "DATA-01" in shown
+    assert name in shown
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--models"])
+def test_no_traceback_is_shown_when_a_folder_is_a_file(
+    tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    options = ("--target", "target", "--estimator", "linear", "--publish", option, str(file))
+    assert _run(tmp_path, table, *options) == 2
+    shown = capsys.readouterr().out
+    assert "TRAIN-11" in shown
+    assert "file" in shown.split("why: ")[1]
 
 
 def test_help_is_short_and_loads_nothing_heavy() -> None:
