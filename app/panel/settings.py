@@ -112,12 +112,12 @@ class Settings(BaseSettings):
         0.2,
         gt=0,
         validation_alias=_env("DRIFT_THRESHOLD"),
-        description="Population stability index from which on live data count as drifted.",
+        description="Population stability index above which live data count as drifted; few rows take a little more.",
     )
     drift_starts_run: bool = Field(
         False,
         validation_alias=_env("DRIFT_STARTS_RUN"),
-        description="Start a run when live data have drifted, once for each model.",
+        description="Start a run when live data have drifted, once for each model and start of the panel.",
     )
 
     @classmethod

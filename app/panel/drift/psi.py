@@ -29,6 +29,16 @@ def psi(reference: Sequence[float], live: Sequence[float]) -> float | None:
     return total
 
 
+def chance(reference: Sequence[float], live: Sequence[float]) -> float:
+    """What the index is on average between two samples of the same rows; 0 where either has none.
+
+    With a few hundred rows this is far below any threshold, with 80 training rows it is more than half of the usual
+    one: small tables would drift without anything having changed.
+    """
+    n_reference, n_live = sum(reference), sum(live)
+    return (len(reference) - 1) * (1 / n_reference + 1 / n_live) if n_reference > 0 and n_live > 0 else 0.0
+
+
 def joined(reference: Sequence[float], live: Sequence[float]) -> tuple[list[float], list[float]]:
     """Neighbouring bins added up until each holds BIN_SHARE of the reference.
 

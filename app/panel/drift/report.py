@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from app.panel.drift.psi import joined, psi
+from app.panel.drift.psi import chance, joined, psi
 from pipeline.bundle import Feature, Manifest
 
 # Below, the index of rows that have not changed at all easily reaches a tenth.
 MIN_ROWS: Final = 500
+# How much more than the threshold it takes, in units of what chance alone makes of so many rows. Twice leaves one
+# false alarm in a hundred at 80 training rows, and fewer above.
+CHANCES: Final = 2.0
 
 Verdict = Literal["none", "drift", "too few rows"]
 
@@ -17,11 +20,13 @@ Verdict = Literal["none", "drift", "too few rows"]
 class FeatureDrift:
     """One feature, or the score. Counts are per bin of training data, or per category; shares are in [0, 1].
 
-    `psi` is None while there are no rows. `outside_share`: live values outside the range, or categories never seen.
+    `psi` is None while there are no rows; above `limit`, which is the threshold and a bit for chance, it has drifted
+    if there are enough rows. `outside_share`: live values outside the range, or categories never seen.
     """
 
     name: str
     psi: float | None
+    limit: float
     has_drifted: bool
     training: tuple[float, ...]
     live: tuple[float, ...]
@@ -55,7 +60,7 @@ def report(manifest: Manifest, stats: Mapping[str, Any], threshold: float) -> Dr
         (_feature(feature, stats["features"][feature.name], n_rows, threshold) for feature in manifest.features),
         key=lambda each: -(each.psi or 0.0),
     )
-    score = _compared("score", manifest.score_histogram.counts, stats["score"]["counts"], n_rows, threshold)
+    score = compared("score", manifest.score_histogram.counts, stats["score"]["counts"], n_rows, threshold)
     drifted = [each for each in [*features, score] if each.has_drifted]
     if n_rows < MIN_ROWS:
         verdict: Verdict = "too few rows"
@@ -64,12 +69,13 @@ def report(manifest: Manifest, stats: Mapping[str, Any], threshold: float) -> Dr
         verdict = "drift"
         worst = max(drifted, key=lambda each: each.psi or 0.0)
         others = f", and {len(drifted) - 1} more" if len(drifted) > 1 else ""
-        reason = f"{worst.name} has shifted: index {worst.psi:.2f}, {threshold:g} is the limit{others}."
+        reason = f"{worst.name} has shifted: index {worst.psi:.2f}, {worst.limit:.2f} is its limit{others}."
     else:
         verdict = "none"
-        highest = max((each.psi or 0.0 for each in [*features, score]), default=0.0)
+        highest = max([*features, score], key=lambda each: (each.psi or 0.0) / each.limit)
         reason = (
-            f"{n_rows:,} rows look like the training rows: highest index {highest:.2f}, {threshold:g} is the limit."
+            f"{n_rows:,} rows look like the training rows: highest index {highest.psi or 0.0:.2f}, "
+            f"{highest.limit:.2f} is its limit."
         )
     return DriftReport(
         version=int(stats["version"]),
@@ -93,7 +99,7 @@ def _feature(feature: Feature, seen: Mapping[str, Any], n_rows: int, threshold: 
         live = [*live, int(seen.get("unseen", 0))]
     else:
         training = list(feature.histogram.counts) if feature.histogram else []
-    return _compared(
+    return compared(
         feature.name,
         training,
         live,
@@ -105,7 +111,7 @@ def _feature(feature: Feature, seen: Mapping[str, Any], n_rows: int, threshold: 
     )
 
 
-def _compared(
+def compared(
     name: str,
     training: Sequence[float],
     live: Sequence[float],
@@ -116,16 +122,19 @@ def _compared(
     n_missing: int = 0,
     n_outside: int = 0,
 ) -> FeatureDrift:
+    """One feature's counts in training against those of `n_rows` live rows."""
     expected, found = joined(training, live)
     # missing is a bin too: a feed that stops sending a feature has shifted
     if missing_share < 1:
         expected.append(sum(training) * missing_share / (1 - missing_share))
         found.append(n_missing)
     index = psi(expected, found)
+    limit = threshold + CHANCES * chance(expected, found)
     return FeatureDrift(
         name=name,
         psi=index,
-        has_drifted=n_rows >= MIN_ROWS and index is not None and index > threshold,
+        limit=limit,
+        has_drifted=n_rows >= MIN_ROWS and index is not None and index > limit,
         training=tuple(training),
         live=tuple(live),
         missing_share_training=missing_share,

@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.panel.drift.psi import joined, psi
+from app.panel.drift.psi import chance, joined, psi
 
 COUNTS = st.lists(st.integers(0, 10_000), min_size=1, max_size=40)
 
@@ -54,3 +55,19 @@ def test_each_bin_holds_a_tenth_when_bins_are_joined() -> None:
 def test_rare_values_stay_apart_when_nearly_all_rows_have_another() -> None:
     wide, _ = joined([2, 95, 2, 1], [0, 50, 25, 25])
     assert wide == [2, 95, 3]
+
+
+@pytest.mark.parametrize(("n_reference", "n_live"), [(300, 500), (1000, 500), (100_000, 2000)])
+def test_index_is_what_chance_makes_of_it_when_nothing_has_changed(n_reference: int, n_live: int) -> None:
+    rng = np.random.default_rng(1)
+    shares = np.full(10, 0.1)
+    found = [
+        (psi(a, b), chance(a, b))
+        for a, b in (
+            (rng.multinomial(n_reference, shares).tolist(), rng.multinomial(n_live, shares).tolist())
+            for _ in range(500)
+        )
+    ]
+    indices, chances = np.array(found).T
+    assert indices.mean() == pytest.approx(chances.mean(), rel=0.1)
+    assert chance([0, 0], [1, 2]) == 0

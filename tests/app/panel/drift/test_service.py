@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from app.panel.drift.report import MIN_ROWS, DriftReport, report
+from app.panel.drift.report import MIN_ROWS, DriftReport, compared, report
 from app.panel.drift.service import DriftService, as_json
 from app.panel.runs.service import RunService
 from app.prediction.live import LiveStats
@@ -94,6 +94,19 @@ def test_nothing_is_judged_when_rows_are_few(scene: Scene) -> None:
     found = report(scene.manifest, scene.stats.snapshot(), THRESHOLD)
     assert found.verdict == "too few rows"
     assert not found.score.has_drifted
+
+
+def test_few_alarms_are_false_when_the_training_table_was_small() -> None:
+    rng = np.random.default_rng(1)
+    shares = np.full(10, 0.1)
+
+    def alarm() -> bool:
+        training, live = (rng.multinomial(n_rows, shares).tolist() for n_rows in (80, MIN_ROWS))
+        return compared("x", training, live, MIN_ROWS, THRESHOLD).has_drifted
+
+    assert sum(alarm() for _ in range(500)) <= 10
+    moved = rng.multinomial(MIN_ROWS, [0.02] * 5 + [0.18] * 5).tolist()
+    assert compared("x", [8] * 10, moved, MIN_ROWS, THRESHOLD).has_drifted
 
 
 @dataclass
