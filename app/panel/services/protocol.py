@@ -1,7 +1,7 @@
 """What runs a service and what a service is: the port between the supervisor and its two runtimes.
 
 A spec says what must run and is the same for both runtimes but for its `Place`: where the service finds its
-interpreter, its folders and its siblings. Light: stdlib only; imports neither docker nor psutil.
+interpreter, its folders and its siblings. Light: imports neither docker nor psutil.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol
+
+from pipeline.errors import ProblemError
 
 ServiceName = Literal["mlflow", "api", "app"]
 SERVICES: Final[tuple[ServiceName, ...]] = ("mlflow", "api", "app")
@@ -101,6 +103,8 @@ class Observed:
 
     `instance_id` changes with each start. `memory_bytes` is the memory that would be free without it (PSS where
     known). `cpu_s` is processor time used so far. None: not known or not running. `reason`: one line for people.
+    `ended`: how it ended, or how the instance before it did where the runtime itself started it again; None where there
+    is nothing to say beyond `reason`.
     """
 
     state: State
@@ -113,6 +117,7 @@ class Observed:
     cpu_s: float | None = None
     n_processes: int | None = None
     reason: str = ""
+    ended: ProblemError | None = None
 
 
 ABSENT: Final = Observed("absent")

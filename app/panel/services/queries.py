@@ -7,7 +7,8 @@ from typing import Literal
 from app.panel.services.protocol import Check, ServiceName
 
 # starting: it lives and does not answer yet. backing-off: it ended and will be started at `next_try_at`.
-# crash-looping: as that, after five quick ends. blocked: it cannot be started, `problem` says why.
+# crash-looping: as that, after five quick ends. blocked: it cannot be started, `problem` says why. unhealthy: it does
+# not answer any more; or, with a `problem`, it serves on and what should replace it cannot be started.
 ShownState = Literal["starting", "running", "unhealthy", "backing-off", "crash-looping", "blocked", "stopped"]
 
 
@@ -27,7 +28,7 @@ class ServiceRow:
     """One service. None: not known, not running, or (the memory limit) not enforced. `cpu_percent` is of one core, since the look before.
 
     `detail` is one line: why it is not running, or, for an API without a model, that it waits for one.
-    `last_lines` are the last lines that it wrote before it last ended.
+    `last_lines` are the last lines that it wrote before it last ended. `ended`: how it last ended by itself, and when.
     """
 
     name: ServiceName
@@ -46,6 +47,8 @@ class ServiceRow:
     next_try_at: datetime | None
     problem: ServiceProblem | None
     last_lines: tuple[str, ...]
+    ended: ServiceProblem | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True)

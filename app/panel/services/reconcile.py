@@ -42,11 +42,12 @@ NOTHING: Final = Memory()
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, what to show, what to remember."""
+    """What to do, what to show, what to remember. `has_ended`: an instance ended that nobody replaced."""
 
     action: Action
     state: ShownState
     memory: Memory
+    has_ended: bool = False
 
 
 def delay_s(n_failures: int) -> float:
@@ -75,13 +76,15 @@ def decide(spec: ServiceSpec, observed: Observed, is_ready: bool, memory: Memory
     `is_ready`: its ready path just answered. Whatever is remembered, two tries are at least a second apart.
     """
     if observed.state in {"absent", "exited", "foreign"}:
-        if memory.instance_id or memory.is_pending:
+        has_ended = bool(memory.instance_id) or memory.is_pending
+        if has_ended:
             memory = failed(memory, now)
-        return _start(memory, now, is_foreign=observed.state == "foreign")
+        return replace(_start(memory, now, is_foreign=observed.state == "foreign"), has_ended=has_ended)
+    has_ended = memory.instance_id not in {"", observed.instance_id}
     if memory.instance_id != observed.instance_id:
         # Another instance than the one that was seen: ours restarted it, or the container engine did by itself.
-        n_restarts = memory.n_restarts + (bool(memory.instance_id) or (memory.is_pending and memory.n_failures > 0))
-        if memory.instance_id:
+        n_restarts = memory.n_restarts + (has_ended or (memory.is_pending and memory.n_failures > 0))
+        if has_ended:
             memory = failed(memory, now)
         memory = replace(
             memory,
@@ -100,7 +103,8 @@ def decide(spec: ServiceSpec, observed: Observed, is_ready: bool, memory: Memory
         # If that does not make it right, or somebody keeps changing it, it must not be replaced without a pause.
         n_mended = memory.n_mended + 1
         return Decision("ensure", "starting", replace(memory, n_mended=n_mended, next_try=now + delay_s(n_mended)))
-    return _answers(memory, now) if is_ready else _silent(spec, memory, now)
+    decision = _answers(memory, now) if is_ready else _silent(spec, memory, now)
+    return replace(decision, has_ended=has_ended)
 
 
 def _start(memory: Memory, now: float, *, is_foreign: bool) -> Decision:

@@ -1,21 +1,22 @@
 """Keeps the services running: looks, compares with what should be, acts, and looks again.
 
-Level-triggered: nothing depends on having seen an event. One thread does all looking and acting; the verbs may be
-called from any other.
+Level-triggered: nothing depends on having seen an event. A thread for each service looks and acts, so that one that
+takes long to be replaced does not keep the others from being looked after; the verbs may be called from any other.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from app.panel.clock import Clock
 from app.panel.services import answers
-from app.panel.services.protocol import ABSENT, TITLES, LogChunk, Observed, Runtime, ServiceName, ServiceSpec
-from app.panel.services.queries import ServiceProblem, ServiceRow, ServicesView, ShownState
-from app.panel.services.reconcile import NOTHING, Memory, decide, failed
+from app.panel.services.look import Look, cpu_percent, ended_by_itself, not_ready, row
+from app.panel.services.protocol import TITLES, LogChunk, Observed, Runtime, ServiceName, ServiceSpec
+from app.panel.services.queries import ServiceRow, ServicesView
+from app.panel.services.reconcile import NOTHING, decide, failed
 from app.panel.services.specs import Wanted
 from pipeline.errors import ProblemError
 
@@ -38,21 +39,6 @@ def http_probe(url: str) -> str:
     return f"It answers with status {answer.status}." if answer.status else f"It does not answer: {answer.body}."
 
 
-@dataclass(frozen=True)
-class _Look:
-    """The last look at one service."""
-
-    observed: Observed = ABSENT
-    state: ShownState = "stopped"
-    memory: Memory = NOTHING
-    problem: ProblemError | None = None
-    silence: str = "It was not asked yet."
-    probed: float = float("-inf")
-    cpu_percent: float | None = None
-    looked: float = 0.0
-    last_lines: tuple[str, ...] = ()
-
-
 class ServiceSupervisor:
     """Makes `runtime` run what is wanted, in that order. Sync; its verbs are thread-safe."""
 
@@ -62,24 +48,29 @@ class ServiceSupervisor:
         self._built: Mapping[ServiceName, ServiceSpec] | None = None
         self._clock = clock
         self._probe = probe
-        self._looks: dict[ServiceName, _Look] = {name: _Look() for name in wanted.ports}
+        self._looks: dict[ServiceName, Look] = {name: Look() for name in wanted.ports}
         self._acting = {name: threading.Lock() for name in wanted.ports}
-        self._wake = threading.Event()
+        self._wake = {name: threading.Event() for name in wanted.ports}
         self._looked = threading.Condition()
         self._is_stopping = False
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to supervise, in a thread of its own; returns at once."""
-        self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
-        self._thread.start()
+        """Begin to supervise, in threads of its own; returns at once."""
+        self._threads = [
+            threading.Thread(target=self._loop, args=(name,), name=f"supervisor-{name}", daemon=True)
+            for name in self._looks
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """Stop supervising and let the runtime go: processes end, containers stay."""
         self._is_stopping = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
+        for wake in self._wake.values():
+            wake.set()
+        for thread in self._threads:
+            thread.join()
         self._runtime.close()
 
     @property
@@ -111,7 +102,7 @@ class ServiceSupervisor:
             except ProblemError as problem:
                 self._looks[name] = self._blocked(self._looks[name], problem)
                 raise
-        self._wake.set()
+        self._wake[name].set()
 
     def log(self, name: ServiceName, after: int = 0) -> LogChunk:
         """What it wrote after the cursor `after`; 0: its last lines."""
@@ -123,21 +114,26 @@ class ServiceSupervisor:
         Raises ProblemError: the one that keeps it from starting, else SVC-02 when the time is over or `stop` is set.
         """
         wanted = tuple(names)
-        if all(self._is_answering(name) for name in wanted):
+        if all(self._looks[name].is_answering for name in wanted):
             return
-        for name in wanted:
-            with self._acting[name]:
-                look = self._looks[name]
-                self._looks[name] = replace(look, memory=replace(look.memory, next_try=float("-inf")), problem=None)
         deadline = self._clock.monotonic() + timeout_s
-        while not all(self._is_answering(name) for name in wanted):
+        for name in wanted:
+            # Held as long as it is being replaced.
+            while not self._acting[name].acquire(timeout=0.1):
+                if stop.is_set() or self._clock.monotonic() >= deadline:
+                    raise not_ready(name, self._looks[name], timeout_s)
+            look = self._looks[name]
+            self._looks[name] = replace(look, memory=replace(look.memory, next_try=float("-inf")), problem=None)
+            self._acting[name].release()
+        while not all(self._looks[name].is_answering for name in wanted):
             problem = next((p for name in wanted if (p := self._looks[name].problem) is not None), None)
             if problem is not None:
                 raise problem
             if stop.is_set() or self._clock.monotonic() >= deadline:
-                name = next((name for name in wanted if not self._is_answering(name)), wanted[0])
-                raise _not_ready(name, self._looks[name], timeout_s)
-            self._wake.set()
+                name = next((name for name in wanted if not self._looks[name].is_answering), wanted[0])
+                raise not_ready(name, self._looks[name], timeout_s)
+            for name in wanted:
+                self._wake[name].set()
             with self._looked:
                 self._looked.wait(0.2)
 
@@ -150,56 +146,77 @@ class ServiceSupervisor:
         spec = self._built.get(name) if self._built is not None else None
         return self._runtime.public_url(spec) if spec else f"http://127.0.0.1:{self._wanted.ports[name]}"
 
-    def step(self) -> float:
-        """Look at each service once and act where needed. Returns in how many seconds to look again."""
-        for name in self._looks:
-            with self._acting[name]:
-                self._looks[name] = self._step(name, self._looks[name])
+    def step(self, name: ServiceName) -> float:
+        """Look at one service and act where needed. Returns in how many seconds to look again."""
+        with self._acting[name]:
+            self._looks[name] = look = _told(name, self._step(name, self._looks[name]))
         with self._looked:
             self._looked.notify_all()
-        return LOOK_SOON_S if any(look.state == "starting" for look in self._looks.values()) else LOOK_EVERY_S
+        return LOOK_SOON_S if look.state == "starting" else LOOK_EVERY_S
 
-    def _loop(self) -> None:
+    def _loop(self, name: ServiceName) -> None:
         while not self._is_stopping:
             try:
-                pause_s = self.step()
+                pause_s = self.step(name)
             except Exception:
-                # Whatever it was, nobody would look after the services any more.
+                # Whatever it was, nobody would look after the service any more.
                 log.exception("The supervisor goes on after an unexpected error.")
                 pause_s = LOOK_EVERY_S
-            self._wake.wait(pause_s)
-            self._wake.clear()
+            self._wake[name].wait(pause_s)
+            self._wake[name].clear()
 
-    def _step(self, name: ServiceName, look: _Look) -> _Look:
+    def _step(self, name: ServiceName, look: Look) -> Look:
         now = self._clock.monotonic()
         try:
             spec = self.specs()[name]
             observed = self._runtime.observe(name)
         except ProblemError as problem:
-            return replace(look, problem=problem, state="blocked")
+            return replace(look, problem=problem, is_blind=True, state="blocked")
+        if look.is_blind:
+            look = replace(look, problem=None, is_blind=False)
         look = self._probed(spec, look, observed, now)
+        n_restarts = look.memory.n_restarts
         decision = decide(spec, observed, not look.silence, look.memory, now)
-        has_ended = observed.state == "exited" and look.memory.instance_id != ""
-        lines = self._last_lines(name) if has_ended else look.last_lines
+        if decision.has_ended:
+            look = self._ended(name, look, observed)
         look = replace(
             look,
             observed=observed,
-            state="blocked" if look.problem is not None and decision.action == "none" else decision.state,
+            state=decision.state,
             memory=decision.memory,
-            cpu_percent=_cpu_percent(look, observed, now),
+            cpu_percent=cpu_percent(look, observed, now),
             looked=now if observed.cpu_s != look.observed.cpu_s else look.looked,
-            last_lines=lines,
         )
+        if decision.state == "running":
+            return replace(look, problem=None)
         if decision.action == "none":
-            return replace(look, problem=None) if decision.state == "running" else look
+            return look if look.problem is None else replace(look, state=look.hindered)
+        # Shown meanwhile: this may take as long as a start, and nobody is to deploy to what is being replaced.
+        self._looks[name] = look
         try:
             if decision.action == "restart":
+                log.warning("%s does not answer and is restarted. %s", TITLES[name], look.silence)
                 self._runtime.restart(spec)
             else:
+                if observed.state not in {"absent", "exited", "foreign"} and not look.told:
+                    log.info("%s is not as it should be. %s", TITLES[name], observed.reason)
                 self._runtime.ensure(spec)
         except ProblemError as problem:
-            return self._blocked(look, problem)
+            return self._blocked(replace(look, memory=replace(look.memory, n_restarts=n_restarts)), problem)
         return replace(look, problem=None, silence="It was just started.", probed=float("-inf"))
+
+    def _ended(self, name: ServiceName, look: Look, observed: Observed) -> Look:
+        """It ended and nobody asked it to: what is kept of that, and said in the log."""
+        if observed.state == "exited":
+            look = replace(look, last_lines=self._last_lines(name))
+            reason = observed.reason
+        elif observed.state in {"absent", "foreign"}:
+            reason = "Removed by hand."
+        else:
+            reason = "Started again from outside the panel."
+        problem = observed.ended or ended_by_itself(name, reason)
+        log.warning("%s", problem)
+        return replace(look, ended=problem, ended_at=self._clock.now(), told=problem.what)
 
     def _last_lines(self, name: ServiceName) -> tuple[str, ...]:
         """Its last words; they may be gone with it."""
@@ -208,67 +225,41 @@ class ServiceSupervisor:
         except ProblemError:
             return ()
 
-    def _probed(self, spec: ServiceSpec, look: _Look, observed: Observed, now: float) -> _Look:
+    def _probed(self, spec: ServiceSpec, look: Look, observed: Observed, now: float) -> Look:
         if observed.state not in {"running", "unhealthy"}:
-            return replace(look, silence=observed.reason or "It does not listen yet.", probed=float("-inf"))
+            silence = "It is not there." if observed.state == "absent" else "It does not listen yet."
+            return replace(look, silence=observed.reason or silence, probed=float("-inf"))
         is_known = not look.silence and observed.instance_id == look.observed.instance_id
         if is_known and now - look.probed < PROBE_EVERY_S:
             return look
         return replace(look, silence=self._probe(self._runtime.internal_url(spec) + spec.ready_path), probed=now)
 
-    def _blocked(self, look: _Look, problem: ProblemError) -> _Look:
-        return replace(look, problem=problem, state="blocked", memory=failed(look.memory, self._clock.monotonic()))
+    def _blocked(self, look: Look, problem: ProblemError) -> Look:
+        memory = failed(look.memory, self._clock.monotonic())
+        return replace(look, problem=problem, state=look.hindered, memory=memory)
 
-    def _is_answering(self, name: ServiceName) -> bool:
-        look = self._looks[name]
-        return look.state == "running" and not look.silence
-
-    def _row(self, name: ServiceName, look: _Look) -> ServiceRow:
-        spec = self._built.get(name) if self._built is not None else None
-        started_at = look.observed.started_at if look.observed.state not in {"absent", "exited"} else None
-        problem = look.problem
-        is_waiting = look.state in {"backing-off", "crash-looping", "blocked"}
-        return ServiceRow(
-            name=name,
-            title=TITLES[name],
-            state=look.state,
-            detail="" if look.state == "running" else (problem.what if problem else look.silence),
+    def _row(self, name: ServiceName, look: Look) -> ServiceRow:
+        return row(
+            name,
+            look,
+            self._built.get(name) if self._built is not None else None,
+            kind=self._wanted.kind,
             url=self.public_url(name),
             port=self._wanted.ports[name],
-            started_at=started_at,
-            uptime_s=(self._clock.now() - started_at).total_seconds() if started_at else None,
-            memory_bytes=look.observed.memory_bytes,
-            memory_limit_bytes=spec.memory_bytes if spec and self._wanted.kind == "docker" else None,
-            cpu_percent=look.cpu_percent,
-            n_processes=look.observed.n_processes,
-            n_restarts=look.memory.n_restarts,
-            next_try_at=self._next_try_at(look) if is_waiting else None,
-            problem=ServiceProblem(problem.id, problem.what, problem.why, problem.fix, problem.command)
-            if problem
-            else None,
-            last_lines=look.last_lines,
+            now=self._clock.now(),
+            next_try_at=self._next_try_at(look),
         )
 
-    def _next_try_at(self, look: _Look) -> datetime:
+    def _next_try_at(self, look: Look) -> datetime:
         return self._clock.now() + timedelta(seconds=max(0.0, look.memory.next_try - self._clock.monotonic()))
 
 
-def _cpu_percent(look: _Look, observed: Observed, now: float) -> float | None:
-    before = look.observed
-    if observed.cpu_s is None or before.cpu_s is None or observed.instance_id != before.instance_id:
-        return None
-    if observed.cpu_s == before.cpu_s or now <= look.looked:
-        return look.cpu_percent
-    return max(0.0, 100.0 * (observed.cpu_s - before.cpu_s) / (now - look.looked))
-
-
-def _not_ready(name: ServiceName, look: _Look, timeout_s: float) -> ProblemError:
-    return ProblemError(
-        "SVC-02",
-        f"{TITLES[name]} is not ready after {timeout_s:.0f} s.",
-        why=look.silence or "It did not answer in time.",
-        fix="Read its log on the services page; the supervisor goes on trying.",
-        command="ml-pipeline status",
-        retryable=True,
-        status=503,
-    )
+def _told(name: ServiceName, look: Look) -> Look:
+    """The look, once the log has said what is new in it: each problem once, until it runs again."""
+    if look.state == "running" and look.told:
+        log.info("%s answers again.", TITLES[name])
+        return replace(look, told="")
+    if look.problem is None or look.problem.what == look.told:
+        return look
+    log.warning("%s: %s", TITLES[name], look.problem)
+    return replace(look, told=look.problem.what)

@@ -5,13 +5,15 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from app.panel.clock import SystemClock
-from app.panel.services.protocol import Place
+from app.panel.services.process_runtime import ProcessRuntime
+from app.panel.services.protocol import Place, ServiceSpec
 from app.panel.services.queries import ServiceRow
 from app.panel.services.specs import Wanted
 from app.panel.services.supervisor import ServiceSupervisor
@@ -54,7 +56,7 @@ def test_nothing_is_done_when_all_is_well(supervise: Supervise) -> None:
     supervisor.wait_ready(("api",), 20, NEVER)
     before = supervisor.runtime.observe("api").instance_id
     for _ in range(5):
-        supervisor.step()
+        supervisor.step("api")
     assert supervisor.runtime.observe("api").instance_id == before
     assert supervisor.view().rows[0].n_restarts == 0
 
@@ -67,7 +69,99 @@ def test_it_is_started_again_and_its_last_words_are_kept_when_it_dies(supervise:
     assert row.last_lines[-1] == "the last words"
     assert "exit code 7" in row.detail
     assert row.next_try_at is not None
+    assert row.ended is not None
+    assert (row.ended.id, row.ended.what) == ("SVC-03", "Prediction API ended. Ended with exit code 7.")
     assert row_when(supervisor, lambda row: row.state == "running").n_restarts == 1
+
+
+def test_the_log_says_once_what_happened_when_it_happens_again_and_again(
+    supervise: Supervise, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_ports(1)[0]
+    supervisor = supervise(fake_spec("api", port))
+    with caplog.at_level("INFO"), socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        for _ in range(3):
+            with pytest.raises(ProblemError):
+                supervisor.restart("api")
+            supervisor.step("api")
+        other.close()
+        supervisor.start()
+        supervisor.wait_ready(("api",), 20, NEVER)
+    said = [record.getMessage() for record in caplog.records if record.name.endswith("supervisor")]
+    assert [line.split(".")[0] for line in said] == [
+        f"Prediction API: PORT-01: Port {port} is used by {said[0].split(' used by ')[1].split('.')[0]}",
+        "Prediction API answers again",
+    ]
+
+
+class Stubborn(ProcessRuntime):
+    """A runtime in which one spec cannot be started, and another takes as long as it is told to."""
+
+    def __init__(self, runtime: ProcessRuntime, folder: Path) -> None:
+        super().__init__(runtime.place, folder)
+        self.goes_on = threading.Event()
+        self.slow: str = ""
+        self.refused: str = ""
+
+    def ensure(self, spec: ServiceSpec) -> None:
+        if spec.name == self.slow:
+            self.goes_on.wait(20)
+        if spec.digest == self.refused:
+            raise ProblemError("SVC-01", "The new one does not start; the old one keeps serving.", retryable=True)
+        super().ensure(spec)
+
+
+@pytest.fixture
+def stubborn(supervise: Supervise, tmp_path: Path) -> Iterator[Stubborn]:
+    runtime = supervise(fake_spec("api", 1), fake_spec("app", 2)).runtime
+    assert isinstance(runtime, ProcessRuntime)
+    made = Stubborn(runtime, tmp_path / "stubborn")
+    yield made
+    made.goes_on.set()
+    made.close()
+
+
+def supervisor_of(runtime: ProcessRuntime, *specs: ServiceSpec) -> ServiceSupervisor:
+    wanted = Wanted("process", {spec.name: spec.port for spec in specs}, lambda _: {s.name: s for s in specs})
+    return ServiceSupervisor(runtime, wanted, SystemClock())
+
+
+def test_the_others_are_looked_after_when_one_takes_long_to_be_replaced(stubborn: Stubborn) -> None:
+    ports = free_ports(2)
+    stubborn.slow = "app"
+    supervisor = supervisor_of(stubborn, fake_spec("api", ports[0]), fake_spec("app", ports[1]))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 10, NEVER)
+    os.kill(int(stubborn.observe("api").instance_id.split("-")[0]), signal.SIGKILL)
+    row_when(supervisor, lambda row: row.state == "running" and row.n_restarts == 1, deadline_s=10)
+    assert supervisor.view().rows[1].state == "starting"
+    begun = time.monotonic()
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(ProblemError, match="SVC-02"):
+        supervisor.wait_ready(("app",), 60, stop)
+    assert time.monotonic() - begun < 5
+    stubborn.goes_on.set()
+    supervisor.close()
+
+
+def test_it_is_used_and_not_called_down_when_the_old_one_serves_and_the_new_one_does_not_start(
+    stubborn: Stubborn,
+) -> None:
+    port = free_ports(1)[0]
+    old, new = fake_spec("api", port), fake_spec("api", port, "--dies-after=0")
+    stubborn.ensure(old)
+    stubborn.refused = new.digest
+    supervisor = supervisor_of(stubborn, new)
+    supervisor.start()
+    row = row_when(supervisor, lambda row: row.problem is not None and row.state == "unhealthy")
+    assert row.detail == "The new one does not start; the old one keeps serving."
+    supervisor.wait_ready(("api",), 5, NEVER)
+    assert not supervisor.view().is_healthy
+    supervisor.close()
 
 
 def test_it_comes_back_when_it_was_killed(supervise: Supervise) -> None:
@@ -149,7 +243,7 @@ def test_the_page_says_why_when_the_runtime_does_not_answer(supervise: Supervise
 
     wanted = Wanted("process", {"api": 1234}, build)  # type: ignore[arg-type]  # never returns
     supervisor = ServiceSupervisor(healthy.runtime, wanted, SystemClock())
-    supervisor.step()
+    supervisor.step("api")
     row = supervisor.view().rows[0]
     assert (row.state, row.detail, row.port) == ("blocked", "There is no engine.", 1234)
     with pytest.raises(ProblemError, match="There is no engine"):
