@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import threading
 import time
 import urllib.request
@@ -119,6 +120,40 @@ def test_the_reason_is_named_when_it_ran_out_of_memory(docker_bench: Bench) -> N
     seen = until(docker_bench.runtime, "exited")
     assert (seen.exit_code, seen.oom_killed) == (137, True)
     assert "out of memory (limit 32 MiB)" in seen.reason
+
+
+def restarted_by_engine(bench: Bench, spec: ServiceSpec, *end: str) -> Observed:
+    """The service after something ended it in its container, and the engine started it again before anybody looked."""
+    bench.runtime.ensure(spec)
+    first = until(bench.runtime, "running")
+    subprocess.run(["docker", "exec", bench.name, *end], capture_output=True, timeout=60, check=False)
+    deadline = time.monotonic() + 20
+    while inspect(bench.name)["State"]["StartedAt"] in first.instance_id or not inspect(bench.name)["State"]["Running"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return until(bench.runtime, "running")
+
+
+def test_the_exit_code_is_named_when_the_engine_restarted_it_before_anybody_looked(docker_bench: Bench) -> None:
+    kill = (
+        "import os,signal; [os.kill(int(p), signal.SIGKILL) for p in os.listdir('/proc') if p.isdigit() and p != '1']"
+    )
+    seen = restarted_by_engine(docker_bench, docker_bench.spec(), "python", "-c", kill)
+    assert seen.ended is not None
+    assert (seen.ended.id, "Exit code 137" in seen.ended.what) == ("SVC-03", True)
+
+
+def test_memory_is_named_when_the_engine_restarted_it_before_anybody_looked(docker_bench: Bench) -> None:
+    first_to_go = (
+        "import runpy, sys; open('/proc/self/oom_score_adj', 'w').write('1000'); sys.argv = sys.argv[1:];"
+        "runpy.run_path('/srv/service.py', run_name='__main__')"
+    )
+    plain = docker_bench.spec()
+    spec = replace(plain, argv=(plain.argv[0], "-c", first_to_go, *plain.argv[1:]))
+    hog = "x = [bytes(2**20).replace(b'0', b'1') + bytes(1) for _ in range(500)]; y = [bytearray(b) for b in x]"
+    seen = restarted_by_engine(docker_bench, spec, "python", "-c", hog)
+    assert seen.ended is not None
+    assert (seen.ended.id, "limit 64 MiB" in seen.ended.what) == ("DOCK-11", True)
 
 
 def test_a_container_that_was_created_only_is_removed_and_never_started(docker_bench: Bench) -> None:

@@ -90,6 +90,11 @@ class Engine:
         text = self._or_none(lambda client: client.logs(id, timestamps=True, tail=limit, **options))
         return (text or b"").decode("utf-8", "replace")
 
+    def ends(self, id: str, since: str, until: str) -> list[Inspected]:
+        """The events of a container's end (`oom`, `die`) between two times, as far as the engine remembers them."""
+        filters = {"container": id, "event": ["oom", "die"]}
+        return self._look(lambda client: list(client.events(since=since, until=until, filters=filters, decode=True)))
+
     def create(self, name: str, body: Mapping[str, Any], asked: Asked) -> str:
         """A new container; its id. It is not started."""
         created = self._change(lambda client: client.create_container_from_config(dict(body), name), asked)

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from app.panel.services import docker_bodies as bodies
@@ -16,7 +17,7 @@ from app.panel.services.docker_engine import Engine, Inspected
 from app.panel.services.docker_errors import foreign_name, foreign_network, not_in_container
 from app.panel.services.docker_home import PATHS, Home, home_of, not_mounted, own_container_id
 from app.panel.services.docker_swap import Swap
-from app.panel.services.docker_view import log_chunk, observed, serves
+from app.panel.services.docker_view import end_before, lived, log_chunk, observed, serves
 from app.panel.services.protocol import (
     ABSENT,
     SERVICES,
@@ -28,6 +29,7 @@ from app.panel.services.protocol import (
     ServiceSpec,
 )
 from app.panel.settings import Settings
+from pipeline.errors import ProblemError
 
 PYTHON: Final[Mapping[ServiceName, str]] = {
     "mlflow": "/opt/panel/bin/python",
@@ -51,6 +53,7 @@ class DockerRuntime:
         self._survey_lock = threading.Lock()
         self._survey: tuple[float, list[Inspected]] = (-math.inf, [])
         self._stats: dict[str, tuple[float, Inspected]] = {}
+        self._ends: dict[str, tuple[str, ProblemError | None]] = {}
 
     @property
     def home(self) -> Home:
@@ -136,7 +139,8 @@ class DockerRuntime:
         of_service = (container for container in all_ours if container["Labels"].get(bodies.SERVICE) == name)
         is_alone = all(container["Id"] == found["Id"] for container in of_service)
         # Others of it were left by a replacement that was cut off: `ensure` is to remove them.
-        return observed(found, home, lambda: self._stats_of(found), digest=None if is_alone else "")
+        seen = observed(found, home, lambda: self._stats_of(found), digest=None if is_alone else "")
+        return seen if seen.ended is not None else replace(seen, ended=self._end_before(found, seen.instance_id))
 
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
         """See Runtime. The cursor is the time of the last line, in nanoseconds."""
@@ -251,6 +255,17 @@ class DockerRuntime:
                 raise foreign_network(home.network)
             if home.container_id and home.container_id not in (found.get("Containers") or {}):
                 self._engine.join(home.network, home.container_id, "panel")
+
+    def _end_before(self, container: Inspected, instance_id: str) -> ProblemError | None:
+        """How it ended before the engine started it again by itself; asked once for each instance."""
+        if (span := lived(container)) is None:
+            return None
+        name = container["Name"]
+        asked, found = self._ends.get(name, ("", None))
+        if asked != instance_id:
+            found = end_before(container, self._engine.ends(container["Id"], *span))
+            self._ends[name] = (instance_id, found)
+        return found
 
     def _stats_of(self, container: Inspected) -> Inspected | None:
         """Memory and processor time, looked up every 10 s: it costs the engine more than all else here."""

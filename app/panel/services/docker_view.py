@@ -1,14 +1,16 @@
 """What an inspection of a container means. Pure but for `listens`, which tries to connect."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from app.panel.services.docker_bodies import SPEC, asked_ports, is_edited, published
+from app.panel.services.docker_bodies import SERVICE, SPEC, asked_ports, is_edited, published
 from app.panel.services.docker_errors import out_of_memory
 from app.panel.services.docker_home import Home
+from app.panel.services.look import ended_by_itself
 from app.panel.services.protocol import LogChunk, Observed, State
+from pipeline.errors import ProblemError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CONNECT_S: Final = 0.5
@@ -56,12 +58,31 @@ def observed(
         instance_id=f"{container['Id'][:12]}@{inner['StartedAt']}" if alive else container["Id"][:12],
         started_at=parse_time(inner["StartedAt"]),
         exit_code=None if alive else inner["ExitCode"],
-        oom_killed=bool(inner.get("OOMKilled")),
+        oom_killed=not alive and bool(inner.get("OOMKilled")),
         memory_bytes=usage[0],
         cpu_s=usage[1],
         n_processes=usage[2],
         reason=reason,
+        ended=_out_of_memory(container) if not alive and inner.get("OOMKilled") else None,
     )
+
+
+def end_before(container: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> ProblemError | None:
+    """How the run before the present one ended, when the engine started the container again by itself."""
+    seen = {event.get("Action"): event.get("Actor", {}).get("Attributes", {}) for event in events}
+    if "oom" in seen:
+        return _out_of_memory(container)
+    code = seen.get("die", {}).get("exitCode")
+    return None if code is None else ended_by_itself(container["Config"]["Labels"][SERVICE], f"Exit code {code}.")
+
+
+def lived(container: Mapping[str, Any]) -> tuple[str, str] | None:
+    """From shortly before the end of the run before the present one until its begin, as `Engine.ends` wants it."""
+    state = container["State"]
+    if not state["Running"] or state["FinishedAt"].startswith("0001"):
+        return None
+    since, until = _nanoseconds(state["FinishedAt"]) - 2 * 10**9, _nanoseconds(state["StartedAt"])
+    return f"{since // 10**9}.{since % 10**9:09d}", f"{until // 10**9}.{until % 10**9:09d}"
 
 
 def parse_time(text: str) -> datetime | None:
@@ -83,13 +104,17 @@ def log_chunk(text: str, after: int) -> LogChunk:
     return LogChunk(tuple(content for _, content in lines), lines[-1][0] if lines else after)
 
 
+def _out_of_memory(container: Mapping[str, Any]) -> ProblemError:
+    return out_of_memory(container["Name"].lstrip("/"), container["HostConfig"]["Memory"])
+
+
 def _state(container: Mapping[str, Any], home: Home) -> tuple[State, str]:  # noqa: PLR0911 - a table of cases
     state = container["State"]
     if state.get("Paused"):
         return "paused", "It was paused by hand."
     if state.get("Restarting") or not state["Running"]:
         if state.get("OOMKilled"):
-            return "exited", out_of_memory(container["Name"].lstrip("/"), container["HostConfig"]["Memory"]).what
+            return "exited", _out_of_memory(container).what
         if state["Status"] == "created":
             return "exited", "It was created and never started."
         if state["ExitCode"] in _NO_PROGRAM:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Final, Literal
 import psutil
 
 from app.panel.clock import Clock
-from app.panel.services.protocol import Check
-from app.panel.services.queries import PreflightView
+from app.panel.services.protocol import Check, CheckState
+from app.panel.services.queries import PreflightView, ServiceProblem, ServiceRow, ServicesView
+from app.panel.services.reconcile import HEALTHY_S
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from pipeline.errors import ProblemError
@@ -68,6 +70,10 @@ class Preflight:
             *machine_checks(self._settings),
             *self._runtime_checks(),
         ]
+        said = {check.message for check in checks}
+        checks += [
+            check for check in service_checks(self._services.view(), self._clock.now()) if check.message not in said
+        ]
         states = {check.state for check in checks}
         worst: Literal["ok", "warning", "error"] = "ok"
         if "warning" in states:
@@ -81,6 +87,17 @@ class Preflight:
             return self._services.runtime.checks(self._services.specs())
         except ProblemError as problem:
             return [_bad(problem, "Runtime", "error")]
+
+
+def service_checks(view: ServicesView, now: datetime) -> list[Check]:
+    """What keeps a service from being as it should be, and what ended one in the last ten minutes."""
+    checks = []
+    for row in view.rows:
+        if row.problem is not None:
+            checks.append(_of_service(row, row.problem, "error"))
+        elif row.ended is not None and row.ended_at is not None and now - row.ended_at < timedelta(seconds=HEALTHY_S):
+            checks.append(_of_service(row, row.ended, "warning"))
+    return checks
 
 
 def machine_checks(settings: Settings) -> list[Check]:
@@ -200,6 +217,10 @@ def _checked(name: str, look: Callable[[], str]) -> Check:
         return Check(name.lower().replace(" ", "-"), name, "ok", look())
     except ProblemError as problem:
         return _bad(problem, name, "warning" if problem.retryable else "error")
+
+
+def _of_service(row: ServiceRow, problem: ServiceProblem, state: CheckState) -> Check:
+    return Check(problem.id, row.title, state, problem.what, problem.why, problem.fix, problem.command)
 
 
 def _bad(problem: ProblemError, name: str, state: Literal["warning", "error"]) -> Check:

@@ -1,12 +1,16 @@
 """The checks of the machine: each says what is wrong, why, and what to do."""
 
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from app.panel.clock import SystemClock
 from app.panel.services import preflight
-from app.panel.services.preflight import Preflight
+from app.panel.services.preflight import Preflight, service_checks
+from app.panel.services.queries import ServiceProblem, ServicesView
 from app.panel.settings import Settings
 from pipeline.errors import ProblemError
 from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
@@ -25,8 +29,6 @@ def test_all_is_well_when_the_machine_has_what_is_needed(supervise: Supervise, t
 
 
 def test_the_strip_is_red_when_a_port_is_taken(supervise: Supervise, tmp_path: Path) -> None:
-    import socket
-
     settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -75,3 +77,29 @@ def test_it_is_said_when_mlflow_is_not_installed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(preflight, "find_spec", lambda _: None)
     with pytest.raises(ProblemError, match="MLF-03"):
         preflight.check_mlflow()
+
+
+def test_what_a_service_suffers_from_is_among_the_checks_when_no_check_of_the_machine_sees_it(
+    supervise: Supervise,
+) -> None:
+    now = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    (row,) = supervise(fake_spec("api", 1)).view().rows
+    taken = ServiceProblem("PORT-01", "Port 1 is used by another program.", "why", "fix", "command")
+    killed = ServiceProblem("DOCK-11", "It was out of memory.", "why", "fix", "command")
+    suffering = replace(row, problem=taken, ended=killed, ended_at=now)
+    mended = replace(row, ended=killed, ended_at=now - timedelta(minutes=9))
+    well = replace(row, ended=killed, ended_at=now - timedelta(minutes=11))
+    views = [ServicesView("docker", False, (one,)) for one in (suffering, mended, well)]
+    found = [[(check.id, check.name, check.state) for check in service_checks(view, now)] for view in views]
+    assert found == [[("PORT-01", "Prediction API", "error")], [("DOCK-11", "Prediction API", "warning")], []]
+
+
+def test_a_problem_is_told_once_when_the_runtime_and_the_service_name_it(supervise: Supervise, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        supervisor = supervise(fake_spec("api", other.getsockname()[1]))
+        supervisor.step("api")
+        view = Preflight(settings, supervisor, SystemClock()).view()
+    assert [check.id for check in view.checks if check.state == "error"] == ["PORT-01"]
