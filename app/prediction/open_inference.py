@@ -79,8 +79,8 @@ def router(service: PredictionService) -> APIRouter:
     @routes.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
     @_in_protocol
     async def infer(request: Request, name: str, version: str = "") -> Response:
-        served = _served(service, name, version)
         raw = await read_body(request.receive, service.settings)
+        served = _served(service, name, version)
         header = request.headers.get(HEADER_LENGTH)
         content, json_bytes = await asyncio.to_thread(
             _answer, service, served, raw, header, request.scope["request_id"]
@@ -136,11 +136,13 @@ def _wanted(request: Mapping[str, Any], model: Model) -> list[Wanted]:
     outputs = request.get("outputs")
     if not outputs:
         return [Wanted(name, by_default) for name in known]
-    wanted = []
+    wanted: list[Wanted] = []
     for output in outputs if isinstance(outputs, list) else [outputs]:
         name = output.get("name") if isinstance(output, dict) else None
         if name not in known:
             raise unusable(f"There is no output {str(name)[:100]!r}; there are {', '.join(known)}.")
+        if any(name == each.name for each in wanted):
+            raise unusable(f"The output {name!r} is asked for twice.")
         wanted.append(Wanted(str(name), _parameter(output, "binary_data", default=by_default)))
     return wanted
 

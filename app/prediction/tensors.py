@@ -33,6 +33,7 @@ NUMBERS: Final = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
+MAX_DIMENSIONS: Final = 8
 LABEL_TYPES: Final = {"integer": "INT64", "boolean": "BOOL", "number": "FP64", "string": "BYTES"}
 
 Array = npt.NDArray[Any]
@@ -122,8 +123,9 @@ def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
         raise too_many(n, max_rows)
     numeric, categorical = model.empty(n)
     filled: set[str] = set()
+    by_name = {feature.name: feature for feature in model.manifest.features}
     for tensor in tensors:
-        for feature, values in _columns(model, tensor):
+        for feature, values in _columns(model, by_name.get(tensor.name), tensor):
             if feature.name in filled:
                 raise unusable(f"The feature {feature.name!r} is there twice.")
             filled.add(feature.name)
@@ -135,11 +137,9 @@ def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
     return Rows(numeric, categorical)
 
 
-def _columns(model: Model, tensor: Tensor) -> list[tuple[Feature, Array]]:
-    """The features that a tensor holds, each with its column."""
+def _columns(model: Model, feature: Feature | None, tensor: Tensor) -> list[tuple[Feature, Array]]:
+    """The features that a tensor holds, each with its column; `feature` is the one of its name."""
     is_text = tensor.datatype == "BYTES"
-    by_name = {feature.name: feature for feature in model.manifest.features}
-    feature = by_name.get(tensor.name)
     if feature is not None and prod(tensor.shape[1:]) == 1:
         if is_text != (feature.kind == "categorical"):
             wanted = "BYTES" if feature.kind == "categorical" else "a number type such as FP32"
@@ -164,14 +164,19 @@ def _columns(model: Model, tensor: Tensor) -> list[tuple[Feature, Array]]:
 
 
 def _numbers(model: Model, feature: Feature, values: Array) -> Floats:
-    wrong = np.flatnonzero(np.abs(values) > FLOAT32_MAX)  # infinite included, NaN not
+    if feature.kind == "boolean":
+        wrong = np.flatnonzero((values != 0) & (values != 1) & ~np.isnan(values))
+        expected = "true, false, 1, 0, or NaN for missing"
+    else:
+        wrong = np.flatnonzero(np.abs(values) > FLOAT32_MAX)  # infinite included, NaN not
+        expected = "a finite number that fits into 32 bits, or NaN for missing"
     if len(wrong):
         errors: list[dict[str, object]] = [
             {
                 "row": int(i),
                 "field": feature.name,
                 "value": str(values[i]),
-                "problem": "Expected a finite number that fits into 32 bits, or NaN for missing.",
+                "problem": f"Expected {expected}.",
             }
             for i in wrong[:20]
         ]
@@ -190,6 +195,8 @@ def tensor(given: object, binary: memoryview | None) -> tuple[Tensor, memoryview
         )
     if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
         raise unusable(f"Input {name[:100]!r}: the shape is no list of whole numbers.")
+    if len(shape) > MAX_DIMENSIONS:
+        raise unusable(f"Input {name[:100]!r}: the shape has {len(shape)} dimensions; two are enough.")
     parameters = given.get("parameters")
     size = parameters.get("binary_data_size") if isinstance(parameters, Mapping) else None
     if size is not None:
@@ -199,7 +206,7 @@ def tensor(given: object, binary: memoryview | None) -> tuple[Tensor, memoryview
     else:
         values = _from_json(name, datatype, given.get("data"))
     if len(values) != prod(shape):
-        raise unusable(f"Input {name[:100]!r} has {len(values)} values; its shape {shape[:8]} needs {prod(shape)}.")
+        raise unusable(f"Input {name[:100]!r} has {len(values)} values; its shape {shape} needs {prod(shape)}.")
     return Tensor(name, datatype, tuple(shape), values), binary
 
 
@@ -240,7 +247,7 @@ def _from_json(name: str, datatype: str, data: object) -> Array:
 
 
 def _flat(name: str, data: object, depth: int) -> list[Any]:
-    if not isinstance(data, list) or depth > 8:
+    if not isinstance(data, list) or depth > MAX_DIMENSIONS:
         raise unusable(f"Input {name[:100]!r} has no list `data`.")
     if not data or not isinstance(data[0], list):
         return data
