@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 
 from app.prediction.body import read_body
 from app.prediction.explain import curve, curve_request, explain
+from app.prediction.served import Served
 from app.prediction.service import PredictionService
 
 
@@ -26,20 +27,24 @@ def router(service: PredictionService) -> APIRouter:
 
     @routes.post("/explain", summary="What each feature did to the score")
     async def explain_record(request: Request) -> JSONResponse:
+        raw = await read_body(request.receive, service.settings)
         served = service.served
-        rows = served.reader.body(await read_body(request.receive, service.settings))
-        found = await asyncio.to_thread(explain, served.model, rows)
+        found = await asyncio.to_thread(lambda: explain(served.model, served.reader.body(raw)))
         return _answer(found, served.model.version, request)
 
     @routes.post("/curve", summary="The score over the values of one feature")
     async def curve_of(request: Request) -> JSONResponse:
+        raw = await read_body(request.receive, service.settings)
         served = service.served
-        record, feature = curve_request(await read_body(request.receive, service.settings))
-        rows = served.reader.records([record], single=True)
-        found = await asyncio.to_thread(curve, served.model, rows, feature)
+        found = await asyncio.to_thread(_curve, served, raw)
         return _answer(found, served.model.version, request)
 
     return routes
+
+
+def _curve(served: Served, raw: bytes) -> dict[str, Any]:
+    record, feature = curve_request(raw)
+    return curve(served.model, served.reader.records([record], single=True), feature)
 
 
 def _answer(found: dict[str, Any], version: int, request: Request) -> JSONResponse:

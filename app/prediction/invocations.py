@@ -35,9 +35,9 @@ def router(service: PredictionService) -> APIRouter:
 
     @routes.post("/invocations", summary="Predict, in MLflow's scoring protocol")
     async def invocations(request: Request) -> Response:
-        served = service.served
         is_csv = _is_csv(request.headers.get("content-type", "application/json"))
         raw = await read_body(request.receive, service.settings)
+        served = service.served
         request_id = request.scope["request_id"]
         content = await asyncio.to_thread(_answer, service, served, raw, is_csv, request_id)
         return Response(content, media_type="application/json")
@@ -104,11 +104,12 @@ def _split(frame: object, names: Sequence[str]) -> Records:
 
 
 def _rows(rows: object, names: Sequence[str]) -> Records:
-    """A list of records, a list of rows without names, or one such row."""
+    """A list of records, a list of rows without names, or one such row; of single values for one feature."""
     if not isinstance(rows, list):
         raise unusable("The rows are neither a list nor an object of columns.")
     if rows and not any(isinstance(row, list | dict) for row in rows):
-        rows = [rows]
+        # For a model of one feature each value can only be a row.
+        rows = [[value] for value in rows] if len(names) == 1 else [rows]
     return [row if isinstance(row, dict) else _named(row, names, i) for i, row in enumerate(rows)]
 
 
@@ -137,7 +138,7 @@ def _unwrapped(value: object) -> object:
 
 
 def _is_csv(content_type: str) -> bool:
-    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    kind, *parameters = (part.strip().lower().replace('"', "") for part in content_type.split(";"))
     if kind in {"application/json", "text/csv", ""} and all(p in {"charset=utf-8", ""} for p in parameters):
         return kind == "text/csv"
     raise ProblemError(
