@@ -191,7 +191,7 @@ def _value(cell: str, feature: Feature) -> Scalar:
         return BOOLEANS[text.lower()]
     # Python also reads "1_000" as a number; a table does not mean one by it.
     number = nan if "_" in text else float(text)
-    if not abs(number) <= FLOAT32_MAX:
+    if not abs(number) <= FLOAT32_MAX or (feature.kind == "boolean" and number not in {0, 1}):
         raise ValueError(text)
     return number
 

@@ -1,11 +1,15 @@
 """JSON as clients of other servers write it: numpy's NaN goes over the wire as the bare word, and means missing here."""
 
 import json
-from typing import Any, NoReturn
+import re
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from pipeline.errors import ProblemError
+
+# Half a pair of UTF-16 by its escape: json takes it, but it is no text that could be written again.
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401 - it is what the client sent
@@ -15,7 +19,7 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - it is what the client sent
     except (msgspec.MsgspecError, RecursionError, ValueError):
         pass  # with NaN in it, or not JSON at all
     try:
-        return json.loads(raw, parse_constant=_constant, parse_float=_finite)
+        return careful(raw, parse_constant=_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ProblemError(
             "API-02",
@@ -24,6 +28,15 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - it is what the client sent
             fix="Send one JSON object; /docs shows one that works.",
             status=400,
         ) from error
+
+
+def careful(raw: bytes, **options: Any) -> Any:  # noqa: ANN401 - what the client sent, and as json.loads takes them
+    """`json.loads`, but only of UTF-8, and only of what can be written again. Raises ValueError, RecursionError."""
+    text = raw.decode("utf-8-sig")
+    found = json.loads(text, **options)
+    if _HALF.search(text):
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def _constant(word: str) -> None:

@@ -6,15 +6,15 @@ what is wrong.
 """
 
 import contextlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
 
+from app.prediction.lenient_json import careful
 from app.prediction.model import Floats, Model, Texts, example_record
 from pipeline.bundle import Feature, Scalar
 from pipeline.errors import ProblemError
@@ -152,7 +152,7 @@ class Reader:
             return self._any.decode(raw)
         except UNREADABLE:
             # NaN, Infinity or 1e400 somewhere: this parser takes them, so that the field can be named.
-            return json.loads(raw)
+            return careful(raw)
 
     def _fill(
         self, record: object, i: int, numeric: Floats, categorical: Texts | None
@@ -179,7 +179,7 @@ class Reader:
                 else:
                     categorical[i, model.categorical_at[name]] = text
             elif name not in model.left_out:
-                wrong.append((str(name), value, _unknown(model)))
+                wrong.append((str(name)[:100], value, _unknown(model)))
         return wrong
 
 
@@ -201,7 +201,7 @@ def row_type(model: Model) -> type[msgspec.Struct] | None:
     number = Annotated[float, msgspec.Meta(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
     kinds: dict[str, Any] = {
         "numeric": number | None,
-        "boolean": bool | number | None,
+        "boolean": bool | Literal[0, 1] | None,
         "categorical": Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] | None,
     }
     ordered = [*model.numeric, *model.categorical]
@@ -212,8 +212,10 @@ def row_type(model: Model) -> type[msgspec.Struct] | None:
 
 def _number(value: object, feature: Feature) -> float | None:
     """A finite number that float32 can hold, or None."""
+    if feature.kind == "boolean":
+        return float(value) if isinstance(value, int | float) and value in {0, 1} else None
     if isinstance(value, bool):
-        return float(value) if feature.kind == "boolean" else None
+        return None
     if not isinstance(value, int | float):
         return None
     try:
@@ -226,8 +228,12 @@ def _number(value: object, feature: Feature) -> float | None:
 def _category(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"{value:g}" if math.isfinite(value) else None
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        value = int(value) if value.is_integer() else repr(value)
+    if isinstance(value, int):
+        value = str(value)
     return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
 
 
