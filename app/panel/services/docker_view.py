@@ -93,11 +93,13 @@ def parse_time(text: str) -> datetime | None:
 def log_chunk(text: str, after: int) -> LogChunk:
     """The lines of `text` (each with its time in front) that are later than the cursor, and the new cursor."""
     lines = []
-    for line in text.splitlines():
+    # Not `splitlines`: a service may write what elsewhere ends a line, and only the engine's own lines have a time.
+    for line in text.split("\n"):
         stamp, _, content = line.partition(" ")
-        if not stamp[:4].isdigit():
+        try:
+            at = _nanoseconds(stamp)
+        except ValueError:
             continue
-        at = _nanoseconds(stamp)
         if at > after:
             lines.append((at, content))
     lines.sort(key=lambda pair: pair[0])
