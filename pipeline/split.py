@@ -47,35 +47,41 @@ def split(hashes: Hashes, test_share: float) -> Split:
     return Split(test=test, validation=_below(hashes, "validation", VALIDATION_SHARE) & ~test)
 
 
-def check_sides(chosen: Split, codes: npt.NDArray[np.int64] | None, classes: list[str]) -> None:
-    """Raise DataError DATA-14 if a side has hardly a row, or if a class is absent from training or test rows.
+def check_sides(chosen: Split, hashes: Hashes, codes: npt.NDArray[np.int64] | None, classes: list[str]) -> list[str]:
+    """Remarks on classes of three or more that no test row has: nothing tells how well they are predicted.
 
-    `codes` are positions in `classes`, one per row; None for regression. Of two classes, both must also be among the
-    validation rows, which choose the threshold.
+    Raises DataError DATA-14 if a side has hardly a row, if a class is absent from the training rows, or if one of two
+    classes is absent from the test rows or from the validation rows, which choose the threshold. `hashes` are those of
+    `row_hashes`; `codes` are positions in `classes`, one per row; None for regression.
     """
     sides = {
         "test": chosen.test,
         "validation": chosen.validation,
         "training": ~chosen.test & ~chosen.validation,
     }
+    remarks = []
     for side, mask in sides.items():
         rows = int(mask.sum())
         if rows < 2:
-            raise _too_few(f"Only {rows} of {len(mask)} rows fall to the {side} set.")
-        if codes is not None and (side != "validation" or len(classes) == 2):
-            counts = np.bincount(codes[mask], minlength=len(classes))
-            absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
-            if absent:
-                shown = ", ".join(repr(name) for name in absent[:5])
-                whole = int((codes == classes.index(absent[0])).sum())
-                raise _too_few(f"No row of class {shown} is in the {side} set; the table has {whole} of {absent[0]!r}.")
+            raise _too_few(f"Only {rows} of {len(mask)} rows fall to the {side} set.", hashes)
+        if codes is None or (side == "validation" and len(classes) > 2):
+            continue
+        counts = np.bincount(codes[mask], minlength=len(classes))
+        for name in (name for name, count in zip(classes, counts, strict=True) if count == 0):
+            whole = int((codes == classes.index(name)).sum())
+            if side == "training" or len(classes) == 2:
+                raise _too_few(f"No row of class {name!r} is in the {side} set; the table has {whole}.", hashes)
+            remarks.append(f"None of the {whole} rows of class {name!r} is in the test set: it is trained, not judged.")
+    return remarks
 
 
-def _too_few(why: str) -> DataError:
+def _too_few(why: str, hashes: Hashes) -> DataError:
+    different = len(np.unique(hashes))
+    repeated = f" Equal rows stay on one side, and of {len(hashes)} rows only {different} differ."
     return DataError(
         "DATA-14",
         "There are too few rows to train and to test with.",
-        why=why,
+        why=why + (repeated if 2 * different < len(hashes) else ""),
         fix="Add rows, merge or drop rare classes, or change the test share.",
     )
 

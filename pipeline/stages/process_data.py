@@ -60,8 +60,10 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     _log_target(target, events)
 
     # The hash covers every column, whatever becomes a feature: other parameters do not move a row to the other side.
-    sides = split(row_hashes(table.columns.values(), table.n_rows), ctx.params.test_share)
-    check_sides(sides, target.codes, target.classes)
+    hashes = row_hashes(table.columns.values(), table.n_rows)
+    sides = split(hashes, ctx.params.test_share)
+    for remark in check_sides(sides, hashes, target.codes, target.classes):
+        warn(remark)
     chosen = selection.select(table, name, ctx.params.ignore, ~sides.test)
     for warning in chosen.warnings:
         warn(warning)
