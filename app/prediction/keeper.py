@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 RETRY_FIRST_S: Final = 2.0
 RETRY_LAST_S: Final = 60.0
 
+Seen = tuple[int, int, int] | None  # inode, time and size of the pointer, None where there is none
+
 
 @dataclass
 class Counts:
@@ -58,7 +61,7 @@ class Keeper:
         self.counts = Counts()
         self._loaded: dict[str, Served] = {}
         self._pointer: Pointer | None = None
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Seen = None
         self._again_at = 0.0
         self._pause_s = RETRY_FIRST_S
 
@@ -76,7 +79,7 @@ class Keeper:
         if seen != self._seen:
             self._pause_s = RETRY_FIRST_S
         try:
-            await self._follow()
+            await self._follow(seen)
             self.problem = None
         except ProblemError as problem:
             if self.problem is None or str(self.problem) != str(problem):
@@ -91,7 +94,7 @@ class Keeper:
         self._again_at = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, RETRY_LAST_S)
 
-    async def _follow(self) -> None:
+    async def _follow(self, seen: Seen) -> None:
         pointer = read_pointer(self._settings.models_dir)
         if pointer is None:
             # No pointer beside an intact bundle was taken away on purpose; a folder that vanished whole was not.
@@ -101,7 +104,9 @@ class Keeper:
         if pointer == self._pointer:
             return
         warm = self._loaded.get(pointer.sha256)
-        served = warm.anew() if warm is not None else await self._load(pointer)
+        served = warm.anew() if warm is not None else await self._unless_withdrawn(self._load(pointer), seen)
+        if served is None:
+            return
         if self.served is not None and self.served.model is not served.model:
             self.previous = self.served
         self.served = served  # the switch
@@ -115,6 +120,18 @@ class Keeper:
             if any(each is one for one in kept)
         }
         log.info("action=model_live version=%s digest=%s", served.model.version, served.model.manifest.digest)
+
+    async def _unless_withdrawn(self, load: Coroutine[None, None, Served], seen: Seen) -> Served | None:
+        """What `load` makes, or None as soon as the pointer no longer looks as `seen`: going back does not wait for it."""
+        loading = asyncio.create_task(load)
+        try:
+            while self._stat() == seen:
+                if (await asyncio.wait({loading}, timeout=self._settings.poll_s))[0]:
+                    return loading.result() if self._stat() == seen else None
+            return None
+        finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
 
     async def _load(self, pointer: Pointer) -> Served:
         settings = self._settings
@@ -134,7 +151,7 @@ class Keeper:
 
         return await asyncio.to_thread(load)
 
-    def _stat(self) -> tuple[int, int, int] | None:
+    def _stat(self) -> Seen:
         with contextlib.suppress(OSError):
             found = os.stat(pointer_path(self._settings.models_dir))  # noqa: PTH116 - called five times a second
             return found.st_ino, found.st_mtime_ns, found.st_size
