@@ -144,6 +144,7 @@ def create_app(
             runs,
             threshold=settings.drift_threshold,
             starts_run=settings.drift_starts_run,
+            api_key=api_key(os.environ),
         ),
     )
     upkeep = Upkeep(db=db, launcher=launcher, executor=executor, schedule=schedule, clock=clock)

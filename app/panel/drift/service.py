@@ -30,13 +30,21 @@ class DriftService:
     """One verdict on live data. `look` is called from a task of its own, `report` by pages."""
 
     def __init__(
-        self, models_dir: Path, services: Addresses, runs: RunService, *, threshold: float, starts_run: bool
+        self,
+        models_dir: Path,
+        services: Addresses,
+        runs: RunService,
+        *,
+        threshold: float,
+        starts_run: bool,
+        api_key: str = "",
     ) -> None:
         self._models_dir = models_dir
         self._services = services
         self._runs = runs
         self._threshold = threshold
         self._starts_run = starts_run
+        self._api_key = api_key
         self._answered: str | None = None  # digest of the model whose drift has led to a run
         self._task: asyncio.Task[None] | None = None
 
@@ -63,7 +71,7 @@ class DriftService:
             return None
         if manifest is None:
             return None
-        stats: Any = answers.get(f"{self._services.url('api')}/stats", CALL_S).json()
+        stats: Any = answers.get(f"{self._services.url('api')}/stats", CALL_S, bearer=self._api_key).json()
         try:
             return report(manifest, stats, self._threshold) if stats["digest"] == manifest.digest else None
         except (KeyError, TypeError, ValueError):

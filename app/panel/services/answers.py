@@ -30,15 +30,19 @@ class Answer:
             return None
 
 
-def get(url: str, timeout_s: float) -> Answer:
+def get(url: str, timeout_s: float, *, bearer: str = "") -> Answer:
     """The answer to a GET; never raises for what the network or the server does."""
-    return _call("GET", url, None, {}, timeout_s)
+    return _call("GET", url, None, _key(bearer), timeout_s)
 
 
 def post(url: str, body: object, timeout_s: float, *, bearer: str = "") -> Answer:
     """The answer to `body` sent as JSON; never raises for what the network or the server does."""
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
+    headers = {"Content-Type": "application/json"} | _key(bearer)
     return _call("POST", url, json.dumps(body).encode(), headers, timeout_s)
+
+
+def _key(bearer: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
 
 def _call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Answer:

@@ -116,6 +116,15 @@ def test_the_key_counts_whichever_header_brings_it(locked: Api, headers: list[tu
     assert locked.client.post("/predict", json={}, headers=headers).status_code == status
 
 
+def test_data_need_the_key_but_what_describes_and_what_watches_does_not(locked: Api) -> None:
+    key = {"X-API-Key": "s3cret"}
+    for path in ("/model", "/stats"):
+        assert [locked.client.get(path).status_code, locked.client.head(path).status_code] == [401, 401]
+        assert locked.client.get(path, headers=key).status_code == 200
+    for path in ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/v2/health/ready"):
+        assert locked.client.get(path).status_code == 200
+
+
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API with the key s3cret."""

@@ -15,6 +15,7 @@ from app.prediction.live import LiveStats
 from app.prediction.model import Model
 from pipeline.bundle import Manifest, read_manifest, read_model
 from pipeline.errors import ProblemError
+from tests.app.prediction.conftest import running
 from tests.builders.bundles import Built, make_bundle
 
 THRESHOLD = 0.2
@@ -151,3 +152,21 @@ def test_report_is_unknown_when_there_is_no_model(tmp_path: Path) -> None:
     drift = DriftService(tmp_path, cast("Any", None), cast("Any", None), threshold=THRESHOLD, starts_run=False)
     assert drift.report() is None
     assert as_json(drift.report())["verdict"] == "unknown"
+
+
+def test_report_is_made_when_the_api_has_a_key(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    make_bundle(models, task="binary", version=1)
+    with running(models, API_KEY="s3cret") as api:
+        api.wait_for(1)
+
+        class Address:
+            def url(self, _name: str) -> str:
+                return f"http://127.0.0.1:{api.port}"
+
+        def made(key: str) -> DriftReport | None:
+            runs = cast("RunService", None)
+            return DriftService(models, Address(), runs, threshold=THRESHOLD, starts_run=False, api_key=key).report()
+
+        assert made("s3cret") is not None
+        assert made("") is None
