@@ -24,6 +24,7 @@ MISSING_TOKENS: Final = frozenset(
     | {"null", "NULL", "None", "NaN", "nan", "-NaN", "-nan", "<NA>", "#N/A", "#NA", "#N/A N/A"}
     | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 )
+EXACT_BELOW: Final = 2**24  # from here on neighbouring whole numbers may be the same float32
 NUMBER_SHARE: Final = 0.95  # of the values that are there; a column of text with more numbers than this is numeric
 _THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _SWAPPED: Final = str.maketrans(",.", ".,")
@@ -139,8 +140,7 @@ def is_identifier(column: Column) -> bool:
         return False
     values = column.values
     whole = not np.isnan(values).any() and bool(np.all(values == np.floor(values)))
-    # float32 holds whole numbers exactly only up to 2**24: above, neighbours may fall together.
-    return whole and len(np.unique(values)) >= min(0.9 * len(values), 2**23)
+    return whole and len(np.unique(values)) >= min(0.9 * len(values), EXACT_BELOW // 2)  # neighbours may fall together
 
 
 def _take(values: npt.ArrayLike, codes: Codes) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pipeline.bundle import Manifest, bundle_dir, read_manifest, read_pointer
 from pipeline.errors import BundleError, DataError
 from pipeline.params import Params
-from pipeline.schema import Column, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.schema import EXACT_BELOW, Column, NumberColumn, OpaqueColumn, Table, TextColumn
 from pipeline.target import Target
 
 MAX_CATEGORIES: Final = 50
@@ -126,7 +126,10 @@ def _useless(column: Column, train: npt.NDArray[np.bool_]) -> str:
             return f"{n_different} different texts, each of them rare"
     if n_different == 0:
         return "no value in any training row"
-    return "the same value in every training row" if n_different == 1 and n_missing == 0 else ""
+    if n_different > 1 or n_missing:
+        return ""
+    blurred = isinstance(column, NumberColumn) and bool(abs(column.values[train][0]) >= EXACT_BELOW)
+    return "the same value in every training row" + ", to seven digits" * blurred
 
 
 def _is_text(column: Column, before: bool) -> bool:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.errors import DataError
 from pipeline.params import Task
-from pipeline.schema import Column, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.schema import EXACT_BELOW, Column, NumberColumn, OpaqueColumn, Table, TextColumn
 
 # What a target is usually called. It is inferred only if exactly one column is called so.
 USUAL_NAMES: Final = frozenset({"seriousdlqin2yrs", "target", "label", "y", "class", "outcome", "response"})
@@ -67,7 +67,8 @@ def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass
         raise _unfit(name, f"It holds {column.reason.split(':')[0]}.")
     present = column.codes >= 0 if isinstance(column, TextColumn) else ~np.isnan(column.values)
     labels, class_type, codes = _labels(column, present)
-    if len(labels) < 2:
+    blurred = class_type == "integer" and any(abs(int(label)) >= EXACT_BELOW for label in labels)
+    if len(labels) < 2 and not blurred:
         raise DataError(
             "DATA-12",
             f"The target {name!r} has {'only the value ' + repr(labels[0]) if labels else 'no value'}.",
@@ -75,6 +76,9 @@ def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass
             fix="Choose another target or another table.",
         )
     chosen = _task(column, labels, int(present.sum())) if task == "auto" else task
+    if blurred and (chosen != "regression" or len(labels) < 2):
+        what = f"Whole numbers from {EXACT_BELOW:,} on are not told apart exactly, so they cannot be classes"
+        raise _unfit(name, f"{what}: write them as words, such as 'c{labels[0]}'.")
     if chosen == "regression":
         if isinstance(column, TextColumn):
             raise _unfit(name, f"Regression needs numbers; it has texts such as {labels[0]!r}.")

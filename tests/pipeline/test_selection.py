@@ -41,6 +41,12 @@ def test_useless_columns_are_left_out_with_the_reason_when_there_are_some(tmp_pa
     assert not any("unwanted" in warning for warning in found.warnings)
 
 
+def test_the_reason_is_true_when_huge_numbers_differ_by_less_than_they_are_kept_with(tmp_path: Path) -> None:
+    table = read(tmp_path, "good,huge,t", [f"{i},{10**9 + i},{i % 2}" for i in range(9)])
+    dropped = select(table, "t", [], everything(table)).dropped
+    assert dropped == {"huge": "the same value in every training row, to seven digits"}
+
+
 def test_one_line_tells_all_when_many_columns_are_left_out_for_one_reason(tmp_path: Path) -> None:
     table = read(tmp_path, "good,t," + ",".join(f"c{i}" for i in range(9)), ["1,0" + ",7" * 9, "2,1" + ",7" * 9])
     told = select(table, "t", [], everything(table)).warnings

@@ -78,6 +78,7 @@ def test_each_row_has_its_class_when_some_have_none(tmp_path: Path) -> None:
 
 
 def test_the_given_task_wins_when_it_fits(tmp_path: Path) -> None:
+    assert resolve(table(tmp_path, ["100000000", "200000000"]), "t", "regression").task == "regression"
     numbers = table(tmp_path, ["0", "1", "1"])
     assert resolve(numbers, "t", "regression").values.dtype == np.float64
     assert resolve(numbers, "t", "multiclass").classes == ["0", "1"]
@@ -97,6 +98,9 @@ def test_a_target_is_refused_when_it_does_not_vary(tmp_path: Path, values: list[
         (["a", "b"], "regression", "needs numbers"),
         (["1", "2", "3"], "binary", "it has 3"),
         ([f"word {i}" for i in range(101)] * 3, "auto", "At most 100"),
+        (["100000001", "100000002"] * 9, "auto", "not told apart"),
+        (["100000001", "100000002", "300000000"] * 9, "auto", "not told apart"),
+        (["100000001", "100000002"] * 9, "regression", "not told apart"),
         ([f"2024-01-{i:02d}" for i in range(1, 29)], "auto", "dates"),
     ],
 )
