@@ -136,7 +136,7 @@ def _numbers(
     )
     if not len(there):
         return profile
-    quantiles = {f"{share:g}": float(np.quantile(there, share)) for share in QUANTILES}
+    quantiles = {f"{share:g}": _quantile(there, share) for share in QUANTILES}
     return profile.model_copy(
         update={
             "distinct": 1 + int(np.count_nonzero(there[1:] != there[:-1])),
@@ -149,6 +149,13 @@ def _numbers(
             "histogram": _histogram(there, quantiles["0.01"], quantiles["0.99"]),
         }
     )
+
+
+def _quantile(ordered: npt.NDArray[np.float32], share: float) -> float:
+    """Between the neighbours, in float64: in float32 the way between two huge values is infinite."""
+    place = share * (len(ordered) - 1)
+    low, high = (float(ordered[i]) for i in (int(place), min(int(place) + 1, len(ordered) - 1)))
+    return low + (high - low) * (place - int(place))
 
 
 def _histogram(ordered: npt.NDArray[np.float32], low: float, high: float) -> Histogram:

@@ -27,7 +27,16 @@ def test_mean_and_deviation_are_those_of_the_values_when_they_are_ordinary() -> 
     found = describe(number_column("a", values), ALL, "feature")
     assert found.mean == pytest.approx(values.mean(), rel=1e-6)
     assert found.std == pytest.approx(values.std(), rel=1e-6)
+    for share, value in found.quantiles.items():
+        assert value == pytest.approx(np.quantile(values, float(share)), rel=1e-6)
     assert not found.integer
+
+
+def test_every_figure_is_finite_when_values_lie_as_far_apart_as_float32_allows() -> None:
+    found = describe(number_column("a", np.array([-3.4e38, 3.4e38] * 50)), ALL, "feature")
+    assert found.histogram is not None
+    assert np.isfinite([*found.quantiles.values(), *found.histogram.edges, found.mean, found.std]).all()
+    assert found.histogram.counts == [50, *[0] * 18, 50]
 
 
 def test_only_the_asked_rows_count_when_a_column_is_described() -> None:
