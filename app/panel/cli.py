@@ -194,12 +194,13 @@ def _doctor(panel: "Remote", settings: Settings) -> int:
     except ProblemError as problem:
         from app.panel.services.preflight import machine_checks
 
-        message = {"name": "Panel", "state": "error", "message": problem.what, "why": problem.why}
+        message = {"id": problem.id, "name": "Panel", "state": "error", "message": problem.what, "why": problem.why}
         checks = [{**message, "fix": problem.fix, "command": problem.command}]
         checks += [asdict(check) for check in machine_checks(settings)]
     table = Table("check", "state", "what", "what to do")
     for check in checks:
-        what = " ".join(part for part in (check["message"], check["why"]) if part)
+        known_as = "" if check["state"] == "ok" else f"{check['id']}:"
+        what = " ".join(part for part in (known_as, check["message"], check["why"]) if part)
         todo = " ".join(part for part in (check["fix"], check["command"]) if part)
         table.add_row(check["name"], _coloured(check["state"]), _cell(what), _cell(todo))
     Console().print(table)
