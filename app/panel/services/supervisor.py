@@ -199,7 +199,8 @@ class ServiceSupervisor:
                 self._runtime.restart(spec)
             else:
                 if observed.state not in {"absent", "exited", "foreign"} and not look.told:
-                    log.info("%s is not as it should be. %s", TITLES[name], observed.reason)
+                    reason = observed.reason or "Its settings, its image or its name changed."
+                    log.info("%s is not as it should be. %s", TITLES[name], reason)
                 self._runtime.ensure(spec)
         except ProblemError as problem:
             return self._blocked(replace(look, memory=replace(look.memory, n_restarts=n_restarts)), problem)
