@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.rows import Row
 
-SECTIONS = ("panel", "cycle", "data_scale", "serving", "docker")
+SECTIONS = ("panel", "watchers", "cycle", "data_scale", "serving", "docker")
 PACKAGES = ("fastapi", "uvicorn", "onnxruntime", "scikit-learn", "pandas", "numpy", "mlflow", "sqlmodel", "docker")
 REPORT = Path(__file__).parent.parent / "docs" / "bench.md"
 

@@ -1,11 +1,15 @@
 """`python -m bench.empty_panel`: the real panel whose stages do nothing, to measure what the panel itself costs.
 
+`BENCH_SET_SEED=module:function` takes the place of the first.
+
 Thin on purpose, like `app.panel.__main__`: each stage's process imports the main module again.
 """
 
 
 def main() -> None:
     """Serve until stopped."""
+    import os
+
     import uvicorn
 
     from app.panel.main import create_app
@@ -17,7 +21,8 @@ def main() -> None:
     raw = settings.data_dir / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     (raw / "data.csv").write_text("x,y\n1,0\n", "utf-8")
-    app = create_app(settings, stages=EMPTY, deploy=live_at_once)
+    stages = {**EMPTY, "set_seed": os.environ.get("BENCH_SET_SEED", EMPTY["set_seed"])}
+    app = create_app(settings, stages=stages, deploy=live_at_once)
     uvicorn.run(app, host="127.0.0.1", port=settings.panel_port, http="h11", log_level="warning", access_log=False)
 
 

@@ -2,20 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from itertools import islice
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.panel.logs.hub import Hub
 from app.panel.logs.line import Level, LineFilter
 from app.panel.logs.store import EVERY_LINE, LogStore
-from app.panel.logs.tail import Lines, RunWatch, State, tail
-from app.web.sse import cursor
+from app.panel.logs.tail import End, Lines, Quiet, RunWatch, State, tail
+from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
 
 router = APIRouter(prefix="/api/v1/runs", tags=["logs"])
 
@@ -74,26 +74,33 @@ def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
     return StreamingResponse(body, media_type="application/x-ndjson")
 
 
-@router.get("/{run_id}/log/stream", response_class=EventSourceResponse, dependencies=[Depends(_room)])
+@router.get("/{run_id}/log/stream", response_class=EventStream, dependencies=[Depends(_room)])
 async def stream_log(
     run_id: RunId,
     logs: Logs,
     hub: Annotated[Hub, Depends(_hub)],
     watch: Annotated[RunWatch, Depends(_watch)],
     after: Annotated[int, Depends(cursor)],
-) -> AsyncIterable[ServerSentEvent]:
+) -> EventStream:
     """Server-sent events: `log` (id: the last seq; data: `{"lines": [...]}`), `state` (the run and its stage now), and
     at the end `end` (id: the final seq; data: `{"seq", "state"}`), after which the reader must not reconnect.
     """
-    async for item in tail(run_id, after, logs, hub, watch):
-        if isinstance(item, Lines):
-            yield ServerSentEvent(event="log", id=str(item.last), raw_data=item.json(), retry=RECONNECT_MS)
-        elif isinstance(item, State):
-            yield ServerSentEvent(event="state", raw_data=item.json)
-        else:
-            end = json.dumps({"seq": item.seq, "state": item.state})
-            yield ServerSentEvent(event="end", id=str(item.seq), raw_data=end)
-        await asyncio.sleep(0)  # a reader who catches up on a long log shares the loop with all others
+    return EventStream(_events(tail(run_id, after, logs, hub, watch)))
+
+
+async def _events(items: AsyncGenerator[Lines | State | End | Quiet, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(items):
+        async for item in items:
+            match item:
+                case Lines(last):
+                    yield event("log", item.json(), id=last, retry_ms=RECONNECT_MS)
+                case State(text):
+                    yield event("state", text)
+                case End(seq, state):
+                    yield event("end", json.dumps({"seq": seq, "state": state}), id=seq)
+                case _:
+                    yield KEEP_ALIVE
+            await asyncio.sleep(0)  # a reader who catches up on a long log shares the loop with all others
 
 
 def _whole(logs: LogStore, run_id: str, after: int, limit: int | None) -> Iterator[bytes]:

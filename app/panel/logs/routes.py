@@ -4,22 +4,24 @@ History and live follow are the same question, "what came after line N", so that
 any N with no gap and no repeat.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends
-from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import HTMLResponse, StreamingResponse
 
 from app.panel.logs.hub import Hub
 from app.panel.logs.line import LogLine
 from app.panel.logs.store import LogStore
-from app.panel.logs.tail import MAX_LINES, End, Lines, RunWatch, State, tail
+from app.panel.logs.tail import MAX_LINES, End, Lines, Quiet, RunWatch, State, tail
 from app.panel.logs.views import LinesView, LogFilter, log_filter, shown
 from app.panel.pages.site import Site
-from app.web.sse import cursor
+from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
 from app.web.templating import draw
 
 _decode = msgspec.json.Decoder(LogLine).decode
@@ -34,25 +36,12 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
     async def room() -> None:
         hub.check_room()
 
-    def html(run_id: str, lines: list[LogLine], filter: LogFilter) -> str:
+    def html(run_id: str, filter: LogFilter, lines: list[LogLine]) -> str:
         return draw(site.env, LinesView.TEMPLATE, LinesView(shown(lines, filter, logs.starts(run_id))))
 
-    @routes.get("/runs/{run_id}/log/stream", response_class=EventSourceResponse, dependencies=[Depends(room)])
-    async def stream(
-        run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]
-    ) -> AsyncIterator[ServerSentEvent]:
-        async for item in tail(run_id, after, logs, hub, watch):
-            match item:
-                case Lines(last, raw):
-                    passing = [line for line in map(_decode, raw) if filter.passes(line)]
-                    # An empty event is not dispatched, but it moves the browser's cursor.
-                    yield ServerSentEvent(
-                        event="log", id=str(last), raw_data=html(run_id, passing, filter) if passing else ""
-                    )
-                case State(text):
-                    yield ServerSentEvent(event="state", raw_data=text)
-                case End(last, state):
-                    yield ServerSentEvent(event="end", id=str(last), raw_data=state)
+    @routes.get("/runs/{run_id}/log/stream", response_class=EventStream, dependencies=[Depends(room)])
+    async def stream(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> EventStream:
+        return EventStream(_events(tail(run_id, after, logs, hub, watch), filter, partial(html, run_id, filter)))
 
     @routes.get("/runs/{run_id}/log/lines")
     def lines(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> HTMLResponse:
@@ -61,7 +50,7 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
         found = logs.read(run_id, after, MAX_LINES, filter)
         last = found[-1].seq if found else after
         headers = {"X-Log-After": str(last), "X-Log-End": str(int(has_ended and len(found) < MAX_LINES))}
-        return HTMLResponse(html(run_id, found, filter), headers=headers)
+        return HTMLResponse(html(run_id, filter, found), headers=headers)
 
     @routes.get("/runs/{run_id}/log/download")
     def download(run_id: known, filter: filtered, form: Literal["text", "ndjson"] = "text") -> StreamingResponse:
@@ -74,6 +63,25 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
         )
 
     return routes
+
+
+async def _events(
+    items: AsyncGenerator[Lines | State | End | Quiet, None], filter: LogFilter, html: Callable[[list[LogLine]], str]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(items):
+        async for item in items:
+            match item:
+                case Lines(last, raw):
+                    passing = [line for line in map(_decode, raw) if filter.passes(line)]
+                    # An empty event is not dispatched, but it moves the browser's cursor.
+                    yield event("log", html(passing) if passing else "", id=last)
+                case State(text):
+                    yield event("state", text)
+                case End(last, state):
+                    yield event("end", state, id=last)
+                case _:
+                    yield KEEP_ALIVE
+            await asyncio.sleep(0)  # a reader who catches up on a long log shares the loop with all others
 
 
 def _file(logs: LogStore, run_id: str, filter: LogFilter, form: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from app.panel.logs.store import LogStore
 
 MAX_LINES: Final = 200  # a step: a slow reader gets fewer and bigger ones, and there is no queue that could grow
 COALESCE_S: Final = 0.05
+QUIET_S: Final = 15.0
 
 
 class RunWatch(Protocol):
@@ -50,9 +51,13 @@ class End:
     state: str
 
 
+class Quiet:
+    """Nothing has happened for 15 s."""
+
+
 async def tail(
     run_id: str, after: int, logs: LogStore, hub: Hub, watch: RunWatch
-) -> AsyncGenerator[Lines | State | End, None]:
+) -> AsyncGenerator[Lines | State | End | Quiet, None]:
     """Every line with seq > `after`, in order, then new ones until the log ends; states in between.
 
     Ends without `End` when the panel goes down: the reader comes back with its cursor.
@@ -82,6 +87,15 @@ async def tail(
                     yield End(after, ended)
                     return
                 continue
-            await bell.wait()
+            while not await _rung(bell):
+                yield Quiet()
             if watch.snapshot(run_id):  # an end need not wait for what may still come
                 await asyncio.sleep(sent_at + COALESCE_S - time.monotonic())
+
+
+async def _rung(bell: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(QUIET_S):
+            return await bell.wait()
+    except TimeoutError:
+        return False

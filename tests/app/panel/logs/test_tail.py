@@ -6,9 +6,11 @@ import random
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from app.panel.logs.hub import Hub
 from app.panel.logs.store import LogStore
-from app.panel.logs.tail import End, Lines, State, tail
+from app.panel.logs.tail import End, Lines, Quiet, State, tail
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -110,3 +112,20 @@ def test_reader_is_let_go_without_an_end_when_the_panel_stops(tmp_path: Path) ->
 
 async def _collect(logs: LogStore, hub: Hub, watch: Watch) -> list[object]:
     return [item async for item in tail("r", 0, logs, hub, watch)]
+
+
+def test_quiet_is_said_when_nothing_happens_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.panel.logs.tail.QUIET_S", 0.01)
+    logs, hub, watch = LogStore(tmp_path), Hub(), Watch()
+
+    async def main() -> list[type]:
+        hub.start(asyncio.get_running_loop())
+        seen: list[type] = []
+        async for item in tail("r", 0, logs, hub, watch):
+            seen.append(type(item))
+            if seen.count(Quiet) == 2:
+                watch.state = "failed"
+                hub.ring("r")
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(main(), 30)) == [State, Quiet, Quiet, End]
