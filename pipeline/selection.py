@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from pipeline.target import Target
 
 MAX_CATEGORIES: Final = 50
 MAX_TOLD: Final = 5
+MIN_PROBED: Final = 20  # rows that must show it before a column is said to tell the target
+MAX_PROBED: Final = 10_000
 MIN_COVERED_SHARE: Final = 0.2  # of the rows, by the MAX_CATEGORIES most frequent texts
 
 
@@ -51,6 +53,26 @@ def select(table: Table, target: str, ignore: Collection[str], train: npt.NDArra
             fix="Use a table with columns that differ from row to row, or ignore fewer.",
         )
     return Selection(features, dropped, warnings + _told(dropped, ignore))
+
+
+def telltales(features: list[NumberColumn | TextColumn], target: Target, train: npt.NDArray[np.bool_]) -> list[str]:
+    """Warnings of features that are the target in other words: a value of its own for each class (missing counts as a
+    value), or a straight line of the number to predict. Looks at MAX_PROBED of the rows `train` at most.
+    """
+    rows = np.flatnonzero(train)
+    rows = rows[:: max(1, len(rows) // MAX_PROBED)]
+    if len(rows) < MIN_PROBED:
+        return []
+    answers = target.values[rows]
+    found = []
+    for column in features:
+        values = column.codes[rows] if isinstance(column, TextColumn) else column.values[rows]
+        if _renamed(values, answers) if target.classes else _on_a_line(values, answers):
+            found.append(
+                f"Column {column.name!r} tells {target.name!r} by itself. If it is not known before the answer is, "
+                "name it in the parameter `ignore`."
+            )
+    return found
 
 
 def live_model(models_dir: Path) -> Manifest | None:
@@ -137,3 +159,19 @@ def _is_text(column: Column, before: bool) -> bool:
     if isinstance(column, NumberColumn) and bool(np.isnan(column.values).all()):
         return before
     return not isinstance(column, NumberColumn)
+
+
+def _renamed(values: npt.NDArray[Any], codes: npt.NDArray[Any]) -> bool:
+    kinds, places = np.unique(values, return_inverse=True)
+    n_classes = len(np.unique(codes))
+    return 1 < n_classes == len(kinds) == len(np.unique(places * (int(codes.max()) + 1) + codes))
+
+
+def _on_a_line(values: npt.NDArray[Any], answers: npt.NDArray[Any]) -> bool:
+    there = ~np.isnan(values)
+    if values.dtype.kind != "f" or there.sum() < MIN_PROBED:
+        return False
+    x, y = values[there].astype(np.float64), answers[there].astype(np.float64)
+    x, y = x - x.mean(), y - y.mean()
+    scale = float(np.sqrt((x @ x) * (y @ y)))
+    return scale > 0 and abs(float(x @ y)) / scale > 1 - 1e-9

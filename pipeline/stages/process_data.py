@@ -65,7 +65,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     for remark in check_sides(sides, hashes, target.codes, target.classes):
         warn(remark)
     chosen = selection.select(table, name, ctx.params.ignore, ~sides.test)
-    for warning in chosen.warnings:
+    for warning in chosen.warnings + selection.telltales(chosen.features, target, ~sides.test):
         warn(warning)
     _log_gaps(chosen.features, table.n_rows, events)
 

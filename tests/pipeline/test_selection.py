@@ -1,5 +1,6 @@
 """Columns that cannot help are left out with a reason; columns that the live model needs may not vanish."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from pipeline.bundle import Feature, Histogram, Manifest
 from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.schema import Table
-from pipeline.selection import check_against, live_model, select
+from pipeline.selection import check_against, live_model, select, telltales
 from pipeline.target import resolve
 
 
@@ -167,3 +168,39 @@ def test_there_is_no_live_model_when_there_is_no_pointer_or_a_broken_one(tmp_pat
     assert live_model(tmp_path) is None
     (tmp_path / "current.json").write_text("{")
     assert live_model(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "tells"),
+    [
+        pytest.param(lambda i: i % 3, True, id="copy"),
+        pytest.param(lambda i: "abc"[i % 3], True, id="in words"),
+        pytest.param(lambda i: ["", 1, 2][i % 3], True, id="missing for one class"),
+        pytest.param(lambda i: i % 6, False, id="two values for each class"),
+        pytest.param(lambda i: i % 3 if i != 30 else 1, False, id="right but once"),
+        pytest.param(lambda i: i % 3 == 0, False, id="one class only"),
+    ],
+)
+def test_a_column_is_told_when_it_is_the_class_in_other_words(
+    tmp_path: Path, column: Callable[[int], object], tells: bool
+) -> None:
+    table = read(tmp_path, "x,t", [f"{column(i)},{['yes', 'no', 'maybe'][i % 3]}" for i in range(60)])
+    found = select(table, "t", [], everything(table)).features
+    warnings = telltales(found, resolve(table, "t", "auto"), everything(table))
+    assert [warning.startswith("Column 'x' tells 't' by itself.") for warning in warnings] == [True] * tells
+
+
+@pytest.mark.parametrize(
+    ("column", "tells"),
+    [
+        pytest.param(lambda i: 100 - 2.5 * i * i if i % 5 else "", True, id="another unit, with gaps"),
+        pytest.param(lambda i: i, False, id="a curve"),
+        pytest.param(lambda i: "ab"[i % 2], False, id="words"),
+    ],
+)
+def test_a_column_is_told_when_it_is_the_number_in_another_unit(
+    tmp_path: Path, column: Callable[[int], object], tells: bool
+) -> None:
+    table = read(tmp_path, "x,t", [f"{column(i)},{i * i + 0.5}" for i in range(100)])
+    found = select(table, "t", [], everything(table)).features
+    assert len(telltales(found, resolve(table, "t", "auto"), everything(table))) == tells
