@@ -131,7 +131,7 @@ def _search(params: Params, data: Data, events: Events) -> Hyperparameters:
     defaults = hyperparameters_of(params, params.estimator, len(data.train))
     if params.tuning_budget_s <= 0 or not len(data.validation):
         return defaults
-    from pipeline.tuning import Search, search  # noqa: PLC0415  # optuna costs half a second that other runs save
+    from pipeline.tuning import SPACES, Search, search  # noqa: PLC0415  # optuna costs half a second that other runs save
 
     def report(done: int, total: int, best: float) -> None:
         events.progress(done, total, f"search: best {WORDS[PRIMARY[data.meta.task]]} {abs(best):.4f}")
@@ -151,7 +151,11 @@ def _search(params: Params, data: Data, events: Events) -> Hyperparameters:
         data.validation,
         report,
     )
-    events.log(f"Searched {found.n_trials} settings; the best: {_words(found.hyperparameters)}.")
+    if found.n_trials > 1:
+        events.log(f"Searched {found.n_trials} settings; the best: {_words(found.hyperparameters)}.")
+    elif params.estimator in SPACES and params.tuning_max_trials > 1:
+        budget = f"the budget of {params.tuning_budget_s:g} s"
+        events.warning(f"Nothing was searched: trying the settings as given took more than half of {budget}.")
     return found.hyperparameters
 
 

@@ -212,3 +212,12 @@ def test_stage_leaves_a_whole_bundle_when_it_is_tried_again(tmp_path: Path) -> N
     again = run_stages(tmp_path, None, params, first="train_model")
     assert (again.code, again.result.digest) == (0, digest)
     read_model(again.run_dir / "bundle", read_manifest(again.run_dir / "bundle"))
+
+
+@pytest.mark.parametrize(("estimator", "told"), [("linear", True), ("dummy", False)])
+def test_a_budget_that_is_too_small_to_search_in_is_told(tmp_path: Path, estimator: str, told: bool) -> None:
+    cycle = run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator=estimator, tuning_budget_s=1e-6))
+    said = [str(event.get("text")) for event in cycle.events]
+    warned = [text for text in said if text.startswith("Nothing was searched: ")]
+    assert len(warned) == told
+    assert not any(text.startswith("Searched") for text in said)
