@@ -41,7 +41,7 @@ def measure() -> list[Row]:
             (running.folder / "data" / "go").touch()
             ends = asyncio.gather(*(watcher.ended.wait() for watcher in watchers))
             while not ends.done():
-                peaks.append(await asyncio.to_thread(pss_bytes, running.process))
+                peaks.append(pss_bytes(running.process))
                 await asyncio.wait({ends}, timeout=0.5)
             for watcher in watchers:
                 watcher.close()

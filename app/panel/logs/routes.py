@@ -8,8 +8,8 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
-from functools import partial
-from typing import Annotated, Literal
+from functools import lru_cache, partial
+from typing import Annotated, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends
@@ -24,6 +24,8 @@ from app.panel.pages.site import Site
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
 from app.web.templating import draw
 
+DRAWN_LINES: Final = 4096  # kept ready for all who watch
+EVERYTHING: Final = LogFilter()
 _decode = msgspec.json.Decoder(LogLine).decode
 
 
@@ -39,9 +41,19 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
     def html(run_id: str, filter: LogFilter, lines: list[LogLine]) -> str:
         return draw(site.env, LinesView.TEMPLATE, LinesView(shown(lines, filter, logs.starts(run_id))))
 
+    @lru_cache(maxsize=DRAWN_LINES)
+    def drawn(run_id: str, raw: bytes) -> str:
+        return html(run_id, EVERYTHING, [_decode(raw)])
+
+    def live(run_id: str, filter: LogFilter, lines: list[bytes]) -> str:
+        if filter == EVERYTHING:  # a line looks the same to all who watch, and is drawn once for them
+            return "".join([drawn(run_id, raw) for raw in lines])
+        passing = [line for line in map(_decode, lines) if filter.passes(line)]
+        return html(run_id, filter, passing) if passing else ""
+
     @routes.get("/runs/{run_id}/log/stream", response_class=EventStream, dependencies=[Depends(room)])
     async def stream(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> EventStream:
-        return EventStream(_events(tail(run_id, after, logs, hub, watch), filter, partial(html, run_id, filter)))
+        return EventStream(_events(tail(run_id, after, logs, hub, watch), partial(live, run_id, filter)))
 
     @routes.get("/runs/{run_id}/log/lines")
     def lines(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> HTMLResponse:
@@ -66,15 +78,14 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
 
 
 async def _events(
-    items: AsyncGenerator[Lines | State | End | Quiet, None], filter: LogFilter, html: Callable[[list[LogLine]], str]
+    items: AsyncGenerator[Lines | State | End | Quiet, None], html: Callable[[list[bytes]], str]
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(items):
         async for item in items:
             match item:
                 case Lines(last, raw):
-                    passing = [line for line in map(_decode, raw) if filter.passes(line)]
                     # An empty event is not dispatched, but it moves the browser's cursor.
-                    yield event("log", html(passing) if passing else "", id=last)
+                    yield event("log", html(raw), id=last)
                 case State(text):
                     yield event("state", text)
                 case End(last, state):
