@@ -42,13 +42,13 @@ def router(service: PredictionService) -> APIRouter:
         content = await asyncio.to_thread(_answer, service, served, raw, is_csv, request_id)
         return Response(content, media_type="application/json")
 
-    @routes.get("/ping", summary="Is there a model to answer with?")
+    @routes.get("/ping", summary="Is there a model to answer with?", response_class=Response)
     @routes.get("/health", include_in_schema=False)
     async def ping() -> Response:
         assert service.served  # raises before the first model
         return Response("\n", media_type="application/json")
 
-    @routes.get("/version", summary="The version of the scoring protocol")
+    @routes.get("/version", summary="The version of the scoring protocol", response_class=PlainTextResponse)
     async def version() -> Response:
         return PlainTextResponse(PROTOCOL)
 

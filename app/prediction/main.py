@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -77,7 +77,7 @@ def _operations(app: FastAPI, service: PredictionService) -> None:
     async def stats() -> dict[str, object]:
         return service.served.live.snapshot()
 
-    @app.get("/metrics", summary="Metrics for Prometheus", tags=["operations"])
+    @app.get("/metrics", summary="Metrics for Prometheus", tags=["operations"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(service.meter.text(), headers={"Content-Type": CONTENT_TYPE})
 

@@ -89,6 +89,8 @@ def _live(served: Served) -> Iterator[Metric]:
     yield missing
     yield outside
     edges = served.model.manifest.score_histogram.edges
+    if len(edges) < 2:
+        return
     total, cumulative = 0, []
     for bound, count in zip([*(f"{edge:g}" for edge in edges[1:-1]), "+Inf"], seen["score"]["counts"], strict=True):
         total += count

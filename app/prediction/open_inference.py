@@ -49,12 +49,8 @@ def router(service: PredictionService) -> APIRouter:
     @routes.get("/models/{name}", summary="The live model: its inputs and outputs")
     @routes.get("/models/{name}/versions/{version}", include_in_schema=False)
     @_in_protocol
-    async def model(
-        request: Request,  # noqa: ARG001 - read by the wrapper
-        name: str,
-        version: str = "",
-    ) -> Response:
-        served = _served(service, name, version)
+    async def model(request: Request, name: str) -> Response:
+        served = _served(service, name, request)
         found = {
             "name": NAME,
             "versions": [str(served.model.version)],
@@ -67,20 +63,16 @@ def router(service: PredictionService) -> APIRouter:
     @routes.get("/models/{name}/ready", summary="Is this the live model?")
     @routes.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
     @_in_protocol
-    async def model_ready(
-        request: Request,  # noqa: ARG001 - read by the wrapper
-        name: str,
-        version: str = "",
-    ) -> Response:
-        served = _served(service, name, version)
+    async def model_ready(request: Request, name: str) -> Response:
+        served = _served(service, name, request)
         return JSONResponse({"name": NAME, "ready": True, "version": str(served.model.version)})
 
     @routes.post("/models/{name}/infer", summary="Predict, in the Open Inference Protocol")
     @routes.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
     @_in_protocol
-    async def infer(request: Request, name: str, version: str = "") -> Response:
+    async def infer(request: Request, name: str) -> Response:
         raw = await read_body(request.receive, service.settings)
-        served = _served(service, name, version)
+        served = _served(service, name, request)
         header = request.headers.get(HEADER_LENGTH)
         content, json_bytes = await asyncio.to_thread(
             _answer, service, served, raw, header, request.scope["request_id"]
@@ -155,9 +147,10 @@ def _parameter(of: Mapping[str, Any], name: str, *, default: bool = False) -> bo
     return default if given is None else given
 
 
-def _served(service: PredictionService, name: str, version: str) -> Served:
-    """The live model, if it is the one that is named. Raises ProblemError API-14 (404), API-05 (503)."""
+def _served(service: PredictionService, name: str, request: Request) -> Served:
+    """The live model, if it is the one that the path names. Raises ProblemError API-14 (404), API-05 (503)."""
     served = service.served
+    version: str = request.path_params.get("version", "")
     if name == NAME and version in {"", str(served.model.version)}:
         return served
     raise ProblemError(

@@ -8,9 +8,10 @@ import io
 from typing import Any, Final
 
 from app.prediction.answers import answers
+from app.prediction.invocations import FORMATS
 from app.prediction.model import Model, example_record
 from app.prediction.rows import Rows
-from app.prediction.tensors import inputs_of
+from app.prediction.tensors import NUMBERS, inputs_of
 from pipeline.bundle import Feature, Scalar
 
 Document = dict[str, Any]
@@ -21,8 +22,11 @@ PROBLEMS: Final = {
     "413": "Too large, or too many rows",
     "415": "Not announced as JSON in UTF-8",
     "422": "A value cannot be used; `errors` names row, field, value and what was expected",
+    "500": "Something failed that was not foreseen",
     "503": "There is no model yet",
 }
+NEEDS_MODEL: Final = ("/model", "/stats", "/ping", "/v2/models/{name}", "/v2/models/{name}/ready")
+SAYS_READY: Final = ("/readyz", "/v2/health/ready")
 JSON: Final = "application/json"
 
 
@@ -35,10 +39,12 @@ def document(base: Document, model: Model | None, version: str) -> Document:
         operation = paths[path]["post"]
         operation.pop("requestBody", None)
         paths[path] = {"post": {**operation, "requestBody": {"required": True, "content": content}}}
-    for methods in paths.values():
+    for path, methods in paths.items():
         for operation in methods.values():
-            operation["responses"] = {**operation["responses"], **_problems(operation)}
-            operation["responses"].pop("default", None)
+            # FastAPI's own 422 is of a shape that nothing here has.
+            own = {code: response for code, response in operation["responses"].items() if code != "422"}
+            operation["responses"] = {**own, **_problems(path, operation)}
+    paths["/predict/csv"]["post"]["responses"]["200"]["content"] = {"text/csv": {"schema": {"type": "string"}}}
     return {
         **base,
         "info": {"title": _title(model), "version": version, "description": _description(model)},
@@ -116,7 +122,7 @@ def _bodies(model: Model | None, record: dict[str, Scalar]) -> Document:
         },
         "/invocations": {
             JSON: {
-                "schema": {"type": "object"},
+                "schema": {"type": "object", "oneOf": [{"required": [each]} for each in FORMATS]},
                 "examples": {
                     "dataframe_split": {"value": {"dataframe_split": {"columns": names, "data": [values]}}},
                     "dataframe_records": {"value": {"dataframe_records": [record]}},
@@ -126,8 +132,24 @@ def _bodies(model: Model | None, record: dict[str, Scalar]) -> Document:
             },
             "text/csv": {"schema": {"type": "string"}, "example": table},
         },
-        "/v2/models/{name}/infer": {JSON: {"schema": {"type": "object"}, "example": {"inputs": tensors}}},
+        "/v2/models/{name}/infer": {JSON: {"schema": _infer(), "example": {"inputs": tensors}}},
     }
+
+
+def _infer() -> Document:
+    """A request of the Open Inference Protocol."""
+    tensor = {
+        "type": "object",
+        "required": ["name", "datatype", "shape"],
+        "properties": {
+            "name": {"type": "string"},
+            "datatype": {"enum": ["BYTES", *NUMBERS]},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+            "data": {"type": "array"},
+        },
+    }
+    inputs = {"type": "array", "items": tensor, "minItems": 1}
+    return {"type": "object", "required": ["inputs"], "properties": {"inputs": inputs}}
 
 
 def _example_answer(model: Model, record: dict[str, Scalar]) -> Document:
@@ -198,7 +220,11 @@ def _problem() -> Document:
     }
 
 
-def _problems(operation: Document) -> Document:
+def _problems(path: str, operation: Document) -> Document:
+    if path in SAYS_READY:
+        return {"503": {"description": PROBLEMS["503"]}}
     schema = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    codes = PROBLEMS if "requestBody" in operation else {}
+    codes = PROBLEMS if "requestBody" in operation else {"503": PROBLEMS["503"]} if path in NEEDS_MODEL else {}
+    if "{name}" in path:
+        codes = {**codes, "404": "Another model than the live one was asked for"}
     return {code: {"description": text, "content": schema} for code, text in codes.items()}

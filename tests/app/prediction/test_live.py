@@ -1,14 +1,20 @@
 """What the API says about itself: histograms of what it saw, metrics, documents."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.prediction.keeper import Keeper
 from app.prediction.live import BUFFER_ROWS, LiveStats
+from app.prediction.meter import Meter
 from app.prediction.model import Model
-from pipeline.bundle import write_pointer
+from app.prediction.served import Served
+from app.prediction.settings import ApiSettings
+from pipeline.bundle import Histogram, write_pointer
 from tests.app.prediction.conftest import TASKS, StartApi
 from tests.builders.bundles import CATEGORICAL_NAME, make_bundle, records
 
@@ -102,6 +108,12 @@ def test_stats_and_metrics_tell_what_was_answered_and_begin_anew_with_a_model(
         assert api.client.get("/stats").json()["version"] == 2
 
 
+def _dangling(document: dict[str, Any]) -> set[str]:
+    """References within the document to what it does not have."""
+    used = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(document)))
+    return used - set(document["components"]["schemas"])
+
+
 def test_the_documents_name_the_real_features_and_their_examples_run(tmp_path: Path, start_api: StartApi) -> None:
     for task in TASKS:
         models = tmp_path / task / "models"
@@ -109,6 +121,8 @@ def test_the_documents_name_the_real_features_and_their_examples_run(tmp_path: P
         with start_api(models) as api:
             api.wait_for(1)
             document = api.client.get("/openapi.json").json()
+            assert _dangling(document) == set()
+            assert "version" not in str(document["paths"]["/v2/models/{name}/infer"]["post"]["parameters"])
             properties = document["components"]["schemas"]["Record"]["properties"]
             assert list(properties) == [feature.name for feature in built.manifest.features]
             assert "years" in properties["age"]["description"]
@@ -130,3 +144,13 @@ def test_the_documents_name_the_real_features_and_their_examples_run(tmp_path: P
             for link in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
                 assert api.client.get(link).status_code == 200
             assert "//" not in re.sub(r"<!doctype html>", "", page)  # nothing from elsewhere
+
+
+def test_metrics_are_written_without_the_score_when_its_histogram_has_no_bins(tmp_path: Path) -> None:
+    built = make_bundle(tmp_path)
+    manifest = built.manifest.model_copy(update={"score_histogram": Histogram(edges=[], counts=[])})
+    keeper = Keeper(ApiSettings())
+    keeper.served = Served.of(Model(manifest, built.model, b""), 10)
+    text = Meter(keeper).text().decode()
+    assert "api_model_version" in text
+    assert "api_score" not in text
