@@ -101,26 +101,27 @@ class Watch:
     def resume(self, row: Deployment) -> None:
         """Go on with the watch that a restart of the panel cut short; nothing if its time is over.
 
-        What the API counted before is not known any more: errors count from now on.
+        What the API counted before is not known any more: errors count from now on. The API itself may only be
+        starting, which is not the model's fault: it can be lost only after it was there.
         """
         if row.finished_at is not None:
             left_s = self._watch_s - max(0.0, (self._clock.now() - row.finished_at).total_seconds())
             try:
-                self._start(row, left_s)
+                self._start(row, left_s, is_ready=False)
             except ProblemError as problem:
                 # The runtime is not there: the panel starts all the same, and says so on its pages.
                 LOG.warning("action=resume_watch version=%s failed: %s", row.to_version, problem)
 
     def begin(self, row: Deployment) -> None:
         """Watch it from now on, in a thread of its own."""
-        self._start(row, self._watch_s)
+        self._start(row, self._watch_s, is_ready=True)
 
-    def _start(self, row: Deployment, watch_s: float) -> None:
+    def _start(self, row: Deployment, watch_s: float, *, is_ready: bool) -> None:
         with self._lock:
             self._end.set()
             self._end = threading.Event()
             if watch_s > 0:
-                work = (row, self._counters(), watch_s, self._end)
+                work = (row, self._counters(), watch_s, self._end, is_ready)
                 threading.Thread(target=self._run, args=work, name="watch", daemon=True).start()
 
     def close(self) -> None:
@@ -133,25 +134,27 @@ class Watch:
         answer = answers.get(f"{self._api.url('api')}/metrics", CALL_S)
         return read_counters(answer.body) if answer.is_ok else None
 
-    def _run(self, row: Deployment, before: Counters | None, watch_s: float, end: threading.Event) -> None:
+    def _run(
+        self, row: Deployment, before: Counters | None, watch_s: float, end: threading.Event, is_ready: bool
+    ) -> None:
         try:
-            reason = self._wait(before, watch_s, end)
+            reason = self._wait(before, watch_s, end, is_ready)
             if reason and not end.is_set():
                 self._back(row, reason)
         except ProblemError as problem:
             # Somebody else has put another version into service meanwhile, or the API is gone altogether.
             LOG.warning("action=auto_rollback version=%s failed: %s", row.to_version, problem)
 
-    def _wait(self, before: Counters | None, watch_s: float, end: threading.Event) -> str:
+    def _wait(self, before: Counters | None, watch_s: float, end: threading.Event, is_ready: bool) -> str:
         """The reason to go back, or "" when the time is over."""
         url = self._api.url("api")
         begun = self._clock.monotonic()
-        ready_at = begun
+        ready_at = begun if is_ready else None
         while not end.wait(LOOK_EVERY_S):
             now = self._clock.monotonic()
             if answers.get(f"{url}/readyz", CALL_S).is_ok:
                 ready_at = now
-            elif now - ready_at >= LOST_S:
+            elif ready_at is not None and now - ready_at >= LOST_S:
                 return f"The prediction API is not ready for {now - ready_at:.0f} s since it is live."
             counters = self._counters()
             # Without a first reading the errors of the model before would be laid at this one's door.

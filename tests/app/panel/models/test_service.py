@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.panel.clock import SystemClock
-from app.panel.models import retention
+from app.panel.models import retention, watch
 from app.panel.models.ledger import Ledger
 from pipeline.bundle import pointer_to, read_pointer, write_pointer
 from pipeline.errors import ProblemError
@@ -144,6 +144,26 @@ def test_the_watch_goes_on_when_the_panel_starts_again(tmp_path: Path) -> None:
     world.api.n_errors = 5
     until(lambda: world.ledger()[1] == ("deploy", 1, 2, "undone"))
     assert world.live == 1
+    world.close()
+
+
+def test_a_model_stays_when_the_api_only_starts_with_the_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LOST_S", 0.5)
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.1)
+    world = World(tmp_path, watch_s=3.0)
+    world.deploy(1)
+    world.deploy(2)
+    world.models.close()
+    world.api.is_lost = True
+    world.begin()
+    world.models.recover()
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "watch"])
+    assert world.live == 2
+    # Once it was there, to be away is to be lost.
+    world.api.is_lost = False
+    world.deploy(3)
+    world.api.is_lost = True
+    until(lambda: world.ledger()[-1][0] == "auto_rollback")
     world.close()
 
 
