@@ -15,6 +15,7 @@ from app.panel.services import launch
 
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
+SECRETS: Final = ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY")
 ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent
 # The exit code of `pipeline.delivery` for a record that can never be delivered.
 NEVER: Final = 2
@@ -58,7 +59,7 @@ class Delivery:
             process = subprocess.Popen(
                 [*shim, *self._command, str(folder), "--tracking-uri", tracking_uri],
                 cwd=ROOT,
-                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -77,6 +78,12 @@ class Delivery:
             process.communicate()
             return NotDelivered(f"MLflow did not take it within {self._timeout_s:.0f} s.")
         return outcome(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+def _environment() -> dict[str, str]:
+    """The panel's, so that a proxy or an authority set there holds, without what opens panel and API."""
+    kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def outcome(code: int, out: str, err: str) -> Delivered | NotDelivered:

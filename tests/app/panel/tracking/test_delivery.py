@@ -45,3 +45,15 @@ def test_the_reason_is_given_when_the_record_cannot_be_read(tmp_path: Path) -> N
     found = Delivery()(tmp_path / "gone", "http://127.0.0.1:1")
     assert isinstance(found, NotDelivered)
     assert found.is_final
+
+
+def test_no_secret_of_the_panel_is_handed_on_when_a_record_is_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY", "https_proxy"):
+        monkeypatch.setenv(name, f"value of {name}")
+    script = "import json, os; print(json.dumps({'mlflow_run_id': ' '.join(os.environ.values())}))"
+    found = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
+    assert isinstance(found, Delivered)
+    assert "value of https_proxy" in found.mlflow_run_id
+    assert not any(name in found.mlflow_run_id for name in ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY"))
