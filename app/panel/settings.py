@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field(
         "",
         validation_alias=_env("PANEL_ALLOWED_HOSTS"),
-        description="More host names, comma separated, under which the panel may be opened.",
+        description="More names to open the panel by, comma separated; NAME:443 where a proxy for https stands in front.",
     )
     head_timeout_s: float = Field(
         10.0,

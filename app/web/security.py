@@ -53,7 +53,7 @@ class Policy:
     """What a server accepts.
 
     `hosts`: names it may be called by, without port, lower case, IPv6 in brackets; `ports`: with any of these ports
-    (80 and 443 also mean "no port written"). `body_bytes` bounds a body, `upload_bytes` one whose path starts with an
+    (80 and 443 also mean "no port written"); an entry `name:port` goes with that port only. `body_bytes` bounds a body, `upload_bytes` one whose path starts with an
     entry of `upload_paths`. `cross_origin_paths` take unsafe methods from anywhere, because they act for nobody.
     `render` turns a refusal into a response.
     """
@@ -68,7 +68,10 @@ class Policy:
 
 
 def allowed_hosts(bind: str, extra: str = "") -> frozenset[str]:
-    """Loopback names, the address that is bound (unless it is a wildcard) and `extra`, a comma-separated list."""
+    """Loopback names, the address that is bound (unless it is a wildcard) and `extra`, a comma-separated list.
+
+    A name in `extra` may have a port, which browsers see where a proxy stands in front: `panel.example:443`.
+    """
     names = [*LOOPBACK_NAMES, *(name.strip() for name in extra.split(","))]
     if bind not in {"0.0.0.0", "::", "[::]"}:  # noqa: S104 - compared, not bound
         names.append(f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind)
@@ -114,9 +117,9 @@ def check_host(headers: Headers, policy: Policy) -> ProblemError | None:
     """WEB-01 unless there is exactly one Host header, well formed and on the list: a rebinding name is not."""
     hosts = headers.getlist("host")
     found = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-    if found is not None and found["name"].lower() in policy.hosts:
-        port = int(found["port"]) if found["port"] else None
-        if port in policy.ports or (port is None and policy.ports & {80, 443}):
+    if found is not None:
+        name, ports = found["name"].lower(), {int(found["port"])} if found["port"] else {80, 443}
+        if (name in policy.hosts and ports & policy.ports) or any(f"{name}:{port}" in policy.hosts for port in ports):
             return None
     return ProblemError(
         "WEB-01",

@@ -60,6 +60,27 @@ def test_host_is_refused_when_it_is_not_on_the_list(client: TestClient, host: st
     assert (answer.status_code, answer.json()["id"]) == (421, "WEB-01")
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("panel.example", 404),
+        ("PANEL.example:443", 404),
+        ("panel.example:8080", 421),
+        ("panel.example:80", 421),
+        ("127.0.0.1:443", 421),
+        ("127.0.0.1:8080", 404),
+        ("127.0.0.1", 421),
+    ],
+)
+def test_name_goes_with_its_own_port_when_it_is_that_of_a_proxy(host: str, status: int) -> None:
+    app = FastAPI()
+    hosts = allowed_hosts("127.0.0.1", "panel.example:443")
+    app.add_middleware(SecurityMiddleware, policy=Policy(hosts, frozenset({8080})))
+    client = TestClient(app, base_url=OURS)
+    assert client.get("/", headers={"Host": host}).status_code == status
+    assert client.post("/", headers={"Host": host, "Origin": f"https://{host}"}).status_code == status
+
+
 def test_port_may_be_left_out_when_it_is_the_scheme_s_own() -> None:
     app = FastAPI()
     app.add_middleware(SecurityMiddleware, policy=Policy(frozenset({"panel.lan"}), frozenset({443})))
