@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from app.panel.services import docker_bodies
+from app.panel.services import docker_bodies, docker_engine
 from app.panel.services.docker_engine import Engine
 from app.panel.services.docker_errors import Asked
 from app.panel.services.docker_home import Home
@@ -303,6 +303,23 @@ def test_the_panel_is_back_on_the_network_when_it_was_taken_off(docker_bench: Be
             runtime.observe("api")
     finally:
         docker("rm", "-f", panel)
+
+
+def test_our_own_container_is_not_called_a_strangers_when_the_engine_takes_long_to_remove_it(
+    docker_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Engine):
+        def _gone(self, call: Callable[[Any], object]) -> None:
+            """Says yes, and has not done it yet: a slow disk."""
+
+    spec, _ = started(docker_bench)
+    docker("kill", docker_bench.name)
+    monkeypatch.setattr(docker_engine, "LOOK_S", 0.2)
+    with pytest.raises(ProblemError) as caught:
+        DockerRuntime(Settings(), Slow(), home=docker_bench.home).ensure(spec)
+    assert (caught.value.id, caught.value.retryable) == ("DOCK-14", True)
+    docker_bench.runtime.ensure(spec)
+    until(docker_bench.runtime, "running")
 
 
 def test_each_has_its_own_name_again_when_two_of_ours_were_exchanged(docker_bench: Bench) -> None:

@@ -20,7 +20,7 @@ import requests
 import urllib3
 from docker.errors import DockerException, NotFound
 
-from app.panel.services.docker_errors import MIN_API, Asked, problem, remote, too_old
+from app.panel.services.docker_errors import MIN_API, Asked, problem, remote, still_there, too_old
 from pipeline.errors import ProblemError
 
 LOOK_S: Final = 5
@@ -128,10 +128,15 @@ class Engine:
             self._change(lambda client: client.rename(id, name), Asked(container=name))
 
     def remove(self, id: str) -> None:
-        """Remove it, running or not, and return when its name is free; somebody may be removing it already."""
+        """Remove it, running or not, and return when its name is free; somebody may be removing it already.
+
+        Raises DOCK-14 when that takes too long: its name would be taken for a stranger's.
+        """
         self._gone(lambda client: client.remove_container(id, force=True, v=True))
         deadline = time.monotonic() + LOOK_S
-        while self.container(id) is not None and time.monotonic() < deadline:
+        while (found := self.container(id)) is not None:
+            if time.monotonic() >= deadline:
+                raise still_there(found["Name"].lstrip("/"))
             time.sleep(_POLL_S)
 
     def make_network(self, name: str, labels: Mapping[str, str]) -> None:

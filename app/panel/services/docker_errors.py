@@ -116,6 +116,19 @@ def out_of_memory(container: str, limit_bytes: int) -> ProblemError:
     )
 
 
+def still_there(container: str) -> ProblemError:
+    """DOCK-14: the engine agreed to remove a container and has not done it yet, so its name is not free."""
+    return ProblemError(
+        "DOCK-14",
+        f"The engine is still removing {container}.",
+        why="Its disk is slow or busy, or something holds the container's files.",
+        fix="The panel tries again by itself.",
+        command=f"docker inspect -f '{{{{.State.Status}}}}' {container}",
+        retryable=True,
+        status=_STARTS_LATER,
+    )
+
+
 def not_starting(container: str, why: str, *, old_serves: bool) -> ProblemError:
     """SVC-01: the engine made the container, and what runs in it does not come up."""
     return ProblemError(
