@@ -1,75 +1,25 @@
 """Whatever happens to a container behind the panel's back, the next look sees it and the next `ensure` mends it."""
 
-import json
 import socket
 import subprocess
-import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from app.panel.services import docker_bodies, docker_engine
 from app.panel.services.docker_engine import Engine
 from app.panel.services.docker_errors import Asked
-from app.panel.services.docker_home import Home
 from app.panel.services.docker_runtime import DockerRuntime
-from app.panel.services.protocol import Observed, ServiceSpec, State
+from app.panel.services.protocol import Observed, ServiceSpec
 from app.panel.settings import Settings
 from pipeline.errors import ProblemError
+from tests.contracts.containers import Bench, answers, inspect, names, started, until
 from tests.docker.images import docker
 
 pytestmark = pytest.mark.docker
-
-
-class Bench(Protocol):
-    """`conftest.DockerBench`."""
-
-    runtime: DockerRuntime
-    engine: Engine
-    home: Home
-    port: int
-    name: str
-
-    def spec(self, *args: str, **env: str) -> ServiceSpec:
-        """The fake service."""
-
-
-def inspect(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(docker("inspect", name))[0]
-    return found
-
-
-def until(runtime: DockerRuntime, *states: State, deadline_s: float = 20.0) -> Observed:
-    end = time.monotonic() + deadline_s
-    seen = runtime.observe("api")
-    while seen.state not in states and time.monotonic() < end:
-        time.sleep(0.05)
-        seen = runtime.observe("api")
-    assert seen.state in states, seen
-    return seen
-
-
-def names(bench: Bench) -> set[str]:
-    label = f"label={docker_bodies.OWNER}={bench.home.project}"
-    return set(docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split())
-
-
-def answers(bench: Bench, spec: ServiceSpec) -> bool:
-    try:
-        with urllib.request.urlopen(bench.runtime.public_url(spec), timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def started(bench: Bench) -> tuple[ServiceSpec, Observed]:
-    spec = bench.spec()
-    bench.runtime.ensure(spec)
-    return spec, until(bench.runtime, "running")
 
 
 FAULTS: dict[str, Callable[[Bench], object]] = {
@@ -216,80 +166,6 @@ def test_the_holder_is_named_when_a_container_has_the_port(docker_bench: Bench, 
         docker("rm", "-f", other)
 
 
-def test_the_old_one_serves_on_when_the_new_one_does_not_start(docker_bench: Bench) -> None:
-    spec, first = started(docker_bench)
-    broken = docker_bench.spec("--dies-after=0")
-    with pytest.raises(ProblemError, match="the old one keeps serving") as caught:
-        docker_bench.runtime.ensure(broken)
-    assert caught.value.id == "SVC-01"
-    assert "the last words" in caught.value.why
-    assert docker_bench.runtime.observe("api").instance_id == first.instance_id
-    assert names(docker_bench) == {docker_bench.name}
-    assert answers(docker_bench, spec)
-
-
-def test_the_old_one_serves_on_when_the_new_port_is_taken(docker_bench: Bench) -> None:
-    spec, first = started(docker_bench)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        moved = replace(spec, port=other.getsockname()[1])
-        with pytest.raises(ProblemError) as caught:
-            docker_bench.runtime.ensure(moved)
-    assert caught.value.id == "PORT-01"
-    assert docker_bench.runtime.observe("api").instance_id == first.instance_id
-    assert answers(docker_bench, spec)
-
-
-def test_the_gap_is_below_two_seconds_when_a_setting_changed(docker_bench: Bench) -> None:
-    spec, _ = started(docker_bench)
-    silent: list[float] = []
-    done = threading.Event()
-
-    def probe() -> None:
-        while not done.is_set():
-            if not answers(docker_bench, spec):
-                silent.append(time.monotonic())
-            done.wait(0.02)
-
-    prober = threading.Thread(target=probe)
-    prober.start()
-    docker_bench.runtime.ensure(docker_bench.spec(ROLE="changed"))
-    until(docker_bench.runtime, "running")
-    done.set()
-    prober.join()
-    assert names(docker_bench) == {docker_bench.name}
-    assert not silent or silent[-1] - silent[0] < 2.0
-
-
-def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench: Bench) -> None:
-    spec, _ = started(docker_bench)
-    docker("rename", docker_bench.name, f"{docker_bench.name}-previous")
-    changed = docker_bench.spec(ROLE="changed")
-    body = docker_bodies.body(changed, docker_bench.home)
-    docker_bench.engine.create(docker_bench.name, body, Asked())
-    assert answers(docker_bench, spec)
-    docker_bench.runtime.ensure(changed)
-    assert until(docker_bench.runtime, "running").digest == changed.digest
-    assert names(docker_bench) == {docker_bench.name}
-
-
-@pytest.mark.parametrize("role", ["trial", "next", "previous"])
-def test_what_an_unfinished_replacement_left_is_seen_and_removed_when_the_rest_is_well(
-    docker_bench: Bench, role: docker_bodies.Role
-) -> None:
-    spec, first = started(docker_bench)
-    made = docker_bodies.body(spec, docker_bench.home, role=role, publish=False)
-    docker_bench.engine.create(docker_bodies.title(docker_bench.home, "api", role), made, Asked())
-    docker_bench.runtime.close()
-    runtime = DockerRuntime(Settings(), docker_bench.engine, home=docker_bench.home)
-    assert runtime.observe("api").digest != spec.digest
-    runtime.ensure(spec)
-    assert names(docker_bench) == {docker_bench.name}
-    seen = runtime.observe("api")
-    assert (seen.digest, seen.instance_id) == (spec.digest, first.instance_id)
-
-
 def test_the_panel_is_back_on_the_network_when_it_was_taken_off(docker_bench: Bench, fake_image: str) -> None:
     panel = docker("run", "-d", "--rm", fake_image, "python", "-c", "import time; time.sleep(99)")
     try:
@@ -337,36 +213,6 @@ def test_each_has_its_own_name_again_when_two_of_ours_were_exchanged(docker_benc
         docker_bench.runtime.ensure(spec)
     assert {name: inspect(name)["Id"] for name in before} == before
     assert names(docker_bench) == set(before)
-
-
-def test_the_name_that_is_taken_is_named_when_it_is_one_of_a_replacement(docker_bench: Bench, fake_image: str) -> None:
-    spec, first = started(docker_bench)
-    theirs = docker("create", "--name", f"{docker_bench.name}-next", fake_image, "true")
-    try:
-        with pytest.raises(ProblemError, match=f"named {docker_bench.name}-next exists") as caught:
-            docker_bench.runtime.ensure(docker_bench.spec(ROLE="changed"))
-        assert caught.value.id == "NAME-01"
-        assert docker_bench.runtime.observe("api").instance_id == first.instance_id
-        assert answers(docker_bench, spec)
-    finally:
-        docker("rm", "-f", theirs)
-
-
-def test_the_old_one_serves_on_when_a_restart_would_bring_one_that_does_not_start(docker_bench: Bench) -> None:
-    spec, first = started(docker_bench)
-    with pytest.raises(ProblemError, match="the old one keeps serving"):
-        docker_bench.runtime.restart(docker_bench.spec("--dies-after=0"))
-    assert docker_bench.runtime.observe("api").instance_id == first.instance_id
-    assert answers(docker_bench, spec)
-
-
-def test_it_is_a_new_instance_of_the_same_container_when_it_is_restarted_while_paused(docker_bench: Bench) -> None:
-    spec, first = started(docker_bench)
-    container = inspect(docker_bench.name)["Id"]
-    docker("pause", docker_bench.name)
-    docker_bench.runtime.restart(spec)
-    assert until(docker_bench.runtime, "running").instance_id != first.instance_id
-    assert inspect(docker_bench.name)["Id"] == container
 
 
 def test_it_says_so_when_the_image_is_missing(docker_bench: Bench) -> None:

@@ -1,0 +1,60 @@
+"""Looking at the containers of a runtime under test, by the engine and by HTTP."""
+
+import json
+import time
+import urllib.request
+from typing import Any, Protocol
+
+from app.panel.services import docker_bodies
+from app.panel.services.docker_engine import Engine
+from app.panel.services.docker_home import Home
+from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.protocol import Observed, ServiceSpec, State
+from tests.docker.images import docker
+
+
+class Bench(Protocol):
+    """`conftest.DockerBench`."""
+
+    runtime: DockerRuntime
+    engine: Engine
+    home: Home
+    port: int
+    name: str
+
+    def spec(self, *args: str, **env: str) -> ServiceSpec:
+        """The fake service."""
+
+
+def inspect(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(docker("inspect", name))[0]
+    return found
+
+
+def until(runtime: DockerRuntime, *states: State, deadline_s: float = 20.0) -> Observed:
+    end = time.monotonic() + deadline_s
+    seen = runtime.observe("api")
+    while seen.state not in states and time.monotonic() < end:
+        time.sleep(0.05)
+        seen = runtime.observe("api")
+    assert seen.state in states, seen
+    return seen
+
+
+def names(bench: Bench) -> set[str]:
+    label = f"label={docker_bodies.OWNER}={bench.home.project}"
+    return set(docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split())
+
+
+def answers(bench: Bench, spec: ServiceSpec) -> bool:
+    try:
+        with urllib.request.urlopen(bench.runtime.public_url(spec), timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def started(bench: Bench) -> tuple[ServiceSpec, Observed]:
+    spec = bench.spec()
+    bench.runtime.ensure(spec)
+    return spec, until(bench.runtime, "running")
