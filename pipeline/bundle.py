@@ -117,6 +117,7 @@ class Manifest(_Record):
     seed: int
     n_train: int
     n_test: int
+    test_share: float | None = None  # by which rows were kept from training; None in a manifest of before
     data_digest: str
     code_digest: str
     params_digest: str

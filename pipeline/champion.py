@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipeline.bundle import Manifest, bundle_dir, read_manifest, read_model, read_pointer
@@ -11,7 +12,7 @@ from pipeline.errors import BundleError
 from pipeline.gate import Champion
 from pipeline.inference import Graph, RawRows
 from pipeline.params import Task
-from pipeline.prepare import raw_inputs
+from pipeline.prepare import UNSEEN_COLUMN, raw_inputs
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Question:
 
 
 def load_champion(
-    models_dir: Path, question: Question, digest: str, frame: Callable[[], pd.DataFrame]
+    models_dir: Path, question: Question, digest: str, unseen_by: str, frame: Callable[[], pd.DataFrame]
 ) -> Champion | None:
     """The champion and its answers to the raw test rows `frame()`; None if no model is live.
 
     A live model that cannot be read or that needs a column which is gone comes without answers, with the obstacle.
-    One with the challenger's own `digest` is not asked.
+    One with the challenger's own `digest` is not asked. `unseen_by` is the digest that the column `__unseen__` is about.
     """
     try:
         pointer = read_pointer(models_dir)
@@ -47,10 +48,10 @@ def load_champion(
         return Champion(manifest.version, manifest.digest, None)
     if Question(manifest.task, manifest.target, manifest.classes) != question:
         return Champion(manifest.version, manifest.digest, None, other_task=True)
-    return _answering(manifest, model, frame())
+    return _answering(manifest, model, frame(), unseen_by)
 
 
-def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame) -> Champion:
+def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame, unseen_by: str) -> Champion:
     gone = [feature.name for feature in manifest.features if feature.name not in frame.columns]
     if gone:
         names = ", ".join(repr(name) for name in gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
@@ -61,7 +62,8 @@ def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame) -> Champio
     except Exception as error:  # noqa: BLE001  # onnxruntime's errors share no base class of their own
         obstacle = f"its graph does not run ({type(error).__name__})"
         return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
-    return Champion(manifest.version, manifest.digest, output)
+    unseen = frame[UNSEEN_COLUMN].to_numpy(dtype=np.bool_) if unseen_by == manifest.digest else None
+    return Champion(manifest.version, manifest.digest, output, unseen=unseen)
 
 
 def _clause(error: BundleError) -> str:

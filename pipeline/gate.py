@@ -4,7 +4,7 @@ Challenger and champion answer the same test rows. The difference of their prima
 bootstrap interval.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -23,7 +23,8 @@ class Champion:
     """The live model as the gate sees it.
 
     `output` are its answers to the test rows, None where it cannot answer them; `obstacle` then says why in a clause
-    ("it needs the column x, which is gone"). `replaces` is False if it predicts something else than the challenger.
+    ("it needs the column x, which is gone"). `other_task`: it predicts something else than the challenger. `unseen` are
+    the test rows that it was not trained on, None where that is all of them.
     """
 
     version: int
@@ -31,6 +32,7 @@ class Champion:
     output: Floats | None
     obstacle: str = ""
     other_task: bool = False
+    unseen: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ def decide(
 
     A challenger with the champion's digest is `identical`. One whose answers are constant or whose metric is not a
     number never passes. Without a champion to compare with, the challenger has to beat the baseline. On more than
-    MAX_ROWS rows a seeded draw of them decides. The same input gives the same verdict.
+    MAX_ROWS rows a seeded draw of them decides. Rows on which the champion was trained are not compared on. The same
+    input gives the same verdict.
     """
     if len(y) > MAX_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(len(y), MAX_ROWS, replace=False))
         y, challenger, baseline = y[rows], challenger[rows], baseline[rows]
         if champion is not None and champion.output is not None:
-            champion = Champion(champion.version, champion.digest, champion.output[rows])
+            unseen = None if champion.unseen is None else champion.unseen[rows]
+            champion = replace(champion, output=champion.output[rows], unseen=unseen)
     metric = PRIMARY[task]
     ours, dummy = primary_value(task, y, challenger), primary_value(task, y, baseline)
     case = _Case(metric, ours, dummy, len(y), champion)
@@ -80,11 +84,8 @@ def decide(
         return _against_baseline(
             case, f"First model of a new task (version {champion.version} predicts something else)"
         )
-    theirs = float("nan") if champion.output is None else primary_value(task, y, champion.output)
-    if champion.output is None or not np.isfinite(theirs):
-        return _against_unscored(case, champion.version, champion.obstacle, rule)
-    interval = difference_interval(task, y, challenger, champion.output, confidence=rule.confidence, seed=seed)
-    return _against_champion(case, champion.version, theirs, interval, rule)
+    answers = _Answers(task, y, challenger, baseline)
+    return _compare(case, answers, champion, rule, seed)
 
 
 def constant(task: Task, output: Floats) -> bool:
@@ -104,6 +105,12 @@ class _Case:
     dummy: float
     n_rows: int
     champion: Champion | None
+    fair: str = ""  # what is special about the rows
+
+    @property
+    def rows(self) -> str:
+        """The rows on which two models are compared."""
+        return f"{self.n_rows:,} test rows {self.fair}" if self.fair else f"the same {self.n_rows:,} test rows"
 
     @property
     def word(self) -> str:
@@ -139,6 +146,37 @@ class _Case:
             high=0.0 if decision == "identical" else number(interval[1]) if interval else None,
             n_rows=self.n_rows,
         )
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The rows with what was true and what the challenger and the dummy say."""
+
+    task: Task
+    y: npt.NDArray[np.generic]
+    challenger: Floats
+    baseline: Floats
+
+
+def _compare(case: _Case, given: _Answers, champion: Champion, rule: Rule, seed: int) -> GateVerdict:
+    """The verdict on rows that neither model was trained on."""
+    if champion.output is None:
+        return _against_unscored(case, champion.version, champion.obstacle, rule)
+    task, y, challenger, theirs = given.task, given.y, given.challenger, champion.output
+    if champion.unseen is not None:
+        rows = np.flatnonzero(champion.unseen)
+        ours = primary_value(task, y[rows], challenger[rows]) if len(rows) else float("nan")
+        if not np.isfinite(ours):
+            obstacle = f"it was trained on all but {len(rows):,} of the test rows"
+            return _against_unscored(case, champion.version, obstacle, rule)
+        dummy = primary_value(task, y[rows], given.baseline[rows])
+        case = replace(case, ours=ours, dummy=dummy, n_rows=len(rows), fair="that neither was trained on")
+        y, challenger, theirs = y[rows], challenger[rows], theirs[rows]
+    value = primary_value(task, y, theirs)
+    if not np.isfinite(value):
+        return _against_unscored(case, champion.version, "", rule)
+    interval = difference_interval(task, y, challenger, theirs, confidence=rule.confidence, seed=seed)
+    return _against_champion(case, champion.version, value, interval, rule)
 
 
 def _against_baseline(case: _Case, opening: str) -> GateVerdict:
@@ -178,7 +216,7 @@ def _against_champion(
     lower = ", lower is better" if case.metric in LOWER_IS_BETTER else ""
     numbers = (
         f"{case.word} {case.plain(case.ours)} against {case.plain(theirs)} of version {version} "
-        f"on the same {case.n_rows:,} test rows ({_change(difference)}{span}{lower})"
+        f"on {case.rows} ({_change(difference)}{span}{lower})"
     )
     surely_better = bool(np.isfinite(low) and low > 0)
     if rule.kind == "better":
@@ -191,7 +229,7 @@ def _against_champion(
     decision: Literal["promote", "keep"] = "promote" if passed else "keep"
     opening = "Promoted" if passed else "Not promoted"
     if difference == low == high == 0:
-        alike = f"it does exactly as well as version {version} on the same {case.n_rows:,} test rows"
+        alike = f"it does exactly as well as version {version} on {case.rows}"
         rest = "" if passed else ", and the rule asks for better"
         return case.verdict(
             decision, f"{opening}: {alike} ({case.word} {case.plain(case.ours)}){rest}.", theirs, interval

@@ -2,7 +2,8 @@
 
     data/processed/<key>/train.parquet      prepared float32 columns, `__target__`, `__validation__`
     data/processed/<key>/test.parquet       prepared float32 columns, `__target__`
-    data/processed/<key>/raw_test.parquet   the same test rows as they stand in the table, `__target__`
+    data/processed/<key>/raw_test.parquet   the same test rows as they stand in the table, `__target__`, and where
+                                            the live model was trained on some of them `__unseen__`, true for the others
     data/processed/<key>/prepare.onnx       raw columns -> prepared columns, the graph that made both sets
     data/processed/<key>/prepare.json       `Preparation`
     data/processed/<key>/profile.json       `pipeline.profile.Profile`
@@ -31,6 +32,7 @@ META_FILE: Final = "prepare.json"
 PROFILE_FILE: Final = "profile.json"
 TARGET_COLUMN: Final = "__target__"
 VALIDATION_COLUMN: Final = "__validation__"
+UNSEEN_COLUMN: Final = "__unseen__"
 PREPARED_OUTPUT: Final = "prepared"  # the graph's output, float32 [n, len(outputs)]
 
 Floats = npt.NDArray[np.float32]
@@ -47,7 +49,8 @@ class Preparation(BaseModel):
     `categorical` the others). `outputs` name the columns of the output `prepared`; `sources[output]` are the raw
     features that it is made from. `derived` are the declarations `Name = expression` that are in the graph. `classes`
     are ordered as in the target codes (for binary the second is the positive one), empty for regression; labels of
-    class_type `boolean` are "false" and "true".
+    class_type `boolean` are "false" and "true". `unseen_by` is the digest of the live model that the column `__unseen__`
+    is about, "" where there is no such column.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +66,7 @@ class Preparation(BaseModel):
     n_train: int
     n_validation: int
     n_test: int
+    unseen_by: str = ""
 
 
 def load_meta(processed_dir: Path) -> Preparation:

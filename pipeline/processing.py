@@ -35,6 +35,14 @@ Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """The rows of the table that the live model with `digest` was not trained on."""
+
+    rows: npt.NDArray[np.bool_]
+    digest: str
+
+
+@dataclass(frozen=True)
 class Job:
     """All that a processed set is made from. The table has only rows with a target, whose values are in `target`."""
 
@@ -43,6 +51,7 @@ class Job:
     split: Split
     selection: Selection
     params: Params
+    unseen: Unseen | None = None
 
     @property
     def numeric(self) -> list[NumberColumn]:
@@ -98,6 +107,7 @@ def _write(job: Job, folder: Path, warn: Callable[[str], None]) -> Preparation:
         n_train=int(train.sum()),
         n_validation=int(job.split.validation.sum()),
         n_test=int(job.split.test.sum()),
+        unseen_by=job.unseen.digest if job.unseen else "",
     )
     profile = Profile(
         n_rows=job.table.n_rows, n_train=meta.n_train, n_test=meta.n_test, columns=list(profiles.values())
@@ -159,9 +169,10 @@ def _write_rows(job: Job, made: Prepared, folder: Path) -> None:
         name: pa.schema([*((o, pa.float32()) for o in made.outputs), *((e, kinds[e]) for e in columns)])
         for name, columns in extra.items()
     }
-    schemas[prepare.RAW_TEST_FILE] = pa.schema(
-        [*((n, _arrow_type(c)) for n, c in kept.items()), (prepare.TARGET_COLUMN, target)]
-    )
+    raw_schema = pa.schema([*((n, _arrow_type(c)) for n, c in kept.items()), (prepare.TARGET_COLUMN, target)])
+    if job.unseen:
+        raw_schema = raw_schema.append(pa.field(prepare.UNSEEN_COLUMN, pa.bool_()))
+    schemas[prepare.RAW_TEST_FILE] = raw_schema
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(pq.ParquetWriter(folder / name, schema, use_dictionary=False, compression="lz4"))
@@ -175,10 +186,10 @@ def _write_rows(job: Job, made: Prepared, folder: Path) -> None:
                 arrays = [pa.array(np.ascontiguousarray(side[:, i])) for i in range(side.shape[1])]
                 arrays += [pa.array(values[rows]), pa.array(validation[rows])][: len(extra[name])]
                 writers[name].write_table(pa.Table.from_arrays(arrays, schema=schemas[name]))
-            raw = [_arrow(column, batch, test) for column in kept.values()]
-            raw_schema = schemas[prepare.RAW_TEST_FILE]
-            table = pa.Table.from_arrays([*raw, pa.array(values[test])], schema=raw_schema)
-            writers[prepare.RAW_TEST_FILE].write_table(table)
+            raw = [*(_arrow(column, batch, test) for column in kept.values()), pa.array(values[test])]
+            if job.unseen:
+                raw.append(pa.array(job.unseen.rows[batch][test]))
+            writers[prepare.RAW_TEST_FILE].write_table(pa.Table.from_arrays(raw, schema=raw_schema))
 
 
 def _profiles(job: Job, train: npt.NDArray[np.bool_]) -> dict[str, ColumnProfile]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from pipeline.bundle import Manifest, bundle_dir, read_manifest, read_pointer
 from pipeline.errors import BundleError, DataError
 from pipeline.params import Params
-from pipeline.schema import EXACT_BELOW, Column, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.schema import EXACT_BELOW, Column, Hashes, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.split import Mask, row_hashes, side_of_tests
 from pipeline.target import Target
 
 MAX_CATEGORIES: Final = 50
@@ -93,7 +94,7 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
     """
     before = {feature.name: feature.kind == "categorical" for feature in champion.features}
     known = [name for name in before if name in table.columns]
-    new = [name for name in table.columns if name not in before and name != target.name]
+    new = [name for name in table.columns if name not in {*before, *champion.left_out, target.name}]
     # Two tables may well share a target called "target" and a column called "age".
     is_other = 2 * len(known) < len(before) and len(new) > len(known)
     if champion.target != target.name or is_other:
@@ -115,7 +116,29 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
             why=f"{'; '.join(parts)}.",
             fix="Restore them, or name them in the parameter `ignore` (a changed target: set `task`) if it is meant so.",
         )
-    return [f"New since the live model: {', '.join(map(repr, new[:8]))}."] if new else []
+    remarks = [f"New since the live model: {', '.join(map(repr, new[:8]))}."] if new else []
+    lost = [column for column in champion.left_out if column not in table.columns]
+    if lost and all(column in table.columns for column in before):
+        shown = ", ".join(map(repr, lost[:5]))
+        remarks.append(
+            f"Without {shown} nobody can tell which rows the live model was trained on: a comparison may favour it."
+        )
+    return remarks
+
+
+def unseen_rows(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> Mask | None:
+    """The rows that the live model was not trained on: its own test rows. None where a column that it knew is gone, so
+    that nobody can tell. `hashes` are those of the whole table.
+
+    A new column deals the rows anew, and a larger test share takes rows that were trained on: compared on those, the
+    live model would win by what it has learned by heart.
+    """
+    columns = {feature.name for feature in champion.features}.union(champion.left_out)
+    if not columns <= table.columns.keys():
+        return None
+    if columns != table.columns.keys():
+        hashes = row_hashes([table.columns[name] for name in columns], table.n_rows)
+    return side_of_tests(hashes, test_share if champion.test_share is None else champion.test_share)
 
 
 def _told(dropped: dict[str, str], ignore: Collection[str]) -> list[str]:

@@ -43,8 +43,13 @@ def row_hashes(columns: Iterable[Column], n_rows: int) -> Hashes:
 
 def split(hashes: Hashes, test_share: float) -> Split:
     """Each row goes to the test set with probability `test_share`, and else to validation with VALIDATION_SHARE."""
-    test = _below(hashes, "test", test_share)
+    test = side_of_tests(hashes, test_share)
     return Split(test=test, validation=_below(hashes, "validation", VALIDATION_SHARE) & ~test)
+
+
+def side_of_tests(hashes: Hashes, test_share: float) -> Mask:
+    """The rows that go to the test set."""
+    return _below(hashes, "test", test_share)
 
 
 def check_sides(chosen: Split, hashes: Hashes, codes: npt.NDArray[np.int64] | None, classes: list[str]) -> list[str]:

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import processing, selection, sources, tables
+from pipeline.bundle import Manifest
 from pipeline.errors import DataError
 from pipeline.events import Events
 from pipeline.prepare import Preparation
-from pipeline.processing import Job
-from pipeline.schema import Column, NumberColumn, Table, TextColumn
+from pipeline.processing import Job, Unseen
+from pipeline.schema import Column, Hashes, NumberColumn, Table, TextColumn
 from pipeline.split import check_sides, row_hashes, split
 from pipeline.stage import DataResult, SeedResult, StageContext, read_result
 from pipeline.target import Target, infer_name, resolve
@@ -62,6 +63,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     # The hash covers every column, whatever becomes a feature: other parameters do not move a row to the other side.
     hashes = row_hashes(table.columns.values(), table.n_rows)
     sides = split(hashes, ctx.params.test_share)
+    unseen = _unseen(champion, table, hashes, ctx.params.test_share) if champion is not None else None
     for remark in check_sides(sides, hashes, target.codes, target.classes):
         warn(remark)
     chosen = selection.select(table, name, ctx.params.ignore, ~sides.test)
@@ -72,7 +74,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     events.progress(2, STEPS, "preparing")
     folder = ctx.data_dir / "processed"
     key = _key(seed)
-    meta = processing.build(Job(table, target, sides, chosen, ctx.params), folder, key, warn)
+    meta = processing.build(Job(table, target, sides, chosen, ctx.params, unseen), folder, key, warn)
     _log_outcome(meta, key, events)
     events.progress(STEPS, STEPS, "done")
     return DataResult(
@@ -88,6 +90,14 @@ def run(ctx: StageContext, events: Events) -> DataResult:
         dropped=chosen.dropped,
         warnings=said,
     )
+
+
+def _unseen(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> Unseen | None:
+    """None where the live model was trained on none of the test rows, or nobody can tell."""
+    rows = selection.unseen_rows(champion, table, hashes, test_share)
+    if rows is None or rows[split(hashes, test_share).test].all():
+        return None
+    return Unseen(rows, champion.digest)
 
 
 def _key(seed: SeedResult) -> str:

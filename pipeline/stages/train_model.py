@@ -100,7 +100,7 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
     left_out = sorted({processed.target, *processed.dropped})
     manifest = _manifest(ctx, data, trained, seeded=seeded, subject=subject, evaluation=evaluation, left_out=left_out)
     with steps.step("judge"):
-        verdict = _judge(ctx, processed.processed_dir, subject, manifest.digest)
+        verdict = _judge(ctx, processed.processed_dir, subject, manifest.digest, data.meta.unseen_by)
         events.log(verdict.reason)
     with steps.step("pack"):
         bundle = ctx.run_dir / BUNDLE_DIR
@@ -249,6 +249,7 @@ def _manifest(
             seed=ctx.params.seed,
             n_train=meta.n_train,
             n_test=meta.n_test,
+            test_share=ctx.params.test_share,
             data_digest=seeded.data_digest,
             code_digest=seeded.code_digest,
             params_digest=seeded.params_digest,
@@ -257,11 +258,12 @@ def _manifest(
     )
 
 
-def _judge(ctx: StageContext, processed_dir: Path, subject: Subject, digest: str) -> GateVerdict:
+def _judge(ctx: StageContext, processed_dir: Path, subject: Subject, digest: str, unseen_by: str) -> GateVerdict:
     champion = load_champion(
         ctx.models_dir,
         Question(subject.task, subject.target, subject.classes),
         digest,
+        unseen_by,
         lambda: load_raw_test_frame(processed_dir),
     )
     return decide(

@@ -11,7 +11,8 @@ from pipeline.bundle import Feature, Histogram, Manifest
 from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.schema import Table
-from pipeline.selection import check_against, live_model, select, telltales
+from pipeline.selection import check_against, live_model, select, telltales, unseen_rows
+from pipeline.split import row_hashes, split
 from pipeline.target import resolve
 
 
@@ -122,6 +123,34 @@ def test_nothing_is_said_when_the_table_has_what_the_live_model_had(tmp_path: Pa
 def test_new_columns_are_told_when_there_are_some(tmp_path: Path) -> None:
     table = read(tmp_path, "age,flag,city,t,extra", [f"{row},5" for row in ROWS])
     assert check(table, champion()) == ["New since the live model: 'extra'."]
+
+
+def test_columns_that_the_live_model_left_out_are_not_new(tmp_path: Path) -> None:
+    table = read(tmp_path, "age,flag,city,t,extra", [f"{row},5" for row in ROWS])
+    assert check(table, champion().model_copy(update={"left_out": ["extra", "t"]})) == []
+
+
+def test_it_is_told_when_a_column_is_gone_that_only_dealt_the_rows(tmp_path: Path) -> None:
+    live = champion().model_copy(update={"left_out": ["name", "t"]})
+    table = read(tmp_path, "age,flag,city,t", ROWS)
+    assert [remark.split(":")[0] for remark in check(table, live)] == [
+        "Without 'name' nobody can tell which rows the live model was trained on"
+    ]
+    assert unseen_rows(live, table, row_hashes(table.columns.values(), table.n_rows), 0.2) is None
+
+
+def test_the_live_models_own_test_rows_are_new_to_it_whatever_the_share_and_the_columns_are_now(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{i},{i % 2 == 0},Rom,{i % 2}" for i in range(300)]
+    old = read(tmp_path, "age,flag,city,t", rows)
+    hashes = row_hashes(old.columns.values(), 300)
+    live = champion().model_copy(update={"left_out": ["t"], "test_share": 0.3})
+    expected = split(hashes, 0.3).test
+    np.testing.assert_array_equal(unseen_rows(live, old, hashes, 0.1), expected)
+    wider = read(tmp_path, "age,flag,city,t,extra", [f"{row},{i}" for i, row in enumerate(rows)])
+    found = unseen_rows(live, wider, row_hashes(wider.columns.values(), 300), 0.3)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_boolean_may_become_a_number_when_it_is_written_so(tmp_path: Path) -> None:

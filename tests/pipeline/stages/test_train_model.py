@@ -153,6 +153,23 @@ def test_second_run_is_identical_when_nothing_changed(tmp_path: Path) -> None:
     assert (verdict.decision, verdict.champion_version, verdict.difference) == ("identical", 1, 0.0)
 
 
+@pytest.mark.parametrize("change", ["a new column", "a larger test share"])
+def test_champion_is_judged_on_rows_that_are_new_to_it_when_the_rows_were_dealt_anew(
+    tmp_path: Path, change: str
+) -> None:
+    table = _odd("yes")
+    by_heart = {"target": "yes", "estimator": "random_forest", "random_forest": {"min_samples_leaf": 1}}
+    _live(run_stages(tmp_path, table, _params(**by_heart, test_share=0.2)))
+    again = (
+        run_stages(tmp_path, table.assign(extra=np.arange(600) % 7), _params(**by_heart), run_id="r2", version=2)
+        if change == "a new column"
+        else run_stages(tmp_path, None, _params(**by_heart, test_share=0.5), run_id="r2", version=2)
+    )
+    verdict, n_test = again.result.verdict, read_manifest(again.result.bundle_dir).n_test
+    assert 5 < verdict.n_rows < 0.6 * n_test
+    assert "that neither was trained on" in verdict.reason
+
+
 def test_champion_is_scored_on_the_same_rows_when_it_was_trained_differently(tmp_path: Path) -> None:
     _live(run_stages(tmp_path, _odd("yes"), _params(target="yes", ignore=("colour", "größe, in m"))))
     verdict = run_stages(tmp_path, None, _params(target="yes"), run_id="r2", version=2).result.verdict
