@@ -109,14 +109,14 @@ def session_token(headers: Headers, cookie: str) -> str:
 
 def refusal(scope: Scope, headers: Headers) -> Response:
     """People are sent to the login page and come back; scripts get 401 AUTH-01."""
-    login = "/login"
-    if scope["method"] == "GET" and scope["path"] != "/":
-        query = scope["query_string"].decode("latin-1")
-        login += "?next=" + quote(scope["path"] + (f"?{query}" if query else ""), safe="")
     if headers.get("hx-request") == "true":
-        return Response(status_code=401, headers={"HX-Redirect": "/login"})
+        # Not the part that was asked for, but the page that asked.
+        address = headers.get("hx-current-url", "").partition("://")[2].partition("#")[0]
+        return Response(status_code=401, headers={"HX-Redirect": _login("/" + address.partition("/")[2])})
     if "text/html" in headers.get("accept", "") and not scope["path"].startswith("/api/"):
-        return RedirectResponse(login, status_code=303)
+        query = scope["query_string"].decode("latin-1")
+        target = scope["path"] + (f"?{query}" if query else "")
+        return RedirectResponse(_login(target if scope["method"] == "GET" else "/"), status_code=303)
     problem = ProblemError(
         "AUTH-01",
         "Log in first.",
@@ -126,3 +126,8 @@ def refusal(scope: Scope, headers: Headers) -> Response:
         status=401,
     )
     return problem_response(problem, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _login(target: str) -> str:
+    is_home = target.partition("?")[0] == "/"
+    return "/login" if is_home else "/login?next=" + quote(target, safe="")

@@ -33,6 +33,13 @@ def test_everything_is_closed_when_nobody_logged_in(client: TestClient) -> None:
     assert script.headers["www-authenticate"] == "Bearer"
     swap = client.get("/", headers={"HX-Request": "true", **PAGE})
     assert (swap.status_code, swap.headers["hx-redirect"]) == (401, "/login")
+    for page, login in (
+        ("http://127.0.0.1:8080/runs/4?q=a#L7", "/login?next=%2Fruns%2F4%3Fq%3Da"),
+        ("http://127.0.0.1:8080/", "/login"),
+        ("//[", "/login"),
+    ):
+        headers = {"HX-Request": "true", "HX-Current-URL": page}
+        assert client.get("/part", headers=headers).headers["hx-redirect"] == login
     assert client.get("/healthz").status_code == 200
 
 
