@@ -8,6 +8,7 @@ import secrets
 import socket
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -59,12 +60,7 @@ def lock(settings: Settings) -> IO[str]:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise ProblemError(
-            "PANEL-03",
-            f"The state folder {settings.state_dir} cannot be used.",
-            why=f"{error.strerror}.",
-            fix="Make it writable for this user, or name another one in ML_PIPELINE_STATE.",
-        ) from error
+        raise _unusable(settings.state_dir, error) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -78,8 +74,9 @@ def lock(settings: Settings) -> IO[str]:
             fix="Use that one, stop it, or name another folder in ML_PIPELINE_STATE.",
         ) from error
     file.truncate(0)
-    file.write(f"process {os.getpid()} on port {settings.panel_port}\n")
-    file.flush()
+    # The lock holds without the name of its owner; a full disk must not keep the panel away.
+    with suppress(OSError):
+        os.write(file.fileno(), f"process {os.getpid()} on port {settings.panel_port}\n".encode())
     return file
 
 
@@ -108,18 +105,30 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def cli_token(state_dir: Path) -> str:
-    """The token with which `ml-pipeline` on this machine logs in; made at the first start, readable by its owner only."""
+    """The token with which `ml-pipeline` on this machine logs in; made at the first start, readable by its owner only.
+
+    Raises ProblemError PANEL-03 where it can be neither read nor written.
+    """
     path = state_dir / CLI_TOKEN_FILE
     try:
-        token = path.read_text("utf-8").strip()
-    except FileNotFoundError:
-        token = ""
-    if not token:
-        token = secrets.token_urlsafe(32)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(token + "\n")
+        token = path.read_text("utf-8").strip() if path.exists() else ""
+        if not token:
+            token = secrets.token_urlsafe(32)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(token + "\n")
+    except OSError as error:
+        raise _unusable(state_dir, error) from error
     return token
+
+
+def _unusable(state_dir: Path, error: OSError) -> ProblemError:
+    return ProblemError(
+        "PANEL-03",
+        f"The state folder {state_dir} cannot be used.",
+        why=f"{error.strerror}.",
+        fix="Free space on its disk, make it writable for this user, or name another one in ML_PIPELINE_STATE.",
+    )
 
 
 def _invalid(errors: Sequence[ErrorDetails], given: dict[str, object]) -> ProblemError:

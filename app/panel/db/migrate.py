@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import OperationalError
 
 from app.panel.db.engine import Database
 from pipeline.errors import ProblemError
@@ -35,12 +36,12 @@ def open_database(path: Path, now: datetime) -> Database:
         except BaseException:
             database.close()
             raise
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, sqlite3.OperationalError, OperationalError) as error:
         raise ProblemError(
             "DB-01",
             f"The database {path.name} cannot be opened.",
-            why=f"{error}.",
-            fix="Make the state folder writable for this user, or name another one in ML_PIPELINE_STATE.",
+            why=f"{getattr(error, 'orig', error)}.",
+            fix="Free space on its disk, make the state folder writable, or name another one in ML_PIPELINE_STATE.",
             command=f"ls -ld {path.parent}",
             status=503,
         ) from error

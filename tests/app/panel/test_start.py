@@ -1,6 +1,7 @@
 """What must hold before the panel serves, and the words in which it refuses."""
 
 import os
+import resource
 import signal
 import socket
 import stat
@@ -107,6 +108,19 @@ def test_token_is_kept_and_private_when_it_is_made(tmp_path: Path) -> None:
     assert len(token) >= 32
     assert start.cli_token(tmp_path) == token
     assert stat.S_IMODE((tmp_path / "cli-token").stat().st_mode) == 0o600
+
+
+def test_reason_is_given_when_the_disk_of_the_state_folder_is_full(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        start.lock(Settings(state_dir=tmp_path)).close()  # that takes no space
+        with pytest.raises(ProblemError) as caught:
+            start.cli_token(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.id == "PANEL-03"
+    assert start.cli_token(tmp_path)
 
 
 def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path) -> None:

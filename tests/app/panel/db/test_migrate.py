@@ -150,3 +150,15 @@ def test_sound_copies_are_kept_when_the_database_is_damaged(tmp_path: Path) -> N
         with pytest.raises(sqlite3.OperationalError, match="damaged"):
             back_up(path, NOW + timedelta(days=day))
     assert [file.name for file in (tmp_path / "backups").iterdir()] == ["panel-20260101-000000.db"]
+
+
+def test_reason_is_given_when_a_new_database_does_not_fit_on_the_disk(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(ProblemError) as caught:
+            open_database(tmp_path / "panel.db", NOW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.id == "DB-01"
+    open_database(tmp_path / "panel.db", NOW).close()
