@@ -40,5 +40,7 @@ class Events:
         self._write({"event": "error", **problem.as_dict()})
 
     def _write(self, event: dict[str, object]) -> None:
-        self._stream.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False)
+        # The name of a file may hold bytes that are no text; neither a terminal nor the panel could write them on.
+        self._stream.write(line.encode("utf-8", "replace").decode() + "\n")
         self._stream.flush()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def test_problem_is_last_event_and_no_result_is_left_when_stage_refuses(tmp_path
     assert events[-1]["event"] == "error"
     assert (events[-1]["id"], events[-1]["fix"]) == ("DATA-01", "Put one there.")
     assert not result_path(tmp_path / "run", "set_seed").exists()
+
+
+def test_a_log_line_can_be_written_anywhere_when_a_file_name_is_no_text(tmp_path: Path) -> None:
+    def run(ctx: StageContext, events: Events) -> BaseModel:
+        events.log(os.fsdecode(b"caf\xe9.csv"))
+        return Answer(drawn=0.0)
+
+    code, events = _execute(tmp_path, run)
+    assert (code, events[0]["text"]) == (0, "caf?.csv")
 
 
 def test_memory_error_is_train_90_when_stage_asks_for_too_much(tmp_path: Path) -> None:
