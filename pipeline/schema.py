@@ -28,7 +28,11 @@ EXACT_BELOW: Final = 2**24  # from here on neighbouring whole numbers may be the
 NUMBER_SHARE: Final = 0.95  # of the values that are there; a column of text with more numbers than this is numeric
 _THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _SWAPPED: Final = str.maketrans(",.", ".,")
-_DATE: Final = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
+_MONTH: Final = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_DATE: Final = re.compile(
+    rf"(\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{4}}|\d{{1,2}}[-/]\d{{1,2}}[-/]\d{{2}}"
+    rf"|\d{{1,2}}[- ]{_MONTH}[- ,]+\d{{2,4}}|{_MONTH} \d{{1,2}}, ?\d{{4}})([ T]\d{{1,2}}:\d{{2}}.*)?"
+)
 _ROW_NUMBER: Final = re.compile(r"unnamed: ?\d+|index|row[ _]?(id|nr|no|num|number|index)?", re.IGNORECASE)
 _IDENTIFIER: Final = re.compile(r"(?i:(.*[ _])?(id|uuid|guid))|.*[a-z]I[Dd]")
 

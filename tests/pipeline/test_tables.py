@@ -137,6 +137,26 @@ def test_identifiers_and_dates_and_free_text_are_opaque_when_they_are_read(tmp_p
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_date"),
+    [
+        ("2024-01-05", True),
+        ("2024-01-05T10:00:00Z", True),
+        ("12/1/2010 8:26", True),
+        ("1/5/24", True),
+        ("05-Jan-2024", True),
+        ("January 5, 2024", True),
+        ("5 Sept 24 23:59", True),
+        ("1.2.20", False),
+        ("May 5", False),
+        ("10-12", False),
+    ],
+)
+def test_dates_are_known_when_they_are_written_in_other_ways(tmp_path: Path, text: str, is_date: bool) -> None:
+    column = read(tmp_path, f'when,b\n"{text}",1\n"{text}",2\n').columns["when"]
+    assert isinstance(column, OpaqueColumn if is_date else TextColumn)
+
+
 def test_codes_keep_their_zeros_when_later_pieces_are_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "CHUNK_ROWS", 4)
     table = read(tmp_path, "a,b\n007,1\n7,2\n,3\n8,4\n" + "x,5\n" * 8)
