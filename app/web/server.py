@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
 
     `head_s` is how long a connection may go without a whole request head: after it was opened, after the first byte of
     a further request, and while the rest of a body comes that nobody reads any more. Kept-alive ones without a byte
-    are uvicorn's matter.
+    are uvicorn's matter, unless the server is full.
     """
 
     def __init__(self, config: uvicorn.Config, head_s: float) -> None:
@@ -62,13 +62,14 @@ class Server(uvicorn.Server):
     def _look(self, now: float) -> None:
         since: dict[Any, tuple[tuple[object, int], float]] = {}
         connections: list[Any] = list(self.server_state.connections)
-        # Full: who says nothing makes room for who does.
-        head_s = min(self._head_s, 1.0) if len(connections) >= (self.config.limit_concurrency or inf) else self._head_s
+        # Full: who says nothing, kept alive or not, makes room for who does.
+        is_full = len(connections) >= (self.config.limit_concurrency or inf)
+        head_s = min(self._head_s, 1.0) if is_full else self._head_s
         for connection in connections:
             n_unsent = connection.transport.get_write_buffer_size()
             is_answered = connection.cycle is None or connection.cycle.response_complete
             is_idle = is_answered and not n_unsent and connection.timeout_keep_alive_task is not None
-            if is_idle or not (is_answered or n_unsent):
+            if (is_idle and not is_full) or not (is_answered or n_unsent):
                 continue
             shape = (connection.cycle, n_unsent)
             seen = self._since.get(connection)

@@ -162,10 +162,11 @@ def test_head_is_refused_when_it_is_too_large(site: Site) -> None:
         pytest.fail("100 KB of a head were taken")
 
 
-def test_others_are_answered_again_soon_when_silent_connections_fill_the_server() -> None:
-    with running(limit=20) as site:
-        silent = [site.connect(b"GET / HT") for _ in range(40)]
-        deadline = time.monotonic() + SLOW_S
+@pytest.mark.parametrize("sent", [b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "idle"])
+def test_others_are_answered_again_soon_when_connections_fill_the_server(sent: bytes) -> None:
+    with running(limit=20, timeout_keep_alive=60) as site:
+        silent = [site.connect(sent) for _ in range(40)]
+        deadline = time.monotonic() + SLOW_S + 1
         while True:
             with site.connect(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as client:
                 answer = client.recv(65536)
