@@ -123,7 +123,12 @@ def _parquet_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataF
             stored = dict(zip((n.strip() for n in file.schema_arrow.names), file.schema_arrow.names, strict=True))
             wanted = {stored[name]: name for name in text or source.names}
             for batch in file.iter_batches(CHUNK_ROWS, columns=list(wanted), use_threads=False):
-                frame = batch.to_pandas(ignore_metadata=True).rename(columns=wanted)
+                # As text, a whole number beside a gap is "3", not "3.0".
+                frame = batch.to_pandas(ignore_metadata=True, integer_object_nulls=text is not None)
+                frame = frame.rename(columns=wanted)
+                for one in batch.schema:
+                    if one.name in wanted and (pa.types.is_binary(one.type) or pa.types.is_large_binary(one.type)):
+                        frame[wanted[one.name]] = _decoded(frame[wanted[one.name]])
                 yield frame if text is None else frame.map(str, na_action="ignore")
     except (pa.ArrowException, OSError) as error:
         raise DataError(
@@ -164,10 +169,9 @@ class _Pile:
     def add(self, piece: "pd.Series[Any]", decimal: str) -> None:
         if isinstance(piece.dtype, pd.CategoricalDtype):
             piece = piece.astype(object)
-        if piece.dtype.kind in "Mm" or _nested(piece):
-            self._give_up(
-                "dates are not used; derive a number from them" if piece.dtype.kind in "Mm" else "nested values"
-            )
+        unusable = _unusable(piece)
+        if unusable:
+            self._give_up(unusable)
         if self.opaque:
             self._add_hashes(piece)
         elif piece.isna().all():
@@ -214,6 +218,20 @@ class _Pile:
         self.row_hashes.append(TextColumn("", codes.astype(np.int32), list(positions)).hashes())
 
 
-def _nested(piece: "pd.Series[Any]") -> bool:
+def _unusable(piece: "pd.Series[Any]") -> str:
+    """Why no model can take such values, or ""."""
+    if piece.dtype.kind in "Mm":
+        return "dates are not used; derive a number from them"
     first = piece.first_valid_index() if piece.dtype == object else None
-    return first is not None and isinstance(piece[first], list | dict | np.ndarray)
+    value = None if first is None else piece[first]
+    if isinstance(value, bytes):
+        return "bytes that are no text"
+    return "nested values" if isinstance(value, list | dict | np.ndarray) else ""
+
+
+def _decoded(piece: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Bytes as the text that they are in UTF-8 (some writers of Parquet do not tell text from bytes), if all are."""
+    try:
+        return piece.map(bytes.decode, na_action="ignore")
+    except UnicodeDecodeError:
+        return piece

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -208,6 +210,30 @@ def test_parquet_gives_the_same_columns_when_it_holds_the_same_table(tmp_path: P
     }
     assert isinstance(columns["when"], OpaqueColumn)
     assert isinstance(columns["list"], OpaqueColumn)
+
+
+def test_bytes_are_texts_when_they_are_utf_8_and_left_out_when_not(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "text": pa.array(["Größe".encode(), None, b"x "], pa.binary()),
+            "digits": pa.array([b"1", b"2", b"3"], pa.large_binary()),
+            "picture": pa.array([b"x", b"\xff\x00", None], pa.binary()),
+            "key": pa.array([b"ab", b"cd", b"ef"], pa.binary(2)),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    columns = tables.read([tmp_path / "t.parquet"]).columns
+    assert values(columns["text"]) == ["Größe", None, "x"]
+    assert values(columns["digits"]) == [1.0, 2.0, 3.0]
+    reasons = [column.reason for column in columns.values() if isinstance(column, OpaqueColumn)]
+    assert reasons == ["bytes that are no text"] * 2
+
+
+def test_whole_numbers_are_the_same_texts_when_one_file_has_gaps_and_another_words(tmp_path: Path) -> None:
+    pd.DataFrame({"a": pd.array([3, None, 4], dtype="Int64"), "b": 1}).to_parquet(tmp_path / "1.parquet")
+    pd.DataFrame({"a": ["3", "x", "4"], "b": 1}).to_parquet(tmp_path / "2.parquet")
+    table = tables.read([tmp_path / "1.parquet", tmp_path / "2.parquet"])
+    assert values(table.columns["a"]) == ["3", None, "4", "3", "x", "4"]
 
 
 def test_files_are_joined_when_their_columns_come_in_another_order(tmp_path: Path) -> None:
