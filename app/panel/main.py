@@ -23,6 +23,7 @@ from app.panel.runs.executor import Executor
 from app.panel.runs.live import RunLive
 from app.panel.runs.ports import Deploy
 from app.panel.runs.queries import RunQueries
+from app.panel.runs.retention import thin
 from app.panel.runs.retry import RetryPolicy
 from app.panel.runs.service import RunService
 from app.panel.runs.store import RunStore
@@ -64,9 +65,10 @@ def create_app(
     sample = SampleTable(settings.data_dir / "raw")
     kind = runtime_kind(settings)
     services = ServiceSupervisor(make_runtime(settings, kind), wanted(settings, kind, os.environ), clock)
+    records = TrackingStore(db, clock)
     tracking = TrackingService(
         db=db,
-        store=TrackingStore(db, clock),
+        store=records,
         services=services,
         deliver=Delivery(),
         runs_dir=settings.runs_dir,
@@ -147,6 +149,13 @@ def create_app(
             api_key=api_key(os.environ),
         ),
     )
-    upkeep = Upkeep(db=db, launcher=launcher, executor=executor, schedule=schedule, clock=clock)
+    upkeep = Upkeep(
+        db=db,
+        launcher=launcher,
+        executor=executor,
+        schedule=schedule,
+        clock=clock,
+        thin=lambda: thin(settings.runs_dir, records.is_done),
+    )
     work = Work(store=store, executor=executor, upkeep=upkeep, sample=sample, is_alone=deploy is not None)
     return build(panel, work)

@@ -1,7 +1,8 @@
-"""What the panel does by the way: a daily copy of the database, and letting go of memory that nobody needs."""
+"""What the panel does by the way: a daily copy of the database, letting go of memory and files that nobody needs."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -15,18 +16,27 @@ from app.panel.schedule.service import ScheduleService
 _log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 60.0
 WARM_AFTER_S: Final = 0.3  # its imports take seconds of a core; the first page comes first
+THIN_EVERY_S: Final = 3600.0
 BACK_UP_EVERY: Final = timedelta(days=1)
 IDLE_BEFORE_COOL_S: Final = 15 * 60.0
 
 
 class Upkeep:
-    """A task in the event loop. Nothing depends on it having run."""
+    """A task in the event loop. Nothing depends on it having run. `thin` deletes files of old runs."""
 
     def __init__(
-        self, *, db: Database, launcher: Launcher, executor: Executor, schedule: ScheduleService, clock: Clock
+        self,
+        *,
+        db: Database,
+        launcher: Launcher,
+        executor: Executor,
+        schedule: ScheduleService,
+        clock: Clock,
+        thin: Callable[[], None],
     ) -> None:
         self._db, self._launcher, self._executor, self._schedule = db, launcher, executor, schedule
-        self._clock = clock
+        self._clock, self._thin = clock, thin
+        self._thinned = -THIN_EVERY_S
         self._used = clock.monotonic()
         self._warm = True
         self._task: asyncio.Task[None] | None = None
@@ -54,6 +64,9 @@ class Upkeep:
         elif self._warm and now - self._used >= IDLE_BEFORE_COOL_S:
             await asyncio.to_thread(self._launcher.cool)
             self._warm = False
+        if not self._executor.busy and now - self._thinned >= THIN_EVERY_S:
+            self._thinned = now
+            await asyncio.to_thread(self._thin)
         wall = self._clock.now()
         last = last_backup(self._db.path)
         if last is None or abs(wall - last) >= BACK_UP_EVERY:  # a clock that was ahead must not put it off for ever

@@ -4,12 +4,14 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from app.panel.runs.facts import facts_of
 from app.panel.runs.models import Run
 from app.panel.runs.state import AttemptState, RunState
 from app.panel.runs.store import RunStore
 from pipeline.errors import ProblemError
-from pipeline.stage import STAGES, StageName, result_path
+from pipeline.stage import STAGES, StageName, TrainResult, read_result, result_path
 
 # What a stage leaves beside its result and the pages of a run read.
 BESIDE: Final[dict[StageName, tuple[str, ...]]] = {"train_model": ("evaluation.json",)}
@@ -21,13 +23,23 @@ def earlier_stages(from_stage: StageName) -> tuple[StageName, ...]:
 
 
 def has_results(runs_dir: Path, run_id: str, from_stage: StageName) -> bool:
-    """Whether run `run_id` has all results that a run from `from_stage` needs."""
-    return all(result_path(runs_dir / run_id, stage).is_file() for stage in earlier_stages(from_stage))
+    """Whether run `run_id` has all results that a run from `from_stage` needs, and the model that deploy needs."""
+    is_whole = all(result_path(runs_dir / run_id, stage).is_file() for stage in earlier_stages(from_stage))
+    return is_whole and (from_stage != "deploy" or _has_model(runs_dir / run_id))
 
 
 def first_missing(runs_dir: Path, run_id: str) -> StageName:
-    """The first stage of which run `run_id` has left no result; deploy leaves none."""
-    return next(stage for stage in STAGES if not result_path(runs_dir / run_id, stage).is_file())
+    """The first stage of which run `run_id` has left no result, or its model no more; deploy leaves none."""
+    missing = next(stage for stage in STAGES if not result_path(runs_dir / run_id, stage).is_file())
+    return "train_model" if missing == "deploy" and not _has_model(runs_dir / run_id) else missing
+
+
+def _has_model(run_dir: Path) -> bool:
+    """Whether the model is still there that the run, or the one it took it over from, has trained."""
+    try:
+        return read_result(run_dir, "train_model", TrainResult).bundle_dir.is_dir()
+    except ValidationError:  # written by another version of the program
+        return False
 
 
 def find_parent(store: RunStore, runs_dir: Path, from_stage: StageName) -> Run:

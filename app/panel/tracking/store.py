@@ -48,6 +48,11 @@ class TrackingStore:
         with self._db.read() as session:
             return session.get(TrackingRecord, run_id)
 
+    def is_done(self, run_id: str) -> bool:
+        """Whether the record of a run is delivered, or never will be."""
+        record = self.find(run_id)
+        return record is not None and (record.delivered_at is not None or record.gave_up)
+
     def n_open(self) -> int:
         """How many are still to be delivered."""
         with self._db.read() as session:

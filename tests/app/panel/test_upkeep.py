@@ -23,7 +23,12 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
     scheduled = Scheduled(tmp_path)
     house, service = scheduled.house, scheduled.service
     care = Upkeep(
-        db=house.db, launcher=house.launcher, executor=house.executor, schedule=service, clock=scheduled.clock
+        db=house.db,
+        launcher=house.launcher,
+        executor=house.executor,
+        schedule=service,
+        clock=scheduled.clock,
+        thin=lambda: None,
     )
     house.launcher.warm()
     before = server_pid()
@@ -47,6 +52,7 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
 
 def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path)
+    thinned: list[int] = []
 
     def care() -> Upkeep:
         return Upkeep(
@@ -55,6 +61,7 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
             executor=scheduled.house.executor,
             schedule=scheduled.service,
             clock=scheduled.clock,
+            thin=lambda: thinned.append(1),
         )
 
     running = care()
@@ -63,6 +70,11 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
         asyncio.run(care().look())
         scheduled.clock.go(13 * 3600)
     assert len(os.listdir(tmp_path / "state" / "backups")) == 2  # noqa: PTH208 - names are enough
+    assert len(thinned) == 6
+    asyncio.run(running.look())
+    scheduled.clock.go(upkeep.THIN_EVERY_S - 1)
+    asyncio.run(running.look())
+    assert len(thinned) == 7
     scheduled.house.close()
 
 

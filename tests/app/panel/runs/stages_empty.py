@@ -54,7 +54,8 @@ def process_data(ctx: StageContext, events: Events) -> DataResult:
 
 
 def train_model(ctx: StageContext, events: Events) -> TrainResult:
-    """A bundle that does not exist."""
+    """A bundle with nothing in it."""
+    (ctx.run_dir / "bundle").mkdir(exist_ok=True)
     write_atomic(ctx.run_dir / "evaluation.json", b"{}")
     return TrainResult(
         bundle_dir=ctx.run_dir / "bundle",
