@@ -213,6 +213,8 @@ class _Pile:
         self.positions.clear()
 
     def _add_hashes(self, piece: "pd.Series[Any]") -> None:
+        if piece.dtype == object:  # bytes would be decoded, which may fail
+            piece = piece.map(lambda value: repr(value) if isinstance(value, bytes) else value, na_action="ignore")
         codes, labels = pd.factorize(piece.astype(str).str.strip().where(piece.notna()))
         positions = {str(label): code for code, label in enumerate(labels)}
         self.row_hashes.append(TextColumn("", codes.astype(np.int32), list(positions)).hashes())
