@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 from sqlalchemy import update
-from sqlmodel import col, delete, select
+from sqlmodel import Session, col, delete, select
 
 from app.panel.auth.attempts import Attempts
 from app.panel.auth.models import LoginSession
@@ -68,11 +68,7 @@ class Auth:
         """Read the sessions that outlived a restart; forget the ones that are over. Called once, after migrations."""
         now = self._clock.now()
         with self._db.write() as tx:
-            tx.exec(
-                delete(LoginSession).where(
-                    (col(LoginSession.seen_at) < now - IDLE) | (col(LoginSession.created_at) < now - LONGEST)
-                )
-            )
+            _forget_over(tx, now)
             rows = tx.exec(select(LoginSession)).all()
             kept = {row.digest: LoginSession(**row.model_dump()) for row in rows}
         with self._lock:
@@ -155,8 +151,11 @@ class Auth:
         now = self._clock.now()
         session = LoginSession(digest=self._digest(token), created_at=now, seen_at=now)
         with self._db.write() as tx:
+            _forget_over(tx, now)
             tx.add(LoginSession(**session.model_dump()))
         with self._lock:
+            # A script may log in each minute for a year.
+            self._sessions = {key: each for key, each in self._sessions.items() if not _is_over(each, now)}
             self._sessions[session.digest] = session
         log.info("action=login result=ok address=%s", address)
         return token
@@ -209,3 +208,8 @@ class Auth:
 
 def _is_over(session: LoginSession, now: datetime) -> bool:
     return now - session.seen_at > IDLE or now - session.created_at > LONGEST
+
+
+def _forget_over(tx: Session, now: datetime) -> None:
+    over = (col(LoginSession.seen_at) < now - IDLE) | (col(LoginSession.created_at) < now - LONGEST)
+    tx.exec(delete(LoginSession).where(over))

@@ -5,9 +5,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
+from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app.panel.auth.attempts import FREE_TRIES
+from app.panel.auth.models import LoginSession
 from app.panel.auth.routes import relative
 from app.panel.auth.service import IDLE, LONGEST, Auth
 from app.panel.db.engine import Database
@@ -33,12 +35,12 @@ def test_everything_is_closed_when_nobody_logged_in(client: TestClient) -> None:
     assert script.headers["www-authenticate"] == "Bearer"
     swap = client.get("/", headers={"HX-Request": "true", **PAGE})
     assert (swap.status_code, swap.headers["hx-redirect"]) == (401, "/login")
-    for page, login in (
+    for address, login in (
         ("http://127.0.0.1:8080/runs/4?q=a#L7", "/login?next=%2Fruns%2F4%3Fq%3Da"),
         ("http://127.0.0.1:8080/", "/login"),
         ("//[", "/login"),
     ):
-        headers = {"HX-Request": "true", "HX-Current-URL": page}
+        headers = {"HX-Request": "true", "HX-Current-URL": address}
         assert client.get("/part", headers=headers).headers["hx-redirect"] == login
     assert client.get("/healthz").status_code == 200
 
@@ -193,6 +195,17 @@ def test_session_does_not_come_back_when_its_use_is_noted_after_the_logout(
     later = Auth(settings, db, clock)
     later.load()
     assert not later.is_session(token)
+
+
+def test_nothing_is_kept_of_sessions_that_are_over_when_somebody_logs_in(
+    client: TestClient, auth: Auth, db: Database, clock: HandClock
+) -> None:
+    for _ in range(3):
+        client.get(_path(auth.login_url()))
+        clock.s += IDLE.total_seconds() + 1
+    client.get(_path(auth.login_url()))
+    with db.read() as session:
+        assert len(session.exec(select(LoginSession)).all()) == len(auth._sessions) == 1
 
 
 def test_guesses_are_counted_one_by_one_when_they_come_together(
