@@ -25,6 +25,7 @@ from pipeline.errors import ProblemError
 
 LOOK_S: Final = 5
 CHANGE_S: Final = 60
+AGAIN_S: Final = 1.0
 _POLL_S: Final = 0.05
 SOCKET: Final = "/var/run/docker.sock"
 _FAILURES = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
@@ -41,15 +42,12 @@ class Engine:
         self.address = address
         self._lock = threading.Lock()
         self._clients: tuple[Any, Any] | None = None
+        self._failure: tuple[float, Exception] | None = None
         self.version = ""
 
     def close(self) -> None:
         """Drop the connections; the next call makes new ones."""
-        with self._lock:
-            if self._clients is not None:
-                for client in self._clients:
-                    client.close()
-            self._clients = None
+        self._drop(self._clients)
 
     def info(self) -> Inspected:
         """What `docker info` knows."""
@@ -183,29 +181,60 @@ class Engine:
         self._change(guarded)
 
     def _call(self, call: Callable[[Any], T], which: int, asked: Asked) -> T:
+        clients = None
         try:
-            return call(self._connected()[which])
+            clients = self._connected()
+            return call(clients[which])
         except ProblemError:
             raise
         except _FAILURES as error:
             if getattr(error, "response", None) is None:
                 # The connection is of no use any more; the next call finds out why before it makes another.
-                self.close()
+                self._drop(clients)
             raise problem(error, self._about(error, asked)) from error
 
+    def _drop(self, clients: tuple[Any, Any] | None) -> None:
+        """Without the lock, which somebody who is trying to connect may hold for long."""
+        if clients is not None and self._clients is clients:
+            self._clients = None
+            for client in clients:
+                client.close()
+
     def _connected(self) -> tuple[Any, Any]:
-        with self._lock:
+        """The clients. While the engine is away one caller at a time finds out; the others get what was found last."""
+        known = self._failure
+        if known is not None and not self._lock.acquire(blocking=False):
+            raise known[1].with_traceback(None)
+        if known is None:
+            self._lock.acquire()
+        try:
             if self._clients is None:
-                if self.address and not self.address.startswith("unix://"):
-                    raise remote(self.address)
-                self._knock()
-                found = self._ask_version()
-                if tuple(int(part) for part in found["ApiVersion"].split(".")[:2]) < MIN_API:
-                    raise too_old(found["Version"], found["ApiVersion"])
-                self.version = f"{found['Version']} (API {found['ApiVersion']})"
-                quick, patient = (self._client(found["ApiVersion"], seconds) for seconds in (LOOK_S, CHANGE_S))
-                self._clients = quick, patient
+                if self._failure is not None and time.monotonic() - self._failure[0] < AGAIN_S:
+                    raise self._failure[1].with_traceback(None)
+                self._clients = self._connected_anew()
             return self._clients
+        finally:
+            self._lock.release()
+
+    def _connected_anew(self) -> tuple[Any, Any]:
+        try:
+            clients = self._connect()
+        except _FAILURES as error:
+            self._failure = (time.monotonic(), error)
+            raise
+        self._failure = None
+        return clients
+
+    def _connect(self) -> tuple[Any, Any]:
+        if self.address and not self.address.startswith("unix://"):
+            raise remote(self.address)
+        self._knock()
+        found = self._ask_version()
+        if tuple(int(part) for part in found["ApiVersion"].split(".")[:2]) < MIN_API:
+            raise too_old(found["Version"], found["ApiVersion"])
+        self.version = f"{found['Version']} (API {found['ApiVersion']})"
+        quick, patient = (self._client(found["ApiVersion"], seconds) for seconds in (LOOK_S, CHANGE_S))
+        return quick, patient
 
     def _knock(self) -> None:
         """Connect and hang up: the plain error says more than what the library makes of it."""

@@ -5,12 +5,15 @@ import json
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from app.panel.services import docker_engine
 from app.panel.services.docker_engine import Engine
 from app.panel.services.docker_errors import Asked, foreign_network, not_in_container, out_of_memory, problem
 from pipeline.errors import ProblemError
@@ -170,6 +173,49 @@ def test_it_is_a_problem_and_no_traceback_when_the_answer_is_garbage(tmp_path: P
         server.shutdown()
         thread.join()
     assert caught.value.id == "DOCK-07"
+
+
+def test_one_caller_waits_and_the_others_are_told_at_once_when_the_engine_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page asks while three services are looked after: each waiting for its own turn would take four times as long."""
+    monkeypatch.setattr(docker_engine, "LOOK_S", 1.0)
+    monkeypatch.setattr(docker_engine, "AGAIN_S", 0.0)
+    path = tmp_path / "hung.sock"
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(path))
+        hung.listen(64)
+        engine = Engine(path=str(path))
+
+        def ask(_: int) -> str:
+            with pytest.raises(ProblemError) as caught:
+                engine.info()
+            return caught.value.id
+
+        assert ask(0) == "DOCK-07"
+        begun = time.monotonic()
+        with ThreadPoolExecutor(6) as pool:
+            assert set(pool.map(ask, range(6))) == {"DOCK-07"}
+        assert time.monotonic() - begun < 1.9
+
+
+def test_it_is_asked_anew_only_after_a_moment_when_the_engine_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "docker.sock"
+    monkeypatch.setattr(docker_engine, "AGAIN_S", 0.3)
+    engine = Engine(path=str(path))
+    with pytest.raises(ProblemError, match="DOCK-01"):
+        engine.info()
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(path))
+        begun = time.monotonic()
+        said = ""
+        while "DOCK-07" not in said and time.monotonic() - begun < 5:
+            with pytest.raises(ProblemError) as caught:
+                engine.info()
+            said = str(caught.value)
+        assert 0.1 < time.monotonic() - begun < 2, "refused by a socket on which nobody listens"
 
 
 def test_the_rest_is_named_too() -> None:
