@@ -70,10 +70,10 @@ class Preflight:
             *machine_checks(self._settings),
             *self._runtime_checks(),
         ]
-        said = {check.message for check in checks}
-        checks += [
-            check for check in service_checks(self._services.view(), self._clock.now()) if check.message not in said
-        ]
+        for check in service_checks(self._services.view(), self._clock.now()):
+            # An engine that does not answer is the problem of all of them, and was named already.
+            if (check.id, check.message) not in {(said.id, said.message) for said in checks}:
+                checks.append(check)
         states = {check.state for check in checks}
         worst: Literal["ok", "warning", "error"] = "ok"
         if "warning" in states:

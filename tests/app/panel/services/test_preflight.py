@@ -10,7 +10,10 @@ import pytest
 from app.panel.clock import SystemClock
 from app.panel.services import preflight
 from app.panel.services.preflight import Preflight, service_checks
+from app.panel.services.protocol import SERVICES, Place, ServiceName, ServiceSpec
 from app.panel.services.queries import ServiceProblem, ServicesView
+from app.panel.services.specs import Wanted
+from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from pipeline.errors import ProblemError
 from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
@@ -103,3 +106,17 @@ def test_a_problem_is_told_once_when_the_runtime_and_the_service_name_it(supervi
         supervisor.step("api")
         view = Preflight(settings, supervisor, SystemClock()).view()
     assert [check.id for check in view.checks if check.state == "error"] == ["PORT-01"]
+
+
+def test_a_problem_is_told_once_when_all_services_suffer_from_it(supervise: Supervise, tmp_path: Path) -> None:
+    def away(_: Place) -> dict[ServiceName, ServiceSpec]:
+        raise ProblemError("DOCK-07", "The engine does not answer.")
+
+    runtime = supervise(fake_spec("api", 1)).runtime
+    wanted = Wanted("docker", {"api": 1, "app": 2, "mlflow": 3}, away)
+    supervisor = ServiceSupervisor(runtime, wanted, SystemClock())
+    for name in SERVICES:
+        supervisor.step(name)
+    settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)
+    view = Preflight(settings, supervisor, SystemClock()).view()
+    assert [check.id for check in view.checks if check.state == "error"] == ["DOCK-07"]
