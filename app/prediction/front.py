@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.prediction.answers import encoded
 from app.prediction.body import check_size, read_body
+from app.prediction.hosts import Hosts
 from app.prediction.refusals import check_json, coded, no_key, refusal, unexpected
 from app.prediction.served import Served
 from app.prediction.service import PredictionService
@@ -41,6 +42,7 @@ class Front:
         self._service = service
         self._app = app
         self._key = service.settings.api_key.encode()
+        self._hosts = Hosts(service.settings.allowed_hosts)
         # Unique over restarts by the first half, over requests by the second.
         self._prefix = secrets.token_hex(4)
         self._numbers = count(1)
@@ -52,7 +54,7 @@ class Front:
                 await self._app(scope, receive, send)
             return  # there are no WebSockets here
         start = time.perf_counter()
-        kind, length, coding, given, key = _head(scope)
+        kind, length, coding, given, key, host = _head(scope)
         if given and REQUEST_ID.fullmatch(given):
             request_id = given.decode()
         else:
@@ -62,7 +64,7 @@ class Front:
         is_predict = path == "/predict" and scope["method"] == "POST"
         try:
             if scope["method"] == "POST" or path in DATA_PATHS:
-                self._check(coding, key)
+                self._check(host, coding, key)
             if is_predict:
                 status = await self._predict(kind, length, request_id, receive, send)
             else:
@@ -79,9 +81,12 @@ class Front:
                 await _with_id(refusal(unexpected(), request_id), scope, receive, send)
         self._service.meter.observe(route(path), status, time.perf_counter() - start)
 
-    def _check(self, coding: bytes, key: bytes) -> None:
-        """Raise ProblemError API-08 (401) for a wrong key, API-07 (415) for a compressed body."""
-        if self._key and not hmac.compare_digest(key, self._key):
+    def _check(self, host: bytes, coding: bytes, key: bytes) -> None:
+        """Raise ProblemError API-08 (401) for a wrong key or, where there is none, API-17 (421) for a stranger's name;
+        API-07 (415) for a compressed body."""
+        if not self._key:
+            self._hosts.check(host)
+        elif not hmac.compare_digest(key, self._key):
             raise no_key()
         if coding and coding != b"identity":
             raise coded(coding.decode("latin-1"))
@@ -118,9 +123,9 @@ class Front:
         return await _with_id(self._app, scope, receive, send)
 
 
-def _head(scope: Scope) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-    """Content-Type, Content-Length, Content-Encoding, X-Request-Id and the API key; empty where a header is missing."""
-    kind = length = coding = given = key = bearer = b""
+def _head(scope: Scope) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
+    """Content-Type, Content-Length, Content-Encoding, X-Request-Id, the API key, Host; empty where one is missing."""
+    kind = length = coding = given = key = bearer = host = b""
     for name, value in scope["headers"]:
         if name == b"content-type":
             kind = value
@@ -135,7 +140,9 @@ def _head(scope: Scope) -> tuple[bytes, bytes, bytes, bytes, bytes]:
             key = value
         elif name == b"content-encoding":
             coding = value.lower()
-    return kind, length, coding, given, key or bearer
+        elif name == b"host":
+            host = value
+    return kind, length, coding, given, key or bearer, host
 
 
 async def _with_id(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:

@@ -13,14 +13,16 @@ class ApiSettings:
     """What the API may be told.
 
     `max_body_bytes` bounds memory per request, `max_rows` the time one batch holds the processors, `body_timeout_s` a
-    client that sends slowly, `head_timeout_s` one that does not say what it wants, `poll_s` how late a new model is noticed, `verify_timeout_s` a bundle that hangs its
-    verification, `verify_memory_bytes` one that eats memory.
+    client that sends slowly, `head_timeout_s` one that does not say what it wants, `poll_s` how late a new model is
+    noticed, `verify_timeout_s` a bundle that hangs its verification, `verify_memory_bytes` one that eats memory.
+    `allowed_hosts` are public names by which an API without a key may be called.
     """
 
     models_dir: Path = Path("data/models")
     host: str = "127.0.0.1"
     port: int = 8000
     api_key: str = ""
+    allowed_hosts: str = ""
     panel_url: str = ""
     max_body_bytes: int = 64 * 2**20
     max_rows: int = 200_000
@@ -39,6 +41,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> ApiSettings:
         host=environ.get("API_HOST") or defaults.host,
         port=int(_number(environ, "API_PORT", defaults.port, 1, 65535)),
         api_key=_key(environ),
+        allowed_hosts=environ.get("API_ALLOWED_HOSTS", ""),
         panel_url=environ.get("PANEL_URL", "").rstrip("/"),
         max_body_bytes=int(_number(environ, "API_MAX_BODY_BYTES", defaults.max_body_bytes, 1024, 2**31)),
         max_rows=int(_number(environ, "API_MAX_ROWS", defaults.max_rows, 1, 10_000_000)),

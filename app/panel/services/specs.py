@@ -78,6 +78,8 @@ def _api(settings: Settings, place: Place, environ: Mapping[str, str]) -> Servic
         name="api",
         argv=(place.python["api"], "-m", "app.prediction"),
         env={
+            # Names under which the panel may be opened hold for the API beside it, unless it is told its own.
+            **({"API_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
             **_passed(environ, "API_"),
             "ML_PIPELINE_MODELS": place.paths["models"],
             "API_HOST": place.listen["api"],
