@@ -86,3 +86,12 @@ def test_every_name_is_known_that_a_process_of_ours_reads() -> None:
     assert read - set(OTHERS) <= {env_name(field) for field in Settings.model_fields}
     compose = (ROOT / "compose.yaml").read_text("utf-8")
     assert misspelt(re.findall(r"\b([A-Z][A-Z_]+_[A-Z]+)\b", compose)) == []
+
+
+def test_every_setting_reaches_the_panel_in_a_container() -> None:
+    compose = (ROOT / "compose.yaml").read_text("utf-8")
+    passed = set(re.findall(r"^      ([A-Z_]+):", compose, re.MULTILINE))
+    # Folders and addresses are the image's own, files lie outside of the container, the rest is told by the panel.
+    inside = {"ML_PIPELINE_DATA", "ML_PIPELINE_STATE", "ML_PIPELINE_MODELS"}
+    told = {"API_HOST", "API_KEY_FILE", "API_URL", "APP_HOST", "PANEL_URL", "ML_PIPELINE_IMAGE", "ML_PIPELINE_OWNER"}
+    assert {*(env_name(field) for field in Settings.model_fields), *OTHERS} - inside - told - passed == set()
