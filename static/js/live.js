@@ -7,6 +7,7 @@ const status = root.querySelector("[data-log-status]");
 const following = root.querySelector("[data-log-follow]");
 const NEAR_END_PX = 24;
 const REFRESH_MS = 500;
+const CHUNK_LINES = 200;
 
 let after = Number(root.dataset.after);
 let isLive = root.dataset.live === "1";
@@ -40,9 +41,10 @@ function append(html) {
   for (const line of [...chunk.children]) if (document.getElementById(line.id)) line.remove();
   const n = chunk.children.length;
   if (!n) return;
+  if (n === CHUNK_LINES) chunk.classList.add("full"); // what is out of sight is not laid out
   if (!box.querySelector(".line")) box.querySelector(".nothing")?.remove();
   box.append(chunk);
-  box.dispatchEvent(new CustomEvent("added", { detail: [...chunk.children] }));
+  box.dispatchEvent(new CustomEvent("added", { detail: { lines: [...chunk.children], isFollowing } }));
   if (isFollowing) toEnd();
   else {
     nNew += n;

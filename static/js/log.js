@@ -6,6 +6,8 @@ const copy = root.querySelector("[data-log-copy]");
 const times = document.getElementById("log-times");
 const wrap = document.getElementById("log-wrap");
 const FOLD_FROM = 4;
+const MAX_FOLDED = 2000;
+const MAX_LINES = 20000;
 const YEAR_S = 31536000;
 
 // Lines of one stage and level that differ in numbers and signs only (progress) are alike, and so is all detail.
@@ -18,12 +20,12 @@ function shape(line) {
   return `${stage} ${level} ${text.replace(/[^\p{L}]+/gu, " ").trim() || text}`;
 }
 
-let last = { shape: "", lines: [] };
+let last = { shape: "", lines: [], n: 0 };
 
 function fold(line) {
   const own = shape(line);
   if (!own || own !== last.shape) {
-    last = { shape: own, lines: [line] };
+    last = { shape: own, lines: [line], n: 0 };
     return;
   }
   last.lines.push(line);
@@ -41,10 +43,26 @@ function fold(line) {
     const chunk = one.parentElement;
     chunk.classList.remove("full");
     last.list.append(one);
+    last.n += 1;
+    if (last.list.children.length > MAX_FOLDED) last.list.firstElementChild.remove();
     if (!chunk.children.length) chunk.remove();
   }
-  const n = last.list.children.length;
-  last.summary.textContent = own.endsWith(" debug") ? `${n} lines of detail` : `${n} lines like the next`;
+  const what = own.endsWith(" debug") ? "lines of detail" : "lines like the next";
+  const here = last.n > MAX_FOLDED ? `, the last ${MAX_FOLDED} of them here` : "";
+  last.summary.textContent = `${last.n} ${what}${here}`;
+}
+
+// A stage that floods its log must not fill the memory of whoever follows it: what is far above goes.
+function trim() {
+  let n = box.querySelectorAll(".line").length;
+  for (const chunk of box.querySelectorAll(":scope > .chunk")) {
+    if (n <= MAX_LINES || chunk.contains(last.lines[0]) || chunk.contains(last.list ?? null)) break;
+    n -= chunk.querySelectorAll(".line").length;
+    chunk.remove();
+    if (!box.querySelector(".nothing")) {
+      box.insertAdjacentHTML("afterbegin", '<p class="nothing">Earlier lines are not shown. <a href="?at=1">Show the first</a></p>');
+    }
+  }
 }
 
 function number(line) {
@@ -112,7 +130,10 @@ times.value = box.dataset.times; // a browser that reloads keeps what was chosen
 wrap.checked = box.dataset.wrap === "wrap";
 
 for (const line of box.querySelectorAll(".line")) fold(line);
-box.addEventListener("added", (event) => event.detail.forEach(fold));
+box.addEventListener("added", ({ detail }) => {
+  detail.lines.forEach(fold);
+  if (detail.isFollowing) trim(); // never under somebody who reads further up
+});
 addEventListener("hashchange", goThere);
 if (location.hash) goThere();
 else if (root.dataset.opensAt) {

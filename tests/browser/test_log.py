@@ -7,19 +7,23 @@ from playwright.sync_api import Page, Route, expect
 
 from app.panel.logs.line import LogLine
 from app.panel.logs.views import LinesView, LogFilter, shown
+from app.web.sse import event
 from app.web.templating import draw, environment
-from tests.browser.conftest import PanelProcess
+from tests.browser.conftest import RUN_MS, PanelProcess
 
 pytestmark = pytest.mark.browser
 AT = "2026-01-01T00:00:00.000+00:00"
 
 
-def events(lines: list[tuple[str, str]]) -> str:
-    """A stream of these (level, text) lines from seq 101 on, one event each."""
+def events(lines: list[tuple[str, str]], batch: int = 1) -> str:
+    """A stream of these (level, text) lines from seq 101 on, `batch` an event."""
     made = [LogLine(101 + i, AT, "train_model", 1, level, text) for i, (level, text) in enumerate(lines)]  # type: ignore[arg-type]
-    env = environment()
-    found = [draw(env, LinesView.TEMPLATE, LinesView((line,))).strip() for line in shown(made, LogFilter(), {})]
-    return "".join(f"event: log\nid: {101 + i}\ndata: {html}\n\n" for i, html in enumerate(found))
+    ready, env = shown(made, LogFilter(), {}), environment()
+    found = []
+    for i in range(0, len(ready), batch):
+        html = draw(env, LinesView.TEMPLATE, LinesView(ready[i : i + batch]))
+        found.append(event("log", html, id=ready[min(i + batch, len(ready)) - 1].seq).decode())
+    return "".join(found)
 
 
 def test_similar_lines_fold_while_they_come_and_errors_never_do(
@@ -43,6 +47,24 @@ def test_similar_lines_fold_while_they_come_and_errors_never_do(
     expect(page.locator(".line.error:visible")).to_have_count(5)
     page.locator(".fold summary").first.click()
     expect(page.locator("#L159")).to_be_visible()
+    page.unroute("**/log/stream**")
+    panel.wait_idle()
+    complaints.clear()  # the browser reports the streams that the test has ended
+
+
+def test_page_stays_small_when_a_stage_floods_its_log(page: Page, panel: PanelProcess, complaints: list[str]) -> None:
+    panel.wait_idle()
+    run = panel.api("/api/v1/runs", {"params": {"target": "late", "tuning_budget_s": 4, "tuning_max_trials": 1000}})
+    words = [f"{a}{b}{c}" for a in "abcdefghijklmn" for b in "abcdefghij" for c in "abcdefghij"]
+    same = [("info", f"step {i}") for i in range(3000)]
+    body = events([*[("info", word) for _ in range(15) for word in words], *same], batch=200)
+    page.route("**/log/stream**", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+    page.goto(f"{panel.url}/runs/{run['number']}")
+    expect(page.locator(".fold summary")).to_have_text(
+        "2999 lines like the next, the last 2000 of them here", timeout=RUN_MS
+    )
+    assert page.locator(".log .line").count() <= 20_200
+    expect(page.get_by_text("Earlier lines are not shown.")).to_have_count(1)
     page.unroute("**/log/stream**")
     panel.wait_idle()
     complaints.clear()  # the browser reports the streams that the test has ended
