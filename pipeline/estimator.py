@@ -57,6 +57,7 @@ class Model(Protocol):
     coef_: Doubles
     intercept_: Doubles
     n_estimators: int
+    n_jobs: int
 
     def fit(self, X: Floats, y: npt.NDArray[Any], **options: object) -> object: ...
     def predict(self, X: Floats) -> Doubles: ...
@@ -94,7 +95,7 @@ class Fitted:
     def answers(self, X: Floats) -> Doubles:
         """What scikit-learn itself says: probabilities [n, n_classes] or values [n, 1], float64."""
         X = _as_fitted(self.kind, X)
-        with few_threads(X):
+        with few_threads(X, ordered=self.kind == "linear"):
             if self.task == "regression":
                 value = self.model.predict(X).reshape(-1, 1) * self.scale + self.offset
                 return np.clip(value, -LARGEST, LARGEST)
@@ -153,7 +154,7 @@ def fit(
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with few_threads(train.X):
+        with few_threads(train.X, ordered=kind == "linear"):
             _run(job, kind, tick)
     said = sorted(
         {" ".join(str(w.message).split())[:200] for w in caught if issubclass(w.category, ConvergenceWarning)}
@@ -195,6 +196,8 @@ def _run(job: _Job, kind: Estimator, tick: Tick | None) -> None:
         job.model.fit(X, y, sample_weight=job.weight)
         if kind == "hist_gradient_boosting":
             round_thresholds_down(job.model)
+        elif kind == "random_forest":
+            job.model.n_jobs = 1  # its threads add up their trees in the order in which they happen to end
 
 
 def round_thresholds_down(model: Any) -> None:  # noqa: ANN401  # a fitted histogram gradient boosting estimator

@@ -18,7 +18,9 @@ def spare_cores() -> int:
     return max(1, int(cpu_count()) - 1)
 
 
-def few_threads(X: npt.NDArray[Any]) -> AbstractContextManager[object]:
-    """While it is open, numerical libraries use one thread if `X` is small, else `spare_cores()`."""
-    limits: AbstractContextManager[object] = threadpool_limits(1 if X.size <= SMALL else spare_cores())
+def few_threads(X: npt.NDArray[Any], *, ordered: bool) -> AbstractContextManager[object]:
+    """While it is open, numerical libraries use one thread if `X` is small or sums must be `ordered` (equal to the last
+    bit whatever the number of cores is), else `spare_cores()`.
+    """
+    limits: AbstractContextManager[object] = threadpool_limits(1 if ordered or X.size <= SMALL else spare_cores())
     return limits
