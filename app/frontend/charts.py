@@ -4,6 +4,7 @@ x grows to the right and y downwards, as in SVG.
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -152,10 +153,9 @@ def _inside(at: float) -> float:
 
 def _ticks(low: float, high: float, *, is_share: bool, about: int = 5) -> tuple[Tick, ...]:
     """Round numbers between `low` and `high`; the ends themselves if there is no round one."""
-    span = high - low
-    if not span > 0:
+    raw = (high - low) / about
+    if raw < sys.float_info.min:  # no range, or one so small that a step in it would be nothing
         return (Tick(50.0, percent(low) if is_share else figure(low)),)
-    raw = span / about
     magnitude = 10.0 ** math.floor(math.log10(raw))
     step = next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= raw)
     scale = _scale(low, high)

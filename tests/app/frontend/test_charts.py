@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.frontend.charts import distribution, gauge, line, rank
@@ -38,6 +38,7 @@ def test_the_bin_of_the_value_is_marked_when_bins_differ_in_width() -> None:
     st.one_of(st.none(), st.floats(0, 1)),
     st.booleans(),
 )
+@example([(0.0, 0.0), (5e-324, 0.0)], (0.0, 0.0), None, False)
 def test_a_curve_stays_in_its_box_when_numbers_are_wild(
     points: list[tuple[float, float]], current: tuple[float, float], threshold: float | None, is_share: bool
 ) -> None:
