@@ -24,7 +24,8 @@ METRICS: Final = {
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
     "roc_auc_ovr": "ROC AUC (one against the rest)",
-    "f1_macro": "F1 (macro)",
+    "macro_f1": "F1 (macro)",
+    "median_ae": "Median absolute error",
 }
 
 

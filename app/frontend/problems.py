@@ -18,7 +18,7 @@ EVERY_S: Final = 3  # pages that wait for something ask again so often
 
 
 def waiting(request: Request, _error: Exception) -> Response:
-    """The first model is being trained: 503, and the page comes back by itself."""
+    """There is no model yet: 503, and the page comes back by itself."""
     site = Site.of(request)
     return _answer(site.env, request, WaitingPage(site.settings.panel_url, EVERY_S), 503, is_retried=True)
 

@@ -27,7 +27,7 @@ def test_the_page_waits_and_comes_back_when_there_is_no_model_yet(tmp_path: Path
             response = app.get(path)
             assert response.status_code == 503
             assert response.headers["refresh"] == "3"
-            assert "The first model is being trained" in response.text
+            assert "There is no model yet" in response.text
             assert 'href="http://localhost:8080/"' in response.text
         make_bundle(tmp_path / "models", version=1)
         api.wait_for(1)
