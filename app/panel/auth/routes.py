@@ -18,11 +18,12 @@ from pipeline.errors import ProblemError
 
 @dataclass(frozen=True)
 class LoginView(View):
-    """`problem` is why the last try failed; `next` where to go afterwards, a path of this panel."""
+    """`problem` is why the last try failed; `next` where to go afterwards, a path of this panel; `address` its own."""
 
     TEMPLATE: ClassVar[str] = "panel/login.html"
 
     takes_password: bool
+    address: str
     next: str
     problem: ProblemError | None
 
@@ -41,7 +42,8 @@ def router(site: Site, auth: Auth) -> APIRouter:
     routes = APIRouter()
 
     def show(request: Request, target: str, problem: ProblemError | None = None) -> Response:
-        view = LoginView(takes_password=auth.takes_password, next=target, problem=problem)
+        address = f"{request.url.scheme}://{request.url.netloc}"
+        view = LoginView(takes_password=auth.takes_password, address=address, next=target, problem=problem)
         response = site.page(request, view, status=problem.status if problem else 200)
         response.headers.update(_when(auth.wait_s(_address(request))))
         return response
