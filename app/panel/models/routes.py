@@ -13,7 +13,7 @@ from app.panel.models.service import ModelService
 from app.panel.pages.site import Site
 from app.web.templating import View
 
-WHO: Final = "web"
+WHO: Final = "hand"
 Number = Annotated[int | None, Form(ge=1, le=MAX_INTEGER)]
 
 

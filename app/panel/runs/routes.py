@@ -26,7 +26,7 @@ from app.web.templating import is_fragment
 from pipeline.params import Params
 from pipeline.stage import STAGES, StageName
 
-WHO: Final = "web"
+WHO: Final = "hand"
 YEAR_S: Final = 365 * 86400
 FINISHED: Final = frozenset({"succeeded", "reused"})
 

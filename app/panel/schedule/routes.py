@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.schedule.service import ScheduleService
 
-WHO: Final = "web"
+WHO: Final = "hand"
 SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
 
 
