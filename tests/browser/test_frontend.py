@@ -10,6 +10,7 @@ from app.frontend.labels import percent
 from pipeline.params import Task
 from tests.app.frontend.conftest import Served, app_running
 from tests.app.prediction.conftest import TASKS, running
+from tests.browser.axe import violations
 from tests.browser.conftest import watch
 from tests.builders.bundles import make_bundle
 
@@ -147,3 +148,33 @@ def test_the_field_is_reached_from_the_summary_when_its_value_is_wrong(
         page.get_by_role("button", name="Predict").last.click()
         expect(page.locator("[data-status]")).to_contain_text("The model says")
         complaints[:] = [text for text in complaints if "422" not in text]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_axe_finds_nothing_and_nothing_sticks_out_when_everything_is_open(
+    browser: Browser, apps: dict[Task, Served], complaints: list[str], task: Task
+) -> None:
+    with tab(browser, apps[task], complaints) as page:
+        found = []
+        for path in ("/", "/table?sample=1"):
+            page.goto(path)
+            found += violations(page)
+            page.get_by_role("button", name="Predict").first.click()
+            expect(
+                page.locator("#result").get_by_text("Model 1, trained").or_(page.locator(".preview"))
+            ).to_be_visible()
+            for details in page.locator("details").all():
+                details.evaluate("element => element.open = true")
+            found += violations(page)
+            page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a plain dict of the same shape
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert found == []
+
+
+def test_the_answers_are_in_sight_when_the_table_is_wide(
+    browser: Browser, apps: dict[Task, Served], complaints: list[str]
+) -> None:
+    with tab(browser, apps["regression"], complaints, viewport=PHONE) as page:
+        page.goto("/table?sample=1")
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("tbody .is-answer").first).to_be_in_viewport(ratio=1)
