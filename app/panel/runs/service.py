@@ -135,7 +135,7 @@ class RunService:
             raise nothing_to_continue(from_stage)
         return self.start(
             Trigger.RERUN,
-            params=_merged(parent.params, params or {}),
+            params=_merged(_known(parent.params), params or {}),
             from_stage=from_stage,
             parent_id=parent.id,
             idempotency_key=idempotency_key,
@@ -156,7 +156,7 @@ class RunService:
             return None
         return self.start(
             Trigger.RECOVERY,
-            params=run.params,
+            params=_known(run.params),
             from_stage=first_missing(self._settings.runs_dir, run.id),
             parent_id=run.id,
             idempotency_key=f"recovery:{run.id}",
@@ -174,10 +174,9 @@ class RunService:
         return {"target": self._settings.target, "seed": self._settings.seed}
 
     def _again(self, trigger: Trigger) -> Params:
-        """The stored parameters; what an earlier version of this program knew and this one does not is left out."""
-        base = self._base(trigger)
+        """The stored parameters, or the settings where this version of the program does not take them any more."""
         try:
-            known = {name: value for name, value in base.items() if name in Params.model_fields}
+            known = _known(self._base(trigger))
             return _valid(known | self._settings_for(known))
         except ParamsError:
             return _valid(self._defaults())
@@ -232,6 +231,11 @@ def _valid(params: Mapping[str, Any]) -> Params:
         return Params.model_validate(params)
     except ValidationError as error:
         raise ParamsError(error) from error
+
+
+def _known(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored parameters without those that an earlier version of this program knew and this one does not."""
+    return {name: value for name, value in stored.items() if name in Params.model_fields}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,14 @@ def test_parameters_are_the_defaults_when_no_run_has_fitted_the_table(make_house
     assert house.play().params["target"] is None
 
 
+def test_run_of_an_earlier_version_can_be_done_again_when_a_parameter_is_gone(make_house: MakeHouse) -> None:
+    house = make_house()
+    old = house.play(params={"target": "y"})
+    house.store.record(old.row.id, params={**old.params, "no_longer": 1})
+    again = house.runs.rerun(old.row.id)
+    assert house.queries.detail(again.id).params["target"] == "y"
+
+
 def test_schedule_repeats_what_succeeded_when_the_newest_run_failed(make_house: MakeHouse) -> None:
     house = make_house()
     house.play(params={"target": "good"})
