@@ -37,7 +37,7 @@ class Engine:
     """Connects at the first call, and again after a failure to connect. Safe from any thread."""
 
     def __init__(self, *, path: str = SOCKET, address: str = "") -> None:
-        """`address` is the user's DOCKER_HOST: only read, to say what is wrong when the socket does not answer."""
+        """`address` is the user's DOCKER_HOST: only read, to refuse an engine elsewhere and to say what is wrong."""
         self.path = path
         self.address = address
         self._lock = threading.Lock()
