@@ -48,6 +48,8 @@ class Execution:
         self.halt = Halt()
         self._run, self._tools = run, tools
         self._state = RunState(run.state)
+        if self._state == RunState.CANCELLING:  # nothing is left to do but to say so
+            self.halt.cancel()
         self._started = tools.clock.monotonic()
         if run.started_at is not None:  # it goes on after a restart of the panel
             self._started -= max(0.0, (tools.clock.now() - run.started_at).total_seconds())

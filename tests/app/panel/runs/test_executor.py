@@ -115,6 +115,16 @@ def test_cancel_is_effective_and_final_when_a_stage_hangs(make_house: MakeHouse)
     assert [pid for pid in pids if is_alive(int(pid))] == []
 
 
+def test_nothing_is_begun_when_the_run_was_cancelled_before_it_was_taken_up_again(make_house: MakeHouse) -> None:
+    house = make_house()
+    started = house.runs.start()
+    house.store.move(started.id, RunState.QUEUED, RunState.RUNNING, started_at=house.clock.now())
+    house.runs.cancel(started.id, requested_by="ann")
+    run = house.play()
+    assert (run.row.state, run.row.reason) == (RunState.CANCELLED, "Cancelled by ann.")
+    assert [stage.attempts for stage in run.stages] == [()] * 4
+
+
 def test_run_ends_and_orphan_dies_when_a_stage_double_forks(make_house: MakeHouse) -> None:
     house = make_house(bad("double_forks"))
     run = house.play()
