@@ -211,7 +211,7 @@ def _how(code: int) -> str:
     if code == -signal.SIGKILL:
         return "Killed (signal 9): by hand, or by the system because memory ran out."
     if code < 0:
-        return f"Ended by signal {-code} ({signal.Signals(-code).name})."
+        return f"Ended by signal {-code} ({signal.strsignal(-code) or 'unknown'})."
     return f"Ended with exit code {code}."
 
 

@@ -175,6 +175,15 @@ def test_it_comes_back_when_it_was_killed(supervise: Supervise) -> None:
     assert supervisor.runtime.observe("api").instance_id != first.instance_id
 
 
+def test_it_comes_back_when_the_signal_that_ended_it_has_no_name(supervise: Supervise) -> None:
+    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 20, NEVER)
+    os.kill(int(supervisor.runtime.observe("api").instance_id.split("-")[0]), signal.SIGRTMIN + 6)
+    row_when(supervisor, lambda row: row.n_restarts == 1 and row.state == "running")
+    assert "signal 40" in (getattr(supervisor.view().rows[0].ended, "what", ""))
+
+
 def test_it_is_blocked_with_the_reason_and_goes_on_when_its_port_is_taken(supervise: Supervise) -> None:
     port = free_ports(1)[0]
     supervisor = supervise(fake_spec("api", port))
