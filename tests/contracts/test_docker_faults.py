@@ -93,6 +93,18 @@ def test_the_exit_code_is_named_when_the_engine_restarted_it_before_anybody_look
     assert (seen.ended.id, "Exit code 137" in seen.ended.what) == ("SVC-03", True)
 
 
+def test_it_is_looked_at_all_the_same_when_the_engine_does_not_tell_how_it_ended(docker_bench: Bench) -> None:
+    class Silent(Engine):
+        def ends(self, id: str, since: str, until: str) -> list[dict[str, Any]]:
+            raise ProblemError("DOCK-08", f"403 Forbidden: {id} {since} {until}")
+
+    spec, first = started(docker_bench)
+    docker("restart", "-t", "0", docker_bench.name)
+    runtime = DockerRuntime(Settings(), Silent(), home=docker_bench.home)
+    seen = until(runtime, "running")
+    assert (seen.digest, seen.ended, seen.instance_id != first.instance_id) == (spec.digest, None, True)
+
+
 def test_memory_is_named_when_the_engine_restarted_it_before_anybody_looked(docker_bench: Bench) -> None:
     first_to_go = (
         "import runpy, sys; open('/proc/self/oom_score_adj', 'w').write('1000'); sys.argv = sys.argv[1:];"

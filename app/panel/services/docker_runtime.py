@@ -4,6 +4,7 @@ Level-triggered: each call looks at what there is and does what is missing, so t
 paused, renamed or edited what, or where the panel was when it was killed. Only what carries our label is touched.
 """
 
+import contextlib
 import math
 import threading
 import time
@@ -263,7 +264,10 @@ class DockerRuntime:
         name = container["Name"]
         asked, found = self._ends.get(name, ("", None))
         if asked != instance_id:
-            found = end_before(container, self._engine.ends(container["Id"], *span))
+            found = None
+            # An engine that does not tell (a proxy may guard its events) must not keep the service from being looked at.
+            with contextlib.suppress(ProblemError):
+                found = end_before(container, self._engine.ends(container["Id"], *span))
             self._ends[name] = (instance_id, found)
         return found
 
