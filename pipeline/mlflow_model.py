@@ -13,6 +13,8 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 
+BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
+
 
 class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow comes without types here
     """Predicts for a DataFrame with the raw columns; a column or value that is not there counts as missing.
@@ -46,12 +48,12 @@ class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow 
 
     def _feed(self, frame: pd.DataFrame) -> dict[str, Any]:
         features = self._manifest["features"]
-        numeric = [f["name"] for f in features if f["kind"] != "categorical"]
+        numeric = [(f["name"], f["kind"] == "boolean") for f in features if f["kind"] != "categorical"]
         words = [f["name"] for f in features if f["kind"] == "categorical"]
         missing = pd.Series(np.nan, index=frame.index)
         feed: dict[str, Any] = {}
         if numeric:
-            columns = [pd.to_numeric(frame.get(name, missing), errors="coerce") for name in numeric]
+            columns = [_numbers(frame.get(name, missing), boolean) for name, boolean in numeric]
             feed["numeric"] = np.column_stack([c.to_numpy(np.float32, na_value=np.nan) for c in columns])
         if words:
             texts = [[_text(v) for v in frame.get(name, missing)] for name in words]
@@ -63,6 +65,12 @@ class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow 
         if kind == "boolean":
             return label == "true"
         return int(label) if kind == "integer" else float(label) if kind == "number" else label
+
+
+def _numbers(column: "pd.Series[Any]", boolean: bool) -> "pd.Series[Any]":
+    if boolean and column.dtype.kind not in "biuf":
+        column = column.map(lambda value: BOOLEANS.get(str(value).strip().lower(), value))
+    return pd.to_numeric(column, errors="coerce")
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever a DataFrame holds

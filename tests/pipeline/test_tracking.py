@@ -143,6 +143,9 @@ def test_model_loads_by_alias_and_answers_raw_columns_when_delivered_as_champion
     assert np.abs(answers[["probability_no", "probability_yes"]].to_numpy() - expected).max() <= 1e-6
     assert (answers["prediction"] == np.where(expected[:, 1] >= manifest.threshold, "yes", "no")).all()
     assert len(model.predict(frame[["whole"]])) == len(frame)  # the other columns count as missing
+    table = odd_table().drop(columns=["level", "price", "yes"]).head(50)
+    as_text = table.assign(flag=[str(flag).upper() for flag in table["flag"]])
+    pd.testing.assert_frame_equal(model.predict(as_text), model.predict(table))
 
 
 def test_delivery_is_completed_when_an_earlier_one_was_cut_off(server: str, record: Path, tmp_path: Path) -> None:
