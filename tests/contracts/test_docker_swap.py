@@ -43,6 +43,16 @@ def test_the_old_one_serves_on_when_the_new_port_is_taken(docker_bench: Bench) -
     assert answers(docker_bench, spec)
 
 
+def test_a_port_is_not_called_taken_when_the_trial_of_the_new_one_has_it(docker_bench: Bench) -> None:
+    """The checks are printed when the panel starts, which is when a changed port is tried out."""
+    spec = docker_bench.spec()
+    body = docker_bodies.body(spec, docker_bench.home, role="trial")
+    made = docker_bench.engine.create(docker_bodies.title(docker_bench.home, "api", "trial"), body, Asked())
+    docker_bench.engine.make_network(docker_bench.home.network, {})
+    docker_bench.engine.start(made, Asked())
+    assert [check.id for check in docker_bench.runtime.checks({"api": spec}) if check.state != "ok"] == []
+
+
 def test_the_gap_is_below_two_seconds_when_a_setting_changed(docker_bench: Bench) -> None:
     spec, _ = started(docker_bench)
     silent: list[float] = []

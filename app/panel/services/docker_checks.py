@@ -1,8 +1,9 @@
 """Preflight checks that only the engine can answer: is it there, are we in it, is what the services need free."""
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
-from app.panel.services.docker_bodies import owned
+from app.panel.services import docker_bodies as bodies
 from app.panel.services.docker_engine import Engine
 from app.panel.services.docker_errors import Asked, foreign_name, port_taken
 from app.panel.services.docker_home import Home
@@ -50,10 +51,13 @@ def _service(engine: Engine, home: Home, spec: ServiceSpec) -> Check:
     name = home.container(spec.name)
     title = f"Port {spec.port}"
     found = engine.container(name)
-    if found is not None and not owned(home, spec.name).items() <= (found["Config"].get("Labels") or {}).items():
+    if found is not None and not bodies.owned(home, spec.name).items() <= (found["Config"].get("Labels") or {}).items():
         return failed(title, foreign_name(name))
     holder = engine.holder(spec.port)
-    if holder in {"", f"container {name}"}:
+    if holder.removeprefix("container ") in {
+        "",
+        *(bodies.title(home, spec.name, role) for role in get_args(bodies.Role)),
+    }:
         what = f"{TITLES[spec.name]} has it." if holder else f"No container has it; it is {TITLES[spec.name]}'s."
         return Check(spec.port_setting.lower(), title, "ok", what)
     return failed(title, port_taken(Asked(name, spec.port, spec.port_setting, holder)))
