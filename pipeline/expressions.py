@@ -103,7 +103,11 @@ def parse_all(declarations: Iterable[str], numeric: Iterable[str], taken: Iterab
     for one in found:
         unknown = [column for column in one.columns if column not in known]
         if unknown:
-            why = "It is not a column of numbers" if unknown[0] in names else "The table has no such column"
+            why = "The table has no such column"
+            if any(unknown[0] == other.name for other in found):
+                why = "A derived feature cannot be made of another"
+            elif unknown[0] in names:
+                why = "It is the target, left out, or not a column of numbers"
             raise DataError(
                 "DATA-21",
                 f"The derived feature {one.name!r} uses {unknown[0]!r}.",

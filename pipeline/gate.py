@@ -201,7 +201,8 @@ def _refusal(case: _Case, task: Task, challenger: Floats) -> str:
 
 def _against_unscored(case: _Case, version: int, obstacle: str, rule: Rule) -> GateVerdict:
     why = obstacle or f"its {case.word} is not a number"
-    clause = f"Version {version} cannot be scored on this data because {why}"
+    who = f"Version {version}" if version else "The live model"  # whose pointer cannot be read has no number
+    clause = f"{who} cannot be scored on this data because {why}"
     if rule.kind == "better":
         return case.verdict("keep", f"Not promoted: {_lower(clause)}, so nothing shows that the new model is better.")
     return _against_baseline(case, clause)

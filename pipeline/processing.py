@@ -130,6 +130,9 @@ def _fit(job: Job, derived: list[Derived], train: npt.NDArray[np.bool_], warn: C
             count = int(rows.sum())
             made[done : done + count] = runner.run(_numeric(job, batch)[rows], _texts(job, slice(0, 0)))
             done += count
+    for i, one in enumerate(derived):
+        if np.isnan(made[:, i]).all():
+            warn(f"The derived feature {one.name!r} has no value in any training row.")
 
     def column(i: int) -> Floats:
         return job.numeric[i].values[train] if i < len(names) else made[:, i - len(names)]

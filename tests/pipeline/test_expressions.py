@@ -87,11 +87,16 @@ def test_a_long_sum_is_compiled_when_it_is_as_long_as_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "why"), [("x = a + nope", "no such column"), ("x = word * 2", "not a column of numbers")]
+    ("line", "why"),
+    [
+        ("x = a + nope", "no such column"),
+        ("x = word * 2", "not a column of numbers"),
+        ("x = a\ny = x * 2", "made of another"),
+    ],
 )
 def test_the_column_is_named_when_a_feature_cannot_use_it(line: str, why: str) -> None:
     with pytest.raises(DataError) as caught:
-        parse_all([line], ["a", "b"], ["a", "b", "word"])
+        parse_all(line.split("\n"), ["a", "b"], ["a", "b", "word"])
     assert caught.value.id == "DATA-21"
     assert why in caught.value.why
 

@@ -110,6 +110,11 @@ def test_rule_decides_when_champion_cannot_be_scored(rule: Rule, decision: str) 
     assert verdict.difference is None
 
 
+def test_no_version_is_named_when_the_pointer_to_the_champion_is_broken() -> None:
+    verdict = _decide(GOOD, Champion(0, "", None, obstacle="the pointer to it cannot be read"))
+    assert verdict.reason.startswith("The live model cannot be scored on this data because the pointer")
+
+
 def test_reason_has_the_numbers_in_plain_words_when_champion_is_beaten() -> None:
     verdict = _decide(GOOD, Champion(3, "old", NOISY))
     assert verdict.reason == (

@@ -272,6 +272,12 @@ def test_the_run_ends_when_the_data_changed_after_its_first_stage(tmp_path: Path
     assert caught.value.id == "DATA-17"
 
 
+def test_a_derived_feature_is_told_when_it_never_has_a_value(tmp_path: Path) -> None:
+    write(tmp_path, mixed())
+    result, _ = run(tmp_path, Params(derived_features=("x = size / (size - size)", "y = size * 2")))
+    assert result.warnings == ["The derived feature 'x' has no value in any training row."]
+
+
 def test_nothing_is_left_behind_when_a_derived_feature_is_wrong(tmp_path: Path) -> None:
     write(tmp_path, mixed())
     assert refused(tmp_path, Params(derived_features=("x = word * 2",))).id == "DATA-21"
