@@ -102,14 +102,16 @@ class Datasets:
     def _place(self, part: Path, name: str, *, replace: bool) -> None:
         """The new table first, then the others away: killed in between there are two, never none, since an empty
         folder gets the built-in table at the next start."""
-        if not replace:
+        others: list[str] = []
+        if replace:
+            kept = self._kept(name)  # where it cannot be made, nothing has changed yet
+            others = [table.name for table in self.tables() if table.name != name]
+            with contextlib.suppress(OSError):  # nothing of that name, or a file system without second names
+                os.link(self._raw / name, kept)
+            if not kept.exists() and (self._raw / name).exists():
+                self._take_away(name)
+        else:
             self._check_free(name)
-        kept = self._kept(name)
-        others = [table.name for table in self.tables() if table.name != name] if replace else []
-        with contextlib.suppress(OSError):  # nothing of that name, or a file system without second names
-            os.link(self._raw / name, kept)
-        if not kept.exists() and (self._raw / name).exists():
-            self._take_away(name)
         part.replace(self._raw / name)
         fsync_dir(self._raw)
         for other in others:
