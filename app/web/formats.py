@@ -1,7 +1,13 @@
 """How numbers, sizes and times are written for people, the same everywhere. Pure."""
 
 import math
+import re
 from datetime import datetime
+from typing import Final
+
+from markupsafe import Markup, escape
+
+_SEAM: Final = re.compile(r"(?<=[_.])(?=[^_.])|(?<=[a-z0-9])(?=[A-Z])")
 
 
 def duration(seconds: float | None) -> str:
@@ -74,3 +80,8 @@ def clock(at: datetime | None) -> str:
 def plural(n: int, one: str, many: str = "") -> str:
     """`1 run`, `2 runs`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def name(text: str) -> Markup:
+    """A column's or file's name that a narrow page breaks where its words meet: after `_` and `.`, at a hump."""
+    return Markup("<wbr>").join(escape(part) for part in _SEAM.split(text))
