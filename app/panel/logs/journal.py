@@ -207,7 +207,8 @@ def _understood(raw: bytes) -> LogLine | None:
     """The line, None if it is damaged."""
     try:
         line = _decode(raw)
-        datetime.fromisoformat(line.at)
+        at = datetime.fromisoformat(line.at)
     except (msgspec.MsgspecError, ValueError):
         return None
-    return line
+    # Only what can be turned into any zone; `at` is not checked again by who shows it.
+    return line if at.tzinfo is not None and 1970 <= at.year < 9999 else None

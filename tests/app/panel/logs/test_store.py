@@ -102,7 +102,10 @@ def damaged(store: LogStore, number: int, content: bytes) -> None:
         b'{"seq":3,"at":"2026\x00\xff',
         b"\0" * 512,
         b"",
-        b'{"seq":3,"at":"yes","stage":"s","attempt":1,"level":"info","text":""}',
+        *(
+            b'{"seq":3,"at":"%s","stage":"s","attempt":1,"level":"info","text":""}' % at
+            for at in (b"yes", b"2026-01-01T00:00:00", b"0001-01-01T00:00:00+00:00", b"9999-12-31T23:59:59+00:00")
+        ),
     ],
 )
 def test_lines_before_and_after_are_read_and_kept_when_one_is_damaged(tmp_path: Path, content: bytes) -> None:
