@@ -5,6 +5,7 @@ imports nothing of this project. Nothing is pickled: beside it lie the graph and
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 
+THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
 
 
@@ -68,9 +70,17 @@ class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow 
 
 
 def _numbers(column: "pd.Series[Any]", boolean: bool) -> "pd.Series[Any]":
-    if boolean and column.dtype.kind not in "biuf":
-        column = column.map(lambda value: BOOLEANS.get(str(value).strip().lower(), value))
+    if column.dtype.kind not in "biuf":
+        column = column.map(lambda value: _number(value, boolean) if isinstance(value, str) else value)
     return pd.to_numeric(column, errors="coerce")
+
+
+def _number(value: str, boolean: bool) -> Any:  # noqa: ANN401  # a bool, or a text that pandas reads as a number
+    """As training reads a text: 1,234.5 and 5% are numbers, true and yes are booleans where booleans are expected."""
+    text = value.strip().removesuffix("%").rstrip()
+    if boolean and text.lower() in BOOLEANS:
+        return BOOLEANS[text.lower()]
+    return text.replace(",", "") if THOUSANDS.fullmatch(text) else text
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever a DataFrame holds

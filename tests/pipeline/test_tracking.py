@@ -144,7 +144,11 @@ def test_model_loads_by_alias_and_answers_raw_columns_when_delivered_as_champion
     assert (answers["prediction"] == np.where(expected[:, 1] >= manifest.threshold, "yes", "no")).all()
     assert len(model.predict(frame[["whole"]])) == len(frame)  # the other columns count as missing
     table = odd_table().drop(columns=["level", "price", "yes"]).head(50)
-    as_text = table.assign(flag=[str(flag).upper() for flag in table["flag"]])
+    as_text = table.assign(
+        flag=[str(flag).upper() for flag in table["flag"]],
+        whole=[f"{whole + 1000:,} %" for whole in table["whole"]],
+    )
+    table = table.assign(whole=table["whole"] + 1000)
     pd.testing.assert_frame_equal(model.predict(as_text), model.predict(table))
 
 
