@@ -4,6 +4,7 @@ Columns that the model does not know pass through untouched; a value that it can
 the request's. Rows are scored in blocks, so memory does not grow with the table.
 """
 
+import asyncio
 import codecs
 import csv
 import io
@@ -13,6 +14,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from app.prediction.answers import answers
@@ -20,6 +22,7 @@ from app.prediction.body import body_stream
 from app.prediction.rows import FLOAT32_MAX, MAX_TEXT
 from app.prediction.served import Served
 from app.prediction.service import PredictionService
+from app.prediction.settings import ApiSettings
 from pipeline.bundle import Feature, Scalar
 from pipeline.errors import ProblemError
 
@@ -55,17 +58,52 @@ def router(service: PredictionService) -> APIRouter:
         lines = _lines(body_stream(request.receive, service.settings))
         header = await anext(lines, None)
         table.start(header)
-        return _WhileReading(table.answer(lines), media_type="text/csv; charset=utf-8")
+        return _WhileReading(table, lines, service.settings)
 
     return routes
 
 
 class _WhileReading(StreamingResponse):
-    """Answers while the request is still read: whoever else took its messages would take rows out of the table."""
+    """Answers while the request is still read, and reads on while the answer is not taken.
+
+    Most clients send their whole table before they read: up to as many bytes of the answer as a body may have wait for
+    them. Who sends a larger table has to read meanwhile.
+    """
+
+    def __init__(self, table: "_Table", lines: AsyncIterator[list[str]], settings: ApiSettings) -> None:
+        super().__init__(table.answer(lines), media_type="text/csv; charset=utf-8")
+        self._table = table
+        self._settings = settings
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._n_waiting_bytes = 0
+        self._has_room = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
-        # Not Starlette's: it waits for the client to leave by receiving, and drops what it gets.
-        await self.stream_response(send)
+        """See StreamingResponse, whose own takes the request's messages to see the client leave: rows of the table."""
+        sending = asyncio.create_task(self._send(send))
+        try:
+            async for piece in self.body_iterator:
+                assert isinstance(piece, bytes)
+                self._n_waiting_bytes += len(piece)
+                self._waiting.put_nowait(piece)
+                while self._n_waiting_bytes > self._settings.max_body_bytes and not sending.done():
+                    self._has_room.clear()
+                    await self._has_room.wait()
+            self._waiting.put_nowait(None)
+            # Nobody reads the rest of a table that broke off: the client has to take the answer soon.
+            await asyncio.wait_for(sending, self._settings.body_timeout_s if self._table.is_cut_off else None)
+        except TimeoutError as error:
+            raise ClientDisconnect from error
+        finally:
+            sending.cancel()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        while (piece := await self._waiting.get()) is not None:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            self._n_waiting_bytes -= len(piece)
+            self._has_room.set()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class _Table:
@@ -76,6 +114,7 @@ class _Table:
         self._columns: list[str] = []
         self._features = {feature.name: feature for feature in served.model.manifest.features}
         self._classes = served.model.task != "regression"
+        self.is_cut_off = False  # by a problem of the whole table, in the middle of it
 
     def start(self, header: list[str] | None) -> None:
         """Take the header line. Raises ProblemError API-09 (400) when the table cannot be for this model."""
@@ -103,7 +142,7 @@ class _Table:
                     yield await self._block(block)
                     block = []
         except ProblemError as problem:  # in the middle of the table: what came before it is answered
-            ended_by = problem
+            ended_by, self.is_cut_off = problem, True
         if block:
             yield await self._block(block)
         if ended_by is not None:

@@ -23,6 +23,7 @@ class HeadLimit(HttpToolsProtocol):
     """uvicorn's fast protocol with a limit to what it keeps of a head that is not complete; it has none."""
 
     _n_head_bytes = 0
+    n_body_bytes = 0  # of all requests, roughly: tells whether anything came
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -30,6 +31,7 @@ class HeadLimit(HttpToolsProtocol):
         # Each message begins with a scope of its own, which its cycle takes over when the head is complete.
         if self.scope is None or (self.cycle is not None and self.scope is self.cycle.scope):
             self._n_head_bytes = 0
+            self.n_body_bytes += len(data)
             return
         self._n_head_bytes += len(data)
         if self._n_head_bytes > HEAD_BYTES and not self.transport.is_closing():
@@ -51,7 +53,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._head_s = head_s
         # By connection: what it looked like, and since when it has looked so.
-        self._since: dict[Any, tuple[tuple[object, int], float]] = {}
+        self._since: dict[Any, tuple[tuple[object, ...], float]] = {}
 
     async def on_tick(self, counter: int) -> bool:
         """See uvicorn.Server."""
@@ -60,7 +62,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _look(self, now: float) -> None:
-        since: dict[Any, tuple[tuple[object, int], float]] = {}
+        since: dict[Any, tuple[tuple[object, ...], float]] = {}
         connections: list[Any] = list(self.server_state.connections)
         # Full: who says nothing, kept alive or not, makes room for who does.
         is_full = len(connections) >= (self.config.limit_concurrency or inf)
@@ -71,7 +73,9 @@ class Server(uvicorn.Server):
             is_idle = is_answered and not n_unsent and connection.timeout_keep_alive_task is not None
             if (is_idle and not is_full) or not (is_answered or n_unsent):
                 continue
-            shape = (connection.cycle, n_unsent)
+            # Who still sends a body may leave the answer to its rows for later.
+            is_sending = not is_answered and connection.cycle.more_body
+            shape = (connection.cycle, n_unsent, getattr(connection, "n_body_bytes", 0) if is_sending else 0)
             seen = self._since.get(connection)
             begun = seen[1] if seen is not None and seen[0] == shape else now
             if now - begun >= (STALLED_S if n_unsent else head_s):

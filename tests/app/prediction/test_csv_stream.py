@@ -16,7 +16,7 @@ from pipeline.params import Task
 from pipeline.schema import MISSING_TOKENS
 from tests.app.prediction.conftest import Api, StartApi, publish_odd
 from tests.app.prediction.odd_graphs import infinite_above
-from tests.builders.bundles import Built
+from tests.builders.bundles import Built, make_bundle
 
 Served = dict[Task, tuple[Api, Built]]
 HEAD = b"POST /predict/csv HTTP/1.1\r\nHost: api\r\nContent-Type: text/csv\r\n"
@@ -55,6 +55,23 @@ def test_each_row_is_answered_when_the_table_comes_after_the_answer_has_begun(se
         answer += b"".join(_received(connection))
     rows = list(csv.DictReader(io.StringIO(_body(answer).decode())))
     assert [row["id"] for row in rows] == [str(i) for i in range(3000)]
+
+
+def test_the_whole_answer_comes_when_the_client_reads_only_after_it_has_sent_all(
+    tmp_path: Path, start_api: StartApi
+) -> None:
+    make_bundle(tmp_path / "models", n_numeric=1, boolean=False, categorical=False, n_trees=1)
+    n_rows, note = 4_000, b"x" * 8_000  # more than the sockets between the two hold
+    with start_api(tmp_path / "models") as api:
+        api.wait_for(1)
+        table = b"age,note\n" + (b"40," + note + b"\n") * n_rows
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            connection.settimeout(20)
+            connection.connect(("127.0.0.1", api.port))
+            connection.sendall(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(table) + table)
+            answer = _body(b"".join(_received(connection)))
+    assert answer.count(b"\n") == n_rows + 1
 
 
 def _answers(api: Api, table: str) -> list[dict[str, str]]:

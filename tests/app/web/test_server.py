@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from app.web import server
 from app.web.server import HEAD_BYTES, Server, config
 
 HEAD_S = 0.5
@@ -20,7 +21,7 @@ SLOW_S = 2.5  # longer than any head may take, the look once a second included
 
 @dataclass
 class Site:
-    """A running server. `/slow` waits before it answers, `/early` answers before it has read the body."""
+    """A running server. `/slow` waits before it answers, `/early` answers before it has read the body, `/both` while."""
 
     server: Server
     port: int
@@ -41,11 +42,24 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(SLOW_S)
     if scope["path"] == "/big":
         body = bytes(32 * 2**20)
+    if scope["path"] == "/both":
+        await asyncio.gather(_answer(send, bytes(32 * 2**20), more_body=True), _read(receive))
+        await send({"type": "http.response.body"})
+        return
     while scope["method"] == "POST" and scope["path"] != "/early" and (await receive()).get("more_body"):
         pass
+    await _answer(send, body)
+
+
+async def _answer(send: Send, body: bytes, *, more_body: bool = False) -> None:
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+
+async def _read(receive: Receive) -> None:
+    while (await receive()).get("more_body"):
+        pass
 
 
 @contextlib.contextmanager
@@ -176,3 +190,24 @@ def test_others_are_answered_again_soon_when_connections_fill_the_server(sent: b
             assert time.monotonic() < deadline
         for client in silent:
             client.close()
+
+
+@pytest.mark.parametrize("is_sending", [True, False])
+def test_a_client_may_read_later_only_while_it_sends(monkeypatch: pytest.MonkeyPatch, is_sending: bool) -> None:
+    monkeypatch.setattr(server, "STALLED_S", 0.5)
+    n_bytes = 25
+    with (
+        running() as site,
+        site.connect(b"POST /both HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % n_bytes) as client,
+    ):
+        ended = threading.Event()
+        n_received = 0
+        with contextlib.suppress(ConnectionError):
+            for _ in range(n_bytes):
+                ended.wait(0.1)
+                client.sendall(b"x" if is_sending else b"")
+            while piece := client.recv(2**20):
+                n_received += len(piece)
+                if n_received > 32 * 2**20:
+                    break
+        assert (n_received > 32 * 2**20) is is_sending
