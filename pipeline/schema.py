@@ -26,6 +26,7 @@ MISSING_TOKENS: Final = frozenset(
 )
 EXACT_BELOW: Final = 2**24  # from here on neighbouring whole numbers may be the same float32
 NUMBER_SHARE: Final = 0.95  # of the values that are there; a column of text with more numbers than this is numeric
+ROW_NUMBER_SHARE: Final = 0.9
 _THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _SWAPPED: Final = str.maketrans(",.", ".,")
 _MONTH: Final = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
@@ -133,18 +134,25 @@ def typed(column: TextColumn, decimals: Iterable[str], warn: Callable[[str], Non
     return column
 
 
-def is_row_number(name: str) -> bool:
-    """Whether a name says that the column only numbers the rows."""
-    return _ROW_NUMBER.fullmatch(name) is not None
+def is_row_number(column: Column) -> bool:
+    """Whether a column only numbers the rows: it is called so, and counts up or has a number of its own in each row."""
+    if not isinstance(column, NumberColumn) or not _ROW_NUMBER.fullmatch(column.name):
+        return False
+    steps = np.diff(column.values)
+    return bool((steps == 1).sum() >= ROW_NUMBER_SHARE * max(len(steps), 1)) or _is_distinct(column.values)
 
 
 def is_identifier(column: Column) -> bool:
     """Whether a column of whole, distinct numbers is named like an identifier."""
     if not isinstance(column, NumberColumn) or not _IDENTIFIER.fullmatch(column.name):
         return False
-    values = column.values
+    return _is_distinct(column.values)
+
+
+def _is_distinct(values: Floats) -> bool:
     whole = not np.isnan(values).any() and bool(np.all(values == np.floor(values)))
-    return whole and len(np.unique(values)) >= min(0.9 * len(values), EXACT_BELOW // 2)  # neighbours may fall together
+    # Huge neighbours may fall together.
+    return whole and len(np.unique(values)) >= min(ROW_NUMBER_SHARE * len(values), EXACT_BELOW // 2)
 
 
 def _take(values: npt.ArrayLike, codes: Codes) -> npt.NDArray[np.float64]:

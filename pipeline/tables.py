@@ -63,20 +63,23 @@ def read(paths: list[Path]) -> Table:
     columns: dict[str, Column] = {}
     for name in names:
         # Each pile is given up as soon as its column is made, so that not everything is held twice.
-        if is_row_number(name):
+        column = _column(name, piles.pop(name), warned)
+        if column is None:
             notes.append(f"Column {name!r} numbers the rows; left out")
-            del piles[name]
-            continue
-        columns[name] = _column(name, piles.pop(name), warned)
+        else:
+            columns[name] = column
     return Table(columns, n_rows, notes, warned)
 
 
-def _column(name: str, pile: "_Pile", warned: list[str]) -> Column:
+def _column(name: str, pile: "_Pile", warned: list[str]) -> Column | None:
+    """The typed column; None if it only numbers the rows, so that it does not even count for the split."""
     column = pile.column(name)
     if isinstance(column, TextColumn):
         column = typed(column, pile.decimals, warned.append)
     if isinstance(column, TextColumn) and len(column.labels) > max(50, IDENTIFIER_SHARE * np.sum(column.codes >= 0)):
         return OpaqueColumn(name, column.hashes(), f"{len(column.labels)} different texts: an identifier or free text")
+    if is_row_number(column):
+        return None
     if is_identifier(column):
         return OpaqueColumn(name, column.hashes(), "a number of its own in each row: an identifier")
     if isinstance(column, NumberColumn) and column.infinite:

@@ -1,5 +1,6 @@
 """Any table becomes typed columns: numbers, booleans, texts, and what no model can take."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,26 @@ def test_a_row_number_is_left_out_and_told_when_the_first_column_has_no_name(tmp
     table = read(tmp_path, ",a,b\n1,5,x\n2,6,y\n")
     assert list(table.columns) == ["a", "b"]
     assert any("numbers the rows" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("name", ["index", "Row", "row_id", "Unnamed: 0"])
+@pytest.mark.parametrize(
+    ("values_of", "left_out"),
+    [
+        pytest.param(lambda i: i, True, id="counts up"),
+        pytest.param(lambda i: i % 50, True, id="counts up in each of several files"),
+        pytest.param(lambda i: (i * 7) % 101, True, id="shuffled"),
+        pytest.param(lambda i: (i * 7) % 12, False, id="a measure"),
+        pytest.param(lambda i: i + 0.5 * (i % 3), False, id="fractions"),
+        pytest.param(lambda i: "abc"[i % 3], False, id="words"),
+    ],
+)
+def test_a_column_called_like_a_row_number_is_left_out_only_when_it_is_one(
+    tmp_path: Path, name: str, values_of: Callable[[int], object], left_out: bool
+) -> None:
+    table = read(tmp_path, f"{name},b\n" + "".join(f"{values_of(i)},{i % 2}\n" for i in range(100)))
+    assert (name not in table.columns) == left_out
+    assert any("numbers the rows" in note for note in table.notes) == left_out
 
 
 def test_true_and_false_are_booleans_but_yes_and_no_stay_texts_when_they_are_read(tmp_path: Path) -> None:
