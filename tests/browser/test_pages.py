@@ -127,3 +127,27 @@ def test_upload_is_refused_with_a_reason_when_it_is_no_table(
     expect(page.get_by_text("FILE-01")).to_be_visible()
     assert all("422" in complaint for complaint in complaints)
     complaints.clear()
+
+
+@pytest.mark.parametrize("path", ["/", "/runs", "/services"])
+def test_page_is_light_and_stands_still_when_it_is_opened_and_swapped(
+    page: Page, panel: PanelProcess, path: str
+) -> None:
+    panel.wait_idle()
+    page.add_init_script(
+        """window.shifted = 0;
+        new PerformanceObserver((list) => { for (const entry of list.getEntries()) shifted += entry.value; })
+          .observe({type: "layout-shift", buffered: true});"""
+    )
+    page.goto(panel.url + path, wait_until="load")
+    loaded = page.evaluate(
+        """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+          .map((entry) => entry.decodedBodySize)"""
+    )
+    assert len(loaded) <= 10
+    assert sum(loaded) < 150_000
+    for part in page.locator("[data-poll-s]").all():
+        with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+            part.evaluate("element => htmx.trigger(element, 'poll')")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    assert page.evaluate("shifted") < 0.01
