@@ -67,21 +67,10 @@ def test_a_word_for_missing_means_the_same_when_the_table_is_parquet(tmp_path: P
     assert values(table.columns["t"]) == ["x", *[None] * 5, "y"]
 
 
-@pytest.mark.parametrize(
-    ("cells", "expected"),
-    [
-        pytest.param(["0,123", "1,234", "k.A."], [0.123, 1.234, None], id="three digits behind the comma"),
-        pytest.param(["12,5 %", "7 %", "-0,5%"], [12.5, 7.0, -0.5], id="percent"),
-        pytest.param(["1.234,50", "999,90", "2.000.000,00"], [1234.5, 999.9, 2e6], id="thousands and a fraction"),
-        pytest.param(["1.234", "999", "1.000.000"], [1234.0, 999.0, 1e6], id="thousands"),
-    ],
-)
-def test_numbers_keep_their_size_when_the_file_has_decimal_commas(
-    tmp_path: Path, cells: list[str], expected: list[float | None]
-) -> None:
-    rows = [f"{cell};{i},5" for i, cell in enumerate(cells + cells[:2] * 15)]
+def test_numbers_keep_their_size_when_one_cell_is_none_and_the_file_has_decimal_commas(tmp_path: Path) -> None:
+    rows = ["k.A.;1,5", *["0,123;2,5", "1,234;3,5"] * 15]
     column = read(tmp_path, "a;b\n" + "\n".join(rows) + "\n").columns["a"]
-    assert values(column)[: len(cells)] == pytest.approx(expected)
+    assert values(column)[:3] == pytest.approx([None, 0.123, 1.234])
 
 
 def test_numbers_keep_their_size_when_one_file_has_decimal_commas_and_another_points(tmp_path: Path) -> None:
@@ -158,26 +147,6 @@ def test_identifiers_and_dates_and_free_text_are_opaque_when_they_are_read(tmp_p
         "name",
         "day",
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "is_date"),
-    [
-        ("2024-01-05", True),
-        ("2024-01-05T10:00:00Z", True),
-        ("12/1/2010 8:26", True),
-        ("1/5/24", True),
-        ("05-Jan-2024", True),
-        ("January 5, 2024", True),
-        ("5 Sept 24 23:59", True),
-        ("1.2.20", False),
-        ("May 5", False),
-        ("10-12", False),
-    ],
-)
-def test_dates_are_known_when_they_are_written_in_other_ways(tmp_path: Path, text: str, is_date: bool) -> None:
-    column = read(tmp_path, f'when,b\n"{text}",1\n"{text}",2\n').columns["when"]
-    assert isinstance(column, OpaqueColumn if is_date else TextColumn)
 
 
 def test_codes_keep_their_zeros_when_later_pieces_are_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
