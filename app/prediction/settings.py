@@ -58,6 +58,8 @@ def _key(environ: Mapping[str, str]) -> str:
         key = Path(path).read_text("utf-8").strip()
     except OSError as error:
         raise _wrong("API_KEY_FILE", f"The file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise _wrong("API_KEY_FILE", f"The file {path} is not UTF-8 text.") from error
     if not key:
         raise _wrong("API_KEY_FILE", f"The file {path} is empty.")
     return key

@@ -1,10 +1,11 @@
 """Judges a bundle in a throw-away process: whatever it does there, the API goes on.
 
 `python -m app.prediction.verify` reads a job as JSON from stdin and writes a verdict as JSON to stdout. Limits on
-memory, processor time, files and processes are set before the graph is touched.
+memory and processor time are set before the graph is touched, and no file may be written.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -44,7 +45,8 @@ async def verify(folder: Path, sha256: str, *, timeout_s: float, memory_bytes: i
         ) from error
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended this very moment
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     if process.returncode != 0:
         raise BundleError(

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -253,7 +254,15 @@ def test_the_api_ends_at_once_when_it_is_told_to(tmp_path: Path, start_api: Star
         assert api.process.wait(5) in {0, -signal.SIGTERM}
 
 
-@pytest.mark.parametrize("setting", [{"API_PORT": "eighty"}, {"API_MAX_ROWS": "-1"}, {"API_KEY_FILE": "/no/such/file"}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"API_PORT": "eighty"},
+        {"API_MAX_ROWS": "-1"},
+        {"API_KEY_FILE": "/no/such/file"},
+        {"API_KEY_FILE": sys.executable},
+    ],
+)
 def test_the_api_says_what_is_wrong_when_a_setting_cannot_be_used(setting: dict[str, str]) -> None:
     from app.prediction.settings import from_environment
     from pipeline.errors import ProblemError
