@@ -73,7 +73,7 @@ class Server(uvicorn.Server):
             is_idle = is_answered and not n_unsent and connection.timeout_keep_alive_task is not None
             if (is_idle and not is_full) or not (is_answered or n_unsent):
                 continue
-            # Who still sends a body may leave the answer to its rows for later.
+            # Who still sends a body may leave the answer to its rows for later. h11, at the panel, does not tell.
             is_sending = not is_answered and connection.cycle.more_body
             shape = (connection.cycle, n_unsent, getattr(connection, "n_body_bytes", 0) if is_sending else 0)
             seen = self._since.get(connection)

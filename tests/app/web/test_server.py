@@ -211,3 +211,11 @@ def test_a_client_may_read_later_only_while_it_sends(monkeypatch: pytest.MonkeyP
                 if n_received > 32 * 2**20:
                     break
         assert (n_received > 32 * 2**20) is is_sending
+
+
+def test_server_goes_on_when_an_answer_waits_for_its_reader_while_the_body_still_comes(site: Site) -> None:
+    with site.connect(b"POST /both HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx") as client:
+        threading.Event().wait(1.5)  # one look at the connections at least
+        with site.connect(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as other:
+            assert other.recv(65536).startswith(b"HTTP/1.1 200")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
