@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 
 from app.prediction.answers import answers
 from app.prediction.body import read_body
-from app.prediction.csv_table import parse_table
+from app.prediction.csv_cells import parse_table
 from app.prediction.lenient_json import decode
 from app.prediction.rows import Rows
 from app.prediction.served import Served

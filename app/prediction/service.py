@@ -1,8 +1,5 @@
 """Answers rows with the live model. One object of this class serves all protocols, so all give the same numbers."""
 
-import asyncio
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
@@ -15,9 +12,6 @@ from app.prediction.settings import ApiSettings
 from pipeline.errors import ProblemError
 
 Bools = npt.NDArray[np.bool_]
-
-# Up to so many rows are scored on the event loop itself: a hop to a thread and back costs more.
-INLINE_ROWS: Final = 64
 
 
 class NoModelError(ProblemError):
@@ -55,12 +49,6 @@ class PredictionService:
             raise NoModelError(self.settings.panel_url)
         return served
 
-    async def score_each(self, served: Served, rows: Rows) -> tuple[Floats, Bools]:
-        """Scores of valid rows, and which of them are finite: the others have 0, and do not count as seen."""
-        if len(rows) <= INLINE_ROWS:
-            return self._scored(served, rows)
-        return await asyncio.to_thread(self._scored, served, rows)
-
     def score_now(self, served: Served, rows: Rows) -> Floats:
         """Scores of valid rows, in this very thread; they count as seen.
 
@@ -71,7 +59,8 @@ class PredictionService:
         self._seen(served, rows, scores)
         return scores
 
-    def _scored(self, served: Served, rows: Rows) -> tuple[Floats, Bools]:
+    def score_each(self, served: Served, rows: Rows) -> tuple[Floats, Bools]:
+        """Scores of valid rows, and which of them are finite: the others have 0, and do not count as seen."""
         scores = served.model.score(rows.numeric, rows.categorical)
         finite = np.asarray(np.isfinite(scores).all(axis=1))
         if finite.all():

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.prediction.csv_table import MISSING, NOT_FINITE, _lines
+from app.prediction.csv_cells import MISSING, rows_of
+from app.prediction.csv_table import NOT_FINITE
 from pipeline.errors import ProblemError
 from pipeline.params import Task
 from pipeline.schema import MISSING_TOKENS
@@ -107,6 +108,13 @@ def test_words_that_training_takes_as_missing_are_missing_when_in_a_table(served
     assert "is not a number" in last["error"]
 
 
+def test_numbers_are_read_as_in_training_when_they_have_marks_or_a_percent_sign(served: Served) -> None:
+    api, _ = served["binary"]
+    plain, marked, beyond = _answers(api, 'age,Income (EUR)\n40,27888.5\n40 %,"27,888.5"\n40,"27,88"\n')
+    assert marked["probability"] == plain["probability"] != ""
+    assert "'27,88' is not a number" in beyond["error"]
+
+
 async def _pieces(text: str, size: int) -> AsyncIterator[bytes]:
     raw = text.encode()
     for at in range(0, len(raw), size):
@@ -114,7 +122,7 @@ async def _pieces(text: str, size: int) -> AsyncIterator[bytes]:
 
 
 async def _read(text: str, size: int) -> list[list[str]]:
-    return [cells async for cells in _lines(_pieces(text, size))]
+    return [cells async for cells in rows_of(_pieces(text, size))]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])

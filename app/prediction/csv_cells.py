@@ -1,0 +1,144 @@
+"""CSV to cells, and cells to values as training reads them."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from math import nan
+from typing import Final
+
+from app.prediction.rows import FLOAT32_MAX, MAX_TEXT
+from pipeline.bundle import Feature, Scalar
+from pipeline.errors import ProblemError
+
+MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
+# What training takes as missing in a table, wherever it stands.
+MISSING: Final = frozenset(
+    (
+        *("", "?", "-", "--", ".", "NA", "N.A.", "n.a.", "na", "missing", "unknown?", "#N/A", "nil", "N/A", "n/a"),
+        *("NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "#N/A N/A", "#NA"),
+        *("-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"),
+    )
+)
+MISSING_NUMBERS: Final = frozenset({"na", "n/a", "nan", "null", "none"})  # in any case, where a number is expected
+EXPECTED: Final = {
+    "numeric": "a number",
+    "boolean": "a yes or no",
+    "categorical": f"a text of at most {MAX_TEXT:,} characters",
+}
+THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
+BOOLEANS: Final = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+
+
+def parse_table(raw: bytes, features: Sequence[Feature]) -> list[dict[str, Scalar]]:
+    """The records of a whole CSV table with a header line; other columns than `features` are refused by the reader.
+
+    Raises ProblemError API-09 (400) for what is no such table; a cell that is no number stays text.
+    """
+    try:
+        lines = [cells for cells in _parse(raw.decode("utf-8-sig")) if cells]
+    except UnicodeDecodeError as error:
+        raise no_table("It is not UTF-8 text.") from error
+    if not lines:
+        raise no_table("The body is empty.")
+    header, *rows = lines
+    if len(set(header)) < len(header):
+        raise no_table("A column stands there twice.")
+    by_name = {feature.name: feature for feature in features}
+    records: list[dict[str, Scalar]] = []
+    for number, cells in enumerate(rows):
+        if len(cells) != len(header):
+            raise no_table(f"Row {number} has {len(cells)} cells where the header has {len(header)}.")
+        record: dict[str, Scalar] = {}
+        for name, cell in zip(header, cells, strict=True):
+            feature = by_name.get(name)
+            try:
+                record[name] = cell if feature is None else value(cell, feature)
+            except ValueError:
+                record[name] = cell
+        records.append(record)
+    return records
+
+
+def value(cell: str, feature: Feature) -> Scalar:
+    """The value of a cell, None for missing. Raises ValueError for what its feature cannot be."""
+    text = cell.strip()
+    if feature.kind == "categorical":
+        if len(text) > MAX_TEXT:
+            raise ValueError(text)
+        # A Parquet table may hold such a word as a category.
+        return None if text in MISSING and text not in feature.categories else text
+    if text in MISSING or text.lower() in MISSING_NUMBERS:
+        return None
+    if feature.kind == "boolean" and text.lower() in BOOLEANS:
+        return BOOLEANS[text.lower()]
+    number = _number(text)
+    if not abs(number) <= FLOAT32_MAX or (feature.kind == "boolean" and number not in {0, 1}):
+        raise ValueError(text)
+    return number
+
+
+def _number(text: str) -> float:
+    """As training reads it: 1,234.5 is a number, and 5% is 5. Raises ValueError."""
+    text = text.removesuffix("%").rstrip()
+    if THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    # Python also reads "1_000" as a number; a table does not mean one by it.
+    return nan if "_" in text else float(text)
+
+
+async def rows_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
+    """The cells of each row, as soon as it is whole. Raises ProblemError API-09 for what is not UTF-8 or has an endless line."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    pending, enough = "", 0
+    async for chunk in chunks:
+        pending += _decoded(decoder, chunk)
+        if len(pending) < enough:
+            continue
+        end = pending.rfind("\n") + 1
+        lines = io.StringIO(pending[:end], newline="").readlines()
+        # A blank line more ends the last row, or is taken into it where a quote is open: that row is not whole yet.
+        rows = csv.reader([*lines, "\n"])
+        n_whole = 0
+        try:
+            for cells in rows:
+                if rows.line_num > len(lines):
+                    break
+                yield cells
+                n_whole = rows.line_num
+        except csv.Error as error:
+            raise no_table(f"{error}.") from error
+        pending = "".join(lines[n_whole:]) + pending[end:]
+        # A row that comes in crumbs is not read again at each of them.
+        enough = 2 * len(pending)
+        if len(pending) > MAX_LINE:
+            raise no_table("A line does not end; is a quote not closed?")
+    pending += _decoded(decoder, b"", final=True)
+    for cells in _parse(pending):
+        yield cells
+
+
+def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> str:
+    try:
+        return decoder.decode(chunk, final)
+    except UnicodeDecodeError as error:
+        raise no_table("It is not UTF-8 text.") from error
+
+
+def _parse(text: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""))
+    except csv.Error as error:
+        raise no_table(f"{error}.") from error
+
+
+def no_table(why: str) -> ProblemError:
+    """API-09: no table, or not one for this model."""
+    return ProblemError(
+        "API-09",
+        "The body is not a table that can be read.",
+        why=why,
+        fix="Send CSV in UTF-8, separated by commas, with the model's features in its header line.",
+        status=400,
+    )
