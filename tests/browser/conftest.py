@@ -62,6 +62,13 @@ class PanelProcess:
             assert time.monotonic() < deadline, "a run did not end"
             time.sleep(0.1)
 
+    def wait_services(self, timeout_s: float = 120.0) -> None:
+        """Return when all services are healthy."""
+        deadline = time.monotonic() + timeout_s
+        while not self.api("/api/v1/services")["is_healthy"]:
+            assert time.monotonic() < deadline, self.api("/api/v1/services")
+            time.sleep(0.1)
+
     def runs(self) -> list[dict[str, Any]]:
         """The newest runs."""
         rows: list[dict[str, Any]] = self.api("/api/v1/runs")["runs"]

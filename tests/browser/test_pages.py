@@ -134,6 +134,7 @@ def test_page_is_light_and_stands_still_when_it_is_opened_and_swapped(
     page: Page, panel: PanelProcess, path: str
 ) -> None:
     panel.wait_idle()
+    panel.wait_services()  # news about them may move what stands beside
     page.add_init_script(
         """window.shifted = 0;
         new PerformanceObserver((list) => { for (const entry of list.getEntries()) shifted += entry.value; })
