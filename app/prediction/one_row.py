@@ -29,6 +29,7 @@ class OneRow:
         self._decode: Callable[[bytes], Any] | None = None if row is None else msgspec.json.Decoder(row).decode
         self._names = [feature.name for feature in (*model.numeric, *model.categorical)]
         self._k = len(model.numeric)
+        self._in_place = model.in_place()
 
     def answer(self, raw: bytes, request_id: str) -> bytes | None:
         """The JSON answer to one record; None if the body is anything else, or the answer no finite number."""
@@ -38,21 +39,23 @@ class OneRow:
             values = msgspec.structs.astuple(self._decode(raw))
         except UNREADABLE:
             return None
-        k = self._k
         imputed = (
             [self._names[i] for i, value in enumerate(values) if value is None or value == ""]
             if (None in values or "" in values)
             else []
         )
-        feed: dict[str, Any] = {}
-        if k:
-            feed[NUMERIC_INPUT] = np.array((values[:k],), dtype=np.float32)
-        if len(values) > k:
-            texts = np.array((values[k:],), dtype=object)
-            texts[texts == None] = ""  # noqa: E711 - element by element
-            feed[CATEGORICAL_INPUT] = texts
-        scores: list[float] = self._model.run(feed).tolist()[0]
+        scores = self._in_place(values) if self._in_place is not None else self._with_texts(values)
         if not -3.5e38 < sum(scores) < 3.5e38:
             return None
         self._live.note(values, scores)
         return _encode(answer(self._model, scores, imputed, request_id))
+
+    def _with_texts(self, values: tuple[Any, ...]) -> list[float]:
+        k = self._k
+        texts = np.array((values[k:],), dtype=object)
+        texts[texts == None] = ""  # noqa: E711 - element by element
+        feed: dict[str, Any] = {CATEGORICAL_INPUT: texts}
+        if k:
+            feed[NUMERIC_INPUT] = np.array((values[:k],), dtype=np.float32)
+        scores: list[float] = self._model.run(feed)[0].tolist()
+        return scores

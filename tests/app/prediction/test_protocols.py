@@ -15,6 +15,7 @@ from app.prediction.answers import answers, encoded
 from app.prediction.lenient_json import decode
 from app.prediction.model import LARGE_BATCH_ROWS, Model
 from app.prediction.rows import Rows
+from app.prediction.served import Served
 from pipeline.bundle import Manifest
 from pipeline.params import Task
 from tests.app.prediction.conftest import TASKS, Api
@@ -22,7 +23,7 @@ from tests.builders.bundles import Built, make_bundle, records
 
 N = 40
 NAME = "automated-ml-pipeline"
-Served = dict[Task, tuple[Api, Built]]
+Apis = dict[Task, tuple[Api, Built]]
 
 
 def _numbers(manifest: Manifest, answers: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
@@ -36,7 +37,7 @@ def _frame(built: Built) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_answers_are_scikit_learns_when_rows_come_as_json(served: Served, task: Task) -> None:
+def test_answers_are_scikit_learns_when_rows_come_as_json(served: Apis, task: Task) -> None:
     api, built = served[task]
     rows = records(built, N)
     many = api.predict(rows).json()
@@ -48,12 +49,25 @@ def test_answers_are_scikit_learns_when_rows_come_as_json(served: Served, task: 
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_answers_are_the_same_when_so_many_rows_come_that_the_work_is_shared(served: Served, task: Task) -> None:
+def test_answers_are_the_same_when_so_many_rows_come_that_the_work_is_shared(served: Apis, task: Task) -> None:
     api, built = served[task]
     n = 2 * LARGE_BATCH_ROWS + 1
     rows = (records(built, N) * (n // N + 1))[:n]
     many, few = (_numbers(built.manifest, api.predict(some).json()) for some in (rows, rows[:N]))
     assert (many == np.resize(few, many.shape)).all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_one_row_is_answered_as_in_a_list_when_the_model_takes_only_numbers(tmp_path: Path, task: Task) -> None:
+    built = make_bundle(tmp_path, task=task, categorical=False, names=("age", "income", "height"))
+    one = Served.of(Model(built.manifest, built.model, b""), max_rows=100)
+    rows = [*records(built, N), {}, {"age": 1, "is_member": True}, {"age": None}]
+    parsed = one.reader.body(json.dumps(rows).encode())
+    many = answers(one.model, parsed, one.model.score(parsed.numeric, None), "an-id")
+    for row, expected in zip(rows, many, strict=True):
+        found = one.one.answer(json.dumps(row).encode(), "an-id")
+        assert found is not None
+        assert json.loads(found) == expected
 
 
 def test_labels_are_written_as_they_are_when_they_hold_quotes_and_signs(tmp_path: Path) -> None:
@@ -65,7 +79,7 @@ def test_labels_are_written_as_they_are_when_they_hold_quotes_and_signs(tmp_path
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_csv_gives_the_same_numbers_when_streamed(served: Served, task: Task) -> None:
+def test_csv_gives_the_same_numbers_when_streamed(served: Apis, task: Task) -> None:
     api, built = served[task]
     frame = _frame(built)
     response = api.client.post(
@@ -81,7 +95,7 @@ def test_csv_gives_the_same_numbers_when_streamed(served: Served, task: Task) ->
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_mlflow_client_gets_the_same_numbers(served: Served, task: Task) -> None:
+def test_mlflow_client_gets_the_same_numbers(served: Apis, task: Task) -> None:
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
     api, built = served[task]
@@ -113,7 +127,7 @@ def test_mlflow_client_gets_the_same_numbers(served: Served, task: Task) -> None
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("task", TASKS)
-def test_triton_client_gets_the_same_numbers(served: Served, task: Task, binary: bool) -> None:
+def test_triton_client_gets_the_same_numbers(served: Apis, task: Task, binary: bool) -> None:
     import tritonclient.http as triton
 
     api, built = served[task]
@@ -151,7 +165,7 @@ def test_triton_client_gets_the_same_numbers(served: Served, task: Task, binary:
     assert labels == as_json.as_numpy("prediction").tolist()
 
 
-def test_triton_client_is_told_why_when_its_inputs_cannot_be_used(served: Served) -> None:
+def test_triton_client_is_told_why_when_its_inputs_cannot_be_used(served: Apis) -> None:
     import tritonclient.http as triton
     from tritonclient.utils import InferenceServerException
 
@@ -180,7 +194,7 @@ def test_triton_client_is_told_why_when_its_inputs_cannot_be_used(served: Served
         (2 * [{"name": "age", "datatype": "FP32", "shape": [1], "data": [1]}], "twice"),
     ],
 )
-def test_tensors_are_refused_with_the_reason_when_malformed(served: Served, inputs: Any, why: str) -> None:
+def test_tensors_are_refused_with_the_reason_when_malformed(served: Apis, inputs: Any, why: str) -> None:
     response = served["binary"][0].client.post(f"/v2/models/{NAME}/infer", json={"inputs": inputs})
     assert response.status_code == 400
     assert response.json()["id"] == "API-12"
@@ -203,7 +217,7 @@ def test_tensors_are_refused_with_the_reason_when_malformed(served: Served, inpu
         {"instances": [{}], "else": 1},
     ],
 )
-def test_invocations_are_refused_when_not_in_the_protocol(served: Served, body: Any) -> None:
+def test_invocations_are_refused_when_not_in_the_protocol(served: Apis, body: Any) -> None:
     response = served["binary"][0].client.post("/invocations", json=body)
     assert response.status_code == 400
     assert response.json()["id"] == "API-11"
