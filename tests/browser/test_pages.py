@@ -151,5 +151,5 @@ def test_page_is_light_and_stands_still_when_it_is_opened_and_swapped(
         with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
             part.evaluate("element => htmx.trigger(element, 'poll')")
     page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
-    # Up to 0.1 counts as good; 0.024 was seen where the machine was busy.
-    assert page.evaluate("shifted") < 0.1
+    # 0.1 still counts as good; 0.024 was seen where the machine was busy.
+    assert page.evaluate("shifted") < 0.03
