@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
-from pipeline.prepare import load_test, load_train
+from pipeline.features.processed_dataset import load_test, load_train
 folder = Path(sys.argv[1])
 X, y, _ = load_train(folder)
 X_test, y_test = load_test(folder)

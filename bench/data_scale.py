@@ -8,13 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import pipeline.preload  # noqa: F401  # a stage is forked from a process that has imported these
+import pipeline.stages.preload  # noqa: F401  # a stage is forked from a process that has imported these
 from bench.rows import Row
-from pipeline.events import Events
-from pipeline.params import Params
-from pipeline.runner import execute
-from pipeline.sample import N_ROWS, generate, to_csv
-from pipeline.stage import StageContext
+from pipeline.core.events import Events
+from pipeline.core.params import Params
+from pipeline.core.runner import execute
+from pipeline.core.stage import StageContext
+from pipeline.ingest.sample_table import N_ROWS, generate, to_csv
 
 TITLE = "Data: set_seed and process_data on 150 thousand to 5 million rows x 11 columns"
 ROWS = (150_000, 1_000_000, 5_000_000)

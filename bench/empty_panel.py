@@ -13,8 +13,8 @@ def main() -> None:
     import uvicorn
 
     from app.panel.main import create_app
-    from app.panel.start import read_settings
-    from tests.app.panel.runs.house import EMPTY, live_at_once
+    from app.panel.startup import read_settings
+    from tests.app.panel.runs.panel_harness import EMPTY, live_at_once
 
     settings = read_settings([])
     settings.state_dir.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from bench.rows import Row, row
 from bench.running import free_ports
 from bench.serving_load import Load, hammer
-from pipeline.bundle import write_pointer
+from pipeline.core.bundle import write_pointer
 from tests.builders.bundles import Built, make_bundle
 
 TITLE = "Serving, one worker, 10 numeric features, gradient boosting with 100 trees"

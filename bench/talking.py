@@ -2,9 +2,9 @@
 
 import time
 
-from pipeline.events import Events
-from pipeline.stage import SeedResult, StageContext
-from tests.app.panel.runs import stages_empty
+from pipeline.core.events import Events
+from pipeline.core.stage import SeedResult, StageContext
+from tests.app.panel.runs import empty_stages
 
 BURSTS = 50
 EVERY_S = 0.2
@@ -19,4 +19,4 @@ def set_seed(ctx: StageContext, events: Events) -> SeedResult:
         for _ in range(LINES):
             events.log(f"{time.time():.6f}")
         time.sleep(EVERY_S)
-    return stages_empty.set_seed(ctx, events)
+    return empty_stages.set_seed(ctx, events)

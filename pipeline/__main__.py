@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import ProblemError
-from pipeline.options import add_parameters
+from pipeline.cli.options import add_parameters
+from pipeline.core.problems import ProblemError
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,11 +36,11 @@ def main(argv: Sequence[str]) -> int:
     given = parser.parse_args(argv)
     from rich.console import Console
 
-    from pipeline.screen import show_problem
+    from pipeline.cli.progress_display import show_problem
 
     console = Console(highlight=False)
     try:
-        from pipeline.terminal import run
+        from pipeline.cli.run import run
 
         return run(given, console)
     except ProblemError as problem:

@@ -5,7 +5,7 @@ from typing import Final
 
 from app.frontend.labels import words
 from app.frontend.views import Model
-from pipeline.bundle import Manifest
+from pipeline.core.bundle import Manifest
 
 ESTIMATORS: Final = {
     "hist_gradient_boosting": "histogram gradient boosting",

@@ -7,8 +7,8 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.frontend.settings import Settings
-from pipeline.bundle import Manifest, Scalar
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import Manifest, Scalar
+from pipeline.core.problems import ProblemError
 
 TIMEOUT: Final = httpx2.Timeout(10, connect=2)
 

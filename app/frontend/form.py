@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.frontend.labels import figure, percent, spoken, typed, words
-from pipeline.bundle import Feature, Manifest, Scalar
+from pipeline.core.bundle import Feature, Manifest, Scalar
 
 PREFIX: Final = "x."
 SELECT_UP_TO: Final = 15  # more categories than that are typed, with suggestions

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from pipeline.bundle import Feature, Scalar
+from pipeline.core.bundle import Feature, Scalar
 
 CAMEL_CASE: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]{2}")
 HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|(?<=[A-Za-z])(?=\d\d)|(?<=\d)(?=[A-Z])")

@@ -21,7 +21,7 @@ from app.frontend.store import ResultStore
 from app.web.assets import Assets
 from app.web.security import Policy, SecurityMiddleware, allowed_hosts
 from app.web.templating import environment
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Starlette:

@@ -15,8 +15,8 @@ from app.frontend.labels import class_label
 from app.frontend.site import Site
 from app.frontend.views import Changed, PredictPage, Reasons, Result, WhatIf
 from app.web.templating import respond
-from pipeline.bundle import Feature, Manifest, Scalar
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import Feature, Manifest, Scalar
+from pipeline.core.problems import ProblemError
 
 # Servers and proxies take addresses of 8 KB and more; a form that would not fit is sent as a body.
 LONGEST_LINK: Final = 6000

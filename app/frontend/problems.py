@@ -12,7 +12,7 @@ from app.frontend.site import Site
 from app.frontend.views import ProblemPage, WaitingPage
 from app.web.security import add_headers
 from app.web.templating import View, respond
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 EVERY_S: Final = 3  # pages that wait for something ask again so often
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from app.frontend import charts
+from app.frontend import figures
 from app.frontend.client import Contribution, Curve, CurvePoint, Explanation, Prediction
 from app.frontend.form import Form, Option
 from app.frontend.labels import class_label, figure, percent, spoken, typed, words
 from app.frontend.views import ClassBar, Point, Reason, Reasons, Result, WhatIf
-from pipeline.bundle import Feature, Manifest, Scalar
+from pipeline.core.bundle import Feature, Manifest, Scalar
 
 TOP_REASONS: Final = 6
 SHOWN_CLASSES: Final = 12
@@ -41,10 +41,10 @@ def result(
         sentence=sentence(manifest, prediction),
         figure=figure(score) if is_value else percent(score),
         caption=_caption(manifest, label),
-        gauge=charts.gauge(score, threshold) if manifest.task == "binary" else None,
+        gauge=figures.gauge(score, threshold) if manifest.task == "binary" else None,
         threshold_text="" if threshold is None else percent(threshold),
         classes=_class_bars(prediction, label) if manifest.task == "multiclass" else (),
-        distribution=charts.distribution(manifest.score_histogram, score) if is_value else None,
+        distribution=figures.distribution(manifest.score_histogram, score) if is_value else None,
         filled_in=tuple(
             (words(feature.name), _stand_in(feature))
             for feature in manifest.features
@@ -64,7 +64,7 @@ def sentence(manifest: Manifest, prediction: Prediction) -> str:
     label = class_label(prediction.prediction, manifest.classes)
     score = score_of(manifest, prediction)
     if manifest.task == "regression":
-        share = charts.rank(manifest.score_histogram, score)
+        share = figures.rank(manifest.score_histogram, score)
         return f"The model says {figure(score)} for {manifest.target}: {_standing(share)}."
     if manifest.task == "multiclass":
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
@@ -213,7 +213,7 @@ def what_if(
         unit=chosen.unit,
         summary=_summary(chosen, raw, write, threshold) if raw else "",
         score_name=name[0].upper() + name[1:],
-        line=charts.line(numbers, current=current, threshold=threshold, is_share=is_share) if is_line else None,
+        line=figures.line(numbers, current=current, threshold=threshold, is_share=is_share) if is_line else None,
         points=points,
         current_text=spoken(chosen, now),
         threshold=threshold,

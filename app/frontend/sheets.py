@@ -12,7 +12,7 @@ from typing import IO, Final
 
 from app.frontend.labels import figure
 from app.frontend.views import RowError
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 PREVIEW_ROWS: Final = 20
 SHOWN_ERRORS: Final = 20

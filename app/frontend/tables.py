@@ -18,8 +18,8 @@ from app.frontend.site import Site
 from app.frontend.store import ResultStore
 from app.frontend.views import Preview, TablePage
 from app.web.templating import respond
-from pipeline.bundle import Manifest
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import Manifest
+from pipeline.core.problems import ProblemError
 
 TRIES: Final = 3
 LONGEST_ECHO: Final = 100_000  # characters of pasted text that the page shows again

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from app.frontend.charts import Distribution, Gauge, Line
+from app.frontend.figures import Distribution, Gauge, Line
 from app.frontend.form import Field, Option
 from app.web.templating import View
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 @dataclass(frozen=True)

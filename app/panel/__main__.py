@@ -9,10 +9,10 @@ from contextlib import closing
 from types import FrameType
 from typing import Final
 
-from app.panel import start
-from app.panel.names import misspelt
+from app.panel import startup
+from app.panel.env_check import misspelt
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 STREAMS_END_S: Final = 2  # an open stream would keep the server from stopping for ever
 
@@ -23,15 +23,15 @@ def main(argv: list[str]) -> int:
     for noisy in ("apscheduler", "uvicorn", "httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        settings = start.read_settings(argv)
+        settings = startup.read_settings(argv)
         for slip in misspelt(os.environ):
             print(slip, file=sys.stderr)
-        with start.lock(settings), closing(start.listen(settings)) as listener:
-            start.cli_token(settings.state_dir)
+        with startup.lock(settings), closing(startup.listen(settings)) as listener:
+            startup.cli_token(settings.state_dir)
             serve(settings, listener)
     except ProblemError as problem:
         print(problem, file=sys.stderr)
-        return start.EXIT_CODES.get(problem.id, start.EXIT_CONFIG)
+        return startup.EXIT_CODES.get(problem.id, startup.EXIT_CONFIG)
     return 0
 
 

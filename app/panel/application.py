@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from app.panel import ops
+from app.panel import probes
 from app.panel.auth import routes as auth_routes
 from app.panel.auth.middleware import AuthMiddleware
 from app.panel.datasets import api as datasets_api
@@ -19,15 +19,15 @@ from app.panel.home import routes as home_routes
 from app.panel.home.routes import HomePages
 from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
-from app.panel.models import api as models_api
-from app.panel.models import routes as models_routes
 from app.panel.pages import errors
 from app.panel.parts import Panel, Work
-from app.panel.runs import api as runs_api
-from app.panel.runs import routes as runs_routes
-from app.panel.runs.reconcile import reconcile
-from app.panel.runs.results import metric_title
-from app.panel.runs.routes import RunPages
+from app.panel.registry import api as models_api
+from app.panel.registry import routes as models_routes
+from app.panel.runs.dispatch.recovery import reconcile
+from app.panel.runs.web import api as runs_api
+from app.panel.runs.web import routes as runs_routes
+from app.panel.runs.web.results import metric_title
+from app.panel.runs.web.routes import RunPages
 from app.panel.schedule import api as schedule_api
 from app.panel.schedule import routes as schedule_routes
 from app.panel.services import api as services_api
@@ -78,7 +78,7 @@ def build(panel: Panel, work: Work) -> FastAPI:
     app.state.panel = panel
     errors.install(app, panel.site)
     for routes in (
-        ops.router,
+        probes.router,
         runs_api.router,
         logs_api.router,
         schedule_api.router,

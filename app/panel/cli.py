@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from app.panel.names import misspelt
+from app.panel.env_check import misspelt
 from app.panel.settings import Settings
-from app.panel.start import read_settings
-from pipeline.errors import ProblemError
-from pipeline.stage import STAGES
+from app.panel.startup import read_settings
+from pipeline.core.problems import ProblemError
+from pipeline.core.stage import STAGES
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from app.panel.remote import Remote
+    from app.panel.client import Remote
 
 STYLE: Final = {
     "succeeded": "green",
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from app.panel.remote import SLOW_S, Remote
+    from app.panel.client import SLOW_S, Remote
 
     settings = read_settings([])
     for slip in misspelt(os.environ):

@@ -10,27 +10,28 @@ from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
 from app.panel.db.migrate import open_database
 from app.panel.drift.service import DriftService
-from app.panel.logs.hub import Hub
+from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
-from app.panel.models.queries import ModelQueries
-from app.panel.models.service import ModelService
-from app.panel.pages.site import Site
+from app.panel.maintenance import Upkeep
+from app.panel.pages.renderer import Site
 from app.panel.parts import Panel, Work
-from app.panel.runs.attempt import AttemptRunner
-from app.panel.runs.child import Launcher
-from app.panel.runs.execution import Tools
-from app.panel.runs.executor import Executor
-from app.panel.runs.live import RunLive
-from app.panel.runs.ports import Deploy
-from app.panel.runs.queries import RunQueries
-from app.panel.runs.retention import thin
-from app.panel.runs.retry import RetryPolicy
-from app.panel.runs.service import RunService
-from app.panel.runs.store import RunStore
-from app.panel.sample import SampleTable
+from app.panel.registry.queries import ModelQueries
+from app.panel.registry.service import ModelService
+from app.panel.runs.dispatch.attempt import AttemptRunner
+from app.panel.runs.dispatch.execution import Tools
+from app.panel.runs.dispatch.executor import Executor
+from app.panel.runs.domain.active_runs import RunLive
+from app.panel.runs.domain.interfaces import Deploy
+from app.panel.runs.domain.queries import RunQueries
+from app.panel.runs.domain.retention import thin
+from app.panel.runs.domain.retry import RetryPolicy
+from app.panel.runs.domain.service import RunService
+from app.panel.runs.domain.store import RunStore
+from app.panel.runs.stage_process.launcher import Launcher
+from app.panel.sample_table import SampleTable
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
-from app.panel.services.choice import make_runtime, runtime_kind
+from app.panel.services.factory import make_runtime, runtime_kind
 from app.panel.services.preflight import Preflight
 from app.panel.services.specs import api_key, wanted
 from app.panel.services.supervisor import ServiceSupervisor
@@ -38,7 +39,6 @@ from app.panel.settings import Settings
 from app.panel.tracking.delivery import Delivery
 from app.panel.tracking.service import TrackingService
 from app.panel.tracking.store import TrackingStore
-from app.panel.upkeep import Upkeep
 
 
 def create_app(

@@ -6,24 +6,24 @@ from app.panel.auth.service import Auth
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.drift.service import DriftService
-from app.panel.logs.hub import Hub
+from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
-from app.panel.models.queries import ModelQueries
-from app.panel.models.service import ModelService
-from app.panel.pages.site import Site
-from app.panel.runs.executor import Executor
-from app.panel.runs.live import RunLive
-from app.panel.runs.queries import RunQueries
-from app.panel.runs.service import RunService
-from app.panel.runs.store import RunStore
-from app.panel.sample import SampleTable
+from app.panel.maintenance import Upkeep
+from app.panel.pages.renderer import Site
+from app.panel.registry.queries import ModelQueries
+from app.panel.registry.service import ModelService
+from app.panel.runs.dispatch.executor import Executor
+from app.panel.runs.domain.active_runs import RunLive
+from app.panel.runs.domain.queries import RunQueries
+from app.panel.runs.domain.service import RunService
+from app.panel.runs.domain.store import RunStore
+from app.panel.sample_table import SampleTable
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
 from app.panel.services.preflight import Preflight
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.panel.tracking.service import TrackingService
-from app.panel.upkeep import Upkeep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

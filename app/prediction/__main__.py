@@ -8,7 +8,7 @@ import sys
 from app.prediction.main import create_app
 from app.prediction.settings import from_environment
 from app.web.server import Server, config
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 def main() -> int:

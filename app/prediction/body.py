@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from app.prediction.settings import ApiSettings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 # A body that is read as it comes may take longer the more of it has come: a dripping one never ends.
 BODY_BYTES_PER_S: Final = 16 * 1024

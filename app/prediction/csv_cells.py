@@ -9,8 +9,8 @@ from math import nan
 from typing import Final
 
 from app.prediction.rows import FLOAT32_MAX, MAX_TEXT
-from pipeline.bundle import Feature, Scalar
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.problems import ProblemError
 
 MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
 # What training takes as missing in a table, wherever it stands.

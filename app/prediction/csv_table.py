@@ -15,14 +15,14 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from app.prediction.answers import answers
 from app.prediction.body import body_stream
 from app.prediction.csv_cells import EXPECTED, no_table, rows_of, value
-from app.prediction.served import Served
+from app.prediction.loaded_model import Served
+from app.prediction.responses import answers
 from app.prediction.service import PredictionService
 from app.prediction.settings import ApiSettings
-from pipeline.bundle import Scalar
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import Scalar
+from pipeline.core.problems import ProblemError
 
 BLOCK_ROWS: Final = 1_000
 INLINE_ROWS: Final = 16  # more take longer than handing them to a thread

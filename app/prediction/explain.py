@@ -24,12 +24,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from app.prediction.answers import predictions
 from app.prediction.model import Floats, Model, Texts
+from app.prediction.responses import predictions
 from app.prediction.rows import Rows
 from app.prediction.service import check_finite
-from pipeline.bundle import Feature, Scalar
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.problems import ProblemError
 
 EXACT_FEATURES: Final = 10
 SAMPLED_ROWS: Final = 1_000  # one call of the graph; about what fits in 20 ms

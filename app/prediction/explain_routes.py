@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 
 from app.prediction.body import read_body
 from app.prediction.explain import curve, curve_request, explain
-from app.prediction.served import Served
+from app.prediction.loaded_model import Served
 from app.prediction.service import PredictionService
 
 

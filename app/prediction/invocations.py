@@ -13,14 +13,14 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from app.prediction.answers import answers
 from app.prediction.body import read_body
 from app.prediction.csv_cells import parse_table
 from app.prediction.lenient_json import decode
+from app.prediction.loaded_model import Served
+from app.prediction.responses import answers
 from app.prediction.rows import Rows
-from app.prediction.served import Served
 from app.prediction.service import PredictionService
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 PROTOCOL: Final = "2.0"  # of MLflow's scoring protocol; what `/version` answers
 FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")

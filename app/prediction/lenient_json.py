@@ -6,7 +6,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 # Half a pair of UTF-16 by its escape: json takes it, but it is no text that could be written again.
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")

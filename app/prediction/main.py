@@ -11,13 +11,13 @@ from starlette.types import ASGIApp
 
 from app.prediction import csv_table, explain_routes, invocations, open_inference
 from app.prediction.docs import add_docs
-from app.prediction.front import Front
-from app.prediction.keeper import Keeper
-from app.prediction.meter import CONTENT_TYPE, Meter
-from app.prediction.refusals import refusal, unexpected
+from app.prediction.error_responses import refusal, unexpected
+from app.prediction.fast_path import Front
+from app.prediction.reloader import Keeper
+from app.prediction.request_metrics import CONTENT_TYPE, Meter
 from app.prediction.service import PredictionService
 from app.prediction.settings import ApiSettings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 def create_app(settings: ApiSettings) -> ASGIApp:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from pipeline.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
-from pipeline.errors import BundleError
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
+from pipeline.core.problems import BundleError
 
 Floats = npt.NDArray[np.float32]
 Texts = npt.NDArray[np.object_]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.errors import BundleError
+from pipeline.core.problems import BundleError
 
 MAX_DEPTH: Final = 16
 

@@ -14,13 +14,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.prediction.body import read_body
+from app.prediction.error_responses import refusal
 from app.prediction.lenient_json import decode
+from app.prediction.loaded_model import Served
 from app.prediction.model import Model
-from app.prediction.refusals import refusal
-from app.prediction.served import Served
 from app.prediction.service import PredictionService
 from app.prediction.tensors import Wanted, inputs_of, output_tensors, outputs_of, rows_of, tensor, unusable
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 NAME: Final = "automated-ml-pipeline"
 HEADER_LENGTH: Final = "inference-header-content-length"

@@ -7,12 +7,12 @@ import csv
 import io
 from typing import Any, Final
 
-from app.prediction.answers import answers
 from app.prediction.invocations import FORMATS
 from app.prediction.model import Model, example_record
+from app.prediction.responses import answers
 from app.prediction.rows import Rows
 from app.prediction.tensors import NUMBERS, inputs_of
-from pipeline.bundle import Feature, Scalar
+from pipeline.core.bundle import Feature, Scalar
 
 Document = dict[str, Any]
 

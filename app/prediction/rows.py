@@ -16,8 +16,8 @@ import numpy as np
 
 from app.prediction.lenient_json import careful
 from app.prediction.model import Floats, Model, Texts, example_record
-from pipeline.bundle import Feature, Scalar
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.problems import ProblemError
 
 MAX_TEXT: Final = 1_000
 FLOAT32_MAX: Final = 3.4e38

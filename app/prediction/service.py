@@ -3,13 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
-from app.prediction.keeper import Keeper
-from app.prediction.meter import Meter
+from app.prediction.loaded_model import Served
 from app.prediction.model import Floats
+from app.prediction.reloader import Keeper
+from app.prediction.request_metrics import Meter
 from app.prediction.rows import Rows
-from app.prediction.served import Served
 from app.prediction.settings import ApiSettings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 Bools = npt.NDArray[np.bool_]
 

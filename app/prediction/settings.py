@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 @dataclass(frozen=True, kw_only=True)

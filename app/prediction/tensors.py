@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.prediction.answers import chosen
 from app.prediction.model import Floats, Model
+from app.prediction.responses import chosen
 from app.prediction.rows import FLOAT32_MAX, MAX_TEXT, Rows, RowsError
-from pipeline.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
+from pipeline.core.problems import ProblemError
 
 NUMBERS: Final = {
     "BOOL": "?",

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import BundleError, ProblemError
+from pipeline.core.problems import BundleError, ProblemError
 
 ALLOWED_DOMAINS: Final = {"", "ai.onnx", "ai.onnx.ml"}
 CPU_LIMIT_S: Final = 60
@@ -63,7 +63,7 @@ def judge(folder: Path, sha256: str) -> None:
     """The check itself, in this very process. Raises BundleError."""
     from app.prediction.model import Model  # noqa: PLC0415 - only after the limits are set
     from app.prediction.onnx_scan import scan  # noqa: PLC0415
-    from pipeline.bundle import read_manifest, read_model  # noqa: PLC0415
+    from pipeline.core.bundle import read_manifest, read_model  # noqa: PLC0415
 
     manifest = read_manifest(folder, sha256)
     raw = read_model(folder, manifest)

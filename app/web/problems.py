@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.responses import JSONResponse
 
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 # Busy, not ready yet, no room: what passes without the client doing anything else than to wait.
 PASSING: Final = frozenset({503, 507})

@@ -9,16 +9,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import processing, selection, sources, tables
-from pipeline.bundle import Manifest
-from pipeline.errors import DataError
-from pipeline.events import Events
-from pipeline.prepare import Preparation
-from pipeline.processing import Job, Unseen
-from pipeline.schema import Column, Hashes, NumberColumn, Table, TextColumn
-from pipeline.split import check_sides, row_hashes, split
-from pipeline.stage import DataResult, SeedResult, StageContext, read_result
-from pipeline.target import Target, infer_name, resolve
+from pipeline.core.bundle import Manifest
+from pipeline.core.events import Events
+from pipeline.core.problems import DataError
+from pipeline.core.stage import DataResult, SeedResult, StageContext, read_result
+from pipeline.features import preprocess, selection
+from pipeline.features.preprocess import Job, Unseen
+from pipeline.features.processed_dataset import Preparation
+from pipeline.features.split import check_sides, row_hashes, split
+from pipeline.features.target import Target, infer_name, resolve
+from pipeline.ingest import sources, tables
+from pipeline.ingest.columns import Column, Hashes, NumberColumn, Table, TextColumn
 
 STEPS: Final = 4
 MAX_GAPS: Final = 20  # columns with missing values that are told one by one
@@ -74,7 +75,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     events.progress(2, STEPS, "preparing")
     folder = ctx.data_dir / "processed"
     key = _key(seed)
-    meta = processing.build(Job(table, target, sides, chosen, ctx.params, unseen), folder, key, warn)
+    meta = preprocess.build(Job(table, target, sides, chosen, ctx.params, unseen), folder, key, warn)
     _log_outcome(meta, key, events)
     events.progress(STEPS, STEPS, "done")
     return DataResult(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import pipeline
-from pipeline import sources
-from pipeline.events import Events
-from pipeline.params import Params
-from pipeline.stage import SeedResult, StageContext
+from pipeline.core.events import Events
+from pipeline.core.params import Params
+from pipeline.core.stage import SeedResult, StageContext
+from pipeline.ingest import sources
 
 LIBRARIES: Final = ("numpy", "pandas", "scikit-learn", "onnx", "onnxruntime", "skl2onnx")
 _SHOWN: Final = 12  # characters of a digest that a person is shown

@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.bundle import Manifest, write_atomic, write_bundle
-from pipeline.champion import Question, load_champion
-from pipeline.estimator import Fitted, Hyperparameters, fit, hyperparameters_of
-from pipeline.evaluation import Json, Subject, evaluate, importances, score_histogram
-from pipeline.events import Events
-from pipeline.export import estimator_graph, join
-from pipeline.gate import Rule, decide
-from pipeline.inference import Graph, prove_parity
-from pipeline.metrics import PRIMARY, WORDS, best_threshold
-from pipeline.packaging import golden_rows, seal
-from pipeline.params import Params
-from pipeline.prepare import load_raw_test_frame
-from pipeline.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
-from pipeline.tracking import EVALUATION_FILE, RECORD_DIR, write_record
-from pipeline.training_data import Data, dummy_answers, load
+from pipeline.core.bundle import Manifest, write_atomic, write_bundle
+from pipeline.core.events import Events
+from pipeline.core.params import Params
+from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
+from pipeline.evaluation.champion import Question, load_champion
+from pipeline.evaluation.gate import Rule, decide
+from pipeline.evaluation.metrics import PRIMARY, WORDS, best_threshold
+from pipeline.evaluation.report import Json, Subject, evaluate, importances, score_histogram
+from pipeline.export.graph import estimator_graph, join
+from pipeline.export.manifest import golden_rows, seal
+from pipeline.features.processed_dataset import load_raw_test_frame
+from pipeline.onnx.session import Graph, prove_parity
+from pipeline.tracking.record import EVALUATION_FILE, RECORD_DIR, write_record
+from pipeline.training.estimator import Fitted, Hyperparameters, fit, hyperparameters_of
+from pipeline.training.training_data import Data, dummy_answers, load
 
 BUNDLE_DIR: Final = "bundle"
 STEPS: Final = ("load", "search", "fit", "export", "prove", "evaluate", "judge", "pack")
@@ -131,7 +131,7 @@ def _search(params: Params, data: Data, events: Events) -> Hyperparameters:
     defaults = hyperparameters_of(params, params.estimator, len(data.train))
     if params.tuning_budget_s <= 0 or not len(data.validation):
         return defaults
-    from pipeline.tuning import SPACES, Search, search  # noqa: PLC0415  # optuna costs half a second that other runs save
+    from pipeline.training.tuning import SPACES, Search, search  # noqa: PLC0415  # optuna costs half a second that other runs save
 
     def report(done: int, total: int, best: float) -> None:
         events.progress(done, total, f"search: best {WORDS[PRIMARY[data.meta.task]]} {abs(best):.4f}")

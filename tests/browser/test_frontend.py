@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.frontend.labels import percent
-from pipeline.params import Task
+from pipeline.core.params import Task
 from tests.app.frontend.conftest import Served, app_running
 from tests.app.prediction.conftest import TASKS, running
 from tests.browser.axe import violations

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from pipeline.bundle import (
+from pipeline.core.bundle import (
     Feature,
     Histogram,
     Manifest,
@@ -29,11 +29,11 @@ from pipeline.bundle import (
     write_bundle,
     write_pointer,
 )
-from pipeline.estimator import Fitted
-from pipeline.export import estimator_graph, join
-from pipeline.inference import Graph, RawRows
-from pipeline.packaging import golden_rows, seal
-from pipeline.params import Task
+from pipeline.core.params import Task
+from pipeline.export.graph import estimator_graph, join
+from pipeline.export.manifest import golden_rows, seal
+from pipeline.onnx.session import Graph, RawRows
+from pipeline.training.estimator import Fitted
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

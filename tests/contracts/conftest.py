@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.panel.services import docker_bodies
-from app.panel.services.docker_engine import Engine
-from app.panel.services.docker_home import Home
-from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.docker import container_config
+from app.panel.services.docker.engine import Engine
+from app.panel.services.docker.host_container import Home
+from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
 from tests.docker.images import docker, fake_image
@@ -63,7 +63,7 @@ def docker_bench(fake_image: str) -> Iterator[DockerBench]:
     runtime = DockerRuntime(Settings(), engine, home=home)
     yield DockerBench(runtime, engine, home, port)
     runtime.close()
-    for container in docker("ps", "-aq", "--filter", f"label={docker_bodies.OWNER}={project}").split():
+    for container in docker("ps", "-aq", "--filter", f"label={container_config.OWNER}={project}").split():
         docker("rm", "-fv", container)
     if docker("network", "ls", "-q", "--filter", f"name=^{home.network}$"):
         docker("network", "rm", home.network)

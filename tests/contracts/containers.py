@@ -5,10 +5,10 @@ import time
 import urllib.request
 from typing import Any, Protocol
 
-from app.panel.services import docker_bodies
-from app.panel.services.docker_engine import Engine
-from app.panel.services.docker_home import Home
-from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.docker import container_config
+from app.panel.services.docker.engine import Engine
+from app.panel.services.docker.host_container import Home
+from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec, State
 from tests.docker.images import docker
 
@@ -42,7 +42,7 @@ def until(runtime: DockerRuntime, *states: State, deadline_s: float = 20.0) -> O
 
 
 def names(bench: Bench) -> set[str]:
-    label = f"label={docker_bodies.OWNER}={bench.home.project}"
+    label = f"label={container_config.OWNER}={bench.home.project}"
     return set(docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split())
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from app.panel.services import docker_bodies, docker_engine
-from app.panel.services.docker_engine import Engine
-from app.panel.services.docker_errors import Asked
-from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.docker import container_config
+from app.panel.services.docker import engine as docker_engine
+from app.panel.services.docker.engine import Engine
+from app.panel.services.docker.problems import Asked
+from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 from tests.contracts.containers import Bench, answers, inspect, names, started, until
 from tests.docker.images import docker
 
@@ -54,7 +55,7 @@ def test_it_is_as_it_should_be_after_one_look_when_it_was(docker_bench: Bench, f
 def test_it_is_restarted_as_the_same_container_when_it_is_unhealthy(
     docker_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker_bodies, "HEALTH_EVERY_S", 1)
+    monkeypatch.setattr(container_config, "HEALTH_EVERY_S", 1)
     spec = replace(docker_bench.spec("--never-ready"), start_s=0.1)
     docker_bench.runtime.ensure(spec)
     seen = until(docker_bench.runtime, "unhealthy", deadline_s=60)
@@ -122,7 +123,7 @@ def test_a_container_that_was_created_only_is_removed_and_never_started(docker_b
     spec = docker_bench.spec()
     started(docker_bench)
     docker_bench.runtime.stop("api")
-    left = docker_bench.engine.create(docker_bench.name, docker_bodies.body(spec, docker_bench.home), Asked())
+    left = docker_bench.engine.create(docker_bench.name, container_config.body(spec, docker_bench.home), Asked())
     assert docker_bench.runtime.observe("api").state == "exited"
     docker_bench.runtime.ensure(spec)
     assert inspect(docker_bench.name)["Id"] != left

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.panel.services import docker_bodies
-from app.panel.services.docker_errors import Asked
-from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.docker import container_config
+from app.panel.services.docker.problems import Asked
+from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 from tests.contracts.containers import Bench, answers, inspect, names, started, until
 from tests.docker.images import docker
 
@@ -46,8 +46,8 @@ def test_the_old_one_serves_on_when_the_new_port_is_taken(docker_bench: Bench) -
 def test_a_port_is_not_called_taken_when_the_trial_of_the_new_one_has_it(docker_bench: Bench) -> None:
     """The checks are printed when the panel starts, which is when a changed port is tried out."""
     spec = docker_bench.spec()
-    body = docker_bodies.body(spec, docker_bench.home, role="trial")
-    made = docker_bench.engine.create(docker_bodies.title(docker_bench.home, "api", "trial"), body, Asked())
+    body = container_config.body(spec, docker_bench.home, role="trial")
+    made = docker_bench.engine.create(container_config.title(docker_bench.home, "api", "trial"), body, Asked())
     docker_bench.engine.make_network(docker_bench.home.network, {})
     docker_bench.engine.start(made, Asked())
     assert [check.id for check in docker_bench.runtime.checks({"api": spec}) if check.state != "ok"] == []
@@ -78,7 +78,7 @@ def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench
     spec, _ = started(docker_bench)
     docker("rename", docker_bench.name, f"{docker_bench.name}-previous")
     changed = docker_bench.spec(ROLE="changed")
-    body = docker_bodies.body(changed, docker_bench.home)
+    body = container_config.body(changed, docker_bench.home)
     docker_bench.engine.create(docker_bench.name, body, Asked())
     assert answers(docker_bench, spec)
     docker_bench.runtime.ensure(changed)
@@ -88,11 +88,11 @@ def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench
 
 @pytest.mark.parametrize("role", ["trial", "next", "previous"])
 def test_what_an_unfinished_replacement_left_is_seen_and_removed_when_the_rest_is_well(
-    docker_bench: Bench, role: docker_bodies.Role
+    docker_bench: Bench, role: container_config.Role
 ) -> None:
     spec, first = started(docker_bench)
-    made = docker_bodies.body(spec, docker_bench.home, role=role, publish=False)
-    docker_bench.engine.create(docker_bodies.title(docker_bench.home, "api", role), made, Asked())
+    made = container_config.body(spec, docker_bench.home, role=role, publish=False)
+    docker_bench.engine.create(container_config.title(docker_bench.home, "api", role), made, Asked())
     docker_bench.runtime.close()
     runtime = DockerRuntime(Settings(), docker_bench.engine, home=docker_bench.home)
     assert runtime.observe("api").digest != spec.digest

@@ -11,9 +11,9 @@ from typing import Protocol
 
 import pytest
 
-from app.panel.services.process_runtime import ProcessRuntime
+from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Observed, Place, Runtime, ServiceSpec, State
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 FAKE = Path(__file__).parent.parent / "fakes" / "service.py"
 

@@ -10,18 +10,18 @@ import pytest
 
 from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
-from app.panel.models.ledger import Ledger
-from app.panel.models.queries import ModelQueries
-from app.panel.models.service import ModelService
-from app.panel.services import answers
-from app.panel.services.process_runtime import ProcessRuntime
+from app.panel.registry.queries import ModelQueries
+from app.panel.registry.service import ModelService
+from app.panel.registry.store import Ledger
+from app.panel.services import http_client
+from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import ServiceName
 from app.panel.services.specs import MLFLOW_READY, Wanted, build, process_place
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
-from pipeline.bundle import read_pointer
-from pipeline.params import Task
-from tests.app.panel.models.conftest import verdict_of
+from pipeline.core.bundle import read_pointer
+from pipeline.core.params import Task
+from tests.app.panel.registry.conftest import verdict_of
 from tests.app.panel.services.conftest import free_ports
 from tests.builders.bundles import make_bundle
 
@@ -76,8 +76,8 @@ def test_mlflow_is_one_process_that_knows_its_hosts_when_it_runs(siblings: Sibli
     supervisor = siblings.start("mlflow")
     assert supervisor.view().rows[0].n_processes == 1
     url = supervisor.url("mlflow")
-    assert answers.get(url + MLFLOW_READY, 10).is_ok
-    assert answers.post(url + "/api/2.0/mlflow/experiments/create", {"name": "x"}, 10).is_ok
+    assert http_client.get(url + MLFLOW_READY, 10).is_ok
+    assert http_client.post(url + "/api/2.0/mlflow/experiments/create", {"name": "x"}, 10).is_ok
     port = siblings.settings.mlflow_port
     # A name that a foreign page could point at this machine.
     assert _status(port, "evil.example") == 403
@@ -94,7 +94,7 @@ def test_the_app_answers_when_the_api_is_away(siblings: Siblings) -> None:
 def test_real_models_go_live_and_back_when_they_are_promoted(siblings: Siblings, tmp_path: Path) -> None:
     """Through the real API: versions change within two seconds, with their golden rows checked over HTTP."""
     supervisor = siblings.start("api")
-    assert answers.get(supervisor.url("api") + "/readyz", 5).status == 503
+    assert http_client.get(supervisor.url("api") + "/readyz", 5).status == 503
     db = open_database(tmp_path / "panel.db", SystemClock().now())
     models_dir = siblings.settings.models_dir
     queries = ModelQueries(db, models_dir)
@@ -108,7 +108,7 @@ def test_real_models_go_live_and_back_when_they_are_promoted(siblings: Siblings,
         row = models.promote(version, "anna")
         assert row.outcome == "done"
         assert (row.duration_s or 99) < 5
-        assert answers.get(supervisor.url("api") + "/readyz", 5).json()["version"] == version
+        assert http_client.get(supervisor.url("api") + "/readyz", 5).json()["version"] == version
     back = models.rollback("anna")
     assert (back.to_version, (back.duration_s or 99) < 2) == (2, True)
     pointer = read_pointer(models_dir)

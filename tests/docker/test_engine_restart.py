@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from app.panel.services.docker_bodies import OWNER
-from app.panel.services.docker_engine import Engine
-from app.panel.services.docker_errors import Asked
-from app.panel.services.docker_home import Home
-from app.panel.services.docker_runtime import DockerRuntime
+from app.panel.services.docker.container_config import OWNER
+from app.panel.services.docker.engine import Engine
+from app.panel.services.docker.host_container import Home
+from app.panel.services.docker.problems import Asked
+from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 from tests.docker.private_engine import PrivateEngine
 
 pytestmark = pytest.mark.docker

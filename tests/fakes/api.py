@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.bundle import Manifest, bundle_dir, read_manifest, read_pointer
+from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
 
 
 class FakeApi:

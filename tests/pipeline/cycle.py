@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn import datasets
 
-from pipeline.events import Events
-from pipeline.params import Params
-from pipeline.runner import execute
-from pipeline.stage import ENTRY, StageContext, StageName, TrainResult, read_result
+from pipeline.core.events import Events
+from pipeline.core.params import Params
+from pipeline.core.runner import execute
+from pipeline.core.stage import ENTRY, StageContext, StageName, TrainResult, read_result
 
 
 @dataclass(frozen=True)

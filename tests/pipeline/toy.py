@@ -5,9 +5,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.balance import Rows
-from pipeline.inference import Graph, RawRows
-from pipeline.params import Task
+from pipeline.core.params import Task
+from pipeline.onnx.session import Graph, RawRows
+from pipeline.training.class_weights import Rows
 
 WORDS = ("red", "green", "blue", "Ünï 'quoted'")
 

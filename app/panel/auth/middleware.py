@@ -14,9 +14,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.panel.auth.service import Auth
-from app.panel.pages.site import INSIDE
+from app.panel.pages.renderer import INSIDE
 from app.web.problems import problem_response
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
 OPEN_PREFIX: Final = "/static/"

@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.auth.middleware import session_token
 from app.panel.auth.service import LONGEST, Auth
-from app.panel.pages.site import Site
+from app.panel.pages.renderer import Site
 from app.web.templating import View
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 SHORTEST_PASSWORD: Final = 8
 SHORTEST_TOKEN: Final = 16

@@ -17,13 +17,13 @@ from typing import Final, NoReturn
 from sqlalchemy import update
 from sqlmodel import Session, col, delete, select
 
-from app.panel.auth.attempts import Attempts
-from app.panel.auth.models import LoginSession
 from app.panel.auth.secrets import api_token, password, password_key
+from app.panel.auth.tables import LoginSession
+from app.panel.auth.throttle import Attempts
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 IDLE: Final = timedelta(hours=12)
 LONGEST: Final = timedelta(days=7)

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.bundle import Histogram
-from pipeline.stage import DataResult, read_result
+from pipeline.core.bundle import Histogram
+from pipeline.core.stage import DataResult, read_result
 
 
 class _Record(BaseModel):
@@ -21,7 +21,7 @@ class Category(_Record):
 
 
 class Column(_Record):
-    """One column over the training rows, as `pipeline.profile.ColumnProfile` says."""
+    """One column over the training rows, as `pipeline.features.profile.ColumnProfile` says."""
 
     name: str
     role: Literal["feature", "target", "dropped"]

@@ -8,12 +8,12 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.datasets.profile import Column, Profile, read_profile
 from app.panel.datasets.service import MAX_UPLOAD_BYTES, SUFFIXES, Datasets, Table
-from app.panel.pages.site import Site
-from app.panel.runs.queries import RunQueries, RunRow
+from app.panel.pages.renderer import Site
+from app.panel.runs.domain.queries import RunQueries, RunRow
 from app.panel.settings import Settings
 from app.web.charts import Bar, bars
 from app.web.templating import View
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 # How many runs back a profile is looked for: failed ones may have none.
 LOOK_BACK: Final = 20

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from app.panel.clock import Clock
-from pipeline.bundle import fsync_dir
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import fsync_dir
+from pipeline.core.problems import ProblemError
 
-# As in pipeline.sample, which the panel must not import: it brings numpy.
+# As in pipeline.ingest.sample_table, which the panel must not import: it brings numpy.
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 MAX_UPLOAD_BYTES: Final = 1 << 30
 MAX_NAME_BYTES: Final = 200  # a file system takes 255, and what is taken away gets its time in front

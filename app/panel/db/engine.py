@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlmodel import Session, create_engine
 
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 BUSY_TIMEOUT_S = 5.0
 MAX_INTEGER: Final = 2**63 - 1  # what a column holds; a number from outside that is larger would raise in the driver

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import OperationalError
 
 from app.panel.db.engine import Database
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 QUARANTINE_MARK: Final = ".corrupt-"

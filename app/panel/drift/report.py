@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from app.panel.drift.psi import chance, joined, psi
-from pipeline.bundle import Feature, Manifest
+from pipeline.core.bundle import Feature, Manifest
 
 # Below, the index of rows that have not changed at all easily reaches a tenth.
 MIN_ROWS: Final = 500

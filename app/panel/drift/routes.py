@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.panel.drift.report import DriftReport, FeatureDrift
 from app.panel.drift.service import DriftService
-from app.panel.pages.site import Site
+from app.panel.pages.renderer import Site
 from app.panel.settings import Settings
 from app.web.charts import Bar, bars
 from app.web.templating import View

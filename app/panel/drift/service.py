@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from app.panel.drift.report import DriftReport, report
-from app.panel.runs.service import RunService
-from app.panel.runs.state import Trigger
-from app.panel.services import answers
+from app.panel.runs.domain.service import RunService
+from app.panel.runs.domain.state import Trigger
+from app.panel.services import http_client
 from app.panel.services.protocol import ServiceName
-from pipeline.bundle import bundle_dir, read_manifest, read_pointer
-from pipeline.errors import BundleError, ProblemError
+from pipeline.core.bundle import bundle_dir, read_manifest, read_pointer
+from pipeline.core.problems import BundleError, ProblemError
 
 LOOK_EVERY_S: Final = 30.0
 CALL_S: Final = 3.0
@@ -71,7 +71,7 @@ class DriftService:
             return None
         if manifest is None:
             return None
-        stats: Any = answers.get(f"{self._services.url('api')}/stats", CALL_S, bearer=self._api_key).json()
+        stats: Any = http_client.get(f"{self._services.url('api')}/stats", CALL_S, bearer=self._api_key).json()
         try:
             return report(manifest, stats, self._threshold) if stats["digest"] == manifest.digest else None
         except (KeyError, TypeError, ValueError):

@@ -10,18 +10,18 @@ from starlette.responses import Response
 
 from app.panel.db.engine import Database
 from app.panel.home.views import HomeView, Links, as_interval
-from app.panel.models.queries import ModelRow
-from app.panel.pages.site import Site
-from app.panel.runs.queries import RunQueries, RunRow, StageView
-from app.panel.runs.results import metric_title
-from app.panel.runs.usual import usual_durations
-from app.panel.runs.views import cells
+from app.panel.pages.renderer import Site
+from app.panel.registry.queries import ModelRow
+from app.panel.runs.domain.queries import RunQueries, RunRow, StageView
+from app.panel.runs.domain.typical_durations import usual_durations
+from app.panel.runs.web.results import metric_title
+from app.panel.runs.web.views import cells
 from app.panel.schedule.service import ScheduleService
 from app.panel.services.queries import PreflightView
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.web.charts import Trend, trend
-from pipeline.stage import STAGES
+from pipeline.core.stage import STAGES
 
 LAST_RUNS: Final = 8
 TREND_RUNS: Final = 40

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.panel.models.queries import ModelRow
-from app.panel.runs.queries import RunRow
-from app.panel.runs.views import StageCell
+from app.panel.registry.queries import ModelRow
+from app.panel.runs.domain.queries import RunRow
+from app.panel.runs.web.views import StageCell
 from app.panel.schedule.service import ScheduleView
 from app.panel.services.protocol import Check
 from app.panel.services.queries import ServiceRow

@@ -11,8 +11,8 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
-from app.panel.logs.hub import Hub
 from app.panel.logs.line import Level, LineFilter
+from app.panel.logs.notifier import Hub
 from app.panel.logs.store import EVERY_LINE, LogStore
 from app.panel.logs.tail import End, Lines, Quiet, RunWatch, State, tail
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event

@@ -15,12 +15,12 @@ import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, StreamingResponse
 
-from app.panel.logs.hub import Hub
 from app.panel.logs.line import LogLine
+from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
 from app.panel.logs.tail import MAX_LINES, End, Lines, Quiet, RunWatch, State, tail
 from app.panel.logs.views import LinesView, LogFilter, log_filter, shown
-from app.panel.pages.site import Site
+from app.panel.pages.renderer import Site
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
 from app.web.templating import draw
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from app.panel.logs.hub import Hub
+from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
 
 MAX_LINES: Final = 200  # a step: a slow reader gets fewer and bigger ones, and there is no queue that could grow

@@ -13,7 +13,7 @@ from app.panel.logs.line import LEVELS, Level, LineFilter, LogLine
 from app.panel.logs.store import LogStore
 from app.web.ansi import render
 from app.web.templating import View
-from pipeline.stage import STAGES, StageName
+from pipeline.core.stage import STAGES, StageName
 
 # What a page shows at once; what came before is one click away, and the download has everything.
 PAGE_LINES: Final = 2000

@@ -8,9 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.panel.pages.site import Site
+from app.panel.pages.renderer import Site
 from app.web.security import add_headers
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
 

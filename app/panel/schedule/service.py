@@ -9,11 +9,11 @@ from typing import Final
 
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
-from app.panel.runs.service import RunService
-from app.panel.runs.state import Trigger
-from app.panel.runs.store import ActiveRunError
-from app.panel.schedule.models import Schedule
-from pipeline.errors import ProblemError
+from app.panel.runs.domain.service import RunService
+from app.panel.runs.domain.state import Trigger
+from app.panel.runs.domain.store import ActiveRunError
+from app.panel.schedule.tables import Schedule
+from pipeline.core.problems import ProblemError
 
 _log = logging.getLogger(__name__)
 MAX_INTERVAL_S: Final = 30 * 24 * 3600

@@ -14,7 +14,7 @@ from apscheduler.triggers.date import DateTrigger
 
 from app.panel.clock import Clock
 from app.panel.schedule.service import ScheduleService
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 _log = logging.getLogger(__name__)
 BEAT_S: Final = 1.0

@@ -1,6 +1,6 @@
 """The state of all services in one word and one sentence, for the top of every page. Pure."""
 
-from app.panel.pages.site import Health
+from app.panel.pages.renderer import Health
 from app.panel.services.queries import ServicesView
 
 

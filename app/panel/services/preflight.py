@@ -20,7 +20,7 @@ from app.panel.services.queries import PreflightView, ServiceProblem, ServiceRow
 from app.panel.services.reconcile import HEALTHY_S
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 # Failure that each number bounds: a run writes the processed table, a model and its plots; training on the built-in
 # table takes 0.7 GB beside 0.6 GB of services.

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 ServiceName = Literal["mlflow", "api", "app"]
 SERVICES: Final[tuple[ServiceName, ...]] = ("mlflow", "api", "app")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from app.panel.pages.site import Site
+from app.panel.pages.renderer import Site
 from app.panel.services.protocol import ServiceName
 from app.panel.services.queries import ServiceRow, ServicesView
 from app.panel.services.supervisor import ServiceSupervisor

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.panel.clock import Clock
-from app.panel.services import answers
-from app.panel.services.look import Look, cpu_percent, ended_by_itself, not_ready, row
+from app.panel.services import http_client
 from app.panel.services.protocol import TITLES, LogChunk, Observed, Runtime, ServiceName, ServiceSpec
 from app.panel.services.queries import ServiceRow, ServicesView
 from app.panel.services.reconcile import NOTHING, decide, failed
 from app.panel.services.specs import Wanted
-from pipeline.errors import ProblemError
+from app.panel.services.status import Look, cpu_percent, ended_by_itself, not_ready, row
+from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Probe = Callable[[str], str]
 
 def http_probe(url: str) -> str:
     """ "" if the URL answers 2xx, else why not."""
-    answer = answers.get(url, PROBE_TIMEOUT_S)
+    answer = http_client.get(url, PROBE_TIMEOUT_S)
     if answer.is_ok:
         return ""
     return f"It answers with status {answer.status}." if answer.status else f"It does not answer: {answer.body}."

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.panel.services import launch
+from app.panel.services.process import exec_shim
 
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
 SECRETS: Final = ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY")
 ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent
-# The exit code of `pipeline.delivery` for a record that can never be delivered.
+# The exit code of `pipeline.tracking.delivery` for a record that can never be delivered.
 NEVER: Final = 2
-COMMAND: Final = (sys.executable, "-m", "pipeline.delivery")
+COMMAND: Final = (sys.executable, "-m", "pipeline.tracking.delivery")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Delivery:
 
     def __call__(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
         """See Deliver."""
-        shim = (sys.executable, "-I", "-S", launch.__file__, str(os.getpid()))
+        shim = (sys.executable, "-I", "-S", exec_shim.__file__, str(os.getpid()))
         try:
             process = subprocess.Popen(
                 [*shim, *self._command, str(folder), "--tracking-uri", tracking_uri],

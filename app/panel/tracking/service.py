@@ -13,15 +13,15 @@ from typing import Final, Protocol
 from sqlmodel import col, select
 
 from app.panel.db.engine import Database
-from app.panel.runs.models import Run
-from app.panel.runs.state import FINAL
-from app.panel.services import answers
+from app.panel.runs.domain.state import FINAL
+from app.panel.runs.domain.tables import Run
+from app.panel.services import http_client
 from app.panel.services.protocol import ServiceName
 from app.panel.services.queries import ServicesView
 from app.panel.tracking.delivery import Deliver, Delivered
 from app.panel.tracking.store import TrackingStore
-from pipeline.bundle import read_pointer
-from pipeline.errors import BundleError, ProblemError
+from pipeline.core.bundle import read_pointer
+from pipeline.core.problems import BundleError, ProblemError
 
 LOG = logging.getLogger(__name__)
 
@@ -168,5 +168,5 @@ class TrackingService:
         if record is None or record.mlflow_version is None or record.mlflow_version == self._champion:
             return
         body = {"name": REGISTERED_MODEL, "alias": ALIAS, "version": record.mlflow_version}
-        if answers.post(self._services.url("mlflow") + ALIAS_PATH, body, CALL_S).is_ok:
+        if http_client.post(self._services.url("mlflow") + ALIAS_PATH, body, CALL_S).is_ok:
             self._champion = record.mlflow_version

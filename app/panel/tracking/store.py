@@ -10,7 +10,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
-from app.panel.tracking.models import TrackingRecord
+from app.panel.tracking.tables import TrackingRecord
 
 FIRST_DELAY_S: Final = 10.0
 MAX_DELAY_S: Final = 600.0

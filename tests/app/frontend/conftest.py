@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from pipeline.params import Task
+from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api, running
 from tests.builders.bundles import Built, make_bundle
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.frontend.form import doubt, read
 from app.frontend.labels import typed
-from pipeline.bundle import Feature, Scalar
+from pipeline.core.bundle import Feature, Scalar
 
 AGE = Feature(name="age", kind="numeric", nullable=False, integer=True, min=21, max=99, low=24, high=87, median=52)
 MEMBER = Feature(name="member", kind="boolean", nullable=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from app.frontend.labels import class_label, figure, percent, typed, words
-from pipeline.bundle import Scalar
+from pipeline.core.bundle import Scalar
 
 
 @pytest.mark.parametrize(

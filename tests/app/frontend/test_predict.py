@@ -7,8 +7,8 @@ import pytest
 
 from app.frontend.form import examples, texts_of
 from app.frontend.labels import percent
-from pipeline.bundle import Scalar
-from pipeline.params import Task
+from pipeline.core.bundle import Scalar
+from pipeline.core.params import Task
 from tests.app.frontend.conftest import Page, Served, app_running
 from tests.app.prediction.conftest import TASKS, running
 from tests.builders.bundles import make_bundle, records

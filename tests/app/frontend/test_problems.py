@@ -11,8 +11,8 @@ import pytest
 
 from app.frontend.main import create_app
 from app.frontend.settings import Settings
-from pipeline.bundle import Manifest
-from pipeline.params import Task
+from pipeline.core.bundle import Manifest
+from pipeline.core.params import Task
 from tests.app.frontend.conftest import Page, Served, app_running, free_port
 from tests.app.prediction.conftest import running
 from tests.builders.bundles import make_bundle

@@ -9,7 +9,7 @@ import pytest
 
 from app.frontend.sheets import harmless
 from app.frontend.store import KEPT, ResultStore
-from pipeline.params import Task
+from pipeline.core.params import Task
 from tests.app.frontend.conftest import App, Page, Served
 from tests.app.prediction.conftest import TASKS
 from tests.builders.bundles import records

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from app.panel.main import create_app
 from app.panel.settings import Settings
-from tests.app.panel.runs.house import EMPTY, live_at_once
+from tests.app.panel.runs.panel_harness import EMPTY, live_at_once
 
 FINAL = {"succeeded", "failed", "cancelled", "interrupted", "skipped"}
 

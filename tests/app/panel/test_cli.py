@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from app.panel import cli, remote
-from app.panel.remote import Remote
+from app.panel import cli, client
+from app.panel.client import Remote
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -41,7 +41,7 @@ class Cut(httpx.SyncByteStream):
 
 
 def test_log_is_whole_when_the_connection_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "RECONNECT_S", 0.0)
+    monkeypatch.setattr(client, "RECONNECT_S", 0.0)
     asked: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:

@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from app.panel import start
+from app.panel import startup
 from app.panel.main import create_app
-from app.panel.runs import child
+from app.panel.runs.stage_process import launcher
 from app.panel.settings import Settings
-from tests.app.panel.runs.house import EMPTY, PRELOAD, live_at_once
+from tests.app.panel.runs.panel_harness import EMPTY, PRELOAD, live_at_once
 
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    monkeypatch.setattr(child.Launcher.__init__, "__defaults__", (None, PRELOAD))
+    monkeypatch.setattr(launcher.Launcher.__init__, "__defaults__", (None, PRELOAD))
     settings = Settings(data_dir=tmp_path / "data", state_dir=tmp_path / "state", models_dir=tmp_path / "models")
     raw = tmp_path / "data" / "raw"
     raw.mkdir(parents=True)
     (raw / "data.csv").write_text("a")
     settings.state_dir.mkdir()
-    token = start.cli_token(settings.state_dir)
+    token = startup.cli_token(settings.state_dir)
     app = create_app(settings, stages=EMPTY, deploy=live_at_once)
     with TestClient(app, base_url="http://127.0.0.1:8080", headers={"Authorization": f"Bearer {token}"}) as found:
         yield found

@@ -15,8 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from pipeline.bundle import digest_of
-from pipeline.params import Task
+from pipeline.core.bundle import digest_of
+from pipeline.core.params import Task
 from tests.builders.bundles import Built, make_bundle, publish_bundle
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")

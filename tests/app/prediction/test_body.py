@@ -7,7 +7,7 @@ from starlette.types import Message, Receive
 
 from app.prediction.body import read_body
 from app.prediction.settings import ApiSettings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 QUICK = ApiSettings(body_timeout_s=0.02, max_body_bytes=10)
 

@@ -12,8 +12,8 @@ import pytest
 from app.prediction.explain import curve, explain
 from app.prediction.model import Model
 from app.prediction.rows import Reader
-from pipeline.errors import ProblemError
-from pipeline.params import Task
+from pipeline.core.params import Task
+from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import TASKS, Api
 from tests.builders.bundles import Built, make_bundle, records
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.prediction.model import Model
 from app.prediction.rows import Reader
-from pipeline.params import Task
+from pipeline.core.params import Task
 from tests.app.prediction.conftest import Api, StartApi
 from tests.builders.bundles import CATEGORICAL_NAME, Built, make_bundle
 

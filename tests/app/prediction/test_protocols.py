@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from app.prediction.answers import answers, encoded
 from app.prediction.lenient_json import decode
+from app.prediction.loaded_model import Served
 from app.prediction.model import LARGE_BATCH_ROWS, Model
+from app.prediction.responses import answers, encoded
 from app.prediction.rows import Rows
-from app.prediction.served import Served
-from pipeline.bundle import Manifest
-from pipeline.params import Task
+from pipeline.core.bundle import Manifest
+from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api
 from tests.builders.bundles import Built, make_bundle, records
 

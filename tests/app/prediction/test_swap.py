@@ -19,7 +19,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.bundle import Manifest, Pointer, digest_of, pointer_path, read_pointer, write_pointer
+from pipeline.core.bundle import Manifest, Pointer, digest_of, pointer_path, read_pointer, write_pointer
 from tests.app.prediction.conftest import Api, StartApi
 from tests.builders.bundles import Built, external_data, make_bundle, publish_bundle, records
 
@@ -265,7 +265,7 @@ def test_the_api_ends_at_once_when_it_is_told_to(tmp_path: Path, start_api: Star
 )
 def test_the_api_says_what_is_wrong_when_a_setting_cannot_be_used(setting: dict[str, str]) -> None:
     from app.prediction.settings import from_environment
-    from pipeline.errors import ProblemError
+    from pipeline.core.problems import ProblemError
 
     with pytest.raises(ProblemError, match=next(iter(setting))) as caught:
         from_environment(setting)

@@ -11,8 +11,8 @@ import pytest
 
 from app.prediction.onnx_scan import scan
 from app.prediction.verify import ALLOWED_DOMAINS, judge, verify
-from pipeline.bundle import digest_of, write_bundle
-from pipeline.errors import BundleError
+from pipeline.core.bundle import digest_of, write_bundle
+from pipeline.core.problems import BundleError
 from tests.builders.bundles import external_data, make_bundle
 
 N_MUTATIONS = 150

@@ -42,7 +42,7 @@ def test_markup_is_made_in_three_places_when_code_is_searched() -> None:
         if re.search(r"\bMarkup\(", path.read_text("utf-8"))
     }
     # Plots, lines of output, and names with places to break.
-    assert makers == {"app/panel/runs/results.py", "app/web/ansi.py", "app/web/formats.py"}
+    assert makers == {"app/panel/runs/web/results.py", "app/web/ansi.py", "app/web/formats.py"}
 
 
 def test_asset_is_kept_for_ever_only_when_its_address_has_the_digest() -> None:

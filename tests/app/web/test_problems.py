@@ -3,7 +3,7 @@
 import pytest
 
 from app.web.problems import problem_response
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 @pytest.mark.parametrize("status", [503, 507])

@@ -9,17 +9,17 @@ from jinja2 import UndefinedError, meta, nodes
 from starlette.requests import Request
 
 from app.panel.clock import SystemClock
-from app.panel.pages.site import Site
+from app.panel.pages.renderer import Site
 from app.panel.settings import Settings
 from app.web.templating import View, draw, environment, respond
 
 MODULES = [
     "app.panel.auth.routes",
-    "app.panel.pages.site",
+    "app.panel.pages.renderer",
     "app.panel.home.views",
-    "app.panel.runs.views",
+    "app.panel.runs.web.views",
     "app.panel.logs.views",
-    "app.panel.models.routes",
+    "app.panel.registry.routes",
     "app.panel.services.routes",
     "app.panel.datasets.routes",
     "app.panel.drift.routes",

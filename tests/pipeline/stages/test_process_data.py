@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from pipeline import prepare, processing
-from pipeline.errors import DataError
-from pipeline.events import Events
-from pipeline.graph import Runner
-from pipeline.params import Params
-from pipeline.profile import Profile
-from pipeline.runner import execute
-from pipeline.sample import generate, to_csv
-from pipeline.stage import DataResult, StageContext, StageName, read_result
+from pipeline.core.events import Events
+from pipeline.core.params import Params
+from pipeline.core.problems import DataError
+from pipeline.core.runner import execute
+from pipeline.core.stage import DataResult, StageContext, StageName, read_result
+from pipeline.features import preprocess, processed_dataset
+from pipeline.features.graph import Runner
+from pipeline.features.profile import Profile
+from pipeline.ingest.sample_table import generate, to_csv
 from pipeline.stages import process_data, set_seed
 
 
@@ -79,11 +79,11 @@ def test_the_sets_are_what_the_graph_makes_of_the_raw_rows_when_they_are_written
     write(tmp_path, mixed())
     result, _ = run(tmp_path, Params(derived_features=("Twice = 2 * `amount (€)` + size",)))
     folder = result.processed_dir
-    X, y = prepare.load_test(folder)
-    numeric, categorical, raw_y = prepare.load_raw_test(folder)
-    np.testing.assert_array_equal(Runner(prepare.load_graph(folder)).run(numeric, categorical), X)
+    X, y = processed_dataset.load_test(folder)
+    numeric, categorical, raw_y = processed_dataset.load_raw_test(folder)
+    np.testing.assert_array_equal(Runner(processed_dataset.load_graph(folder)).run(numeric, categorical), X)
     np.testing.assert_array_equal(y, raw_y)
-    meta = prepare.load_meta(folder)
+    meta = processed_dataset.load_meta(folder)
     assert meta.sources["Twice"] == ["amount (€)", "size"]
     assert meta.derived == ["Twice = 2 * `amount (€)` + size"]
     assert [feature.kind for feature in meta.features] == [
@@ -100,15 +100,15 @@ def test_the_sets_are_what_the_graph_makes_of_the_raw_rows_when_they_are_written
 def test_statistics_come_from_training_rows_only_when_the_test_rows_are_different(tmp_path: Path) -> None:
     write(tmp_path, mixed())
     result, _ = run(tmp_path)
-    X, y, validation = prepare.load_train(result.processed_dir)
-    place = prepare.load_meta(result.processed_dir).outputs.index("size")
+    X, y, validation = processed_dataset.load_train(result.processed_dir)
+    place = processed_dataset.load_meta(result.processed_dir).outputs.index("size")
     assert X[:, place].mean() == pytest.approx(0, abs=1e-5)
     assert X[:, place].std() == pytest.approx(1, abs=1e-5)
-    assert abs(prepare.load_test(result.processed_dir)[0][:, place].mean()) > 1e-4
+    assert abs(processed_dataset.load_test(result.processed_dir)[0][:, place].mean()) > 1e-4
     assert (len(X), len(y), int(validation.sum())) == (
         result.n_train,
         result.n_train,
-        prepare.load_meta(result.processed_dir).n_validation,
+        processed_dataset.load_meta(result.processed_dir).n_validation,
     )
 
 
@@ -119,10 +119,10 @@ def test_every_row_is_on_one_side_with_its_own_target_when_the_sets_are_written(
     result, _ = run(tmp_path)
     assert result.n_train + result.n_test == result.n_rows == len(frame)
     assert result.classes == ["big", "small"]
-    raw = prepare.load_raw_test_frame(result.processed_dir)
-    assert ((raw["size"] > 25) == (raw[prepare.TARGET_COLUMN] == 0)).all()
-    X, y, _ = prepare.load_train(result.processed_dir)
-    place = prepare.load_meta(result.processed_dir).outputs.index("size")
+    raw = processed_dataset.load_raw_test_frame(result.processed_dir)
+    assert ((raw["size"] > 25) == (raw[processed_dataset.TARGET_COLUMN] == 0)).all()
+    X, y, _ = processed_dataset.load_train(result.processed_dir)
+    place = processed_dataset.load_meta(result.processed_dir).outputs.index("size")
     assert X[y == 0, place].min() > X[y == 1, place].max()
 
 
@@ -139,26 +139,26 @@ def test_the_same_bytes_come_out_when_the_same_table_is_processed_again(tmp_path
         "test.parquet",
         "raw_test.parquet",
         "profile.json",
-        "prepare.onnx",
-        "prepare.json",
+        "processed_dataset.onnx",
+        "processed_dataset.json",
     }
 
 
 def test_batches_do_not_show_when_the_rows_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, mixed())
     whole = run(tmp_path, Params(derived_features=("D = size * 2",)))[0].processed_dir
-    expected = prepare.load_train(whole)
-    monkeypatch.setattr(processing, "BATCH_ROWS", 64)
+    expected = processed_dataset.load_train(whole)
+    monkeypatch.setattr(preprocess, "BATCH_ROWS", 64)
     pieces = run(tmp_path, Params(derived_features=("D = size * 2",)))[0].processed_dir
-    for found, wanted in zip(prepare.load_train(pieces), expected, strict=True):
+    for found, wanted in zip(processed_dataset.load_train(pieces), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
-    assert prepare.load_graph(pieces) == prepare.load_graph(whole)
+    assert processed_dataset.load_graph(pieces) == processed_dataset.load_graph(whole)
 
 
 def test_rows_keep_their_sides_when_parameters_and_columns_of_use_change(tmp_path: Path) -> None:
     write(tmp_path, mixed())
-    first = prepare.load_raw_test_frame(run(tmp_path)[0].processed_dir)
-    other = prepare.load_raw_test_frame(
+    first = processed_dataset.load_raw_test_frame(run(tmp_path)[0].processed_dir)
+    other = processed_dataset.load_raw_test_frame(
         run(tmp_path, Params(seed=7, ignore=("size",), scaling="none"))[0].processed_dir
     )
     pd.testing.assert_frame_equal(first, other)
@@ -168,8 +168,8 @@ def test_dropped_columns_stay_with_the_raw_test_rows_when_an_older_model_may_nee
     write(tmp_path, mixed().assign(constant=3))
     result, said = run(tmp_path)
     assert result.dropped == {"constant": "the same value in every training row"}
-    assert "constant" in prepare.load_raw_test_frame(result.processed_dir)
-    assert "constant" not in [feature.name for feature in prepare.load_meta(result.processed_dir).features]
+    assert "constant" in processed_dataset.load_raw_test_frame(result.processed_dir)
+    assert "constant" not in [feature.name for feature in processed_dataset.load_meta(result.processed_dir).features]
     assert any("'constant' is left out" in line for line in said)
     assert any("'constant' is left out" in line for line in result.warnings)
 
@@ -195,7 +195,7 @@ def test_the_profile_tells_all_columns_when_some_are_dropped(tmp_path: Path) -> 
 def test_the_example_is_a_row_without_gaps_when_there_is_one(tmp_path: Path) -> None:
     frame = mixed()
     write(tmp_path, frame)
-    features = prepare.load_meta(run(tmp_path)[0].processed_dir).features
+    features = processed_dataset.load_meta(run(tmp_path)[0].processed_dir).features
     example = {feature.name: feature.example for feature in features}
     assert None not in example.values()
     same = frame[
@@ -221,7 +221,7 @@ def test_a_table_needs_only_a_target_when_it_is_one_of_scikit_learn(
     write(tmp_path, getattr(datasets, f"load_{name}")(as_frame=True).frame)
     result, _ = run(tmp_path)
     assert (result.task, len(result.classes)) == (task, n_classes)
-    X, y, _ = prepare.load_train(result.processed_dir)
+    X, y, _ = processed_dataset.load_train(result.processed_dir)
     assert np.isfinite(X).all()
     assert y.dtype == (np.int64 if n_classes else np.float64)
 
@@ -230,7 +230,7 @@ def test_the_credit_table_gets_its_own_features_and_words_when_nothing_is_declar
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "cs-training.csv").write_bytes(to_csv(generate(3000)))
     result, said = run(tmp_path)
-    meta = prepare.load_meta(result.processed_dir)
+    meta = processed_dataset.load_meta(result.processed_dir)
     assert (result.target, result.task, result.n_features, result.n_columns) == ("SeriousDlqin2yrs", "binary", 10, 11)
     assert [one.partition(" =")[0] for one in meta.derived][:2] == ["TotalLateDays", "IncomeExpenseDifference"]
     assert meta.outputs[-2:] == ["MonthlyIncome (missing)", "NumberOfDependents (missing)"]
@@ -252,7 +252,7 @@ def test_many_gaps_are_told_shortly_when_a_table_is_wide(tmp_path: Path) -> None
 def test_a_table_of_texts_only_is_prepared_when_it_has_no_number(tmp_path: Path) -> None:
     write(tmp_path, mixed()[["word", "many", "target"]])
     result, _ = run(tmp_path)
-    numeric, categorical, _ = prepare.load_raw_test(result.processed_dir)
+    numeric, categorical, _ = processed_dataset.load_raw_test(result.processed_dir)
     assert (numeric.shape[1], categorical.shape[1]) == (0, 2)
 
 

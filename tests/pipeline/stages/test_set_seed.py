@@ -4,9 +4,9 @@ import io
 import json
 from pathlib import Path
 
-from pipeline.events import Events
-from pipeline.params import Params
-from pipeline.stage import SeedResult, StageContext
+from pipeline.core.events import Events
+from pipeline.core.params import Params
+from pipeline.core.stage import SeedResult, StageContext
 from pipeline.stages.set_seed import LIBRARIES, code_digest, params_digest, run
 
 

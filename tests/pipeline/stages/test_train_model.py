@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.bundle import MODEL_FILE, publish, read_manifest, read_model, write_pointer
-from pipeline.inference import Graph, RawRows
-from pipeline.params import Estimator, GradientBoostingParams, Params, RandomForestParams
-from pipeline.plots import plots
-from pipeline.prepare import raw_inputs
+from pipeline.core.bundle import MODEL_FILE, publish, read_manifest, read_model, write_pointer
+from pipeline.core.figures.plots import plots
+from pipeline.core.params import Estimator, GradientBoostingParams, Params, RandomForestParams
+from pipeline.features.processed_dataset import raw_inputs
+from pipeline.onnx.session import Graph, RawRows
 from tests.pipeline.cycle import Cycle, bundled, odd_table, run_stages
 
 QUICK = {

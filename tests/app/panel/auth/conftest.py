@@ -13,7 +13,7 @@ from app.panel.auth.routes import router
 from app.panel.auth.service import Auth
 from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
-from app.panel.pages.site import Site
+from app.panel.pages.renderer import Site
 from app.panel.settings import Settings
 
 

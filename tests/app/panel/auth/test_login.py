@@ -8,13 +8,13 @@ from pydantic import SecretStr
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from app.panel.auth.attempts import FREE_TRIES
-from app.panel.auth.models import LoginSession
 from app.panel.auth.routes import relative
 from app.panel.auth.service import IDLE, LONGEST, Auth
+from app.panel.auth.tables import LoginSession
+from app.panel.auth.throttle import FREE_TRIES
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 from tests.app.panel.auth.conftest import HandClock, application
 
 PAGE = {"Accept": "text/html"}

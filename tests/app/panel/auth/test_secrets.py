@@ -6,7 +6,7 @@ import pytest
 
 from app.panel.auth.secrets import api_token, password, password_key
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 def test_there_is_no_password_when_none_is_set() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.panel.clock import SystemClock
 from app.panel.datasets.service import Datasets, check_name
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 @pytest.fixture

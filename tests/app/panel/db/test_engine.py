@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.panel.db import engine
 from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 import app.panel.main  # noqa: F401 - declares every table
 from app.panel.db import migrate
 from app.panel.db.migrate import back_up, head, open_database, quarantined, warnings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,11 +10,11 @@ import pytest
 
 from app.panel.drift.report import MIN_ROWS, DriftReport, compared, report
 from app.panel.drift.service import DriftService, as_json
-from app.panel.runs.service import RunService
-from app.prediction.live import LiveStats
+from app.panel.runs.domain.service import RunService
+from app.prediction.live_stats import LiveStats
 from app.prediction.model import Model
-from pipeline.bundle import Manifest, read_manifest, read_model
-from pipeline.errors import ProblemError
+from pipeline.core.bundle import Manifest, read_manifest, read_model
+from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import running
 from tests.builders.bundles import Built, make_bundle
 

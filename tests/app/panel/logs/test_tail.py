@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.logs.hub import Hub
+from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
 from app.panel.logs.tail import End, Lines, Quiet, State, tail
 

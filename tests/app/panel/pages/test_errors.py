@@ -9,9 +9,9 @@ from starlette.types import Receive, Scope, Send
 
 from app.panel.clock import SystemClock
 from app.panel.pages import errors
-from app.panel.pages.site import INSIDE, Health, Site
+from app.panel.pages.renderer import INSIDE, Health, Site
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 
 SCRIPT = {"Accept": "application/json"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.panel.runs.house import House
+from tests.app.panel.runs.panel_harness import House
 
 MakeHouse = Callable[..., House]
 

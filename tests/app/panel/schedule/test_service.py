@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.runs.state import RunState, Trigger
+from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.schedule.service import ScheduleService
-from pipeline.errors import ProblemError
-from tests.app.panel.runs.house import House
+from pipeline.core.problems import ProblemError
+from tests.app.panel.runs.panel_harness import House
 
 
 class HandClock:

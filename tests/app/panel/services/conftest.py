@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.panel.clock import SystemClock
-from app.panel.services.process_runtime import ProcessRuntime
+from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Place, ServiceName, ServiceSpec
 from app.panel.services.specs import Wanted
 from app.panel.services.supervisor import ServiceSupervisor

@@ -15,7 +15,7 @@ from app.panel.services.queries import ServiceProblem, ServicesView
 from app.panel.services.specs import Wanted
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
 
 GB = 2**30

@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from app.panel.clock import SystemClock
-from app.panel.services.process_runtime import ProcessRuntime
+from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Place, ServiceSpec
 from app.panel.services.queries import ServiceRow
 from app.panel.services.specs import Wanted
 from app.panel.services.supervisor import ServiceSupervisor
-from pipeline.errors import ProblemError
+from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
 
 NEVER = threading.Event()

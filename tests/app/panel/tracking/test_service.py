@@ -14,13 +14,13 @@ import pytest
 
 from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
-from app.panel.runs.models import Run
-from app.panel.runs.state import RunState
+from app.panel.runs.domain.state import RunState
+from app.panel.runs.domain.tables import Run
 from app.panel.services.queries import ServiceRow, ServicesView, ShownState
 from app.panel.tracking.delivery import Delivered, NotDelivered
 from app.panel.tracking.service import TrackingService
 from app.panel.tracking.store import TrackingStore, delay_s
-from pipeline.bundle import Pointer, write_pointer
+from pipeline.core.bundle import Pointer, write_pointer
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -253,6 +253,6 @@ def test_the_alias_follows_when_another_version_is_live(world: World) -> None:
 
 def test_the_registered_name_is_that_of_the_delivery() -> None:
     from app.panel.tracking.service import REGISTERED_MODEL
-    from pipeline.tracking import NAME
+    from pipeline.tracking.record import NAME
 
     assert REGISTERED_MODEL == NAME

@@ -1,0 +1,81 @@
+"""What the panel does by the way: a daily copy of the database, letting go of memory and files that nobody needs."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from app.panel.clock import Clock
+from app.panel.db.engine import Database
+from app.panel.db.migrate import back_up, last_backup
+from app.panel.runs.dispatch.executor import Executor
+from app.panel.runs.stage_process.launcher import Launcher
+from app.panel.schedule.service import ScheduleService
+
+_log = logging.getLogger(__name__)
+LOOK_EVERY_S: Final = 60.0
+WARM_AFTER_S: Final = 0.3  # its imports take seconds of a core; the first page comes first
+THIN_EVERY_S: Final = 3600.0
+BACK_UP_EVERY: Final = timedelta(days=1)
+IDLE_BEFORE_COOL_S: Final = 15 * 60.0
+
+
+class Upkeep:
+    """A task in the event loop. Nothing depends on it having run. `thin` deletes files of old runs."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        launcher: Launcher,
+        executor: Executor,
+        schedule: ScheduleService,
+        clock: Clock,
+        thin: Callable[[], None],
+    ) -> None:
+        self._db, self._launcher, self._executor, self._schedule = db, launcher, executor, schedule
+        self._clock, self._thin = clock, thin
+        self._thinned = -THIN_EVERY_S
+        self._used = clock.monotonic()
+        self._warm = True
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, and soon warm the launcher: the first run then starts as fast as all others."""
+        asyncio.get_running_loop().call_later(WARM_AFTER_S, self._launcher.warm)
+        self._task = asyncio.create_task(self._work(), name="upkeep")
+
+    async def stop(self) -> None:
+        """End; lets go of the launcher's processes."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._launcher.cool)
+
+    async def look(self) -> None:
+        """One round."""
+        now = self._clock.monotonic()
+        if self._executor.busy or not self._schedule.view().paused:
+            self._used = now
+            if not self._warm:
+                self._launcher.warm()
+                self._warm = True
+        elif self._warm and now - self._used >= IDLE_BEFORE_COOL_S:
+            await asyncio.to_thread(self._launcher.cool)
+            self._warm = False
+        if not self._executor.busy and now - self._thinned >= THIN_EVERY_S:
+            self._thinned = now
+            await asyncio.to_thread(self._thin)
+        wall = self._clock.now()
+        last = last_backup(self._db.path)
+        if last is None or abs(wall - last) >= BACK_UP_EVERY:  # a clock that was ahead must not put it off for ever
+            await asyncio.to_thread(back_up, self._db.path, wall)
+
+    async def _work(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001 - a full disk must not end the care for the rest
+                _log.exception("action=upkeep")

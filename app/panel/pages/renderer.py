@@ -1,0 +1,123 @@
+"""How a page of the panel is answered: one frame, one way to draw, one way to say what went wrong."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app.panel.clock import Clock
+from app.panel.settings import Settings
+from app.web.problems import problem_response, waiting
+from app.web.templating import View, environment, is_fragment, respond
+from pipeline.core.problems import ProblemError
+
+# Set in the scope of a request from who has logged in: only they see how things are.
+INSIDE: Final = "panel.inside"
+Mood = Literal["good", "busy", "warn", "bad"]
+SECTIONS: Final = (
+    ("home", "/", "Home"),
+    ("runs", "/runs", "Runs"),
+    ("data", "/data", "Data"),
+    ("models", "/models", "Models"),
+    ("drift", "/drift", "Live data"),
+    ("services", "/services", "Services"),
+)
+
+# Shown in sentences and strips; the log and the API keep the stages' own names.
+STAGE_TITLES: Final = {
+    "set_seed": "Set seed",
+    "process_data": "Process data",
+    "train_model": "Train model",
+    "deploy": "Deploy",
+}
+
+ESTIMATOR_TITLES: Final = {"hist_gradient_boosting": "Histogram gradient boosting", "linear": "Linear model"}
+
+
+def estimator_title(name: str) -> str:
+    """How an estimator is called on pages."""
+    return ESTIMATOR_TITLES.get(name) or name.replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True)
+class Health:
+    """The one sentence at the top right of every page."""
+
+    mood: Mood
+    text: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the frame around a page shows. `now_ms` is the server's clock, from which the page corrects its own.
+
+    `is_swap`: only a part of the page is drawn, which is put in place of the one that is there.
+    """
+
+    section: str
+    health: Health | None
+    now_ms: int
+    is_swap: bool
+    sections: tuple[tuple[str, str, str], ...] = SECTIONS
+
+
+@dataclass(frozen=True)
+class ProblemView(View):
+    """A page that says what went wrong, why, and what to do."""
+
+    TEMPLATE: ClassVar[str] = "panel/problem.html"
+    FRAGMENT: ClassVar[str | None] = "panel/_toast.html"
+
+    problem: ProblemError
+    back: str
+
+
+class Site:
+    """Draws pages. `health` is asked once a page, so it must be cheap; it is set when all parts are wired."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self.env = environment()
+        self.env.globals["stage_titles"] = STAGE_TITLES
+        self.env.filters["estimator"] = estimator_title
+        self.health: Callable[[], Health] | None = None
+
+    def page(self, request: Request, view: View, *, section: str = "", status: int = 200) -> HTMLResponse:
+        """The page, or the part of it that htmx asked for."""
+        frame = Frame(
+            section=section,
+            health=self.health() if section and self.health is not None else None,
+            now_ms=round(self._clock.now().timestamp() * 1000),
+            is_swap=is_fragment(request),
+        )
+        return respond(self.env, request, view, status=status, frame=frame)
+
+    def problem(self, request: Request, problem: ProblemError) -> Response:
+        """The problem as a page for people, as problem details for scripts; the status is the problem's."""
+        wants_page = "text/html" in request.headers.get("accept", "") or is_fragment(request)
+        if request.url.path.startswith("/api/") or not wants_page:
+            return problem_response(problem)
+        section = next((name for name, path, _ in SECTIONS[1:] if request.url.path.startswith(path)), "home")
+        view = ProblemView(problem=problem, back="/" if section == "home" else f"/{section}")
+        is_inside = request.scope.get(INSIDE, False)
+        response = self.page(request, view, section=section if is_inside else "", status=problem.status)
+        response.headers.update(waiting(problem))
+        return response
+
+    def sibling_url(self, request: Request, port: int, path: str = "/") -> str:
+        """Where a person finds a sibling, under another name than the panel's.
+
+        Ports share one cookie jar; so while the panel is `127.0.0.1`, its siblings are `localhost`, and the other
+        way round, and the panel's cookie never reaches them.
+        """
+        name = request.url.hostname or "127.0.0.1"
+        other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "::1": "127.0.0.1"}.get(name, name)
+        return f"http://{other}:{port}{path}"
+
+    def mlflow_url(self, request: Request, mlflow_run_id: str | None = None) -> str:
+        """The experiment in MLflow, or one run of it. Its number is 1: MLflow makes 0 itself, and ours is the next."""
+        path = f"/#/experiments/1/runs/{mlflow_run_id}" if mlflow_run_id else "/#/experiments/1"
+        return self.sibling_url(request, self._settings.mlflow_port, path)

@@ -1,0 +1,1 @@
+"""Brings the active run to its final state: one loop in the event loop, recovery at start."""

@@ -1,0 +1,73 @@
+"""The truth at boot: what the panel left behind when it went away is ended, said, and gone on with.
+
+May itself be killed at any point and be run again.
+"""
+
+import json
+import logging
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from app.panel.clock import Clock
+from app.panel.logs.store import LogStore
+from app.panel.runs.domain.service import RunService
+from app.panel.runs.domain.state import RunState
+from app.panel.runs.domain.store import RunStore
+from app.panel.runs.domain.tables import Run
+from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV, identity
+from pipeline.core.problems import ProblemError
+
+_log = logging.getLogger(__name__)
+WENT_AWAY = "The panel went away while this run was under way."
+
+
+def reconcile(*, store: RunStore, service: RunService, logs: LogStore, runs_dir: Path, clock: Clock) -> None:
+    """Afterwards no process of an earlier panel runs, and no run says that it does.
+
+    A running run becomes interrupted, a cancelling one cancelled; queued and retrying ones have no process and keep
+    their place. If the newest run was interrupted, a recovery run goes on from its last finished stage.
+    """
+    run = store.find_active()
+    if run is not None:
+        kill_leftovers(runs_dir, run.id)
+        if run.state in {RunState.RUNNING, RunState.CANCELLING}:
+            _end(run, store, logs, clock)
+    newest = store.find_latest()
+    if newest is not None and newest.state == RunState.INTERRUPTED and store.find_child(newest.id) is None:
+        try:
+            service.recover(newest)
+        except ProblemError as problem:  # a full disk must not keep the panel from starting
+            _log.warning("action=recover run_id=%s problem=%s", newest.id, problem)
+
+
+def kill_leftovers(runs_dir: Path, run_id: str) -> None:
+    """Kill the process groups of the run's attempts, and whatever they have started that left the group.
+
+    A process is only taken for one of ours if it started when ours did, or carries our mark in its environment.
+    """
+    for path in (runs_dir / run_id / "attempts").glob("*.pid"):
+        with suppress(OSError, ValueError):
+            noted = json.loads(path.read_text())
+            if noted and identity(noted["pid"]) == noted:
+                os.killpg(noted["pid"], signal.SIGKILL)
+        path.unlink(missing_ok=True)
+    mark = f"{ATTEMPT_ENV}={run_id}/".encode()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if any(entry.startswith(mark) for entry in environ.read_bytes().split(b"\0")):
+                os.kill(int(environ.parent.name), signal.SIGKILL)
+
+
+def _end(run: Run, store: RunStore, logs: LogStore, clock: Clock) -> None:
+    cancelled = run.state == RunState.CANCELLING
+    state, reason = (RunState.CANCELLED, run.reason) if cancelled else (RunState.INTERRUPTED, WENT_AWAY)
+    store.interrupt_attempts(run.id)
+    now = clock.now()
+    counts = logs.counts(run.id)
+    duration_s = None if run.started_at is None else max(0.0, round((now - run.started_at).total_seconds(), 3))
+    facts = {"duration_s": duration_s, "n_warnings": counts.n_warnings, "n_errors": counts.n_errors}
+    store.move(run.id, RunState(run.state), state, reason, **facts)
+    logs.append(run.id, [(now, run.stage or run.from_stage, 0, "warning", f"Run {run.number} {state}. {reason}")])
+    logs.close(run.id)

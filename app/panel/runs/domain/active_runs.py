@@ -1,0 +1,88 @@
+"""What of the active run is worth showing and not worth storing: its progress. Also the truth for followers of logs."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from app.panel.logs.notifier import Hub
+from app.panel.runs.domain.queries import Progress
+from app.panel.runs.domain.state import FINAL, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """An active run now."""
+
+    state: str
+    stage: str | None = None
+    attempt: int = 0
+    retry_at: datetime | None = None
+    progress: Progress | None = None
+
+    def json(self) -> str:
+        """As JSON: state, stage, attempt, retry_at (ISO 8601 or null), progress (done, total, label or null)."""
+        return json.dumps(asdict(self), default=lambda at: at.isoformat())
+
+
+class RunLive:
+    """The state of active runs in memory, and whether others have ended. Thread-safe; implements `logs.tail.RunWatch`."""
+
+    def __init__(self, hub: Hub, find_state: Callable[[str], RunState | None]) -> None:
+        self._hub = hub
+        self._find_state = find_state
+        self._lock = threading.Lock()
+        self._version = 0
+        self._states: dict[str, LiveState] = {}
+        self._json: dict[str, tuple[int, str]] = {}
+
+    def show(self, run_id: str, state: LiveState) -> None:
+        """The run is there now; tells followers."""
+        self._put(run_id, state)
+        self._hub.ring(run_id)
+
+    def ring(self, run_id: str) -> None:
+        """There are new lines; tells followers of this run."""
+        self._hub.ring(run_id)
+
+    def progress(self, run_id: str, progress: Progress | None) -> None:
+        """The current stage has come so far; tells followers of this run."""
+        with self._lock:
+            state = self._states.get(run_id)
+        if state is not None:
+            self._put(run_id, replace(state, progress=progress))
+            self._hub.ring(run_id)
+
+    def end(self, run_id: str) -> None:
+        """The run has ended, its final state is committed and its log complete; tells followers."""
+        with self._lock:
+            self._states.pop(run_id, None)
+            self._json.pop(run_id, None)
+        self._hub.ring(run_id)
+
+    def find(self, run_id: str) -> LiveState | None:
+        """The state of an active run, or None."""
+        with self._lock:
+            return self._states.get(run_id)
+
+    def progress_of(self, run_id: str, stage: str) -> Progress | None:
+        """How far this stage of an active run is, if it has said so."""
+        state = self.find(run_id)
+        return state.progress if state is not None and state.stage == stage else None
+
+    def snapshot(self, run_id: str) -> tuple[int, str] | None:
+        """See RunWatch."""
+        with self._lock:
+            return self._json.get(run_id)
+
+    def ended(self, run_id: str) -> str | None:
+        """See RunWatch."""
+        state = self._find_state(run_id)
+        return str(state) if state in FINAL and self.find(run_id) is None else None
+
+    def _put(self, run_id: str, state: LiveState) -> None:
+        with self._lock:
+            self._version += 1
+            self._states[run_id] = state
+            self._json[run_id] = (self._version, state.json())

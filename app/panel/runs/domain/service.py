@@ -1,0 +1,247 @@
+"""What can be done with runs: start, cancel, rerun. Pages, API, terminal and schedule all call these verbs."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from app.panel.runs.domain.queries import RunQueries
+from app.panel.runs.domain.reuse import find_parent, first_missing, has_results, nothing_to_continue
+from app.panel.runs.domain.state import RunState, Trigger
+from app.panel.runs.domain.store import LostRaceError, NewRun, RunStore
+from app.panel.runs.domain.tables import Run
+from app.panel.settings import Settings
+from pipeline.core.params import Params
+from pipeline.core.problems import ProblemError
+from pipeline.core.stage import STAGES, StageName
+
+MIN_FREE_BYTES: Final = 512 * 2**20  # a run of the built-in table writes about 50 MB; databases want some air, too
+MAX_RECOVERIES: Final = 3  # in a row: a run that takes the panel down with it must not do so for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The answer to a start: the run, and whether this very call created it (False: the same key came before)."""
+
+    id: str
+    number: int
+    state: RunState
+    created: bool
+
+
+class RunService:
+    """The verbs. Sync and thread-safe; each returns after its effect is committed."""
+
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        queries: RunQueries,
+        settings: Settings,
+        wake: Callable[[], None],
+        cancelled: Callable[[str], None],
+        on_manual: Callable[[], None],
+    ) -> None:
+        self._store, self._queries, self._settings = store, queries, settings
+        self._wake, self._cancelled, self._on_manual = wake, cancelled, on_manual
+
+    def start(
+        self,
+        trigger: Trigger = Trigger.MANUAL,
+        *,
+        params: Mapping[str, Any] | None = None,
+        from_stage: StageName = "set_seed",
+        parent_id: str | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+        requested_by: str = "",
+    ) -> Started:
+        """Queue a run and return it; the same `idempotency_key` always gives the same run.
+
+        `params` are laid over the defaults; None means the parameters of the newest run that did not fail because of
+        them (the schedule: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active; `.run_id` names it), RUN-03 (422,
+        parameters not valid), RUN-04 (409, nothing to continue from), DISK-01 (507, disk nearly full).
+        """
+        valid = self._again(trigger) if params is None else _valid(_merged(self._defaults(), params))
+        self._check_disk()
+        if from_stage != STAGES[0] and parent_id is None:
+            parent_id = find_parent(self._store, self._settings.runs_dir, from_stage).id
+        run, created = self._store.create(
+            NewRun(
+                trigger=trigger,
+                from_stage=from_stage,
+                params=valid.model_dump(mode="json"),
+                requested_by=requested_by,
+                force=force,
+                parent_id=parent_id,
+                idempotency_key=idempotency_key,
+            )
+        )
+        if created:
+            self._wake()
+            if trigger == Trigger.MANUAL:
+                self._on_manual()
+        return Started(run.id, run.number, RunState(run.state), created)
+
+    def cancel(self, run_id: str, *, requested_by: str = "") -> RunState:
+        """Ask a run to end; the new state. Already cancelled or cancelling: the same answer again.
+
+        Raises ProblemError RUN-02 (404, no such run), RUN-05 (409, it has already ended otherwise).
+        """
+        while True:
+            run = self._store.get(run_id)
+            state = RunState(run.state)
+            if state in {RunState.CANCELLING, RunState.CANCELLED}:
+                return state
+            if state.is_final:
+                raise ProblemError(
+                    "RUN-05",
+                    f"Run {run.number} cannot be cancelled: it has {state}."
+                    if state in {RunState.SUCCEEDED, RunState.FAILED}
+                    else f"Run {run.number} cannot be cancelled: it is {state}.",
+                    fix="There is nothing left to do.",
+                    status=409,
+                )
+            new = RunState.CANCELLING if state == RunState.RUNNING else RunState.CANCELLED
+            reason = f"Cancelled by {requested_by}." if requested_by else "Cancelled."
+            try:
+                self._store.move(run.id, state, new, reason)
+            except LostRaceError:
+                continue
+            self._cancelled(run.id)
+            return new
+
+    def rerun(
+        self,
+        run_id: str,
+        *,
+        from_stage: StageName | None = None,
+        params: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        requested_by: str = "",
+    ) -> Started:
+        """A new run like `run_id`, from `from_stage` (None: the stage that did not succeed, else the first).
+
+        `params` are laid over those of `run_id`. Raises as `start`, and RUN-02.
+        """
+        parent = self._store.get(run_id)
+        runs_dir = self._settings.runs_dir
+        if from_stage is None:
+            done = parent.state in {RunState.SUCCEEDED, RunState.SKIPPED}
+            from_stage = STAGES[0] if done else first_missing(runs_dir, parent.id)
+        elif not has_results(runs_dir, parent.id, from_stage):
+            raise nothing_to_continue(from_stage)
+        return self.start(
+            Trigger.RERUN,
+            params=_merged(_known(parent.params), params or {}),
+            from_stage=from_stage,
+            parent_id=parent.id,
+            idempotency_key=idempotency_key,
+            requested_by=requested_by,
+        )
+
+    def recover(self, run: Run) -> Started | None:
+        """The run that continues the interrupted `run` from its last finished stage; None if it has been tried enough.
+
+        Raises as `start`.
+        """
+        ancestor: Run = run
+        for _ in range(MAX_RECOVERIES):
+            if ancestor.trigger != Trigger.RECOVERY or ancestor.parent_id is None:
+                break
+            ancestor = self._store.get(ancestor.parent_id)
+        else:
+            return None
+        return self.start(
+            Trigger.RECOVERY,
+            params=_known(run.params),
+            from_stage=first_missing(self._settings.runs_dir, run.id),
+            parent_id=run.id,
+            idempotency_key=f"recovery:{run.id}",
+            requested_by="panel",
+        )
+
+    def skip(self, reason: str) -> None:
+        """Leave a row for a tick that did not start anything."""
+        params = self._base(Trigger.SCHEDULE)
+        self._store.create_skipped(
+            NewRun(trigger=Trigger.SCHEDULE, from_stage=STAGES[0], params=params, requested_by="schedule"), reason
+        )
+
+    def _defaults(self) -> dict[str, Any]:
+        return {"target": self._settings.target, "seed": self._settings.seed}
+
+    def _again(self, trigger: Trigger) -> Params:
+        """The stored parameters, or the settings where this version of the program does not take them any more."""
+        try:
+            known = _known(self._base(trigger))
+            return _valid(known | self._settings_for(known))
+        except ParamsError:
+            return _valid(self._defaults())
+
+    def _settings_for(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that count because no run has said otherwise: they may have changed since it was stored."""
+        unsaid = Params()
+        return {name: value for name, value in self._defaults().items() if stored.get(name) == getattr(unsaid, name)}
+
+    def _base(self, trigger: Trigger) -> Mapping[str, Any]:
+        last = self._store.find_latest(RunState.SUCCEEDED) if trigger == Trigger.SCHEDULE else None
+        params = self._queries.last_params() if last is None else last.params
+        return self._defaults() if params is None else params
+
+    def _check_disk(self) -> None:
+        folder = self._settings.state_dir
+        free = shutil.disk_usage(folder).free
+        if free < MIN_FREE_BYTES:
+            raise ProblemError(
+                "DISK-01",
+                f"Only {free >> 20} MB are free on the disk of the state folder.",
+                why=f"A run needs {MIN_FREE_BYTES >> 20} MB.",
+                fix="Remove old runs or other files.",
+                command="df -h",
+                retryable=True,
+                status=507,
+            )
+
+
+class ParamsError(ProblemError):
+    """Parameters that are not valid. `errors` has one (field, message) each."""
+
+    def __init__(self, error: ValidationError) -> None:
+        self.errors = [(".".join(str(part) for part in e["loc"]), e["msg"]) for e in error.errors()]
+        field, message = self.errors[0]
+        more = f" ({len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+        super().__init__(
+            "RUN-03",
+            f"The parameter {field or 'set'} is not valid{more}.",
+            why=f"{message}.",
+            fix="Correct it; GET /api/v1/params has the names and limits of all.",
+            status=422,
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """Also `errors`, one `{"field", "message"}` each."""
+        return {**super().as_dict(), "errors": [{"field": f, "message": m} for f, m in self.errors]}
+
+
+def _valid(params: Mapping[str, Any]) -> Params:
+    try:
+        return Params.model_validate(params)
+    except ValidationError as error:
+        raise ParamsError(error) from error
+
+
+def _known(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored parameters without those that an earlier version of this program knew and this one does not."""
+    return {name: value for name, value in stored.items() if name in Params.model_fields}
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`; groups are merged member by member."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged

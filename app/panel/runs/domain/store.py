@@ -1,0 +1,231 @@
+"""The only writer of runs. A move is a compare-and-swap and an event row in one transaction."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from app.panel.clock import Clock
+from app.panel.db.engine import Database
+from app.panel.runs.domain.state import ACTIVE, AttemptState, RunState, Trigger, check_move
+from app.panel.runs.domain.tables import Run, RunEvent, StageAttempt
+from pipeline.core.problems import ProblemError
+
+
+class LostRaceError(Exception):
+    """Somebody moved the run first; read it again."""
+
+
+class ActiveRunError(ProblemError):
+    """Another run is active. `run_id` and `number` name it."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(
+            "RUN-01",
+            f"Run {run.number} is {run.state}; only one runs at a time.",
+            fix="Wait for it to end, or cancel it.",
+            command=f"ml-pipeline logs -f {run.number}",
+            status=409,
+        )
+        self.run_id = run.id
+        self.number = run.number
+
+    def as_dict(self) -> dict[str, object]:
+        """Also `run_id` and `run_number`."""
+        return {**super().as_dict(), "run_id": self.run_id, "run_number": self.number}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """What is known of a run when it is asked for."""
+
+    trigger: Trigger
+    from_stage: str
+    params: Mapping[str, Any]
+    requested_by: str
+    force: bool = False
+    parent_id: str | None = None
+    idempotency_key: str | None = None
+
+
+class RunStore:
+    """Writes of runs, attempts, events. Sync and thread-safe; what is returned is committed."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    def create(self, new: NewRun) -> tuple[Run, bool]:
+        """A queued run, and True; or the run that the same idempotency key made before, and False.
+
+        Raises ActiveRunError.
+        """
+        with self._db.write() as session:
+            if new.idempotency_key is not None:
+                same = session.exec(select(Run).where(Run.idempotency_key == new.idempotency_key)).first()
+                if same is not None:
+                    return same, False
+            active = session.exec(select(Run).where(col(Run.state).in_(ACTIVE))).first()
+            if active is not None:
+                raise ActiveRunError(active)
+            return self._insert(session, new, RunState.QUEUED, ""), True
+
+    def create_skipped(self, new: NewRun, reason: str) -> Run:
+        """The row of a tick that did not start anything, and why."""
+        with self._db.write() as session:
+            return self._insert(session, new, RunState.SKIPPED, reason)
+
+    def move(self, run_id: str, old: RunState, new: RunState, reason: str = "", **facts: object) -> None:
+        """Take a run from `old` to `new`, writing `facts` (columns) with it.
+
+        Raises LostRaceError if it is not in `old`, IllegalTransitionError if the table has no such move.
+        """
+        check_move(old, new)
+        now = self._clock.now()
+        if new not in ACTIVE:
+            facts.setdefault("finished_at", now)
+            facts.setdefault("retry_at", None)
+        with self._db.write() as session:
+            statement = update(Run).where(col(Run.id) == run_id, col(Run.state) == old)
+            result = session.connection().execute(statement.values(state=new, reason=reason, **facts))
+            if result.rowcount != 1:
+                raise LostRaceError(run_id)
+            session.add(RunEvent(run_id=run_id, at=now, old=old, new=new, reason=reason))
+
+    def record(self, run_id: str, **facts: object) -> None:
+        """Write columns other than the state."""
+        with self._db.write() as session:
+            session.connection().execute(update(Run).where(col(Run.id) == run_id).values(**facts))
+
+    def begin_attempt(self, run_id: str, stage: str, state: AttemptState = AttemptState.RUNNING) -> int:
+        """A new attempt row, and its number from 1; the run's current stage is `stage` now."""
+        now = self._clock.now()
+        with self._db.write() as session:
+            last = session.exec(
+                select(func.max(StageAttempt.attempt)).where(StageAttempt.run_id == run_id, StageAttempt.stage == stage)
+            ).one()
+            attempt = (last or 0) + 1
+            finished = None if state == AttemptState.RUNNING else now
+            session.add(
+                StageAttempt(
+                    run_id=run_id, stage=stage, attempt=attempt, state=state, started_at=now, finished_at=finished
+                )
+            )
+            if state == AttemptState.RUNNING:
+                session.connection().execute(update(Run).where(col(Run.id) == run_id).values(stage=stage))
+        return attempt
+
+    def end_attempt(
+        self,
+        run_id: str,
+        stage: str,
+        attempt: int,
+        state: AttemptState,
+        *,
+        duration_s: float,
+        compute_s: float | None = None,
+        error: Mapping[str, Any] | None = None,
+        run_facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """How an attempt ended; `run_facts` are columns of the run that follow from it."""
+        with self._db.write() as session:
+            row = session.get_one(StageAttempt, (run_id, stage, attempt))
+            row.state, row.finished_at = state, self._clock.now()
+            row.duration_s, row.compute_s = duration_s, compute_s
+            row.error = None if error is None else dict(error)
+            if run_facts:
+                session.connection().execute(update(Run).where(col(Run.id) == run_id).values(**run_facts))
+
+    def interrupt_attempts(self, run_id: str) -> None:
+        """Attempts that say they run although nobody runs them are interrupted."""
+        with self._db.write() as session:
+            statement = update(StageAttempt).where(
+                col(StageAttempt.run_id) == run_id, col(StageAttempt.state) == AttemptState.RUNNING
+            )
+            session.connection().execute(
+                statement.values(state=AttemptState.INTERRUPTED, finished_at=self._clock.now())
+            )
+
+    def get(self, run_id: str) -> Run:
+        """The run's row. Raises ProblemError RUN-02."""
+        with self._db.read() as session:
+            run = look_up(session, run_id)
+        if run is None:
+            raise no_such_run(run_id)
+        return run
+
+    def find_state(self, run_id: str) -> RunState | None:
+        """The state of a run by its id, or None if there is no such run."""
+        with self._db.read() as session:
+            state = session.exec(select(Run.state).where(Run.id == run_id)).first()
+        return None if state is None else RunState(state)
+
+    def find_active(self) -> Run | None:
+        """The run that has not ended, if any."""
+        with self._db.read() as session:
+            return session.exec(select(Run).where(col(Run.state).in_(ACTIVE))).first()
+
+    def find_latest(self, *states: RunState, before: int | None = None) -> Run | None:
+        """The newest run in one of `states` (none given: any but skipped), with a number below `before`."""
+        statement = select(Run).order_by(col(Run.number).desc())
+        statement = statement.where(
+            col(Run.state).in_(states) if states else col(Run.state) != RunState.SKIPPED,
+            *(() if before is None else (col(Run.number) < before,)),
+        )
+        with self._db.read() as session:
+            return session.exec(statement.limit(1)).first()
+
+    def find_child(self, run_id: str) -> Run | None:
+        """The newest run that continues `run_id`, if any."""
+        with self._db.read() as session:
+            return session.exec(select(Run).where(Run.parent_id == run_id).order_by(col(Run.number).desc())).first()
+
+    def highest_version(self) -> int:
+        """The highest model version that any run was given; 0 if none was."""
+        with self._db.read() as session:
+            return session.exec(select(func.max(Run.model_version))).one() or 0
+
+    def _insert(self, session: Session, new: NewRun, state: RunState, reason: str) -> Run:
+        now = self._clock.now()
+        number = (session.exec(select(func.max(Run.number))).one() or 0) + 1
+        run = Run(
+            id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+            number=number,
+            state=state,
+            trigger=new.trigger,
+            from_stage=new.from_stage,
+            params=dict(new.params),
+            force=new.force,
+            parent_id=new.parent_id,
+            idempotency_key=new.idempotency_key,
+            requested_by=new.requested_by,
+            created_at=now,
+            finished_at=None if state in ACTIVE else now,
+            reason=reason,
+        )
+        session.add(run)
+        session.flush()
+        session.add(RunEvent(run_id=run.id, at=now, new=state, reason=reason))
+        return run
+
+
+def look_up(session: Session, run_id: str) -> Run | None:
+    """A run by its id or its number."""
+    run = session.get(Run, run_id)
+    if run is None and run_id.isascii() and run_id.isdecimal() and len(run_id) < 16:
+        run = session.exec(select(Run).where(Run.number == int(run_id))).first()
+    return run
+
+
+def no_such_run(run_id: str) -> ProblemError:
+    """The problem of a run that is not there."""
+    return ProblemError(
+        "RUN-02",
+        f"There is no run {run_id[:64]}.",
+        fix="Look for it in the list of runs.",
+        command="ml-pipeline status",
+        status=404,
+    )

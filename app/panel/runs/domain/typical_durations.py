@@ -1,0 +1,29 @@
+"""How long a stage usually takes: the median of the last runs that succeeded."""
+
+from collections import defaultdict
+from statistics import median
+
+from sqlmodel import col, select
+
+from app.panel.db.engine import Database
+from app.panel.runs.domain.state import AttemptState, RunState
+from app.panel.runs.domain.tables import Run, StageAttempt
+
+LAST_RUNS = 10
+
+
+def usual_durations(db: Database) -> dict[str, float]:
+    """Seconds by stage; a stage that never succeeded is left out. Two short reads by index."""
+    with db.read() as session:
+        last = select(Run.id).where(Run.state == RunState.SUCCEEDED).order_by(col(Run.number).desc()).limit(LAST_RUNS)
+        run_ids = list(session.exec(last))
+        rows = session.exec(
+            select(StageAttempt.stage, StageAttempt.duration_s).where(
+                col(StageAttempt.run_id).in_(run_ids), StageAttempt.state == AttemptState.SUCCEEDED
+            )
+        )
+        seconds: dict[str, list[float]] = defaultdict(list)
+        for stage, duration_s in rows:
+            if duration_s is not None:
+                seconds[stage].append(duration_s)
+    return {stage: median(values) for stage, values in seconds.items()}

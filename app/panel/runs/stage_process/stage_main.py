@@ -1,0 +1,98 @@
+"""What runs inside the process of an attempt. Thin: the forkserver's child imports this, and nothing heavy with it."""
+
+import ctypes
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import IO, Final
+
+from pipeline.core.events import Events
+from pipeline.core.runner import EXIT_CRASH, execute, is_disk_full
+from pipeline.core.stage import ENTRY, StageContext, StageFunction, StageName
+
+ATTEMPT_ENV: Final = "ML_PIPELINE_ATTEMPT"  # in the environment of whatever a stage starts: run/stage/attempt
+EXIT_DISK_FULL: Final = 74  # sysexits: not even the reason could be written
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def main(context_json: str, output: str, entries_json: str) -> None:
+    """Run the stage of the context with stdout and stderr appended to `output`; never returns.
+
+    The process leads a session of its own and dies with the forkserver, which dies with the panel. `entries_json`
+    maps stage names to `module:function`; those it does not name come from `pipeline.core.stage.ENTRY`. The last line of
+    the output is the event `attempt` with `compute_s`, the seconds inside the stage.
+    """
+    # The forkserver ends when nobody holds this pipe any more; a stage that held it would keep both alive after the panel.
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
+    os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    with suppress(OSError):  # if memory runs out, this process goes and not the panel
+        Path("/proc/self/oom_score_adj").write_text("500")
+    code = EXIT_CRASH
+    try:
+        code = _attempt(context_json, output, entries_json)
+    except Exception as error:  # noqa: BLE001 - the last frame of the process
+        if is_disk_full(error):
+            code = EXIT_DISK_FULL
+        else:
+            traceback.print_exc()
+    finally:
+        # Not sys.exit: it would wait for threads that a library has left behind.
+        os._exit(code)
+
+
+def _attempt(context_json: str, output: str, entries_json: str) -> int:
+    out = _redirect(output)
+    faulthandler.enable()
+    ctx = StageContext.model_validate_json(context_json)
+    Path(f"{output}.pid").write_text(json.dumps(identity(os.getpid())))
+    os.environ[ATTEMPT_ENV] = f"{ctx.run_id}/{ctx.stage}/{ctx.attempt}"
+    started = time.perf_counter()
+    code = execute(ctx, Events(out), _loader(json.loads(entries_json)))
+    compute_s = time.perf_counter() - started
+    out.write(json.dumps({"event": "attempt", "compute_s": round(compute_s, 4)}) + "\n")
+    out.flush()
+    return code
+
+
+def identity(pid: int) -> dict[str, object]:
+    """What tells this process from another one that gets the same pid later. Empty if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return {}
+    return {"pid": pid, "started_ticks": int(stat.rpartition(")")[2].split()[19]), "boot_id": boot_id}
+
+
+def _redirect(output: str) -> IO[str]:
+    fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    os.close(null)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    return sys.stdout
+
+
+def _loader(entries: dict[str, str]) -> Callable[[StageName], StageFunction]:
+    def load(stage: StageName) -> StageFunction:
+        module, _, name = entries.get(stage, ENTRY[stage]).partition(":")
+        function: StageFunction = getattr(import_module(module), name)
+        return function
+
+    return load

@@ -1,0 +1,81 @@
+"""What a run's stages left in its folder, read for its page: the metrics beside the baseline's, the plots."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
+from pydantic import ValidationError
+
+from pipeline.core.figures import plots as pipeline_plots
+from pipeline.core.stage import TrainResult, read_result
+
+TITLES: Final = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "Average precision",
+    "log_loss": "Log loss",
+    "f1": "F1",
+    "macro_f1": "F1, macro",
+    "roc_auc_ovr": "ROC AUC, one against the rest",
+    "r2": "R²",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "median_ae": "Median absolute error",
+}
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric on the test rows, beside what the dummy baseline reaches (None: not measured)."""
+
+    title: str
+    value: float
+    baseline: float | None
+    is_primary: bool
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot of the run, ready to stand in a page."""
+
+    name: str
+    svg: Markup
+
+
+def read_train(run_dir: Path) -> TrainResult | None:
+    """The result of training, None while there is none or if it was written by another version of the program."""
+    try:
+        return read_result(run_dir, "train_model", TrainResult)
+    except (OSError, ValidationError):
+        return None
+
+
+def metric_rows(result: TrainResult) -> tuple[MetricRow, ...]:
+    """The metrics, the one that decides first."""
+    names = sorted(result.metrics, key=lambda name: name != result.primary_metric)
+    return tuple(
+        MetricRow(
+            title=metric_title(name),
+            value=result.metrics[name],
+            baseline=result.baseline.get(name),
+            is_primary=name == result.primary_metric,
+        )
+        for name in names
+    )
+
+
+def metric_title(name: str) -> str:
+    """How a metric is called on pages."""
+    return TITLES.get(name) or name.replace("_", " ").capitalize()
+
+
+def plots(run_dir: Path) -> tuple[Plot, ...]:
+    """The plots of the run's evaluation, none while there is no evaluation or if another version wrote it."""
+    try:
+        evaluation = json.loads((run_dir / "evaluation.json").read_bytes())
+        drawn = pipeline_plots.plots(evaluation)
+    except (OSError, ValueError, LookupError, TypeError):
+        return ()
+    # pipeline.core.figures.plots draws from numbers and escapes the few texts in them; tests feed it hostile ones.
+    return tuple(Plot(name, Markup(svg)) for name, svg in drawn.items())  # noqa: S704

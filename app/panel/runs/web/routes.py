@@ -1,0 +1,215 @@
+"""The pages of runs: the list, one run, the form of a new one, and what their buttons do."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.responses import RedirectResponse, Response
+
+from app.panel.db.engine import MAX_INTEGER, Database
+from app.panel.logs.store import LogStore
+from app.panel.logs.views import OPTIONS_COOKIE, LogFilter, LogOptions, LogView, log_filter, log_options, viewer
+from app.panel.pages.renderer import Site
+from app.panel.runs.domain.queries import RunDetail, RunFilters, RunQueries
+from app.panel.runs.domain.service import RunService
+from app.panel.runs.domain.state import RunState, Trigger
+from app.panel.runs.domain.typical_durations import usual_durations
+from app.panel.runs.web import form, results
+from app.panel.runs.web.views import NewRunView, RunsView, RunView, cells, shown_params, stage_choices
+from app.panel.settings import Settings
+from app.web.templating import is_fragment
+from pipeline.core.params import Params
+from pipeline.core.stage import STAGES, StageName
+
+WHO: Final = "hand"
+YEAR_S: Final = 365 * 86400
+FINISHED: Final = frozenset({"succeeded", "reused"})
+
+
+@dataclass(frozen=True)
+class RunPages:
+    """What these pages need; `live_version` is the version in service, asked from above."""
+
+    settings: Settings
+    db: Database
+    site: Site
+    runs: RunService
+    queries: RunQueries
+    logs: LogStore
+    live_version: Callable[[], int | None]
+
+
+def router(pages: RunPages) -> APIRouter:
+    """The routes of runs; the log's own are in `logs`."""
+    routes = APIRouter()
+    _add_reads(routes, pages)
+    _add_verbs(routes, pages)
+    return routes
+
+
+def _add_reads(routes: APIRouter, pages: RunPages) -> None:
+    @routes.get("/runs")
+    def list_runs(
+        request: Request,
+        state: str = "",
+        trigger: str = "",
+        before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
+    ) -> Response:
+        filters = RunFilters(
+            state=RunState(state) if state in set(RunState) else None,
+            trigger=Trigger(trigger) if trigger in set(Trigger) else None,
+        )
+        page = pages.queries.page(filters, before)
+        given = {name: value for name, value in (("state", filters.state), ("trigger", filters.trigger)) if value}
+        view = RunsView(
+            rows=page.rows,
+            filters=filters,
+            next_url=f"/runs?{urlencode({**given, 'before': page.next_before})}" if page.next_before else "",
+            first_url=f"/runs?{urlencode(given)}" if before is not None else "",
+            key=secrets.token_urlsafe(16),
+        )
+        return pages.site.page(request, view, section="runs")
+
+    @routes.get("/runs/new")
+    def new_run(request: Request, run: str = "", stage: str = "") -> Response:
+        parent = pages.queries.detail(run) if run else None
+        values = parent.params if parent else pages.queries.last_params() or _defaults(pages.settings)
+        view = NewRunView(
+            groups=form.build(values),
+            parent=parent.row if parent else None,
+            from_stage=stage if stage in STAGES else STAGES[0],
+            stages=_rerun_from(parent) if parent else (),
+            n_errors=0,
+            key=secrets.token_urlsafe(16),
+        )
+        return pages.site.page(request, view, section="runs")
+
+    @routes.get("/runs/{run_id}")
+    def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
+        request: Request,
+        run_id: str,
+        filter: Annotated[LogFilter, Depends(log_filter)],
+        options: Annotated[LogOptions, Depends(log_options)],
+        at: str = "",
+        lines: str = "",
+        times: str = "",
+    ) -> Response:
+        detail = pages.queries.detail(run_id)
+        row = detail.row
+        log = None
+        if not is_fragment(request):  # the log lives beside the part that is drawn anew, and grows by itself
+            log = viewer(
+                pages.logs,
+                row.id,
+                filter,
+                options,
+                is_live=row.active,
+                has_failed=row.state == RunState.FAILED,
+                at=int(at) if at.isascii() and at.isdecimal() else None,
+                show_all=lines == "all",
+            )
+        answer = pages.site.page(request, _run_view(pages, request, detail, log), section="runs")
+        if times:
+            answer.set_cookie(OPTIONS_COOKIE, options.cookie, max_age=YEAR_S, samesite="lax")
+        return answer
+
+
+def _add_verbs(routes: APIRouter, pages: RunPages) -> None:
+    @routes.post("/runs")
+    def start(idempotency_key: Annotated[str, Form(max_length=100)] = "") -> Response:
+        started = pages.runs.start(idempotency_key=idempotency_key or None, requested_by=WHO)
+        return RedirectResponse(f"/runs/{started.number}", status_code=303)
+
+    @routes.post("/runs/new")
+    async def start_with(request: Request) -> Response:
+        sent = await request.form(max_files=0, max_fields=200)
+        texts = {name: value for name, value in sent.items() if not isinstance(value, UploadFile)}
+        return await run_in_threadpool(_start_with, pages, request, texts)
+
+    @routes.post("/runs/{run_id}/cancel")
+    def cancel(run_id: str) -> Response:
+        pages.runs.cancel(run_id, requested_by=WHO)
+        return RedirectResponse(f"/runs/{run_id}", status_code=303)
+
+    @routes.post("/runs/{run_id}/rerun")
+    def rerun(
+        run_id: str, stage: Annotated[str, Form()] = "", idempotency_key: Annotated[str, Form(max_length=100)] = ""
+    ) -> Response:
+        started = pages.runs.rerun(
+            run_id,
+            from_stage=_stage(stage),
+            idempotency_key=idempotency_key or None,
+            requested_by=WHO,
+        )
+        return RedirectResponse(f"/runs/{started.number}", status_code=303)
+
+
+def _start_with(pages: RunPages, request: Request, texts: dict[str, str]) -> Response:
+    params, errors = form.parse(texts)
+    parent = pages.queries.detail(texts["parent"]) if texts.get("parent") else None
+    stage = _stage(texts.get("from_stage", "")) or STAGES[0]
+    key = texts.get("idempotency_key", "")[:100] or secrets.token_urlsafe(16)
+    if errors:
+        view = NewRunView(
+            groups=form.build({}, texts, errors),
+            parent=parent.row if parent else None,
+            from_stage=stage,
+            stages=_rerun_from(parent) if parent else (),
+            n_errors=len(errors),
+            key=key,
+        )
+        return pages.site.page(request, view, section="runs", status=422)
+    if parent is not None:
+        started = pages.runs.rerun(
+            parent.row.id, from_stage=stage, params=params, idempotency_key=key, requested_by=WHO
+        )
+    else:
+        started = pages.runs.start(params=params, idempotency_key=key, requested_by=WHO)
+    return RedirectResponse(f"/runs/{started.number}", status_code=303)
+
+
+def _run_view(pages: RunPages, request: Request, detail: RunDetail, log: LogView | None) -> RunView:
+    row = detail.row
+    run_dir = pages.settings.runs_dir / row.id
+    usual = usual_durations(pages.db)
+    train = results.read_train(run_dir) if row.metrics is not None or not row.active else None
+    unfinished = [stage.name for stage in detail.stages if stage.state not in FINISHED]
+    return RunView(
+        run=row,
+        detail=detail,
+        strip=cells(detail.stages, usual),
+        usual_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
+        live_version=pages.live_version(),
+        metrics=results.metric_rows(train) if train else (),
+        plots=results.plots(run_dir) if train else (),
+        params=shown_params(form.flat(detail.params), form.flat(_defaults(pages.settings))),
+        rerun_from=_rerun_from(detail) if not row.active else (),
+        failed_stage=unfinished[0] if unfinished and not row.active else None,
+        mlflow_url=pages.site.mlflow_url(request, detail.mlflow_run_id) if detail.mlflow_run_id else None,
+        log=log,
+        key=secrets.token_urlsafe(16),
+        poll_s=2 if row.active else 0,
+    )
+
+
+def _rerun_from(detail: RunDetail) -> tuple[tuple[str, str], ...]:
+    """Stages whose predecessors have all finished, and the first."""
+    names: list[str] = []
+    for stage in detail.stages:
+        names.append(stage.name)
+        if stage.state not in FINISHED:
+            break
+    return stage_choices(tuple(names))
+
+
+def _stage(name: str) -> StageName | None:
+    return name if name in STAGES else None
+
+
+def _defaults(settings: Settings) -> dict[str, object]:
+    return Params(seed=settings.seed, target=settings.target).model_dump(mode="json")

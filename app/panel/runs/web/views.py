@@ -1,0 +1,95 @@
+"""What the pages of runs are drawn from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from app.panel.logs.views import LogView
+from app.panel.pages.renderer import STAGE_TITLES
+from app.panel.runs.domain.queries import RunDetail, RunFilters, RunRow, StageView
+from app.panel.runs.domain.state import RunState, Trigger
+from app.panel.runs.web.form import FieldGroup
+from app.panel.runs.web.results import MetricRow, Plot
+from app.web.templating import View
+from pipeline.core.stage import STAGES
+
+
+@dataclass(frozen=True)
+class StageCell:
+    """One of the four stages in the strip. `usual_s` is None where it never succeeded."""
+
+    title: str
+    stage: StageView
+    usual_s: float | None
+
+
+def cells(stages: tuple[StageView, ...], usual: Mapping[str, float]) -> tuple[StageCell, ...]:
+    """The strip of a run."""
+    return tuple(StageCell(STAGE_TITLES.get(s.name, s.name), s, usual.get(s.name)) for s in stages)
+
+
+@dataclass(frozen=True)
+class RunsView(View):
+    """The list of runs. `next_url` is "" on the last page, `key` makes the start button start once."""
+
+    TEMPLATE: ClassVar[str] = "panel/runs.html"
+    FRAGMENT: ClassVar[str | None] = "panel/_runs.html"
+
+    rows: tuple[RunRow, ...]
+    filters: RunFilters
+    next_url: str
+    first_url: str
+    key: str
+    states: tuple[str, ...] = tuple(state.value for state in RunState)
+    triggers: tuple[str, ...] = tuple(trigger.value for trigger in Trigger)
+
+
+@dataclass(frozen=True)
+class RunView(View):
+    """One run. `rerun_from` are the stages from which it can be done again: those whose predecessors finished.
+
+    `failed_stage` is the first that did not finish, None if all did. `changed` names parameters that differ from
+    their defaults. `log` is None where only the part above it is drawn.
+    """
+
+    TEMPLATE: ClassVar[str] = "panel/run.html"
+    FRAGMENT: ClassVar[str | None] = "panel/_run.html"
+
+    run: RunRow
+    detail: RunDetail
+    strip: tuple[StageCell, ...]
+    usual_s: float | None
+    live_version: int | None
+    metrics: tuple[MetricRow, ...]
+    plots: tuple[Plot, ...]
+    params: tuple[tuple[str, str, bool], ...]
+    rerun_from: tuple[tuple[str, str], ...]
+    failed_stage: str | None
+    mlflow_url: str | None
+    log: LogView | None
+    key: str
+    poll_s: int
+
+
+@dataclass(frozen=True)
+class NewRunView(View):
+    """The form of a new run. `parent` is the run that it continues, `from_stage` where; `n_errors` fields are refused."""
+
+    TEMPLATE: ClassVar[str] = "panel/run_new.html"
+
+    groups: tuple[FieldGroup, ...]
+    parent: RunRow | None
+    from_stage: str
+    stages: tuple[tuple[str, str], ...]
+    n_errors: int
+    key: str
+
+
+def stage_choices(names: tuple[str, ...] = STAGES) -> tuple[tuple[str, str], ...]:
+    """Names and titles, for a choice."""
+    return tuple((name, STAGE_TITLES[name]) for name in names)
+
+
+def shown_params(flat: Mapping[str, str], defaults: Mapping[str, Any]) -> tuple[tuple[str, str, bool], ...]:
+    """(name, value, differs from the default) by name of the parameter."""
+    return tuple((name, text, text != defaults.get(name, text)) for name, text in flat.items())

@@ -1,0 +1,60 @@
+"""The built-in table, written once where there is no table yet, so that the first click needs nothing."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from app.panel.datasets.service import SUFFIXES
+
+_log = logging.getLogger(__name__)
+LIMIT_S: Final = 60.0
+
+
+class SampleTable:
+    """Writes it in a process of its own, in the background; `wait` is for whoever needs it. Event loop only."""
+
+    def __init__(self, raw_dir: Path) -> None:
+        self._raw_dir = raw_dir
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write, if the folder holds no table."""
+        if not any(path.suffix.lower() in SUFFIXES for path in _files(self._raw_dir)):
+            self._task = asyncio.create_task(self._write(), name="sample")
+
+    async def wait(self) -> None:
+        """Return when it is written, or could not be: then the run finds an empty folder and says so."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def stop(self) -> None:
+        """Do not finish it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _write(self) -> None:
+        argv = [sys.executable, "-m", "pipeline.ingest.sample_table", str(self._raw_dir)]
+        try:
+            self._raw_dir.mkdir(parents=True, exist_ok=True)
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+        except OSError as error:
+            _log.warning("action=write_sample error=%s", error)
+            return
+        try:
+            _, errors = await asyncio.wait_for(process.communicate(), LIMIT_S)
+        except (TimeoutError, asyncio.CancelledError):
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            _log.warning("action=write_sample error=%s", errors.decode(errors="replace").strip()[-500:])
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []

@@ -1,0 +1,1 @@
+"""Services as containers; the only package that imports docker."""

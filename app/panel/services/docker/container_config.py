@@ -1,0 +1,133 @@
+"""What the engine is asked to create for a service: pure, constant but for the spec, so that a test can read all of it.
+
+No request of a user reaches these bodies: they hold constants, settings and what the panel's own container has.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from app.panel.services.docker.host_container import Home
+from app.panel.services.protocol import ServiceName, ServiceSpec
+
+OWNER: Final = "automated-ml-pipeline.owner"
+SERVICE: Final = "automated-ml-pipeline.service"
+SPEC: Final = "automated-ml-pipeline.spec"
+CONTENT: Final = "automated-ml-pipeline.content"
+STOP_GRACE_S: Final = 10
+# The supervisor asks each service itself, every second; this one is for the time when there is no panel.
+HEALTH_EVERY_S: Final = 10
+_SECOND_NS: Final = 10**9
+# live: the service. trial: a copy without a name in the network, to see whether it comes up. next, previous: the two
+# sides of a swap.
+Role = Literal["live", "trial", "next", "previous"]
+
+
+def owned(home: Home, name: ServiceName | None = None) -> dict[str, str]:
+    """The labels by which the panel knows its own containers, all or those of one service."""
+    return {OWNER: home.project, **({SERVICE: name} if name else {})}
+
+
+def title(home: Home, name: ServiceName, role: Role = "live") -> str:
+    """The container's name."""
+    return home.container(name) if role == "live" else f"{home.container(name)}-{role}"
+
+
+def body(spec: ServiceSpec, home: Home, *, role: Role = "live", publish: bool = True) -> dict[str, Any]:
+    """The whole create request. A trial has no alias, no restart and a quick health check; `publish` its port or not."""
+    trial = role == "trial"
+    port = f"{spec.listen_port}/tcp"
+    made: dict[str, Any] = {
+        "Image": home.image,
+        "Entrypoint": [spec.argv[0]],
+        "Cmd": list(spec.argv[1:]),
+        "Env": [f"{key}={value}" for key, value in sorted(spec.env.items())],
+        "User": spec.user,
+        "StopTimeout": STOP_GRACE_S,
+        "ExposedPorts": {port: {}},
+        "Healthcheck": {
+            "Test": ["CMD", "bash", "/srv/container/health.sh", str(spec.listen_port), spec.ready_path],
+            "Interval": (1 if trial else HEALTH_EVERY_S) * _SECOND_NS,
+            "Timeout": 5 * _SECOND_NS,
+            "StartPeriod": math.ceil(spec.start_s) * _SECOND_NS,
+            "Retries": 3,
+        },
+        "HostConfig": {
+            "NetworkMode": home.network,
+            "PortBindings": {port: [{"HostIp": "127.0.0.1", "HostPort": str(spec.port)}]} if publish else {},
+            "RestartPolicy": {"Name": "no" if trial else "unless-stopped", "MaximumRetryCount": 0},
+            "Memory": spec.memory_bytes,
+            "MemorySwap": spec.memory_bytes,
+            "NanoCpus": int(min(spec.cpus, home.cpus) * _SECOND_NS),
+            "PidsLimit": spec.pids,
+            "ReadonlyRootfs": True,
+            "Tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},  # noqa: S108 - the container's own
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges:true"],
+            "Privileged": False,
+            "Init": True,
+            "Mounts": [_mount(m.source, m.path, read_only=m.read_only) for m in spec.mounts],
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+        },
+        "NetworkingConfig": {"EndpointsConfig": {home.network: {"Aliases": [] if trial else [title(home, spec.name)]}}},
+    }
+    made["Labels"] = {
+        **home.compose_labels,
+        "com.docker.compose.service": spec.name,
+        "com.docker.compose.oneoff": "False",
+        "com.docker.compose.container-number": "1",
+        "com.docker.compose.config-hash": spec.digest,
+        **owned(home, spec.name),
+        SPEC: spec.digest,
+        CONTENT: content(made),
+    }
+    return made
+
+
+def content(container: Mapping[str, Any]) -> str:
+    """A digest of what can be edited on a container, or matters for safety: the same for a request and its inspection.
+
+    It is written into a label at creation; a container whose own content has another digest was edited by hand.
+    """
+    config = container.get("Config", container)
+    host = container["HostConfig"]
+    networks = container.get("NetworkSettings", {}).get("Networks")
+    if networks is None:
+        networks = container["NetworkingConfig"]["EndpointsConfig"]
+    mounts = [(m["Source"], m["Target"], bool(m.get("ReadOnly"))) for m in host.get("Mounts") or []]
+    facts = {
+        "image": container["Image"],
+        "command": [config["Entrypoint"], config["Cmd"], config["User"]],
+        "limits": [host["Memory"], host["MemorySwap"], host["NanoCpus"], host["PidsLimit"]],
+        "restart": host["RestartPolicy"]["Name"],
+        "ports": host["PortBindings"] or {},
+        "safety": [host["ReadonlyRootfs"], host["Privileged"], host["CapDrop"], host["SecurityOpt"]],
+        "mounts": [sorted(mounts), host.get("Binds") or [], sorted(host.get("Tmpfs") or {})],
+        "networks": sorted(networks),
+    }
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_edited(inspected: Mapping[str, Any]) -> bool:
+    """Whether the container is not what was created."""
+    return bool(inspected["Config"]["Labels"].get(CONTENT) != content(inspected))
+
+
+def published(inspected: Mapping[str, Any]) -> set[int]:
+    """The ports of this machine that really lead into it now."""
+    ports = inspected["NetworkSettings"].get("Ports") or {}
+    return {int(binding["HostPort"]) for bindings in ports.values() for binding in bindings or []}
+
+
+def asked_ports(inspected: Mapping[str, Any]) -> set[int]:
+    """The ports that it was created with."""
+    bindings = inspected["HostConfig"].get("PortBindings") or {}
+    return {int(b["HostPort"]) for found in bindings.values() for b in found or [] if b.get("HostPort")}
+
+
+def _mount(source: str, target: str, *, read_only: bool) -> dict[str, Any]:
+    kind = "bind" if source.startswith("/") else "volume"
+    return {"Type": kind, "Source": source, "Target": target, "ReadOnly": read_only}

@@ -1,0 +1,1 @@
+"""Services as child processes of the panel."""

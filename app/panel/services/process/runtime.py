@@ -1,0 +1,223 @@
+"""Services as child processes of the panel: for a machine with nothing but Python.
+
+Departures from a container: memory and processor limits are not enforced, and a service ends with the panel.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from app.panel.services.process import ports
+from app.panel.services.process.children import Child, Children
+from app.panel.services.protocol import ABSENT, TITLES, Check, LogChunk, Observed, Place, ServiceName, ServiceSpec
+from app.panel.services.service_log import ServiceLog
+from pipeline.core.bundle import write_atomic
+from pipeline.core.problems import ProblemError
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent
+# Reading PSS walks the page tables of a process; once a second would be felt.
+USAGE_EVERY_S: Final = 5.0
+GRACE_S: Final = 3.0
+
+
+@dataclass(frozen=True)
+class _Usage:
+    at: float
+    memory_bytes: int
+    cpu_s: float
+    n_processes: int
+
+
+class ProcessRuntime:
+    """See `protocol.Runtime`. Logs and the owner mark lie in `folder`; one panel at a time uses a folder."""
+
+    def __init__(self, place: Place, folder: Path) -> None:
+        self._place = place
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._children = Children(_owner(folder))
+        self._running: dict[ServiceName, Child] = {}
+        self._usage: dict[ServiceName, _Usage] = {}
+        self._locks: dict[ServiceName, threading.RLock] = {
+            "mlflow": threading.RLock(),
+            "api": threading.RLock(),
+            "app": threading.RLock(),
+        }
+        self._sweep_lock = threading.Lock()
+        self._is_swept = False
+
+    @property
+    def place(self) -> Place:
+        """See Runtime."""
+        return self._place
+
+    def ensure(self, spec: ServiceSpec) -> None:
+        """See Runtime. A replaced service ends before the new one starts: two cannot have one port."""
+        with self._locks[spec.name]:
+            found = self._running.get(spec.name)
+            if found is not None and self._children.poll(found) is None:
+                if found.digest == spec.digest:
+                    return
+                self.stop(spec.name)
+            self._sweep()
+            ports.check_free(spec.host, spec.listen_port, spec.port_setting)
+            self._start(spec)
+
+    def restart(self, spec: ServiceSpec) -> None:
+        """See Runtime."""
+        with self._locks[spec.name]:
+            self.stop(spec.name)
+            self.ensure(spec)
+
+    def stop(self, name: ServiceName, *, grace_s: float = GRACE_S) -> None:
+        """See Runtime."""
+        with self._locks[name]:
+            child = self._running.pop(name, None)
+            if child is not None:
+                self._children.end(child, grace_s)
+
+    def observe(self, name: ServiceName) -> Observed:
+        """See Runtime. `running` means that a process of this service holds the port, so that what answers is ours."""
+        with self._locks[name]:
+            child = self._running.get(name)
+            if child is None:
+                return ABSENT
+            self._log(name).cut()
+            code = self._children.poll(child)
+            if code is not None:
+                return Observed(
+                    "exited",
+                    digest=child.digest,
+                    instance_id=child.instance_id,
+                    started_at=child.started_at,
+                    exit_code=code,
+                    reason=_how(code),
+                )
+            return self._alive(name, child)
+
+    def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
+        """See Runtime."""
+        return self._log(name).read(after, limit)
+
+    def internal_url(self, spec: ServiceSpec) -> str:
+        """See Runtime."""
+        return f"http://{self._place.hosts[spec.name]}:{spec.listen_port}"
+
+    def public_url(self, spec: ServiceSpec) -> str:
+        """See Runtime."""
+        return f"http://{self._place.hosts[spec.name]}:{spec.port}"
+
+    def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
+        """Whether each port is free or ours."""
+        return [self._port_check(spec) for spec in specs.values()]
+
+    def close(self) -> None:
+        """End all services at once, then let go."""
+        for name in tuple(self._running):
+            with self._locks[name]:
+                child = self._running.get(name)
+                if child is not None and self._children.poll(child) is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        child.process.send_signal(signal.SIGTERM)
+        for name in tuple(self._running):
+            self.stop(name)
+        self._children.close()
+
+    def _start(self, spec: ServiceSpec) -> None:
+        for mount in spec.mounts:
+            Path(mount.path).mkdir(parents=True, exist_ok=True)
+        output = self._log(spec.name).open()
+        try:
+            child = self._children.start(spec, ROOT, output)
+        finally:
+            # The child has its own copy.
+            os.close(output)
+        self._running[spec.name] = child
+        self._usage.pop(spec.name, None)
+
+    def _alive(self, name: ServiceName, child: Child) -> Observed:
+        now = time.monotonic()
+        usage = self._usage.get(name)
+        if not child.owns_port or usage is None or now - usage.at >= USAGE_EVERY_S:
+            family = self._children.family(child)
+            is_new_owner = not child.owns_port and ports.listens(family, child.port)
+            child.owns_port = child.owns_port or is_new_owner
+            if is_new_owner or usage is None or now - usage.at >= USAGE_EVERY_S:
+                usage = _measure(family, now)
+                self._usage[name] = usage
+        return Observed(
+            "running" if child.owns_port else "starting",
+            digest=child.digest,
+            instance_id=child.instance_id,
+            started_at=child.started_at,
+            memory_bytes=usage.memory_bytes,
+            cpu_s=usage.cpu_s,
+            n_processes=usage.n_processes,
+        )
+
+    def _sweep(self) -> None:
+        """Once, before the first start: what a killed panel left would hold our ports."""
+        with self._sweep_lock:
+            if not self._is_swept:
+                self._children.sweep()
+                self._is_swept = True
+
+    def _port_check(self, spec: ServiceSpec) -> Check:
+        with self._locks[spec.name]:
+            child = self._running.get(spec.name)
+            is_ours = child is not None and self._children.poll(child) is None
+        name = f"Port {spec.port}"
+        if is_ours:
+            return Check(f"port-{spec.port}", name, "ok", f"Used by our own {TITLES[spec.name]}.")
+        try:
+            ports.check_free(spec.host, spec.listen_port, spec.port_setting)
+        except ProblemError as problem:
+            return Check(problem.id, name, "error", problem.what, problem.why, problem.fix, problem.command)
+        return Check(f"port-{spec.port}", name, "ok", "Free.")
+
+    def _log(self, name: ServiceName) -> ServiceLog:
+        return ServiceLog(self._folder / f"{name}.log")
+
+
+def _measure(family: list[psutil.Process], now: float) -> _Usage:
+    memory_bytes, cpu_s = 0, 0.0
+    for process in family:
+        with contextlib.suppress(psutil.Error, OSError):
+            times = process.cpu_times()
+            cpu_s += times.user + times.system
+            memory_bytes += _memory_bytes(process)
+    return _Usage(now, memory_bytes, cpu_s, len(family))
+
+
+def _memory_bytes(process: psutil.Process) -> int:
+    """PSS, which counts shared pages once over all processes; RSS where the system has no PSS."""
+    try:
+        return int(getattr(process.memory_full_info(), "pss", 0)) or int(process.memory_info().rss)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
+
+
+def _how(code: int) -> str:
+    """How a process ended, for people."""
+    if code == -signal.SIGKILL:
+        return "Killed (signal 9): by hand, or by the system because memory ran out."
+    if code < 0:
+        return f"Ended by signal {-code} ({signal.strsignal(-code) or 'unknown'})."
+    return f"Ended with exit code {code}."
+
+
+def _owner(folder: Path) -> str:
+    """The mark of this state folder's processes; made once."""
+    path = folder / "owner"
+    if not path.exists():
+        write_atomic(path, secrets.token_hex(16).encode())
+    return path.read_text("ascii")

@@ -1,0 +1,1 @@
+"""`python -m pipeline`: the stages in a terminal, without any panel."""

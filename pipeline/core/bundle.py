@@ -1,0 +1,298 @@
+"""The bundle: what training hands to serving, on disk and immutable.
+
+    models/versions/<run id>/model.onnx      raw columns -> probabilities or value
+    models/versions/<run id>/manifest.json   everything else a server or a form needs to know
+    models/current.json                      which of them is live; replaced atomically, polled by readers
+
+Light: pydantic and stdlib only; no numpy, no onnx. Nothing here unpickles anything.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.core.params import Task
+from pipeline.core.problems import BundleError
+
+FORMAT: Final = 1
+MODEL_FILE: Final = "model.onnx"
+MANIFEST_FILE: Final = "manifest.json"
+POINTER_FILE: Final = "current.json"
+VERSIONS_DIR: Final = "versions"
+
+# Inputs and outputs of every model.onnx. An input is absent when the table has no such column.
+NUMERIC_INPUT: Final = "numeric"  # float32 [n, number of numeric and boolean features], missing = NaN
+CATEGORICAL_INPUT: Final = "categorical"  # string [n, number of categorical features], missing = ""
+PROBABILITIES_OUTPUT: Final = "probabilities"  # float32 [n, n_classes], columns in the order of `classes`
+VALUE_OUTPUT: Final = "value"  # float32 [n, 1], regression only
+
+Scalar = bool | int | float | str | None
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Histogram(_Record):
+    """Counts of training rows between `edges`: len(edges) == len(counts) + 1. Values outside count in the end bins."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class Feature(_Record):
+    """One raw column that the model takes, in the order of the graph's inputs.
+
+    `min max median histogram` are None for categorical features; `categories` (most frequent first) and
+    `category_counts` are empty for the others. `integer`: every training value was whole. `example`: the value of
+    a real training row, None if it was missing there. `missing_share` is in [0, 1].
+    """
+
+    name: str
+    kind: Literal["numeric", "boolean", "categorical"]
+    nullable: bool
+    integer: bool = False
+    unit: str = ""
+    description: str = ""
+    min: float | None = None
+    max: float | None = None
+    median: float | None = None
+    low: float | None = None  # 1st percentile of training rows: a sensible end of a slider
+    high: float | None = None  # 99th percentile
+    missing_share: float = 0.0
+    histogram: Histogram | None = None
+    categories: list[str] = []
+    category_counts: list[int] = []
+    example: Scalar = None
+
+
+class Golden(_Record):
+    """One row and what the model must answer for it. `probabilities` follow `classes`; `value` is regression's."""
+
+    record: dict[str, Scalar]
+    probabilities: list[float] | None = None
+    value: float | None = None
+
+
+class Manifest(_Record):
+    """Everything about a model but its graph.
+
+    `digest` is the identity of the model: sha256 over the graph and the fields that shape its answers, the same for
+    two runs on equal data, seed, code and parameters. `version`, `run_id` and `created_at` are not part of it.
+    `classes` are the class labels as they stand in the table (order of the graph's output; for binary the second is
+    the positive one); empty for regression. `class_type` says how a label is written in JSON answers.
+    `threshold` is None unless binary. `score_histogram` counts test-row scores (probability of the positive class;
+    largest probability for multiclass; value for regression).
+    """
+
+    format: Literal[1] = 1
+    version: int
+    run_id: str
+    created_at: str  # ISO 8601, UTC
+    digest: str
+    model_sha256: str
+    model_bytes: int
+    task: Task
+    target: str
+    classes: list[str] = []
+    class_type: Literal["integer", "boolean", "number", "string"] = "string"
+    threshold: float | None = None
+    estimator: str
+    hyperparameters: dict[str, Scalar]
+    primary_metric: str
+    metrics: dict[str, float]
+    importances: dict[str, float]  # permutation importance per raw feature, in units of the primary metric
+    features: list[Feature]
+    derived_features: list[str] = []
+    left_out: list[
+        str
+    ] = []  # columns of the table that the model does not take: a record may hold them, nobody reads them
+    score_histogram: Histogram
+    golden: list[Golden]
+    seed: int
+    n_train: int
+    n_test: int
+    test_share: float | None = None  # by which rows were kept from training; None in a manifest of before
+    data_digest: str
+    code_digest: str
+    params_digest: str
+    versions: dict[str, str]
+
+    @property
+    def numeric(self) -> list[Feature]:
+        """Features of the `numeric` input, in its column order."""
+        return [f for f in self.features if f.kind != "categorical"]
+
+    @property
+    def categorical(self) -> list[Feature]:
+        """Features of the `categorical` input, in its column order."""
+        return [f for f in self.features if f.kind == "categorical"]
+
+
+class Pointer(_Record):
+    """The content of `current.json`: `bundle` is a folder name below `versions/`, `sha256` that of its manifest.json."""
+
+    version: int
+    bundle: str
+    sha256: str
+
+
+def pointer_path(models_dir: Path) -> Path:
+    """Where the pointer lies."""
+    return models_dir / POINTER_FILE
+
+
+def read_pointer(models_dir: Path) -> Pointer | None:
+    """The live version, or None before the first model. Raises BundleError MODEL-01 if there is one that cannot be used."""
+    try:
+        text = pointer_path(models_dir).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BundleError(
+            "MODEL-01", "The pointer to the live model cannot be read.", why=f"{error.strerror}."
+        ) from error
+    try:
+        pointer = Pointer.model_validate_json(text)
+    except ValidationError as error:
+        raise BundleError(
+            "MODEL-01", "The pointer to the live model is not readable.", why=str(error.errors()[0]["msg"])
+        ) from error
+    if Path(pointer.bundle).name != pointer.bundle or pointer.bundle in {"", ".", ".."}:
+        raise BundleError(
+            "MODEL-01", "The pointer to the live model leaves the models folder.", why=repr(pointer.bundle)
+        )
+    return pointer
+
+
+def write_pointer(models_dir: Path, pointer: Pointer | None) -> None:
+    """Make `pointer` the live version, atomically and durably; None takes the model out of service."""
+    if pointer is None:
+        pointer_path(models_dir).unlink(missing_ok=True)
+        fsync_dir(models_dir)
+    else:
+        write_atomic(pointer_path(models_dir), pointer.model_dump_json(indent=1).encode())
+
+
+def bundle_dir(models_dir: Path, pointer: Pointer) -> Path:
+    """The folder that a pointer names."""
+    return models_dir / VERSIONS_DIR / pointer.bundle
+
+
+def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
+    """The manifest of a bundle folder; with `sha256`, only if the file has that digest. Raises BundleError MODEL-02."""
+    try:
+        raw = (folder / MANIFEST_FILE).read_bytes()
+    except OSError as error:
+        raise BundleError("MODEL-02", f"The bundle {folder.name} cannot be read.", why=f"{error.strerror}.") from error
+    if sha256 is not None and hashlib.sha256(raw).hexdigest() != sha256:
+        raise BundleError(
+            "MODEL-02",
+            f"The bundle {folder.name} was changed.",
+            why="Its manifest does not have the digest that the pointer names.",
+        )
+    try:
+        return Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        raise BundleError(
+            "MODEL-02", f"The manifest of bundle {folder.name} is not valid.", why=str(error.errors()[0]["msg"])
+        ) from error
+
+
+def read_model(folder: Path, manifest: Manifest, max_bytes: int = 256 * 2**20) -> bytes:
+    """The bytes of the graph, if they have the digest that the manifest names. Raises BundleError MODEL-02."""
+    path = folder / MODEL_FILE
+    try:
+        if path.stat().st_size > max_bytes:
+            raise BundleError(
+                "MODEL-02", f"The model of bundle {folder.name} is too large.", why=f"More than {max_bytes} bytes."
+            )
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            "MODEL-02", f"The model of bundle {folder.name} cannot be read.", why=f"{error.strerror}."
+        ) from error
+    if hashlib.sha256(raw).hexdigest() != manifest.model_sha256:
+        raise BundleError(
+            "MODEL-02",
+            f"The model of bundle {folder.name} was changed.",
+            why="Its bytes do not have the digest of the manifest.",
+        )
+    return raw
+
+
+def write_bundle(folder: Path, manifest: Manifest, model: bytes) -> None:
+    """Write a finished bundle into the new folder `folder`, durably; on failure nothing is left of it."""
+    folder.mkdir(parents=True)
+    try:
+        write_atomic(folder / MODEL_FILE, model)
+        write_atomic(folder / MANIFEST_FILE, manifest.model_dump_json(indent=1).encode())
+    except BaseException:
+        for name in (MODEL_FILE, MANIFEST_FILE):
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def publish(models_dir: Path, source: Path, name: str) -> Pointer:
+    """Copy the bundle `source` to `versions/<name>` and return the pointer that would make it live.
+
+    Readers never see a half-written folder: it is written aside, made durable and renamed. Publishing the same
+    bundle under the same name again is a no-op. Raises BundleError MODEL-02 for a bundle that is not intact.
+    """
+    manifest = read_manifest(source)
+    model = read_model(source, manifest)
+    versions = models_dir / VERSIONS_DIR
+    target = versions / name
+    if not target.exists():
+        versions.mkdir(parents=True, exist_ok=True)
+        aside = versions / f".new-{name}-{os.getpid()}"
+        write_bundle(aside, manifest, model)
+        aside.rename(target)
+        fsync_dir(versions)
+    return pointer_to(models_dir, name)
+
+
+def pointer_to(models_dir: Path, name: str) -> Pointer:
+    """A pointer to the published bundle `name`. Raises BundleError MODEL-02 if it is not intact."""
+    folder = models_dir / VERSIONS_DIR / name
+    manifest = read_manifest(folder)
+    read_model(folder, manifest)
+    raw = (folder / MANIFEST_FILE).read_bytes()
+    return Pointer(version=manifest.version, bundle=name, sha256=hashlib.sha256(raw).hexdigest())
+
+
+def digest_of(manifest: Manifest) -> str:
+    """The identity of a model: sha256 over all manifest fields but those that differ between two equal runs."""
+    fields = manifest.model_dump(mode="json", exclude={"digest", "version", "run_id", "created_at"})
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`: readers see the old or the new file, also after a power cut."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    fsync_dir(path.parent)
+
+
+def fsync_dir(path: Path) -> None:
+    """Make the entries of a folder durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

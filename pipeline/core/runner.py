@@ -1,0 +1,101 @@
+"""Runs one stage in this process and leaves its result on disk. The panel and the terminal both call `execute`.
+
+Light until the stage itself is loaded: numpy comes only along if something has imported it already.
+"""
+
+import errno
+import random
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+from pipeline.core.bundle import write_atomic
+from pipeline.core.events import Events
+from pipeline.core.problems import ProblemError, TrainingError
+from pipeline.core.stage import StageContext, StageFunction, load, result_path
+
+EXIT_OK: Final = 0
+EXIT_CRASH: Final = 1  # a fault of ours: no problem was named
+EXIT_PROBLEM: Final = 3  # an expected failure, named by an `error` event
+
+
+def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFunction] = load) -> int:
+    """Run the stage that `ctx` names and return the exit code of its process.
+
+    0: the result is in `run_dir/<stage>.json` (whole or not at all) and was the last event. 3: a `ProblemError`, or
+    not enough memory (TRAIN-90) or disk (DISK-03), was reported as the last event. 1: anything else, reported as
+    TRAIN-99 after its traceback at level `debug`. KeyboardInterrupt and SystemExit pass through, and so does a disk
+    that is too full for an event.
+    """
+    try:
+        ctx.run_dir.mkdir(parents=True, exist_ok=True)
+        apply_seed(ctx.params.seed)
+        result = loader(ctx.stage)(ctx, events)
+        write_atomic(result_path(ctx.run_dir, ctx.stage), result.model_dump_json(indent=1).encode())
+        events.result(result.model_dump(mode="json"))
+    except ProblemError as problem:
+        events.error(problem)
+        return EXIT_PROBLEM
+    except MemoryError:
+        events.error(out_of_memory(ctx.stage))
+        return EXIT_PROBLEM
+    except Exception as error:  # noqa: BLE001  # the last frame of the process: whatever it is, the person is told
+        if is_disk_full(error):
+            events.error(disk_full(ctx.stage))
+            return EXIT_PROBLEM
+        for line in traceback.format_exception(error):
+            for text in line.rstrip("\n").split("\n"):
+                events.log(text, "debug")
+        events.error(unexpected(ctx.stage, error))
+        return EXIT_CRASH
+    return EXIT_OK
+
+
+def apply_seed(seed: int) -> None:
+    """Seed the global generators of this process: Python's, and numpy's where numpy is loaded.
+
+    Stages draw from generators of their own that they seed with `params.seed`; this catches what libraries draw.
+    """
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed)
+
+
+def out_of_memory(stage: str) -> TrainingError:
+    """What is reported when a stage asked for more memory than there is."""
+    return TrainingError(
+        "TRAIN-90",
+        f"Stage {stage} ran out of memory.",
+        why="The table or the model needs more memory than this process may use.",
+        fix="Use fewer rows, a smaller model, or a machine with more memory.",
+    )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the system would not take any more bytes: no space, or a limit of the user."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def disk_full(stage: str) -> ProblemError:
+    """What is reported when a stage could not write its files."""
+    return ProblemError(
+        "DISK-03",
+        f"Stage {stage} could not go on: the disk is full.",
+        why="The system took no more bytes for its files.",
+        fix="Free some space on the disk of the data and state folders.",
+        command="df -h",
+        retryable=True,
+    )
+
+
+def unexpected(stage: str, error: BaseException) -> TrainingError:
+    """What is reported for a fault that no code foresaw."""
+    text = " ".join(str(error).split())
+    return TrainingError(
+        "TRAIN-99",
+        f"Stage {stage} failed: {type(error).__name__}: {text}"[:500],
+        why="This is a fault of the program, not of your data.",
+        fix="The traceback is in the log at level debug; please report it.",
+    )

@@ -1,0 +1,1 @@
+"""Judging answers: metrics, the evaluation report, the gate between challenger and champion."""

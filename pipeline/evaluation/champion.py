@@ -1,0 +1,71 @@
+"""The live model, brought before the gate: its answers to the test rows of this run, or why it has none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_model, read_pointer
+from pipeline.core.params import Task
+from pipeline.core.problems import BundleError
+from pipeline.evaluation.gate import Champion
+from pipeline.features.processed_dataset import UNSEEN_COLUMN, raw_inputs
+from pipeline.onnx.session import Graph, RawRows
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the challenger predicts; a champion that predicts something else cannot be compared with it."""
+
+    task: Task
+    target: str
+    classes: list[str]
+
+
+def load_champion(
+    models_dir: Path, question: Question, digest: str, unseen_by: str, frame: Callable[[], pd.DataFrame]
+) -> Champion | None:
+    """The champion and its answers to the raw test rows `frame()`; None if no model is live.
+
+    A live model that cannot be read or that needs a column which is gone comes without answers, with the obstacle.
+    One with the challenger's own `digest` is not asked. `unseen_by` is the digest that the column `__unseen__` is about.
+    """
+    try:
+        pointer = read_pointer(models_dir)
+    except BundleError as error:
+        return Champion(0, "", None, obstacle=_clause(error))
+    if pointer is None:
+        return None
+    try:
+        folder = bundle_dir(models_dir, pointer)
+        manifest = read_manifest(folder, pointer.sha256)
+        model = read_model(folder, manifest)
+    except BundleError as error:
+        return Champion(pointer.version, "", None, obstacle=_clause(error))
+    if manifest.digest == digest:
+        return Champion(manifest.version, manifest.digest, None)
+    if Question(manifest.task, manifest.target, manifest.classes) != question:
+        return Champion(manifest.version, manifest.digest, None, other_task=True)
+    return _answering(manifest, model, frame(), unseen_by)
+
+
+def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame, unseen_by: str) -> Champion:
+    gone = [feature.name for feature in manifest.features if feature.name not in frame.columns]
+    if gone:
+        names = ", ".join(repr(name) for name in gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
+        obstacle = f"it needs the {'column' if len(gone) == 1 else 'columns'} {names}, which the table no longer has"
+        return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
+    try:
+        output = Graph(model).answer(RawRows(*raw_inputs(manifest.features, frame)))
+    except Exception as error:  # noqa: BLE001  # onnxruntime's errors share no base class of their own
+        obstacle = f"its graph does not run ({type(error).__name__})"
+        return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
+    unseen = frame[UNSEEN_COLUMN].to_numpy(dtype=np.bool_) if unseen_by == manifest.digest else None
+    return Champion(manifest.version, manifest.digest, output, unseen=unseen)
+
+
+def _clause(error: BundleError) -> str:
+    text = error.what.rstrip(".")
+    return text[0].lower() + text[1:]

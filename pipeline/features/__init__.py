@@ -1,0 +1,1 @@
+"""Typed columns to a processed dataset: target, split, selection, fitted preparation and its ONNX graph."""

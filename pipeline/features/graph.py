@@ -1,0 +1,198 @@
+"""Writes the preparation graph: raw columns in, prepared float32 columns out. Runs it, too, in pieces.
+
+In it: infinite becomes missing; derived features from the raw values; imputation; scaling; missing indicators;
+encoding of texts. Derived features and scaling are computed in float64 inside, which makes them equal to
+scikit-learn's to the last bit of float32, and a row's answer independent of the rows that come with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
+from pipeline.features.expressions import Derived, compile_tree
+from pipeline.features.fitting import NumberFit, TextFit
+from pipeline.features.processed_dataset import PREPARED_OUTPUT, TARGET_COLUMN, VALIDATION_COLUMN
+
+OPSET: Final = 21
+ML_OPSET: Final = 3
+IR_VERSION: Final = 10
+_LIMIT: Final = float(np.finfo(np.float32).max)
+
+Floats = npt.NDArray[np.float32]
+Texts = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A finished graph: its bytes, the names of its output columns, and the raw columns that each is made from."""
+
+    model: bytes
+    outputs: list[str]
+    sources: dict[str, list[str]]
+
+
+def derived_graph(n_numeric: int, position: dict[str, int], derived: Sequence[Derived]) -> bytes:
+    """The graph `numeric` [n, n_numeric] -> `prepared` [n, derived features], missing as NaN: to fit their statistics."""
+    writer = _Writer()
+    writer.node_to(PREPARED_OUTPUT, "Identity", writer.joined(writer.derived(writer.cleaned(), position, derived)))
+    return writer.serialized(n_numeric, 0, len(derived))
+
+
+def prepare_graph(
+    numeric: Sequence[str], derived: Sequence[Derived], numbers: NumberFit, texts: Sequence[TextFit]
+) -> Prepared:
+    """The whole graph over the columns `numeric` and those of `texts`, each kind in the order of its input."""
+    writer, blocks = _Writer(), []
+    sources: list[tuple[str, list[str]]] = []
+    if numeric:
+        clean = writer.cleaned()
+        made = writer.derived(clean, {name: i for i, name in enumerate(numeric)}, derived)
+        values = writer.joined([clean, *made])
+        missing = writer.node("IsNaN", values)
+        filled = writer.node("Where", missing, writer.tensor(numbers.fill.reshape(1, -1)), values)
+        blocks.append(writer.scaled(filled, numbers))
+        sources += [(name, [name]) for name in numeric] + [(one.name, list(one.columns)) for one in derived]
+        if numbers.indicated:
+            blocks.append(writer.cast(writer.columns(missing, numbers.indicated), TensorProto.FLOAT))
+            sources += [(f"{numeric[i]} (missing)", [numeric[i]]) for i in numbers.indicated]
+    for i, text in enumerate(texts):
+        blocks.append(writer.encoded(i, text))
+        names = [f"{text.name} = {known or '(missing)'}" for known in text.known] if text.one_hot else [text.name]
+        sources += [(name, [text.name]) for name in names]
+    writer.node_to(PREPARED_OUTPUT, "Identity", writer.joined(blocks))
+    outputs = _distinct([name for name, _ in sources])
+    model = writer.serialized(len(numeric), len(texts), len(outputs))
+    return Prepared(model, outputs, {name: raw for name, (_, raw) in zip(outputs, sources, strict=True)})
+
+
+class Runner:
+    """A loaded graph; one thread, so that equal rows give equal bits."""
+
+    def __init__(self, model: bytes) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._inputs = {one.name for one in self._session.get_inputs()}
+
+    def run(self, numeric: Floats, categorical: Texts) -> Floats:
+        """`prepared` [n, p] for numeric [n, k] and categorical [n, m]; an input that the graph lacks is not read."""
+        given: dict[str, npt.NDArray[np.generic]] = {NUMERIC_INPUT: numeric, CATEGORICAL_INPUT: categorical}
+        output: Floats = self._session.run([PREPARED_OUTPUT], {name: given[name] for name in self._inputs})[0]
+        return output
+
+
+@dataclass
+class _Writer:
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    tensors: list[onnx.TensorProto] = field(default_factory=list)
+    constants: dict[str, str] = field(default_factory=dict)
+
+    def node(self, kind: str, *inputs: str) -> str:
+        return self._add(kind, inputs)
+
+    def node_to(self, output: str, kind: str, *inputs: str) -> None:
+        self.nodes.append(helper.make_node(kind, inputs, [output]))
+
+    def cast(self, name: str, to: int) -> str:
+        return self._add("Cast", [name], to=to)
+
+    def columns(self, name: str, positions: Sequence[int]) -> str:
+        return self._add("Gather", [name, self.tensor(np.array(positions, dtype=np.int64))], axis=1)
+
+    def joined(self, names: Sequence[str]) -> str:
+        return names[0] if len(names) == 1 else self._add("Concat", names, axis=1)
+
+    def tensor(self, values: npt.NDArray[np.generic]) -> str:
+        name = f"prepare_constant_{len(self.tensors)}"
+        self.tensors.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def constant(self, value: float) -> str:
+        key = repr(value)
+        if key not in self.constants:
+            self.constants[key] = self.tensor(np.array([[value]], dtype=np.float64))
+        return self.constants[key]
+
+    def cleaned(self) -> str:
+        """The numeric input with infinite values made missing."""
+        return self._finite(NUMERIC_INPUT)
+
+    def derived(self, clean: str, position: dict[str, int], derived: Sequence[Derived]) -> list[str]:
+        """The derived features, float32 [n, 1] each."""
+        used = dict.fromkeys(column for one in derived for column in one.columns)
+        wide = {c: self.cast(self.columns(clean, [position[c]]), TensorProto.DOUBLE) for c in used}
+        return [self._finite(self.cast(compile_tree(one.tree, wide, self), TensorProto.FLOAT)) for one in derived]
+
+    def scaled(self, name: str, fit: NumberFit) -> str:
+        """Scaled in float64 and kept within what float32 can hold."""
+        if fit.form == "none":
+            return name
+        kinds = ("Sub", "Div") if fit.form == "subtract_divide" else ("Mul", "Add")
+        wide = self.cast(name, TensorProto.DOUBLE)
+        once = self.node(kinds[0], wide, self.tensor(fit.first.reshape(1, -1)))
+        twice = self.node(kinds[1], once, self.tensor(fit.second.reshape(1, -1)))
+        low, high = (self.tensor(np.array(limit, dtype=np.float64)) for limit in (-_LIMIT, _LIMIT))
+        return self.cast(self.node("Clip", twice, low, high), TensorProto.FLOAT)
+
+    def encoded(self, position: int, fit: TextFit) -> str:
+        """One column per known text with 1 where it stands (all 0 for an unseen one), or one with its place (-1)."""
+        texts = self.columns(CATEGORICAL_INPUT, [position])
+        places = [float(i) for i in range(len(fit.known))]
+        code = self._add(
+            "LabelEncoder",
+            [texts],
+            domain="ai.onnx.ml",
+            keys_strings=fit.known,
+            values_floats=places,
+            default_float=-1.0,
+        )
+        if not fit.one_hot:
+            return code
+        same = self.node("Equal", code, self.tensor(np.array([places], dtype=np.float32)))
+        return self.cast(same, TensorProto.FLOAT)
+
+    def serialized(self, n_numeric: int, n_categorical: int, n_outputs: int) -> bytes:
+        """The graph's bytes, equal for equal graphs."""
+        inputs = []
+        if n_numeric:
+            inputs.append(helper.make_tensor_value_info(NUMERIC_INPUT, TensorProto.FLOAT, [None, n_numeric]))
+        if n_categorical:
+            inputs.append(helper.make_tensor_value_info(CATEGORICAL_INPUT, TensorProto.STRING, [None, n_categorical]))
+        output = helper.make_tensor_value_info(PREPARED_OUTPUT, TensorProto.FLOAT, [None, n_outputs])
+        graph = helper.make_graph(self.nodes, "prepare", inputs, [output], self.tensors)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        onnx.checker.check_model(model)
+        serialized: bytes = model.SerializeToString(deterministic=True)
+        return serialized
+
+    def _finite(self, name: str) -> str:
+        nothing = self.tensor(np.array([[np.nan]], dtype=np.float32))
+        return self.node("Where", self.node("IsInf", name), nothing, name)
+
+    def _add(self, kind: str, inputs: Sequence[str], domain: str = "", **attributes: object) -> str:
+        output = f"prepare_{len(self.nodes)}"
+        node = helper.make_node(kind, inputs, [output], domain=domain)
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+        self.nodes.append(node)
+        return output
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, with a number behind each that another column has already."""
+    seen = {TARGET_COLUMN, VALIDATION_COLUMN}
+    for i, name in enumerate(names):
+        chosen, number = name, 2
+        while chosen in seen:
+            chosen, number = f"{name} ({number})", number + 1
+        seen.add(chosen)
+        names[i] = chosen
+    return names

@@ -1,0 +1,178 @@
+"""The processed data set of a run, on disk: what process_data leaves and train_model reads.
+
+    data/processed/<key>/train.parquet      prepared float32 columns, `__target__`, `__validation__`
+    data/processed/<key>/test.parquet       prepared float32 columns, `__target__`
+    data/processed/<key>/raw_test.parquet   the same test rows as they stand in the table, `__target__`, and where
+                                            the live model was trained on some of them `__unseen__`, true for the others
+    data/processed/<key>/prepare.onnx       raw columns -> prepared columns, the graph that made both sets
+    data/processed/<key>/prepare.json       `Preparation`
+    data/processed/<key>/profile.json       `pipeline.features.profile.Profile`
+
+What trains is what serves: the prepared columns are the output of prepare.onnx itself, run by onnxruntime.
+"""
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.core.bundle import Feature
+from pipeline.core.params import Task
+from pipeline.core.problems import DataError
+
+TRAIN_FILE: Final = "train.parquet"
+TEST_FILE: Final = "test.parquet"
+RAW_TEST_FILE: Final = "raw_test.parquet"
+GRAPH_FILE: Final = "prepare.onnx"
+META_FILE: Final = "prepare.json"
+PROFILE_FILE: Final = "profile.json"
+TARGET_COLUMN: Final = "__target__"
+VALIDATION_COLUMN: Final = "__validation__"
+UNSEEN_COLUMN: Final = "__unseen__"
+PREPARED_OUTPUT: Final = "prepared"  # the graph's output, float32 [n, len(outputs)]
+
+Floats = npt.NDArray[np.float32]
+Texts = npt.NDArray[np.object_]
+# Classes: int64 positions in `Preparation.classes`. Regression: float64 values.
+Targets = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Preparation(BaseModel):
+    """What a processed set is made of.
+
+    `features` are the raw columns in the order of the graph's inputs (`numeric` takes those that are not categorical,
+    `categorical` the others). `outputs` name the columns of the output `prepared`; `sources[output]` are the raw
+    features that it is made from. `derived` are the declarations `Name = expression` that are in the graph. `classes`
+    are ordered as in the target codes (for binary the second is the positive one), empty for regression; labels of
+    class_type `boolean` are "false" and "true". `unseen_by` is the digest of the live model that the column `__unseen__`
+    is about, "" where there is no such column.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: Task
+    target: str
+    classes: list[str]
+    class_type: Literal["integer", "boolean", "number", "string"]
+    features: list[Feature]
+    derived: list[str]
+    outputs: list[str]
+    sources: dict[str, list[str]]
+    n_train: int
+    n_validation: int
+    n_test: int
+    unseen_by: str = ""
+
+
+def load_meta(processed_dir: Path) -> Preparation:
+    """The description of a processed set. Raises DataError DATA-30 where there is none (any more)."""
+    try:
+        return Preparation.model_validate_json((processed_dir / META_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _gone(processed_dir) from error
+
+
+def load_graph(processed_dir: Path) -> bytes:
+    """The serialized graph raw columns -> `prepared`. Raises DataError DATA-30."""
+    try:
+        return (processed_dir / GRAPH_FILE).read_bytes()
+    except OSError as error:
+        raise _gone(processed_dir) from error
+
+
+def load_train(processed_dir: Path) -> tuple[Floats, Targets, Mask]:
+    """X [n, p] (finite, columns as in `outputs`), y [n], and which of the rows are for validation only.
+
+    Rows are in the order of the table. Undersampling is not applied here: train_model draws, with its seed, from the
+    rows that are not for validation. Raises DataError DATA-30.
+    """
+    X, y, rest = _load(processed_dir, TRAIN_FILE)
+    return X, y, rest[VALIDATION_COLUMN].to_numpy(dtype=np.bool_)
+
+
+def load_test(processed_dir: Path) -> tuple[Floats, Targets]:
+    """X [n, p] and y [n] of the test rows. Raises DataError DATA-30."""
+    X, y, _ = _load(processed_dir, TEST_FILE)
+    return X, y
+
+
+def load_raw_test(processed_dir: Path) -> tuple[Floats, Texts, Targets]:
+    """The test rows as the graph takes them: numeric [n, k], categorical [n, m], and y [n]; row i is row i of
+    `load_test`. k or m may be 0 (the graph then has no such input). Raises DataError DATA-30.
+    """
+    frame = load_raw_test_frame(processed_dir)
+    numeric, categorical = raw_inputs(load_meta(processed_dir).features, frame)
+    return numeric, categorical, _targets(frame)
+
+
+def load_raw_test_frame(processed_dir: Path) -> pd.DataFrame:
+    """The test rows with every column that the table has (also those the new model drops), and `__target__`.
+
+    For scoring an older model: `raw_inputs(manifest.features, frame)`. Raises DataError DATA-30.
+    """
+    try:
+        frame: pd.DataFrame = pq.read_table(processed_dir / RAW_TEST_FILE, memory_map=False).to_pandas()
+    except (OSError, ValueError) as error:
+        raise _gone(processed_dir) from error
+    return frame
+
+
+def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Texts]:
+    """The two inputs of a graph with these features: numeric float32 [n, k], NaN where missing; categorical [n, m] of
+    str, "" where missing. A column that the frame lacks is missing in every row; a value that is no number is missing.
+    """
+    numeric = [feature.name for feature in features if feature.kind != "categorical"]
+    categorical = [feature.name for feature in features if feature.kind == "categorical"]
+    numbers = np.full((len(frame), len(numeric)), np.nan, dtype=np.float32)
+    texts = np.full((len(frame), len(categorical)), "", dtype=object)
+    for i, name in enumerate(numeric):
+        if name in frame:
+            column = frame[name]
+            plain = column.dtype.kind in "fiub"
+            numbers[:, i] = column if plain else pd.to_numeric(column.astype(object), errors="coerce")
+    for i, name in enumerate(categorical):
+        if name in frame:
+            texts[:, i] = _texts(frame[name])
+    return numbers, texts
+
+
+def _texts(column: "pd.Series[Any]") -> Texts:
+    there = column.notna().to_numpy()
+    texts = np.full(len(column), "", dtype=object)
+    # A whole number that was a text before is written as such: "3", not "3.0".
+    texts[there] = [f"{v:.0f}" if isinstance(v, float) and v.is_integer() else str(v) for v in column[there].tolist()]
+    return texts
+
+
+def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame]:
+    """The prepared columns as one array, filled column by column; the target; and the columns that are neither."""
+    outputs = load_meta(processed_dir).outputs
+    try:
+        table = pq.read_table(processed_dir / name, memory_map=False)
+    except (OSError, ValueError) as error:
+        raise _gone(processed_dir) from error
+    X = np.empty((table.num_rows, len(outputs)), dtype=np.float32)
+    for i, output in enumerate(outputs):
+        X[:, i] = table.column(output).to_numpy()
+    prepared = set(outputs)
+    rest = table.select([column for column in table.column_names if column not in prepared]).to_pandas()
+    return X, _targets(rest), rest
+
+
+def _targets(frame: pd.DataFrame) -> Targets:
+    values = frame[TARGET_COLUMN].to_numpy()
+    return values.astype(np.float64) if values.dtype.kind == "f" else values.astype(np.int64)
+
+
+def _gone(processed_dir: Path) -> DataError:
+    return DataError(
+        "DATA-30",
+        f"The processed data set {processed_dir.name} is not there any more.",
+        why="Only the newest ones are kept, or its files were changed.",
+        fix="Run the pipeline again from its first stage.",
+    )

@@ -1,0 +1,169 @@
+"""The profile of a table: for each column its kind, what is missing, how its values lie. Of training rows only, so that
+drift can be measured against what the model has seen.
+"""
+
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.core.bundle import Feature, Histogram, Scalar
+from pipeline.ingest.columns import Column, NumberColumn, OpaqueColumn, TextColumn
+
+QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+N_BINS: Final = 20
+MAX_SHOWN_CATEGORIES: Final = 50
+
+Mask = npt.NDArray[np.bool_]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Category(_Record):
+    """A text and the number of training rows that have it."""
+
+    value: str
+    count: int
+
+
+class ColumnProfile(_Record):
+    """One column over the training rows. Figures of numbers are None for other kinds and where there is no value.
+
+    `distinct` counts different values, missing not among them. `quantiles` are by their share, as text. `categories`
+    are the most frequent texts, most frequent first. `reason` says why a column is dropped.
+    """
+
+    name: str
+    role: Literal["feature", "target", "dropped"]
+    kind: Literal["numeric", "boolean", "categorical", "other"]
+    reason: str = ""
+    missing: int
+    missing_share: float
+    distinct: int
+    integer: bool = False
+    min: float | None = None
+    max: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    quantiles: dict[str, float] = {}
+    histogram: Histogram | None = None
+    categories: list[Category] = []
+
+
+class Profile(_Record):
+    """The whole table: rows in all and by side, and each column in file order."""
+
+    n_rows: int
+    n_train: int
+    n_test: int
+    columns: list[ColumnProfile]
+
+
+def describe(
+    column: Column, rows: Mask, role: Literal["feature", "target", "dropped"], reason: str = ""
+) -> ColumnProfile:
+    """The profile of a column over `rows`."""
+    n_rows = int(rows.sum())
+    if isinstance(column, NumberColumn):
+        return _numbers(column, column.values[rows], role, reason)
+    if isinstance(column, OpaqueColumn):
+        distinct = len(np.unique(column.row_hashes[rows]))
+        return ColumnProfile(
+            name=column.name, role=role, kind="other", reason=reason, missing=0, missing_share=0.0, distinct=distinct
+        )
+    categories, missing = count_categories(column, rows)
+    return ColumnProfile(
+        name=column.name,
+        role=role,
+        kind="categorical",
+        reason=reason,
+        missing=missing,
+        missing_share=missing / max(n_rows, 1),
+        distinct=len(categories),
+        categories=[Category(value=value, count=count) for value, count in categories[:MAX_SHOWN_CATEGORIES]],
+    )
+
+
+def count_categories(column: TextColumn, rows: Mask) -> tuple[list[tuple[str, int]], int]:
+    """The texts in `rows` with their counts, most frequent first (then by text), and how many rows have none."""
+    counts = np.bincount(column.codes[rows] + 1, minlength=len(column.labels) + 1)
+    found = [(label, int(count)) for label, count in zip(column.labels, counts[1:], strict=True) if count]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0])), int(counts[0])
+
+
+def to_feature(profile: ColumnProfile, example: Scalar, max_categories: int) -> Feature:
+    """What the bundle says about a feature. Raises nothing; `example` must be a value of the feature or None."""
+    common = {"name": profile.name, "missing_share": profile.missing_share, "nullable": profile.missing > 0}
+    if profile.kind == "categorical":
+        kept = profile.categories[:max_categories]
+        return Feature(
+            **common,
+            kind="categorical",
+            categories=[category.value for category in kept],
+            category_counts=[category.count for category in kept],
+            example=example,
+        )
+    return Feature(
+        **common,
+        kind="boolean" if profile.kind == "boolean" else "numeric",
+        integer=profile.integer,
+        min=profile.min,
+        max=profile.max,
+        median=profile.quantiles.get("0.5"),
+        low=profile.quantiles.get("0.01"),
+        high=profile.quantiles.get("0.99"),
+        histogram=profile.histogram,
+        example=example,
+    )
+
+
+def _numbers(
+    column: NumberColumn, values: npt.NDArray[np.float32], role: Literal["feature", "target", "dropped"], reason: str
+) -> ColumnProfile:
+    there = np.sort(values[~np.isnan(values)])
+    missing = len(values) - len(there)
+    profile = ColumnProfile(
+        name=column.name,
+        role=role,
+        kind="boolean" if column.boolean else "numeric",
+        reason=reason,
+        missing=missing,
+        missing_share=missing / max(len(values), 1),
+        distinct=0,
+    )
+    if not len(there):
+        return profile
+    quantiles = {f"{share:g}": _quantile(there, share) for share in QUANTILES}
+    return profile.model_copy(
+        update={
+            "distinct": 1 + int(np.count_nonzero(there[1:] != there[:-1])),
+            "integer": bool(np.all(there == np.floor(there))),
+            "min": float(there[0]),
+            "max": float(there[-1]),
+            "mean": float(there.mean(dtype=np.float64)),
+            "std": float(there.std(dtype=np.float64)),
+            "quantiles": quantiles,
+            "histogram": _histogram(there, quantiles["0.01"], quantiles["0.99"]),
+        }
+    )
+
+
+def _quantile(ordered: npt.NDArray[np.float32], share: float) -> float:
+    """Between the neighbours, in float64: in float32 the way between two huge values is infinite."""
+    place = share * (len(ordered) - 1)
+    low, high = (float(ordered[i]) for i in (int(place), min(int(place) + 1, len(ordered) - 1)))
+    return low + (high - low) * (place - int(place))
+
+
+def _histogram(ordered: npt.NDArray[np.float32], low: float, high: float) -> Histogram:
+    """Between the outer percentiles, so that a few huge values do not flatten it; the end bins hold the rest."""
+    if low == high:
+        low, high = float(ordered[0]), float(ordered[-1])
+    if low == high:
+        high = low + 1.0
+    edges = np.linspace(low, high, N_BINS + 1)
+    inner = np.searchsorted(ordered, edges[1:-1], side="left")
+    return Histogram(edges=edges.tolist(), counts=np.diff(np.concatenate([[0], inner, [len(ordered)]])).tolist())

@@ -1,0 +1,94 @@
+"""The raw files: which they are, and whether each is a table at all. Looks at the start of a file, not into its rows."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.core.problems import DataError
+from pipeline.ingest import delimited
+from pipeline.ingest.headers import Source, checked_names, no_rows, quoted
+from pipeline.ingest.sample_table import TABLE_SUFFIXES
+
+PARQUET_SUFFIXES: Final = (".parquet", ".pq")
+
+
+def find(raw_dir: Path) -> list[Path]:
+    """The tables directly in the folder, by name. Raises DataError DATA-01 if there is none."""
+    found = sorted(path for path in raw_dir.glob("*") if _is_table(path)) if raw_dir.is_dir() else []
+    if not found:
+        raise DataError(
+            "DATA-01",
+            f"There is no table in {raw_dir}.",
+            why=f"No file there ends in {', '.join(TABLE_SUFFIXES)}.",
+            fix="Put a CSV or Parquet file there, or write the built-in credit table.",
+            command=f"python -m pipeline.ingest.sample_table {raw_dir}",
+        )
+    return found
+
+
+def digest(paths: Iterable[Path]) -> tuple[str, int]:
+    """sha256 over the contents of the files in the order given, and their size in bytes. The names do not count.
+
+    Raises DataError DATA-09 for a file that may not be read.
+    """
+    whole, n_bytes = hashlib.sha256(), 0
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+                n_bytes += file.tell()
+        except OSError as error:
+            raise DataError(
+                "DATA-09",
+                f"{path.name} cannot be read.",
+                why=f"{error.strerror}.",
+                fix="Make it readable for the user that runs the pipeline.",
+                retryable=True,
+            ) from error
+    return whole.hexdigest(), n_bytes
+
+
+def inspect(path: Path) -> Source:
+    """How to read a file. Raises DataError DATA-02 to DATA-07 or DATA-09 if it is no table."""
+    if path.stat().st_size == 0:
+        raise DataError("DATA-02", f"{path.name} is empty.", why="It has 0 bytes.", fix="Put the whole file there.")
+    return _parquet(path) if path.suffix.lower() in PARQUET_SUFFIXES else delimited.inspect(path)
+
+
+def inspect_all(paths: list[Path]) -> list[Source]:
+    """All files, which must have the same columns. Raises as `inspect`, and DataError DATA-08 where they differ."""
+    sources = [inspect(path) for path in paths]
+    first = sources[0]
+    for other in sources[1:]:
+        lacking, extra = set(first.names) - set(other.names), set(other.names) - set(first.names)
+        if lacking or extra:
+            parts = [f"lacks {quoted(lacking)}"] * bool(lacking) + [f"has also {quoted(extra)}"] * bool(extra)
+            raise DataError(
+                "DATA-08",
+                f"{first.path.name} and {other.path.name} do not have the same columns.",
+                why=f"{other.path.name} {' and '.join(parts)}.",
+                fix="Keep only files of one table in the folder.",
+            )
+    return sources
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _parquet(path: Path) -> Source:
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, n_rows = file.schema_arrow, file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            "DATA-09", f"{path.name} cannot be read as Parquet.", why=f"{error}".splitlines()[0], fix="Write it anew."
+        ) from error
+    if n_rows == 0:
+        raise no_rows(path)
+    names = [None if name.startswith("__index_level_") else name.strip() for name in schema.names]
+    return Source(path, "parquet", checked_names(path, names))

@@ -1,0 +1,207 @@
+"""Hands the record of a run to MLflow, with MLflow's own client, in a process of its own:
+`python -m pipeline.tracking.delivery RECORD_DIR --tracking-uri URL [--champion]`.
+
+Repeating a delivery changes nothing: the MLflow run is found by the tag `run_id`, and its model version by the run.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+
+from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest
+from pipeline.core.problems import BundleError, ProblemError
+from pipeline.tracking.record import EVALUATION_FILE, NAME, PLOTS_DIR, PROFILE_FILE, Record, read_record
+
+ALIAS: Final = "champion"
+MODEL_SCRIPT: Final = Path(__file__).with_name("mlflow_model.py")
+# A server that is down costs seconds, not MLflow's own four minutes. What is set already wins.
+PATIENCE: Final = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+class Delivered(BaseModel):
+    """Where the record is in MLflow."""
+
+    experiment_id: str
+    mlflow_run_id: str
+    model_version: int
+    champion: bool
+
+
+def deliver(folder: Path, tracking_uri: str, *, champion: bool) -> Delivered:
+    """Create or complete the MLflow run of the record in `folder`; with `champion`, give its model the alias.
+
+    Raises ProblemError MLF-10 (the record cannot be read) and, retryable, MLF-11 (the server did not do it).
+    """
+    try:
+        record, manifest = read_record(folder), read_manifest(folder)
+    except (OSError, ValidationError, BundleError) as error:
+        raise ProblemError(
+            "MLF-10",
+            "The record of the run cannot be read, so MLflow cannot be told.",
+            why=" ".join(str(error).split())[:200],
+            fix="Run the pipeline again; the record of the next run is delivered by itself.",
+        ) from error
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: PLC0415  # two seconds that nobody else in this package pays
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        return _Delivery(mlflow, folder, record, manifest).run(champion=champion)
+    except (MlflowException, OSError) as error:
+        raise ProblemError(
+            "MLF-11",
+            "MLflow did not take the record of the run.",
+            why=" ".join(str(error).split())[:300],
+            fix="Nothing is lost: it is delivered when MLflow answers again.",
+            retryable=True,
+        ) from error
+
+
+class _Delivery:
+    def __init__(self, mlflow: Any, folder: Path, record: Record, manifest: Manifest) -> None:  # noqa: ANN401  # a module
+        self._mlflow = mlflow
+        self._client = mlflow.MlflowClient()
+        self._folder = folder
+        self._record = record
+        self._manifest = manifest
+
+    def run(self, *, champion: bool) -> Delivered:
+        experiment_id = self._experiment()
+        found = self._find(experiment_id)
+        run_id = str(found.info.run_id) if found else self._create(experiment_id)
+        version = self._version(run_id)
+        if found is None or found.info.status != "FINISHED" or version is None:
+            self._describe(run_id)
+            version = version or self._register(run_id)
+            self._client.set_terminated(run_id, "FINISHED", self._time_ms())
+        if champion:
+            self._client.set_registered_model_alias(NAME, ALIAS, str(version))
+        return Delivered(experiment_id=experiment_id, mlflow_run_id=run_id, model_version=version, champion=champion)
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(NAME)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(NAME))
+        except Exception:  # noqa: BLE001  # another delivery may have made it just now; any other cause shows here again
+            return str(self._client.get_experiment_by_name(NAME).experiment_id)
+
+    def _find(self, experiment_id: str) -> Any:  # noqa: ANN401  # mlflow's Run or None
+        runs = self._client.search_runs([experiment_id], f"tags.run_id = '{self._record.run_id}'", max_results=1)
+        return runs[0] if runs else None
+
+    def _create(self, experiment_id: str) -> str:
+        run = self._client.create_run(
+            experiment_id,
+            start_time=self._time_ms(),
+            run_name=f"version {self._record.version}",
+            tags={"run_id": self._record.run_id},
+        )
+        return str(run.info.run_id)
+
+    def _describe(self, run_id: str) -> None:
+        """Everything but the model; writing it twice leaves it as it is."""
+        entities = self._mlflow.entities
+        now = self._time_ms()
+        self._client.log_batch(
+            run_id,
+            metrics=[entities.Metric(name, value, now, 0) for name, value in self._record.metrics.items()],
+            params=[entities.Param(name, str(value)[:6000]) for name, value in self._record.params.items()],
+            tags=[entities.RunTag(name, value[:5000]) for name, value in self._record.tags.items()],
+        )
+        manifest = self._manifest
+        dataset = entities.Dataset(
+            name="data/raw",
+            digest=self._record.data_digest[:32],
+            source_type="local",
+            source=json.dumps({"uri": "data/raw"}),
+            profile=json.dumps({"num_rows": self._record.n_rows, "target": manifest.target}),
+        )
+        context = [entities.InputTag("mlflow.data.context", "training")]
+        self._client.log_inputs(run_id, datasets=[entities.DatasetInput(dataset, context)])
+        for name in (EVALUATION_FILE, PROFILE_FILE, MANIFEST_FILE):
+            if (self._folder / name).exists():
+                self._client.log_artifact(run_id, str(self._folder / name))
+        self._client.log_artifacts(run_id, str(self._folder / PLOTS_DIR), PLOTS_DIR)
+
+    def _version(self, run_id: str) -> int | None:
+        """The version that an earlier delivery of this run registered."""
+        try:
+            found = self._client.search_model_versions(f"name = '{NAME}' and run_id = '{run_id}'")
+        except self._mlflow.exceptions.MlflowException:
+            return None
+        return int(found[0].version) if found else None
+
+    def _register(self, run_id: str) -> int:
+        versions = {name: import_module(name).__version__ for name in ("mlflow", "numpy", "onnxruntime", "pandas")}
+        examples = pd.DataFrame([golden.record for golden in self._manifest.golden[:2]])
+        with self._mlflow.start_run(run_id=run_id):
+            info = self._mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(MODEL_SCRIPT),
+                artifacts={"model": str(self._folder / MODEL_FILE), "manifest": str(self._folder / MANIFEST_FILE)},
+                signature=self._signature(),
+                input_example=examples,
+                pip_requirements=[f"{name}=={version}" for name, version in versions.items()],
+            )
+        registered = self._mlflow.register_model(
+            info.model_uri, NAME, tags={"run_id": self._record.run_id, "digest": self._manifest.digest}
+        )
+        return int(registered.version)
+
+    def _signature(self) -> Any:  # noqa: ANN401  # mlflow's own type
+        """Names without types: MLflow would refuse a whole number where it expects a fraction."""
+        types = self._mlflow.types
+        inputs = [types.ColSpec(types.schema.AnyType(), f.name, required=False) for f in self._manifest.features]
+        outputs = [types.ColSpec(types.schema.AnyType(), "prediction")]
+        outputs += [types.ColSpec("double", f"probability_{label}") for label in self._manifest.classes]
+        return self._mlflow.models.ModelSignature(inputs=types.Schema(inputs), outputs=types.Schema(outputs))
+
+    def _time_ms(self) -> int:
+        return int(datetime.fromisoformat(self._record.created_at).timestamp() * 1000)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Hand a record to MLflow. Prints one line of JSON: what was made, or the problem.
+
+    0: delivered (again). 2: it can never be delivered. 3: not now; try later.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.tracking.delivery", description="Create or complete the MLflow run of a record."
+    )
+    parser.add_argument("record", type=Path, help="the folder that holds record.json")
+    parser.add_argument("--tracking-uri", required=True, help="where MLflow answers, such as http://127.0.0.1:5000")
+    parser.add_argument("--champion", action="store_true", help="give the model the alias `champion`")
+    given = parser.parse_args(argv)
+    try:
+        delivered = deliver(given.record, given.tracking_uri, champion=given.champion)
+    except ProblemError as problem:
+        sys.stdout.write(json.dumps(problem.as_dict()) + "\n")
+        return 3 if problem.retryable else 2
+    sys.stdout.write(delivered.model_dump_json() + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,106 @@
+"""What MLflow is told about a run: the record that training leaves.
+
+Training writes `record/` and goes on; MLflow is never on a run's path. `pipeline.tracking.delivery` hands the record over later.
+
+    record/record.json       `Record`; written last, so that the record is whole if it is there
+    record/model.onnx        and manifest.json: the bundle
+    record/evaluation.json   and plots/<name>.svg, profile.json
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Scalar, read_manifest, write_atomic
+from pipeline.core.figures.plots import plots
+from pipeline.core.params import Params
+
+NAME: Final = "automated-ml-pipeline"  # of the experiment and of the registered model
+RECORD_DIR: Final = "record"
+RECORD_FILE: Final = "record.json"
+EVALUATION_FILE: Final = "evaluation.json"
+PROFILE_FILE: Final = "profile.json"
+PLOTS_DIR: Final = "plots"
+
+
+class Record(BaseModel):
+    """What is delivered, beside the files. Tags and params are texts and scalars as MLflow shows them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str
+    version: int
+    created_at: str  # ISO 8601, UTC
+    params: dict[str, Scalar]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    data_digest: str
+    n_rows: int
+
+
+def write_record(
+    folder: Path, bundle: Path, processed_dir: Path, params: Params, evaluation: Mapping[str, Any]
+) -> None:
+    """Write the record of a run into `folder`, in place of one that is there. Quick: it links and writes text only."""
+    manifest = read_manifest(bundle)
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / PLOTS_DIR).mkdir(parents=True)
+    for name in (MODEL_FILE, MANIFEST_FILE):
+        _link(bundle / name, folder / name)
+    _link(bundle.parent / EVALUATION_FILE, folder / EVALUATION_FILE)
+    if (processed_dir / PROFILE_FILE).exists():
+        shutil.copyfile(processed_dir / PROFILE_FILE, folder / PROFILE_FILE)
+    for name, svg in plots(evaluation).items():
+        (folder / PLOTS_DIR / f"{name}.svg").write_text(svg, "utf-8")
+    verdict = evaluation.get("verdict", {})
+    record = Record(
+        run_id=manifest.run_id,
+        version=manifest.version,
+        created_at=manifest.created_at,
+        params=_flat(params) | {f"model.{name}": value for name, value in manifest.hyperparameters.items()},
+        metrics={**evaluation["metrics"], **{f"baseline_{k}": v for k, v in evaluation["baseline"].items()}}
+        | ({"threshold": manifest.threshold} if manifest.threshold is not None else {}),
+        tags={
+            "run_id": manifest.run_id,
+            "version": str(manifest.version),
+            "digest": manifest.digest,
+            "data_digest": manifest.data_digest,
+            "code_digest": manifest.code_digest,
+            "params_digest": manifest.params_digest,
+            "task": manifest.task,
+            "target": manifest.target,
+            "estimator": manifest.estimator,
+            "verdict": str(verdict.get("decision", "")),
+            "reason": str(verdict.get("reason", "")),
+            **{f"version.{name}": value for name, value in manifest.versions.items()},
+        },
+        data_digest=manifest.data_digest,
+        n_rows=manifest.n_train + manifest.n_test,
+    )
+    write_atomic(folder / RECORD_FILE, record.model_dump_json(indent=1).encode())
+
+
+def read_record(folder: Path) -> Record:
+    """The record in `folder`. Raises FileNotFoundError if there is none."""
+    return Record.model_validate_json((folder / RECORD_FILE).read_bytes())
+
+
+def _flat(params: Params) -> dict[str, Scalar]:
+    """The parameters that apply: those of the other estimators are left out; lists become lines of text."""
+    found: dict[str, Scalar] = {}
+    for name, value in params.model_dump(mode="json").items():
+        if isinstance(value, dict):
+            continue
+        found[name] = ", ".join(value) if isinstance(value, list) else value
+    return found
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for a file that never changes; a copy where the file system has no links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)

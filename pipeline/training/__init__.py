@@ -1,0 +1,1 @@
+"""A processed dataset to a fitted estimator: class weights, fitting, hyperparameter search."""

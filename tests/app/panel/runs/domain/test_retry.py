@@ -1,0 +1,48 @@
+"""What happens after a failed attempt."""
+
+import pytest
+
+from app.panel.runs.domain.retry import Exit, RetryPolicy, failure
+from pipeline.core.problems import DataError, ProblemError
+
+PASSING = ProblemError("RUN-10", "crashed", retryable=True)
+
+
+def ended(exitcode: int | None, *, timed_out: bool = False, reported: dict[str, object] | None = None) -> Exit:
+    return Exit(exitcode, timed_out, 600.0, reported)
+
+
+def test_stage_is_tried_three_times_more_when_the_policy_says_so() -> None:
+    policy = RetryPolicy(30.0, 3)
+    assert [policy.delay_after(PASSING, n) for n in (1, 2, 3, 4)] == [30.0, 30.0, 30.0, None]
+    assert RetryPolicy(30.0, 0).delay_after(PASSING, 1) is None
+
+
+def test_stage_is_not_tried_again_when_the_problem_would_stay() -> None:
+    assert RetryPolicy(30.0, 3).delay_after(DataError("DATA-01", "no table"), 1) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "id", "retryable"),
+    [
+        (ended(-11), "RUN-10", True),
+        (ended(-9), "RUN-11", True),
+        (ended(-64), "RUN-10", True),
+        (ended(0, timed_out=True), "RUN-12", True),
+        (ended(-15, timed_out=True), "RUN-12", True),
+        (ended(5), "RUN-13", True),
+        (ended(74), "DISK-03", True),
+        (ended(74, reported=DataError("DATA-01", "no table").as_dict()), "DATA-01", False),
+        (ended(3, reported=DataError("DATA-01", "no table").as_dict()), "DATA-01", False),
+        (ended(3, reported=ProblemError("NET-01", "away", retryable=True).as_dict()), "NET-01", True),
+        (ended(1, reported=ProblemError("TRAIN-99", "fault").as_dict()), "TRAIN-99", True),
+    ],
+)
+def test_failure_has_the_right_name_when_an_attempt_ends(end: Exit, id: str, retryable: bool) -> None:
+    problem = failure("train_model", end)
+    assert problem is not None
+    assert (problem.id, problem.retryable) == (id, retryable)
+
+
+def test_there_is_no_failure_when_the_exit_is_clean() -> None:
+    assert failure("deploy", ended(0)) is None

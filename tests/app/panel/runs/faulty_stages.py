@@ -1,0 +1,110 @@
+"""Stages that misbehave on purpose; each is a `set_seed` that runs in a real process."""
+
+import ctypes
+import io
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from pipeline.core.bundle import write_atomic
+from pipeline.core.events import Events
+from pipeline.core.problems import DataError
+from pipeline.core.stage import SeedResult, StageContext
+from tests.app.panel.runs import empty_stages
+
+
+def fails_twice(ctx: StageContext, events: Events) -> SeedResult:
+    """Succeeds at the third attempt; a fault that may pass."""
+    if ctx.attempt < 3:
+        raise RuntimeError("not yet")
+    return empty_stages.set_seed(ctx, events)
+
+
+def refuses(ctx: StageContext, events: Events) -> SeedResult:
+    """A verdict that no repetition changes."""
+    raise DataError("DATA-01", "There is no table.", fix="Put one there.")
+
+
+def refuses_target(ctx: StageContext, events: Events) -> SeedResult:
+    """The parameters do not fit the table."""
+    raise DataError("DATA-11", f"There is no column {ctx.params.target!r} to predict.")
+
+
+def segfaults(ctx: StageContext, events: Events) -> SeedResult:
+    """Signal 11, as from a library."""
+    events.log("about to crash")
+    ctypes.string_at(0)
+    raise AssertionError
+
+
+def is_killed(ctx: StageContext, events: Events) -> SeedResult:
+    """What the system does to a process when memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def exits(ctx: StageContext, events: Events) -> SeedResult:
+    """Ends without a word."""
+    os._exit(7)
+
+
+def hangs(ctx: StageContext, events: Events) -> SeedResult:
+    """Ignores TERM, in a session member of which there are two."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (ctx.run_dir / "pids").write_text(f"{os.getpid()} {child.pid}")
+    events.log("hanging")
+    time.sleep(600)
+    raise AssertionError
+
+
+def waits(ctx: StageContext, events: Events) -> SeedResult:
+    """Waits for the file `go` in the data folder."""
+    events.log("waiting")
+    while not (ctx.data_dir / "go").exists():
+        time.sleep(0.01)
+    return empty_stages.set_seed(ctx, events)
+
+
+def double_forks(ctx: StageContext, events: Events) -> SeedResult:
+    """Leaves a process in a session of its own behind, with the output still open."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            # whole or not at all: who sees the file may end this process before it has written
+            write_atomic(ctx.run_dir / "pids", str(os.getpid()).encode())
+            time.sleep(600)
+        os._exit(0)
+    while not (ctx.run_dir / "pids").exists():
+        time.sleep(0.01)
+    return empty_stages.set_seed(ctx, events)
+
+
+def leaves_thread(ctx: StageContext, events: Events) -> SeedResult:
+    """A thread that never ends must not keep the attempt from ending."""
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return empty_stages.set_seed(ctx, events)
+
+
+def floods(ctx: StageContext, events: Events) -> SeedResult:
+    """A line of 1 MB, bytes that are no text, a progress bar, and no line end at last."""
+    out = sys.stdout
+    out.flush()
+    os.write(1, b"x" * 2**20 + b"\n")
+    os.write(1, b"\xff\xfe broken \x00 text\n")
+    os.write(1, b"".join(b"\r%d%%" % percent for percent in range(101)) + b"\n")
+    os.write(2, b"from stderr, without an end")
+    result = empty_stages.set_seed(ctx, Events(io.StringIO()))
+    os.write(1, b"\n")
+    return result
+
+
+def fills_disk(ctx: StageContext, events: Events) -> SeedResult:
+    """The system takes no more bytes, at last not even what the stage says."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    while True:
+        events.log("x" * 1000)

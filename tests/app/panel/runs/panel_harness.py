@@ -1,0 +1,179 @@
+"""A panel without pages: real database, real log, real processes; only the stages are given."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from app.panel.clock import SystemClock
+from app.panel.db.migrate import open_database
+from app.panel.logs.notifier import Hub
+from app.panel.logs.store import LogStore
+from app.panel.runs.dispatch.attempt import AttemptRunner
+from app.panel.runs.dispatch.execution import Tools
+from app.panel.runs.dispatch.executor import Executor
+from app.panel.runs.dispatch.recovery import reconcile
+from app.panel.runs.domain.active_runs import RunLive
+from app.panel.runs.domain.interfaces import DeployResult, StageLog
+from app.panel.runs.domain.queries import RunDetail, RunQueries
+from app.panel.runs.domain.retry import RetryPolicy
+from app.panel.runs.domain.service import RunService
+from app.panel.runs.domain.store import RunStore
+from app.panel.runs.stage_process.launcher import Launcher
+from app.panel.settings import Settings
+from pipeline.core.stage import StageContext, TrainResult
+
+EMPTY: Final = {
+    stage: f"tests.app.panel.runs.empty_stages:{stage}" for stage in ("set_seed", "process_data", "train_model")
+}
+# Without pipeline.stages.preload: these stages need nothing heavy, and the forkserver is ready at once.
+PRELOAD: Final = ("app.panel.runs.stage_process.subreaper", "app.panel.runs.stage_process.stage_main")
+
+
+def bad(name: str) -> dict[str, str]:
+    """The empty stages, but the first is `stages_bad.<name>`."""
+    return {**EMPTY, "set_seed": f"tests.app.panel.runs.faulty_stages:{name}"}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and it is not just waiting to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def live_at_once(ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
+    """A deployment that has nothing to do."""
+    log.log("deploying")
+    return DeployResult(version=ctx.version, deployed=True, reason=f"Version {ctx.version} is live.", bundle="b")
+
+
+class House:
+    """Parts wired as in `main.py`; call `open` again for what a restarted panel sees."""
+
+    def __init__(
+        self,
+        folder: Path,
+        stages: Mapping[str, str] | None = None,
+        *,
+        deploy: Any = live_at_once,
+        retries: int = 0,
+        retry_delay_s: float = 0.01,
+        timeout_s: float = 60.0,
+    ) -> None:
+        self.settings = Settings(
+            data_dir=folder / "data", state_dir=folder / "state", models_dir=folder / "models", seed=7
+        )
+        (folder / "data" / "raw").mkdir(parents=True, exist_ok=True)
+        self.stages, self.deploy = stages or EMPTY, deploy
+        self.policy = RetryPolicy(retry_delay_s, retries)
+        self.timeout_s = timeout_s
+        self.n_manual = self.n_played = 0
+        self.open()
+
+    def open(self) -> None:
+        """Open the database and wire."""
+        self.clock = SystemClock()
+        self.db = open_database(self.settings.database, self.clock.now())
+        self.hub = Hub()
+        self.store = RunStore(self.db, self.clock)
+        self.logs = LogStore(self.settings.runs_dir)
+        self.live = RunLive(self.hub, self.store.find_state)
+        self.queries = RunQueries(self.db, self.live)
+        self.launcher = Launcher(self.stages, PRELOAD)
+
+        async def prepare() -> None:
+            return None
+
+        attempts = AttemptRunner(
+            launcher=self.launcher,
+            deploy=self.deploy,
+            logs=self.logs,
+            live=self.live,
+            clock=self.clock,
+            timeout_s=self.timeout_s,
+        )
+        self.executor = Executor(
+            Tools(
+                store=self.store,
+                logs=self.logs,
+                live=self.live,
+                attempts=attempts,
+                policy=self.policy,
+                next_version=lambda: self.store.highest_version() + 1,
+                prepare=prepare,
+                settings=self.settings,
+                clock=self.clock,
+            )
+        )
+        self.runs = RunService(
+            store=self.store,
+            queries=self.queries,
+            settings=self.settings,
+            wake=self.executor.wake,
+            cancelled=self.executor.cancel,
+            on_manual=self._count,
+        )
+
+    def reconcile(self) -> None:
+        """What the panel does at boot."""
+        reconcile(
+            store=self.store,
+            service=self.runs,
+            logs=self.logs,
+            runs_dir=self.settings.runs_dir,
+            clock=self.clock,
+        )
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.db.close()
+
+    def play(self, script: Callable[["House"], Awaitable[None]] | None = None, **start: Any) -> RunDetail:
+        """Start a run (unless one is active), execute until none is active, with `script` beside; the newest run.
+
+        Each time is a new start of the panel on the same folders.
+        """
+
+        if self.n_played:
+            self.close()
+            self.open()
+        self.n_played += 1
+
+        async def main() -> None:
+            self.hub.start(asyncio.get_running_loop())
+            self.executor.start()
+            try:
+                if self.store.find_active() is None:
+                    await asyncio.to_thread(lambda: self.runs.start(**start))
+                beside = asyncio.ensure_future(script(self)) if script is not None else None
+                await self.until(lambda: self.store.find_active() is None and not self.executor.busy)
+                if beside is not None:
+                    await beside
+            finally:
+                await self.executor.stop()
+
+        asyncio.run(main())
+        return self.newest()
+
+    def newest(self) -> RunDetail:
+        """All about the newest run."""
+        return self.queries.detail(self.queries.page().rows[0].id)
+
+    def texts(self) -> list[str]:
+        """The texts of the newest run's log."""
+        return [line.text for line in self.logs.read(self.newest().row.id, 0, 10_000)]
+
+    @staticmethod
+    async def until(condition: Callable[[], object], limit_s: float = 60.0) -> None:
+        """Return as soon as `condition` holds."""
+        deadline = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come to pass"
+            await asyncio.sleep(0.01)
+
+    def _count(self) -> None:
+        self.n_manual += 1

@@ -1,0 +1,128 @@
+"""Runs as JSON: the names and answers that scripts rely on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from app.panel.pages import errors
+from app.panel.pages.renderer import Site
+from app.panel.runs.web import api
+from tests.app.panel.runs.conftest import MakeHouse
+from tests.app.panel.runs.panel_harness import House
+
+
+@dataclass
+class Parts:
+    """What the routes ask of the panel."""
+
+    runs: Any
+    run_queries: Any
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> House:
+    return make_house()
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[TestClient]:
+    app = FastAPI()
+    errors.install(app, Site(house.settings, house.clock))
+    app.include_router(api.router)
+    app.state.panel = Parts(house.runs, house.queries)
+    with TestClient(app) as found:
+        yield found
+
+
+def test_start_answers_id_and_state_when_nothing_is_given(client: TestClient) -> None:
+    answer = client.post("/api/v1/runs")
+    assert answer.status_code == 201
+    assert answer.json()["state"] == "queued"
+    assert answer.headers["location"] == f"/api/v1/runs/{answer.json()['id']}"
+
+
+def test_same_key_gives_the_same_run_when_it_comes_again(client: TestClient) -> None:
+    first = client.post("/api/v1/runs", json={}, headers={"Idempotency-Key": "a"})
+    again = client.post("/api/v1/runs", json={}, headers={"Idempotency-Key": "a"})
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    bad = client.post("/api/v1/runs", json={}, headers={"Idempotency-Key": "a b"})
+    assert (bad.status_code, bad.json()["id"]) == (422, "RUN-07")
+
+
+def test_conflict_names_the_active_run_when_one_is_under_way(client: TestClient) -> None:
+    first = client.post("/api/v1/runs", json={}).json()
+    answer = client.post("/api/v1/runs", json={"force": True})
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["id"], answer.json()["run_id"]) == ("RUN-01", first["id"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"nonsense": 1},
+        {"from_stage": "begin"},
+        {"force": "yes"},
+        {"params": []},
+        {"params": {"nonsense": 1}},
+        {"params": {"seed": -1}},
+        [],
+        "text",
+    ],
+)
+def test_start_is_refused_with_a_problem_when_the_body_is_wrong(client: TestClient, body: object) -> None:
+    answer = client.post("/api/v1/runs", json=body)
+    assert answer.status_code == 422
+    assert {"id", "what", "why", "fix", "status"} <= set(answer.json())
+
+
+def test_detail_has_the_promised_fields_when_a_run_has_ended(client: TestClient, house: House) -> None:
+    run = house.play().row
+    for name in (run.id, str(run.number)):
+        found = client.get(f"/api/v1/runs/{name}").json()
+        assert {
+            "id", "state", "trigger", "started_at", "finished_at", "duration_s", "stages", "metrics", "verdict",
+            "model_version", "mlflow_run_id",
+        } <= set(found)  # fmt: skip
+        assert [stage["name"] for stage in found["stages"]] == ["set_seed", "process_data", "train_model", "deploy"]
+        assert {"name", "state", "attempts", "duration_s", "compute_s"} <= set(found["stages"][0])
+        assert (found["state"], found["stages"][0]["attempts"], found["model_version"]) == ("succeeded", 1, 1)
+
+
+def test_pages_follow_each_other_when_there_are_more_runs(client: TestClient, house: House) -> None:
+    for _ in range(5):
+        house.runs.skip("busy")
+    seen: list[int] = []
+    before: int | None = None
+    while True:
+        page = client.get("/api/v1/runs", params={"limit": 2} | ({"before": before} if before else {})).json()
+        seen += [run["number"] for run in page["runs"]]
+        before = page["next_before"]
+        if before is None:
+            break
+    assert seen == [5, 4, 3, 2, 1]
+    assert client.get("/api/v1/runs", params={"state": "failed"}).json()["runs"] == []
+    assert len(client.get("/api/v1/runs", params={"trigger": "schedule"}).json()["runs"]) == 5
+    assert client.get("/api/v1/runs", params={"state": "nonsense"}).status_code == 422
+
+
+def test_cancel_and_rerun_answer_when_asked(client: TestClient) -> None:
+    run_id = client.post("/api/v1/runs", json={}).json()["id"]
+    cancelled = client.post(f"/api/v1/runs/{run_id}/cancel")
+    assert (cancelled.status_code, cancelled.json()) == (202, {"id": run_id, "state": "cancelled"})
+    again = client.post(f"/api/v1/runs/{run_id}/rerun", json={"params": {"seed": 5}})
+    assert again.status_code == 201
+    assert client.get(f"/api/v1/runs/{again.json()['id']}").json()["params"]["seed"] == 5
+    assert client.post("/api/v1/runs/none/cancel").status_code == 404
+    assert client.get("/api/v1/runs/none").json()["id"] == "RUN-02"
+
+
+def test_parameters_are_described_when_a_form_is_drawn(client: TestClient) -> None:
+    properties = client.get("/api/v1/params").json()["properties"]
+    assert properties["seed"]["default"] == 42
+    assert properties["target"]["group"] == "Data"

@@ -1,0 +1,80 @@
+"""The pages of runs over HTTP, without a browser."""
+
+from starlette.testclient import TestClient
+
+from tests.app.panel.conftest import start, wait_final
+
+
+def test_run_is_shown_whole_when_it_has_succeeded(client: TestClient) -> None:
+    page = client.get("/runs/1").text
+    for text in ("Run 1", "succeeded", "The first model beats the baseline.", "ROC AUC", "0.9000", "0.5000"):
+        assert text in page
+    assert page.count('class="stage is-succeeded"') == 4
+    assert 'id="L1"' in page
+    run_id = client.get("/api/v1/runs/1").json()["id"]
+    assert client.get(f"/runs/{run_id}").status_code == 200
+
+
+def test_part_is_sent_when_htmx_asks(client: TestClient) -> None:
+    answer = client.get("/runs/1", headers={"HX-Request": "true"})
+    assert "<html" not in answer.text
+    assert 'id="run"' in answer.text
+    assert "HX-Request" in answer.headers["vary"]
+
+
+def test_one_run_starts_when_the_same_button_is_sent_twice(client: TestClient) -> None:
+    first = start(client, idempotency_key="a button")
+    assert start(client, idempotency_key="a button") == first
+    assert wait_final(client, first) == "succeeded"
+
+
+def test_list_is_narrowed_and_paged_when_asked(client: TestClient) -> None:
+    assert 'href="/runs/1"' in client.get("/runs?state=succeeded&trigger=manual").text
+    assert "No run passes the filter." in client.get("/runs?state=failed").text
+    # An old or mistyped link still opens.
+    assert 'href="/runs/1"' in client.get("/runs?state=nonsense").text
+    assert 'href="/runs/1"' not in client.get("/runs?before=1").text
+
+
+def test_run_is_done_again_from_a_stage_when_asked(client: TestClient) -> None:
+    number = start(client, "/runs/1/rerun", stage="train_model")
+    assert wait_final(client, number) == "succeeded"
+    page = client.get(f"/runs/{number}").text
+    assert page.count('class="stage is-reused"') == 2
+    assert '<a href="/runs/1">run 1</a>' in page
+
+
+def test_run_is_done_again_with_changes_when_the_form_is_sent(client: TestClient) -> None:
+    parent = client.get("/api/v1/runs/1").json()["id"]
+    form = client.get("/runs/new?run=1&stage=train_model").text
+    assert '<option value="train_model" selected>' in form
+    number = start(
+        client, "/runs/new", **{**_fields(), "parent": parent, "from_stage": "train_model", "gate_margin": "0.1"}
+    )
+    assert wait_final(client, number) == "succeeded"
+    page = client.get(f"/runs/{number}").text
+    assert "gate_margin" in page
+    assert "(1 changed)" in page
+
+
+def test_form_comes_back_with_reasons_when_it_cannot_be(client: TestClient) -> None:
+    before = client.get("/api/v1/runs").json()["runs"][0]["number"]
+    answer = client.post("/runs/new", data={**_fields(), "seed": "seven"})
+    assert answer.status_code == 422
+    assert 'value="seven"' in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert client.get("/api/v1/runs").json()["runs"][0]["number"] == before
+
+
+def test_cancel_is_refused_when_the_run_has_ended(client: TestClient) -> None:
+    answer = client.post("/runs/1/cancel")
+    assert answer.status_code == 409
+    assert "RUN-05" in answer.text
+
+
+def _fields() -> dict[str, str]:
+    from app.panel.runs.web.form import build
+    from pipeline.core.params import Params
+
+    groups = build(Params().model_dump(mode="json"))
+    return {field.name: field.text for group in groups for field in group.fields if field.text}

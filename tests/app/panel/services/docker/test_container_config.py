@@ -1,0 +1,180 @@
+"""What the engine is asked to create: read in full here, because the socket would grant anything."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.panel.services.docker.checks import engine_checks
+from app.panel.services.docker.container_config import body, content, is_edited
+from app.panel.services.docker.engine import Engine
+from app.panel.services.docker.host_container import Home, home_of, not_mounted, own_container_id
+from app.panel.services.docker.runtime import DockerRuntime
+from app.panel.services.protocol import SERVICES, ServiceName, ServiceSpec
+from app.panel.services.specs import build
+from app.panel.settings import Settings
+
+HOME = Home(
+    image="sha256:" + "a" * 64,
+    project="automated-ml-pipeline",
+    sources={"models": "automated-ml-pipeline_models", "mlflow": "automated-ml-pipeline_mlflow"},
+    user="1000:1000",
+    compose_labels={"com.docker.compose.project": "automated-ml-pipeline"},
+    cpus=1.5,
+)
+
+
+def specs(home: Home = HOME) -> dict[ServiceName, ServiceSpec]:
+    settings = Settings(api_port=8010)
+    return dict(
+        build(settings, DockerRuntime(settings, Engine(), home=home).place, {"PANEL_PASSWORD": "secret", "X": "y"})
+    )
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_service_is_confined_when_it_is_made(name: ServiceName) -> None:
+    made = body(specs()[name], HOME)
+    host = made["HostConfig"]
+    assert made["User"] == "1000:1000"
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert host["Memory"] == host["MemorySwap"] > 0
+    assert 0 < host["PidsLimit"] <= 256
+    assert 0 < host["NanoCpus"] <= 1_500_000_000
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
+    assert made["Healthcheck"]["Test"][0] == "CMD"
+    assert made["Image"] == HOME.image
+    (bindings,) = host["PortBindings"].values()
+    assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
+    assert set(host) == {
+        "NetworkMode", "PortBindings", "RestartPolicy", "Memory", "MemorySwap", "NanoCpus", "PidsLimit", "ReadonlyRootfs",
+        "Tmpfs", "CapDrop", "SecurityOpt", "Privileged", "Init", "Mounts", "LogConfig",
+    }  # fmt: skip
+    assert host["Privileged"] is False
+    assert host["NetworkMode"] == "automated-ml-pipeline_serving"
+
+
+def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
+    mounts = {name: body(spec, HOME)["HostConfig"]["Mounts"] for name, spec in specs().items()}
+    models = {"Type": "volume", "Source": "automated-ml-pipeline_models", "Target": "/models", "ReadOnly": True}
+    store = {"Type": "volume", "Source": "automated-ml-pipeline_mlflow", "Target": "/state/mlflow", "ReadOnly": False}
+    assert mounts == {"api": [models], "mlflow": [store], "app": []}
+
+
+@pytest.mark.parametrize(
+    ("home", "changed"),
+    [
+        (replace(HOME, sources={**HOME.sources, "models": "/srv/models"}), {"api"}),
+        (replace(HOME, sources={**HOME.sources, "mlflow": "/srv/mlflow"}), {"mlflow"}),
+        (replace(HOME, user="2000:2000"), {"api", "app", "mlflow"}),
+    ],
+)
+def test_only_what_it_concerns_is_another_service_when_the_panel_got_other_volumes_or_another_user(
+    home: Home, changed: set[ServiceName]
+) -> None:
+    before, after = specs(), specs(home)
+    assert {name for name in SERVICES if before[name].digest != after[name].digest} == changed
+
+
+def test_no_secret_of_the_panel_is_in_what_anybody_may_inspect() -> None:
+    assert "secret" not in str([body(spec, HOME) for spec in specs().values()])
+
+
+def test_the_serving_services_run_where_nothing_can_train() -> None:
+    programs = {name: body(spec, HOME)["Entrypoint"] for name, spec in specs().items()}
+    assert programs["api"] == programs["app"] == ["/opt/serve/bin/python"]
+    assert programs["mlflow"] == ["/opt/panel/bin/python"]
+
+
+def test_it_is_found_where_the_settings_say_when_a_port_was_changed() -> None:
+    spec = specs()["api"]
+    runtime = DockerRuntime(Settings(api_port=8010), Engine(), home=HOME)
+    assert runtime.public_url(spec) == "http://127.0.0.1:8010"
+    assert runtime.internal_url(spec) == f"http://ml-api:{spec.listen_port}"
+
+
+def test_names_and_networks_are_apart_when_the_project_has_another_name() -> None:
+    other = Home("", "demo", {}, "0:0", {}, 1.0)
+    assert (other.container("api"), other.network) == ("demo-ml-api", "demo_serving")
+
+
+def inspected(made: dict[str, Any]) -> dict[str, Any]:
+    """As the engine would show it."""
+    config = {key: made[key] for key in ("Entrypoint", "Cmd", "User", "Labels")}
+    return {
+        "Image": made["Image"],
+        "Config": config,
+        "HostConfig": made["HostConfig"] | {"Binds": None},
+        "NetworkSettings": {"Networks": dict(made["NetworkingConfig"]["EndpointsConfig"])},
+    }
+
+
+def test_it_is_not_edited_when_the_engine_shows_what_it_was_asked() -> None:
+    made = body(specs()["api"], HOME)
+    assert not is_edited(inspected(made))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"Privileged": True},
+        {"Memory": 0},
+        {"Binds": ["/:/host"]},
+        {"CapDrop": None},
+        {"PortBindings": {"8010/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8010"}]}},
+        {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}},
+    ],
+)
+def test_it_is_edited_when_one_thing_differs(edit: dict[str, Any]) -> None:
+    seen = inspected(body(specs()["api"], HOME))
+    seen["HostConfig"] |= edit
+    assert is_edited(seen)
+    assert content(seen) != seen["Config"]["Labels"]["automated-ml-pipeline.content"]
+
+
+def test_the_panel_finds_its_own_container_when_the_engine_mounted_its_files(tmp_path: Path) -> None:
+    own = "38b62426ef274f74feee58d9c1581b4860122dc60280363d10280cbbda78e4a7"
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "36 35 98:0 / / rw - overlay overlay rw\n"
+        f"40 36 8:1 /var/lib/docker/containers/{own}/hostname /etc/hostname rw - ext4 /dev/sda1 rw\n"
+    )
+    assert own_container_id(table) == own
+    table.write_text("36 35 98:0 / / rw - ext4 /dev/sda1 rw\n")
+    assert own_container_id(table) == ""
+    assert own_container_id(tmp_path / "none") == ""
+
+
+def test_siblings_share_what_the_panel_has_when_it_looks_at_itself() -> None:
+    seen = {
+        "Id": "1" * 64,
+        "Image": "sha256:" + "b" * 64,
+        "Config": {"Labels": {"com.docker.compose.project": "demo", "com.docker.compose.service": "panel"}},
+        "Mounts": [
+            {"Type": "volume", "Name": "demo_models", "Source": "/var/lib/x", "Destination": "/models"},
+            {"Type": "bind", "Source": "/srv/mlflow", "Destination": "/state/mlflow"},
+            {"Type": "bind", "Source": "/var/run/docker.sock", "Destination": "/var/run/docker.sock"},
+        ],
+    }
+    home = home_of(seen, cpus=4.0)
+    assert home.sources == {"models": "demo_models", "mlflow": "/srv/mlflow"}
+    assert (home.project, home.compose_labels) == ("demo", {"com.docker.compose.project": "demo"})
+
+
+def test_the_missing_volume_is_named_when_the_panel_has_none() -> None:
+    found = not_mounted("models")
+    assert (found.id, "/models" in found.what) == ("DOCK-12", True)
+
+
+def test_it_is_only_a_warning_when_docker_has_little_memory() -> None:
+    class Small(Engine):
+        version = "27.0"
+
+        def info(self) -> dict[str, Any]:
+            return {"MemTotal": 2**30}
+
+    checks = engine_checks(Small(), lambda: HOME, {})
+    assert [(check.id, check.state) for check in checks] == [("docker", "ok"), ("DOCK-13", "warning")]

@@ -1,0 +1,230 @@
+"""Each way in which an engine refuses or is not there becomes one problem with an id, a cause and one command."""
+
+import http.server
+import json
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.panel.services.docker import engine as docker_engine
+from app.panel.services.docker.engine import Engine
+from app.panel.services.docker.problems import Asked, foreign_network, not_in_container, out_of_memory, problem
+from pipeline.core.problems import ProblemError
+
+PORT = "driver failed programming external connectivity on endpoint ml-api: Bind for 127.0.0.1:8000 failed: port is already allocated"
+NATIVE_PORT = "Ports are not available: listen tcp4 127.0.0.1:8000: bind: address already in use"
+NAME = (
+    'Conflict. The container name "/ml-api" is already in use by container "1f2e". You have to remove that container.'
+)
+TLS = "Get https://registry-1.example/v2/: net/http: TLS handshake timeout"
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """An engine that answers everything but its version with one error."""
+
+    status = 500
+    message = ""
+    api = "1.41"
+
+    def do_GET(self) -> None:
+        if self.path.endswith("/version"):
+            self.reply(200, {"Version": "20.10.24", "ApiVersion": self.api, "MinAPIVersion": "1.12"})
+        else:
+            self.reply(self.status, {"message": self.message})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.reply(self.status, {"message": self.message})
+
+    def reply(self, status: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Be quiet."""
+
+
+@contextmanager
+def engine_that_says(folder: Path, status: int, message: str, api: str = "1.41") -> Iterator[Engine]:
+    handler = type("Handler", (Answer,), {"status": status, "message": message, "api": api})
+    path = str(folder / "docker.sock")
+    with socketserver.ThreadingUnixStreamServer(path, handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        engine = Engine(path=path)
+        yield engine
+        engine.close()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "id", "named"),
+    [
+        (500, PORT, "PORT-01", "API_PORT"),
+        (500, NATIVE_PORT, "PORT-01", "Port 8000"),
+        (409, NAME, "NAME-01", "ml-api"),
+        (404, "No such image: sha256:00", "IMG-01", "--build"),
+        (500, TLS, "NET-01", "TLS handshake"),
+        (500, "could not find an available, non-overlapping IPv4 address pool", "NET-02", "network prune"),
+        (500, "write /var/lib/docker/x: no space left on device", "DOCK-10", "docker system"),
+        (500, "fork/exec runc: cannot allocate memory", "DOCK-11", "memory"),
+        (400, "OCI runtime create failed: stat /nope: no such file or directory", "SVC-01", "/nope"),
+        (500, "something nobody has seen before", "DOCK-08", "something nobody has seen before"),
+    ],
+)
+def test_the_id_says_what_is_wrong_when_the_engine_refuses(
+    tmp_path: Path, status: int, message: str, id: str, named: str
+) -> None:
+    with engine_that_says(tmp_path, status, message) as engine, pytest.raises(ProblemError) as caught:
+        engine.create("ml-api", {}, Asked("ml-api", 8000, "API_PORT"))
+    assert caught.value.id == id
+    assert named in str(caught.value)
+    assert caught.value.fix
+    assert caught.value.command
+    assert "\n" not in str(caught.value)
+
+
+def test_the_version_is_named_when_the_engine_is_too_old(tmp_path: Path) -> None:
+    with (
+        engine_that_says(tmp_path, 200, "", api="1.40") as engine,
+        pytest.raises(ProblemError, match=r"1\.40") as caught,
+    ):
+        engine.info()
+    assert caught.value.id == "DOCK-06"
+
+
+def test_the_missing_socket_is_named_when_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match=r"no socket at .*gone\.sock") as caught:
+        Engine(path=str(tmp_path / "gone.sock")).info()
+    assert caught.value.id == "DOCK-01"
+    assert "make run" in caught.value.fix
+
+
+def test_a_folder_is_no_socket_when_the_engine_made_one_in_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ProblemError) as caught:
+        Engine(path=str(tmp_path)).info()
+    assert caught.value.id == "DOCK-01"
+
+
+def test_the_group_is_named_when_the_socket_may_not_be_used() -> None:
+    denied = PermissionError(13, "Permission denied")
+    found = problem(denied, Asked(socket_group=998))
+    assert (found.id, "group 998" in found.what) == ("DOCK-02", True)
+
+
+def test_a_security_module_is_named_when_the_group_may_use_the_socket() -> None:
+    assert problem(PermissionError(13, "Permission denied"), Asked()).id == "DOCK-05"
+
+
+def test_the_way_to_the_other_socket_is_shown_when_the_engine_is_rootless(tmp_path: Path) -> None:
+    engine = Engine(path=str(tmp_path / "gone.sock"), address="unix:///run/user/1000/docker.sock")
+    with pytest.raises(ProblemError) as caught:
+        engine.info()
+    assert caught.value.id == "DOCK-03"
+    assert caught.value.command == "DOCKER_SOCK=/run/user/1000/docker.sock docker compose up -d"
+
+
+@pytest.mark.parametrize("address", ["tcp://build.example:2376", "ssh://me@build.example"])
+def test_the_machine_is_named_when_the_engine_is_on_another_one(address: str) -> None:
+    with pytest.raises(ProblemError, match=address) as caught:
+        Engine(address=address).info()
+    assert caught.value.id == "DOCK-04"
+
+
+def test_it_may_come_back_when_nobody_listens_on_the_socket(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with pytest.raises(ProblemError) as caught:
+        Engine(path=str(path)).info()
+    assert (caught.value.id, caught.value.retryable) == ("DOCK-07", True)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"nonsense\r\n\r\n", b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"Api'])
+def test_it_is_a_problem_and_no_traceback_when_the_answer_is_garbage(tmp_path: Path, garbage: bytes) -> None:
+    class Garbage(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(4096)
+            self.request.sendall(garbage)
+
+    path = str(tmp_path / "docker.sock")
+    with socketserver.ThreadingUnixStreamServer(path, Garbage) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        with pytest.raises(ProblemError) as caught:
+            Engine(path=path).info()
+        server.shutdown()
+        thread.join()
+    assert caught.value.id == "DOCK-07"
+
+
+def test_one_caller_waits_and_the_others_are_told_at_once_when_the_engine_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page asks while three services are looked after: each waiting for its own turn would take four times as long."""
+    monkeypatch.setattr(docker_engine, "LOOK_S", 1.0)
+    monkeypatch.setattr(docker_engine, "AGAIN_S", 0.0)
+    path = tmp_path / "hung.sock"
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(path))
+        hung.listen(64)
+        engine = Engine(path=str(path))
+
+        def ask(_: int) -> str:
+            with pytest.raises(ProblemError) as caught:
+                engine.info()
+            return caught.value.id
+
+        assert ask(0) == "DOCK-07"
+        begun = time.monotonic()
+        with ThreadPoolExecutor(6) as pool:
+            assert set(pool.map(ask, range(6))) == {"DOCK-07"}
+        assert time.monotonic() - begun < 1.9
+
+
+def test_it_is_asked_anew_only_after_a_moment_when_the_engine_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "docker.sock"
+    monkeypatch.setattr(docker_engine, "AGAIN_S", 0.3)
+    engine = Engine(path=str(path))
+    with pytest.raises(ProblemError, match="DOCK-01"):
+        engine.info()
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(path))
+        begun = time.monotonic()
+        said = ""
+        while "DOCK-07" not in said and time.monotonic() - begun < 5:
+            with pytest.raises(ProblemError) as caught:
+                engine.info()
+            said = str(caught.value)
+        assert 0.1 < time.monotonic() - begun < 2, "refused by a socket on which nobody listens"
+
+
+def test_the_rest_is_named_too() -> None:
+    assert not_in_container().id == "DOCK-09"
+    assert "limit 512 MiB" in out_of_memory("ml-app", 512 * 2**20).what
+    assert foreign_network("x_serving").id == "NAME-02"
+
+
+def test_there_is_no_log_and_no_problem_when_the_container_is_being_removed(tmp_path: Path) -> None:
+    gone = "can not get logs from container which is dead or marked for removal"
+    with engine_that_says(tmp_path, 409, gone) as engine:
+        assert engine.logs("1f2e", since_s=0, limit=5) == ""

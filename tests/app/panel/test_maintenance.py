@@ -1,0 +1,101 @@
+"""What the panel does by the way."""
+
+import asyncio
+import os
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from app.panel import maintenance
+from app.panel.maintenance import Upkeep
+from app.panel.sample_table import SampleTable
+from tests.app.panel.runs.panel_harness import is_alive
+from tests.app.panel.schedule.test_service import Scheduled
+
+
+def server_pid() -> int | None:
+    pid: int | None = vars(forkserver)["_forkserver"]._forkserver_pid
+    return pid
+
+
+def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path)
+    house, service = scheduled.house, scheduled.service
+    care = Upkeep(
+        db=house.db,
+        launcher=house.launcher,
+        executor=house.executor,
+        schedule=service,
+        clock=scheduled.clock,
+        thin=lambda: None,
+    )
+    house.launcher.warm()
+    before = server_pid()
+    assert before is not None
+    scheduled.clock.go(10_000)
+    asyncio.run(care.look())
+    assert is_alive(before)  # nobody has paused it
+    service.pause(requested_by="ann")
+    scheduled.clock.go(maintenance.IDLE_BEFORE_COOL_S - 1)
+    asyncio.run(care.look())
+    assert server_pid() == before
+    scheduled.clock.go(1)
+    asyncio.run(care.look())
+    assert server_pid() is None
+    assert not is_alive(before)
+    service.resume(requested_by="ann")
+    asyncio.run(care.look())
+    assert server_pid() not in {None, before}
+    house.close()
+
+
+def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path)
+    thinned: list[int] = []
+
+    def care() -> Upkeep:
+        return Upkeep(
+            db=scheduled.house.db,
+            launcher=scheduled.house.launcher,
+            executor=scheduled.house.executor,
+            schedule=scheduled.service,
+            clock=scheduled.clock,
+            thin=lambda: thinned.append(1),
+        )
+
+    running = care()
+    for _ in range(3):
+        asyncio.run(running.look())
+        asyncio.run(care().look())
+        scheduled.clock.go(13 * 3600)
+    assert len(os.listdir(tmp_path / "state" / "backups")) == 2  # noqa: PTH208 - names are enough
+    assert len(thinned) == 6
+    asyncio.run(running.look())
+    scheduled.clock.go(maintenance.THIN_EVERY_S - 1)
+    asyncio.run(running.look())
+    assert len(thinned) == 7
+    scheduled.house.close()
+
+
+@pytest.mark.parametrize("name", ["table.csv", "TABLE.PARQUET"])
+def test_built_in_table_is_not_written_when_there_is_a_table(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
+
+    async def main() -> None:
+        sample = SampleTable(tmp_path)
+        sample.start()
+        await sample.wait()
+
+    asyncio.run(main())
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_built_in_table_is_written_when_the_folder_is_empty(tmp_path: Path) -> None:
+    async def main() -> None:
+        sample = SampleTable(tmp_path / "raw")
+        sample.start()
+        await sample.wait()
+
+    asyncio.run(main())
+    assert (tmp_path / "raw" / "cs-training.csv").stat().st_size > 10**6

@@ -1,0 +1,151 @@
+"""What must hold before the panel serves, and the words in which it refuses."""
+
+import os
+import resource
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from app.panel import __main__ as entry
+from app.panel import startup
+from app.panel.settings import Settings
+from pipeline.core.problems import ProblemError
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith(("PANEL_", "ML_PIPELINE_", "API_PORT")):
+            monkeypatch.delenv(name)
+
+
+def settings(folder: Path, port: int = 0) -> Settings:
+    return Settings(state_dir=folder / "state", panel_port=port or free_port())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_command_line_wins_when_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANEL_PORT", "1001")
+    monkeypatch.setenv("API_PORT", "1002")
+    Path("ml-pipeline.toml").write_text("API_PORT = 1003\nAPP_PORT = 1004\n")
+    found = startup.read_settings(["--port", "1000", "--retry-delay-s", "2.5"])
+    assert (found.panel_port, found.api_port, found.app_port, found.retry_delay_s) == (1000, 1002, 1004, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"PANEL_PORT": "http"}, "PANEL_PORT ('http')"),
+        ({"PANEL_PORT": "70000"}, "PANEL_PORT ('70000')"),
+        ({"PANEL_PORT": "x", "RETRIES": "-1"}, "RETRIES ('-1')"),
+        ({"ML_PIPELINE_RUNTIME": "kubernetes"}, "ML_PIPELINE_RUNTIME"),
+    ],
+)
+def test_setting_is_named_when_it_is_not_valid(
+    environ: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert entry.main([]) == 78
+    said = capsys.readouterr().err
+    assert said.startswith("PANEL-03: ")
+    assert words in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["PANLE_PORT = 1", "no toml", "PANEL_PORT = 'x'"])
+def test_file_is_refused_when_it_says_something_wrong(text: str) -> None:
+    Path("ml-pipeline.toml").write_text(text)
+    with pytest.raises(ProblemError) as caught:
+        startup.read_settings([])
+    assert caught.value.id == "PANEL-03"
+
+
+def test_secret_is_not_shown_when_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("ml-pipeline.toml").write_text("PANEL_PASSWORD = ['hush']")
+    with pytest.raises(ProblemError) as caught:
+        startup.read_settings([])
+    assert "hush" not in str(caught.value)
+
+
+def test_owner_is_named_when_another_panel_has_the_folder(tmp_path: Path) -> None:
+    mine = settings(tmp_path)
+    with startup.lock(mine):
+        with pytest.raises(ProblemError) as caught:
+            startup.lock(mine)
+        assert f"process {os.getpid()} on port {mine.panel_port}" in caught.value.why
+        assert startup.EXIT_CODES[caught.value.id] == 75
+    assert caught.value.id == "PANEL-04"
+    startup.lock(mine).close()
+
+
+def test_port_is_named_when_it_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert entry.main(["--port", str(port), "--ml-pipeline-state", str(tmp_path / "state")]) == 78
+    said = capsys.readouterr().err
+    assert said.startswith(f"PANEL-05: Port {port} is taken.")
+    assert said.count("\n") == 1
+
+
+def test_token_is_kept_and_private_when_it_is_made(tmp_path: Path) -> None:
+    token = startup.cli_token(tmp_path)
+    assert len(token) >= 32
+    assert startup.cli_token(tmp_path) == token
+    assert stat.S_IMODE((tmp_path / "cli-token").stat().st_mode) == 0o600
+
+
+def test_reason_is_given_when_the_disk_of_the_state_folder_is_full(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        startup.lock(Settings(state_dir=tmp_path)).close()  # that takes no space
+        with pytest.raises(ProblemError) as caught:
+            startup.cli_token(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.id == "PANEL-03"
+    assert startup.cli_token(tmp_path)
+
+
+def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path) -> None:
+    port = free_port()
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(Path(startup.__file__).parents[2]),
+        "ML_PIPELINE_DATA": str(tmp_path / "data"),
+        "ML_PIPELINE_STATE": str(tmp_path / "state"),
+        "ML_PIPELINE_MODELS": str(tmp_path / "models"),
+        "PANEL_PORT": str(port),
+        **{name: str(free_port()) for name in ("API_PORT", "APP_PORT", "MLFLOW_PORT")},
+    }
+    panel = subprocess.Popen([sys.executable, "-m", "app.panel"], env=environ, stdout=subprocess.PIPE, text=True)
+    try:
+        assert panel.stdout is not None
+        assert panel.stdout.readline().startswith(f"Control panel: http://127.0.0.1:{port}/login?token=")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+        started = time.monotonic()
+        panel.send_signal(signal.SIGTERM)
+        assert panel.wait(20) == 0
+        assert time.monotonic() - started < 15
+    finally:
+        panel.kill()
+        panel.wait()
+        assert panel.stdout is not None
+        panel.stdout.close()

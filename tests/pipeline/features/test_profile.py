@@ -1,0 +1,87 @@
+"""The profile tells how each column lies over the rows it is asked about."""
+
+import numpy as np
+import pytest
+
+from pipeline.features.profile import describe, to_feature
+from pipeline.ingest.columns import NumberColumn, OpaqueColumn, TextColumn, number_column
+
+ALL = np.ones(100, dtype=np.bool_)
+
+
+def test_numbers_are_described_when_some_are_missing_and_one_is_huge() -> None:
+    values = np.arange(1000.0)
+    values[999], values[0] = 1e9, np.nan
+    found = describe(number_column("a", values), np.ones(1000, dtype=np.bool_), "feature")
+    assert (found.kind, found.missing, found.missing_share) == ("numeric", 1, 0.001)
+    assert (found.distinct, found.integer, found.min, found.max) == (999, True, 1.0, 1e9)
+    assert found.quantiles["0.5"] == 500.0
+    assert found.histogram is not None
+    assert found.histogram.edges[-1] == pytest.approx(989.02)
+    assert sum(found.histogram.counts) == 999
+    assert all(40 < count < 70 for count in found.histogram.counts)
+
+
+def test_mean_and_deviation_are_those_of_the_values_when_they_are_ordinary() -> None:
+    values = np.random.default_rng(0).normal(5, 2, 100)
+    found = describe(number_column("a", values), ALL, "feature")
+    assert found.mean == pytest.approx(values.mean(), rel=1e-6)
+    assert found.std == pytest.approx(values.std(), rel=1e-6)
+    for share, value in found.quantiles.items():
+        assert value == pytest.approx(np.quantile(values, float(share)), rel=1e-6)
+    assert not found.integer
+
+
+def test_every_figure_is_finite_when_values_lie_as_far_apart_as_float32_allows() -> None:
+    found = describe(number_column("a", np.array([-3.4e38, 3.4e38] * 50)), ALL, "feature")
+    assert found.histogram is not None
+    figures = [*found.quantiles.values(), *found.histogram.edges, found.mean or 0.0, found.std or np.inf]
+    assert np.isfinite(figures).all()
+    assert found.histogram.counts == [50, *[0] * 18, 50]
+
+
+def test_only_the_asked_rows_count_when_a_column_is_described() -> None:
+    rows = np.arange(100) < 10
+    assert describe(number_column("a", np.arange(100.0)), rows, "feature").max == 9.0
+    text = TextColumn("t", np.arange(100, dtype=np.int32) % 20, [f"w{i}" for i in range(20)])
+    assert describe(text, rows, "feature").distinct == 10
+
+
+def test_nothing_is_made_up_when_a_column_has_no_value() -> None:
+    found = describe(NumberColumn("a", np.full(100, np.nan, dtype=np.float32)), ALL, "dropped", "no value")
+    assert (found.missing, found.distinct, found.min, found.histogram, found.reason) == (100, 0, None, None, "no value")
+
+
+def test_one_bin_holds_all_when_a_column_is_constant() -> None:
+    histogram = describe(number_column("a", np.full(100, 7.0)), ALL, "dropped").histogram
+    assert histogram is not None
+    assert sorted(histogram.counts) == [0] * 19 + [100]
+
+
+def test_texts_are_counted_most_frequent_first_when_some_are_missing() -> None:
+    codes = np.array([0] * 10 + [1] * 60 + [2] * 10 + [-1] * 20, dtype=np.int32)
+    found = describe(TextColumn("t", codes, ["b", "a", "c"]), ALL, "feature")
+    assert [(one.value, one.count) for one in found.categories] == [("a", 60), ("b", 10), ("c", 10)]
+    assert (found.missing, found.missing_share, found.distinct) == (20, 0.2, 3)
+    feature = to_feature(found, "b", max_categories=2)
+    assert (feature.categories, feature.category_counts, feature.nullable) == (["a", "b"], [60, 10], True)
+
+
+def test_a_number_feature_has_its_range_when_it_is_made_from_a_profile() -> None:
+    feature = to_feature(describe(number_column("a", np.arange(101.0)[1:]), ALL, "feature"), 5, 50)
+    assert (feature.kind, feature.min, feature.max, feature.median, feature.integer) == (
+        "numeric",
+        1.0,
+        100.0,
+        50.5,
+        True,
+    )
+    assert feature.low == pytest.approx(1.99)
+    assert feature.high == pytest.approx(99.01)
+    flag = to_feature(describe(number_column("b", ALL, boolean=True), ALL, "feature"), True, 50)
+    assert flag.kind == "boolean"
+
+
+def test_identifiers_are_only_counted_when_they_are_described() -> None:
+    found = describe(OpaqueColumn("id", np.arange(100, dtype=np.uint64), "an identifier"), ALL, "dropped")
+    assert (found.kind, found.distinct) == ("other", 100)

@@ -1,0 +1,162 @@
+"""What is no table is refused by name, before any row of it is read."""
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.core.problems import DataError
+from pipeline.ingest import sources, tables
+
+
+def refused(path: Path) -> DataError:
+    with pytest.raises(DataError) as caught:
+        tables.read([path])
+    return caught.value
+
+
+def write(folder: Path, content: bytes | str, name: str = "t.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_the_command_that_helps_is_named_when_there_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("x")
+    with pytest.raises(DataError) as caught:
+        sources.find(tmp_path)
+    assert caught.value.id == "DATA-01"
+    assert "pipeline.ingest.sample_table" in caught.value.command
+
+
+def test_files_are_found_by_name_when_there_are_several(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.parquet", ".hidden.csv", "notes.md"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "folder.csv").mkdir()
+    assert [path.name for path in sources.find(tmp_path)] == ["a.parquet", "b.csv"]
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n", "\n\n", "a,b\n\n\n", "\n" * 2**20 + "\n"])
+def test_an_empty_table_is_refused_when_it_has_no_row(tmp_path: Path, content: str) -> None:
+    assert refused(write(tmp_path, content)).id == "DATA-02"
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS"),
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
+        (gzip.compress(b"a,b\n1,2\n"), "compressed"),
+        (b"PK\x03\x04rest", "Excel"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        (b"PAR1rest", "Parquet"),
+        (b"a,b\n1,\0\n", "not text"),
+        (b"a,b\n" + b"1,2\n" * 600_000 + b"1,\0\n", "not text"),
+    ],
+)
+def test_an_impostor_is_named_when_it_is_no_table(tmp_path: Path, content: bytes, word: str) -> None:
+    problem = refused(write(tmp_path, content))
+    assert problem.id == "DATA-03"
+    assert word in problem.what
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_latin_1_is_refused_with_the_way_out_when_it_is_met(tmp_path: Path, early: bool) -> None:
+    filler = b"" if early else b"1,x\n" * 400_000
+    problem = refused(write(tmp_path, b"a,b\n" + filler + "1,Größe\n".encode("latin-1")))
+    assert problem.id == "DATA-04"
+    assert "iconv" in problem.command
+
+
+@pytest.mark.parametrize("content", ["a\n1\n2\n", "a;b,c\n1;2,3\n4;5,6\n".replace(";b,c", ",b;c")])
+def test_the_delimiter_is_asked_for_when_it_is_not_clear(tmp_path: Path, content: str) -> None:
+    assert refused(write(tmp_path, content)).id == "DATA-05"
+
+
+@pytest.mark.parametrize("number", ["1,234", "-12,500"])
+def test_the_decimal_mark_is_asked_for_when_nothing_tells_which_it_is(tmp_path: Path, number: str) -> None:
+    problem = refused(write(tmp_path, f"a;b\n{number};x\n7;y\n"))
+    assert problem.id == "DATA-23"
+    assert number in problem.why
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("a;b\n1,234;1.5\n2,345;2.5\n", {"a": [1234, 2345]}),
+        ("a;b\n1,250;1,5\n2,500;2,5\n", {"a": [1.25, 2.5]}),
+        ("a;b\n1,5;x\n2,5;y\n", {"a": [1.5, 2.5]}),
+        ("a\tb\n1\tx, y\n2\ty\n", {"a": [1, 2]}),
+        ("a|b\n1|x\n2|y\n", {"a": [1, 2]}),
+    ],
+)
+def test_another_delimiter_is_understood_and_told_when_it_is_clear(
+    tmp_path: Path, content: str, columns: dict[str, list[float]]
+) -> None:
+    table = tables.read([write(tmp_path, content)])
+    assert list(table.columns) == ["a", "b"]
+    assert table.columns["a"].values.tolist() == columns["a"]  # type: ignore[union-attr]  # a number column
+    assert any("separated by" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b\n1,2,3\n4,5\n",
+        "a,b\n1,2\n4,5,6\n",
+        "a,b,c\n1,2,3\n4,5\n",
+        'a,b,c\n"1",2,3\n4,5\n',
+        'a,b\n1,"2\n3,4\n',
+        "a,b\n1,2,3\n4,5,6\n",
+    ],
+)
+def test_ragged_rows_are_refused_when_there_are_any(tmp_path: Path, content: str) -> None:
+    problem = refused(write(tmp_path, content))
+    assert problem.id == "DATA-06"
+    assert problem.why
+
+
+def test_the_first_bad_line_is_named_when_rows_are_short(tmp_path: Path) -> None:
+    assert "1 rows do, the first is line 4 with 2 values" in refused(write(tmp_path, "a,b,c\n1,2,3\n\n4,5\n")).why
+
+
+@pytest.mark.parametrize("content", ["a,b,a\n1,2,3\n", "1,2,3\n4,5,6\n", "a,__target__\n1,2\n"])
+def test_the_header_is_refused_when_its_names_cannot_be_used(tmp_path: Path, content: str) -> None:
+    assert refused(write(tmp_path, content)).id == "DATA-07"
+
+
+def test_files_are_refused_when_their_columns_differ(tmp_path: Path) -> None:
+    first, other = write(tmp_path, "a,b\n1,2\n", "1.csv"), write(tmp_path, "b,c\n1,2\n", "2.csv")
+    with pytest.raises(DataError) as caught:
+        tables.read([first, other])
+    assert caught.value.id == "DATA-08"
+    assert "'a'" in caught.value.why
+    assert "'c'" in caught.value.why
+
+
+def test_a_damaged_file_is_refused_when_it_says_parquet(tmp_path: Path) -> None:
+    assert refused(write(tmp_path, b"no parquet at all", "t.parquet")).id == "DATA-09"
+    pd.DataFrame({"a": range(9000), "b": "x"}).to_parquet(tmp_path / "u.parquet")
+    whole = (tmp_path / "u.parquet").read_bytes()
+    assert refused(write(tmp_path, whole[:100] + b"\0" * 500 + whole[600:], "u.parquet")).id == "DATA-09"
+
+
+def test_too_many_columns_are_refused_when_a_header_has_them(tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(2001)]
+    assert refused(write(tmp_path, ",".join(names) + "\n" + ",".join("1" for _ in names) + "\n")).id == "DATA-18"
+
+
+def test_the_digest_changes_when_a_byte_does(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,b\n1,2\n")
+    before = sources.digest([path])
+    assert before == sources.digest([path])
+    assert before[1] == 8
+    write(tmp_path, "a,b\n1,3\n")
+    assert sources.digest([path]) != before
+
+
+def test_a_file_that_vanished_is_a_named_problem_when_it_is_digested(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        sources.digest([tmp_path / "gone.csv"])
+    assert caught.value.id == "DATA-09"

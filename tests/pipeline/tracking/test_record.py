@@ -1,0 +1,191 @@
+"""A record reaches a real MLflow server once, and the model loads there by its alias and answers raw columns."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.bundle import read_manifest
+from pipeline.core.params import Params
+from pipeline.tracking.record import NAME, read_record
+from tests.pipeline.cycle import odd_table, run_stages
+
+QUIET = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
+    argv += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(argv, env=os.environ | QUIET, stdout=log, stderr=log, start_new_session=True)
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        _wait(uri, process)
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait(uri: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            body = json.dumps({"max_results": 1}).encode()
+            request = urllib.request.Request(
+                f"{uri}/api/2.0/mlflow/experiments/search", body, {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail("MLflow did not answer")
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cycle = run_stages(
+        tmp_path_factory.mktemp("run"),
+        odd_table().drop(columns=["level", "price"]),
+        Params(target="yes", estimator="linear"),
+    )
+    assert cycle.code == 0, cycle.events[-1]
+    return cycle.run_dir / "record"
+
+
+def _deliver(
+    record: Path, uri: str, *options: str, env: dict[str, str] | None = None
+) -> tuple[int, dict[str, Any], float]:
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.tracking.delivery", str(record), "--tracking-uri", uri, *options],
+        capture_output=True,
+        text=True,
+        env=os.environ | QUIET | (env or {}),
+        timeout=120,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1, done.stdout + done.stderr
+    return done.returncode, json.loads(lines[0]), time.monotonic() - begun
+
+
+def test_record_is_whole_when_training_ends(record: Path) -> None:
+    assert {path.name for path in record.iterdir()} == {
+        "record.json",
+        "model.onnx",
+        "manifest.json",
+        "evaluation.json",
+        "profile.json",
+        "plots",
+    }
+    found = read_record(record)
+    assert found.tags["digest"] == read_manifest(record).digest
+    assert found.params["estimator"] == "linear"
+    assert {"roc_auc", "baseline_roc_auc", "threshold"} <= set(found.metrics)
+    assert {path.stem for path in (record / "plots").iterdir()} >= {"roc", "confusion", "importances"}
+
+
+def test_model_loads_by_alias_and_answers_raw_columns_when_delivered_as_champion(server: str, record: Path) -> None:
+    code, said, _ = _deliver(record, server, "--champion")
+    assert (code, said["champion"]) == (0, True)
+    again_code, again, _ = _deliver(record, server, "--champion")
+    assert (again_code, again) == (0, said)
+
+    import mlflow
+
+    mlflow.set_tracking_uri(server)
+    client = mlflow.MlflowClient()
+    runs = client.search_runs([said["experiment_id"]])
+    assert [run.info.run_id for run in runs] == [said["mlflow_run_id"]]
+    run = runs[0]
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["run_id"] == "r1"
+    assert run.data.params["estimator"] == "linear"
+    assert run.data.metrics["roc_auc"] == read_record(record).metrics["roc_auc"]
+    assert run.inputs.dataset_inputs[0].dataset.name == "data/raw"
+    assert "plots/roc.svg" in {item.path for item in client.list_artifacts(run.info.run_id, "plots")}
+    assert len(client.search_model_versions(f"name = '{NAME}'")) == 1
+
+    manifest = read_manifest(record)
+    model = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    frame = pd.DataFrame([golden.record for golden in manifest.golden], index=range(10, 10 + len(manifest.golden)))
+    expected = np.array([golden.probabilities for golden in manifest.golden])
+    answers = model.predict(frame)
+    assert list(answers.columns) == ["prediction", "probability_no", "probability_yes"]
+    assert list(answers.index) == list(frame.index)
+    assert np.abs(answers[["probability_no", "probability_yes"]].to_numpy() - expected).max() <= 1e-6
+    assert (answers["prediction"] == np.where(expected[:, 1] >= manifest.threshold, "yes", "no")).all()
+    assert len(model.predict(frame[["whole"]])) == len(frame)  # the other columns count as missing
+    table = odd_table().drop(columns=["level", "price", "yes"]).head(50)
+    as_text = table.assign(
+        flag=[str(flag).upper() for flag in table["flag"]],
+        whole=[f"{whole + 1000:,} %" for whole in table["whole"]],
+    )
+    table = table.assign(whole=table["whole"] + 1000)
+    pd.testing.assert_frame_equal(model.predict(as_text), model.predict(table))
+
+
+def test_delivery_is_completed_when_an_earlier_one_was_cut_off(server: str, record: Path, tmp_path: Path) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(server)
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(NAME)
+    experiment = found.experiment_id if found else client.create_experiment(NAME)
+    begun = client.create_run(experiment, tags={"run_id": "cut"})  # all that the first delivery got to
+    shutil.copytree(record, tmp_path / "record")
+    stored = tmp_path / "record" / "record.json"
+    stored.write_text(stored.read_text("utf-8").replace('"r1"', '"cut"'), "utf-8")
+    code, said, _ = _deliver(tmp_path / "record", server)
+    assert (code, said["mlflow_run_id"], said["champion"]) == (0, begun.info.run_id, False)
+    assert client.get_run(begun.info.run_id).info.status == "FINISHED"
+
+
+def test_delivery_fails_in_seconds_with_mlf_11_when_no_server_answers(record: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
+        code, said, took_s = _deliver(record, uri)
+    assert (code, said["id"], said["retryable"]) == (3, "MLF-11", True)
+    assert took_s < 60
+
+
+def test_delivery_fails_with_mlf_11_when_the_server_hangs(record: Path) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        uri = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        code, said, _ = _deliver(record, uri, env={"MLFLOW_HTTP_REQUEST_TIMEOUT": "1"})
+    assert (code, said["id"]) == (3, "MLF-11")
+
+
+def test_delivery_is_given_up_with_mlf_10_when_the_record_is_gone(tmp_path: Path) -> None:
+    code, said, _ = _deliver(tmp_path / "nothing", "http://127.0.0.1:9")
+    assert (code, said["id"], said["retryable"]) == (2, "MLF-10", False)
