@@ -6,6 +6,7 @@ from typing import Final
 from app.frontend.labels import words
 from app.frontend.views import Model
 from pipeline.core.bundle import Manifest
+from pipeline.core.metric_labels import metric_label
 
 ESTIMATORS: Final = {
     "hist_gradient_boosting": "histogram gradient boosting",
@@ -13,19 +14,6 @@ ESTIMATORS: Final = {
     "random_forest": "a random forest",
     "linear": "a linear model",
     "dummy": "the dummy baseline",
-}
-METRICS: Final = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "Average precision",
-    "f1": "F1",
-    "log_loss": "Log loss",
-    "brier": "Brier score",
-    "r2": "R²",
-    "mae": "Mean absolute error",
-    "rmse": "Root mean squared error",
-    "roc_auc_ovr": "ROC AUC (one against the rest)",
-    "macro_f1": "F1 (macro)",
-    "median_ae": "Median absolute error",
 }
 
 
@@ -42,19 +30,14 @@ def describe(manifest: Manifest) -> Model:
         trained_at=_moment(manifest.created_at),
         n_train=manifest.n_train,
         n_test=manifest.n_test,
-        metric=metric_words(manifest.primary_metric),
+        metric=metric_label(manifest.primary_metric),
         metric_value=manifest.metrics.get(manifest.primary_metric, float("nan")),
-        metrics=tuple((metric_words(name), value) for name, value in manifest.metrics.items()),
+        metrics=tuple((metric_label(name), value) for name, value in manifest.metrics.items()),
         importances=tuple(
             (words(name), name, round(100 * max(value, 0) / largest, 2) if largest > 0 else 0.0)
             for name, value in shares
         ),
     )
-
-
-def metric_words(name: str) -> str:
-    """`roc_auc` -> `ROC AUC`; unknown names in plain words."""
-    return METRICS.get(name, words(name))
 
 
 def _question(manifest: Manifest) -> str:

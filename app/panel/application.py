@@ -26,7 +26,6 @@ from app.panel.registry import routes as models_routes
 from app.panel.runs.dispatch.recovery import reconcile
 from app.panel.runs.web import api as runs_api
 from app.panel.runs.web import routes as runs_routes
-from app.panel.runs.web.results import metric_title
 from app.panel.runs.web.routes import RunPages
 from app.panel.schedule import api as schedule_api
 from app.panel.schedule import routes as schedule_routes
@@ -35,6 +34,7 @@ from app.panel.services import routes as services_routes
 from app.panel.services.health import health
 from app.web.assets import Assets
 from app.web.security import Policy, SecurityMiddleware, allowed_hosts
+from pipeline.core.product import NAME
 
 
 def build(panel: Panel, work: Work) -> FastAPI:
@@ -74,7 +74,7 @@ def build(panel: Panel, work: Work) -> FastAPI:
         await asyncio.to_thread(panel.services.close)
         panel.db.close()
 
-    app = FastAPI(title="automated-ml-pipeline", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title=NAME, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.panel = panel
     errors.install(app, panel.site)
     for routes in (
@@ -135,7 +135,7 @@ def _pages(panel: Panel) -> list[APIRouter]:
     return [
         home_routes.router(home_pages),
         runs_routes.router(run_pages),
-        models_routes.router(site, panel.models, panel.model_queries.view, metric_title),
+        models_routes.router(site, panel.models, panel.model_queries.view),
         services_routes.router(site, settings, panel.services),
         datasets_routes.router(DataPages(settings=settings, site=site, datasets=datasets, queries=queries)),
         datasets_api.router(datasets),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from app.panel.datasets.service import SUFFIXES
+from pipeline.core.product import TABLE_SUFFIXES
 
 _log = logging.getLogger(__name__)
 LIMIT_S: Final = 60.0
@@ -22,7 +22,7 @@ class SampleTable:
 
     def start(self) -> None:
         """Begin to write, if the folder holds no table."""
-        if not any(path.suffix.lower() in SUFFIXES for path in _files(self._raw_dir)):
+        if not any(path.suffix.lower() in TABLE_SUFFIXES for path in _files(self._raw_dir)):
             self._task = asyncio.create_task(self._write(), name="sample")
 
     async def wait(self) -> None:

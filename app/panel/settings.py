@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from pipeline.core.product import API_PORT, APP_PORT, MLFLOW_PORT, PANEL_PORT
+
 
 def _env(name: str) -> AliasChoices:
     return AliasChoices(name, name.lower())
@@ -45,10 +47,12 @@ class Settings(BaseSettings):
         validation_alias=_env("PANEL_HOST"),
         description="Address that the panel and its siblings listen on.",
     )
-    panel_port: int = Field(8080, ge=1, le=65535, validation_alias=_env("PANEL_PORT"), description="Control panel.")
-    api_port: int = Field(8000, ge=1, le=65535, validation_alias=_env("API_PORT"), description="Prediction API.")
-    app_port: int = Field(8501, ge=1, le=65535, validation_alias=_env("APP_PORT"), description="Prediction app.")
-    mlflow_port: int = Field(5000, ge=1, le=65535, validation_alias=_env("MLFLOW_PORT"), description="MLflow.")
+    panel_port: int = Field(
+        PANEL_PORT, ge=1, le=65535, validation_alias=_env("PANEL_PORT"), description="Control panel."
+    )
+    api_port: int = Field(API_PORT, ge=1, le=65535, validation_alias=_env("API_PORT"), description="Prediction API.")
+    app_port: int = Field(APP_PORT, ge=1, le=65535, validation_alias=_env("APP_PORT"), description="Prediction app.")
+    mlflow_port: int = Field(MLFLOW_PORT, ge=1, le=65535, validation_alias=_env("MLFLOW_PORT"), description="MLflow.")
     password: SecretStr | None = Field(
         None,
         validation_alias=_env("PANEL_PASSWORD"),

@@ -3,32 +3,20 @@
 import codecs
 import csv
 import io
-import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from math import nan
 from typing import Final
 
 from app.prediction.rows import FLOAT32_MAX, MAX_TEXT
 from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.cells import BOOLEANS, MISSING_NUMBERS, MISSING_TOKENS, parse_number
 from pipeline.core.problems import ProblemError
 
 MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
-# What training takes as missing in a table, wherever it stands.
-MISSING: Final = frozenset(
-    (
-        *("", "?", "-", "--", ".", "NA", "N.A.", "n.a.", "na", "missing", "unknown?", "#N/A", "nil", "N/A", "n/a"),
-        *("NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "#N/A N/A", "#NA"),
-        *("-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"),
-    )
-)
-MISSING_NUMBERS: Final = frozenset({"na", "n/a", "nan", "null", "none"})  # in any case, where a number is expected
 EXPECTED: Final = {
     "numeric": "a number",
     "boolean": "a yes or no",
     "categorical": f"a text of at most {MAX_TEXT:,} characters",
 }
-THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
-BOOLEANS: Final = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
 def parse_table(raw: bytes, features: Sequence[Feature]) -> list[dict[str, Scalar]]:
@@ -68,24 +56,15 @@ def value(cell: str, feature: Feature) -> Scalar:
         if len(text) > MAX_TEXT:
             raise ValueError(text)
         # A Parquet table may hold such a word as a category.
-        return None if text in MISSING and text not in feature.categories else text
-    if text in MISSING or text.lower() in MISSING_NUMBERS:
+        return None if text in MISSING_TOKENS and text not in feature.categories else text
+    if text in MISSING_TOKENS or text.lower() in MISSING_NUMBERS:
         return None
     if feature.kind == "boolean" and text.lower() in BOOLEANS:
         return BOOLEANS[text.lower()]
-    number = _number(text)
+    number = parse_number(text)
     if not abs(number) <= FLOAT32_MAX or (feature.kind == "boolean" and number not in {0, 1}):
         raise ValueError(text)
     return number
-
-
-def _number(text: str) -> float:
-    """As training reads it: 1,234.5 is a number, and 5% is 5. Raises ValueError."""
-    text = text.removesuffix("%").rstrip()
-    if THOUSANDS.fullmatch(text):
-        text = text.replace(",", "")
-    # Python also reads "1_000" as a number; a table does not mean one by it.
-    return nan if "_" in text else float(text)
 
 
 async def rows_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from app.prediction.openapi import document
 from app.prediction.service import PredictionService
 from app.web.assets import Assets, asset
+from pipeline.core.product import NAME
 
 # Swagger UI sets styles on its elements; scripts come from this server only.
 POLICY: Final = (
@@ -66,6 +67,6 @@ def add_docs(app: FastAPI, service: PredictionService) -> None:
 
 def _version() -> str:
     try:
-        return version("automated-ml-pipeline")
+        return version(NAME)
     except PackageNotFoundError:  # run from a checkout that is not installed
         return "0"

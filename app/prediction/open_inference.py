@@ -21,8 +21,8 @@ from app.prediction.model import Model
 from app.prediction.service import PredictionService
 from app.prediction.tensors import Wanted, inputs_of, output_tensors, outputs_of, rows_of, tensor, unusable
 from pipeline.core.problems import ProblemError
+from pipeline.core.product import NAME
 
-NAME: Final = "automated-ml-pipeline"
 HEADER_LENGTH: Final = "inference-header-content-length"
 MAX_ID: Final = 200
 

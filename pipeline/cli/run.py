@@ -17,8 +17,8 @@ from pipeline.core.bundle import VERSIONS_DIR, bundle_dir, publish, read_manifes
 from pipeline.core.events import Events
 from pipeline.core.params import Params
 from pipeline.core.problems import BundleError, DataError
+from pipeline.core.product import TABLE_SUFFIXES
 from pipeline.core.stage import ENTRY, StageContext, TrainResult, read_result
-from pipeline.ingest.sample_table import TABLE_SUFFIXES
 
 EXIT_USER: Final = 2
 EXIT_CRASH: Final = 1

@@ -18,6 +18,7 @@ from pipeline.core.stage import StageContext, StageFunction, load, result_path
 EXIT_OK: Final = 0
 EXIT_CRASH: Final = 1  # a fault of ours: no problem was named
 EXIT_PROBLEM: Final = 3  # an expected failure, named by an `error` event
+EXIT_DISK_FULL: Final = 74  # sysexits: not even the reason could be written
 
 
 def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFunction] = load) -> int:

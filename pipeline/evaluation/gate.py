@@ -10,10 +10,11 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core.metric_labels import metric_in_sentence
 from pipeline.core.params import Task
 from pipeline.core.stage import GateVerdict
 from pipeline.evaluation.bootstrap import difference_interval
-from pipeline.evaluation.metrics import LOWER_IS_BETTER, PRIMARY, WORDS, Floats, oriented, primary_value, rounded
+from pipeline.evaluation.metrics import LOWER_IS_BETTER, PRIMARY, Floats, oriented, primary_value, rounded
 
 MAX_ROWS: Final = 100_000  # more rows make the interval slower, not more useful
 
@@ -114,7 +115,7 @@ class _Case:
 
     @property
     def word(self) -> str:
-        return WORDS[self.metric]
+        return metric_in_sentence(self.metric)
 
     def plain(self, value: float) -> str:
         """A value as the metric's users know it."""

@@ -17,8 +17,6 @@ Labels = npt.NDArray[np.int64]
 
 PRIMARY: Final[dict[Task, str]] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}
 LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "rmse", "mae", "median_ae", "max_error"})
-# In words, for sentences that a person reads.
-WORDS: Final[dict[str, str]] = {"roc_auc": "ROC AUC", "log_loss": "log loss", "r2": "R²"}
 
 
 def score(task: Task, y: npt.NDArray[np.generic], output: Floats, threshold: float | None) -> dict[str, float]:

@@ -17,12 +17,12 @@ from skl2onnx.common.data_types import FloatTensorType
 
 from pipeline.core.bundle import PROBABILITIES_OUTPUT, VALUE_OUTPUT
 from pipeline.core.problems import TrainingError
-from pipeline.features.processed_dataset import PREPARED_OUTPUT
+from pipeline.core.product import NAME
+from pipeline.onnx.session import PREPARED_OUTPUT
 from pipeline.training.estimator import LARGEST, Fitted
 
 DEFAULT_ML_OPSET: Final = 3
 MAX_MODEL_BYTES: Final = 256 * 2**20  # what `pipeline.core.bundle.read_model` takes
-PRODUCER: Final = "automated-ml-pipeline"
 
 
 def join(prepare: bytes, estimator: onnx.ModelProto, max_bytes: int = MAX_MODEL_BYTES) -> bytes:
@@ -44,7 +44,7 @@ def join(prepare: bytes, estimator: onnx.ModelProto, max_bytes: int = MAX_MODEL_
     first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)
     joined = merge_models(first, second, io_map=[(PREPARED_OUTPUT, PREPARED_OUTPUT)])
     joined.graph.name = "pipeline"
-    joined.producer_name, joined.producer_version, joined.doc_string = PRODUCER, "", ""
+    joined.producer_name, joined.producer_version, joined.doc_string = NAME, "", ""
     del joined.metadata_props[:]
     for node in joined.graph.node:
         node.doc_string = ""

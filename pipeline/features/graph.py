@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
 from pipeline.features.expressions import Derived, compile_tree
 from pipeline.features.fitting import NumberFit, TextFit
-from pipeline.features.processed_dataset import PREPARED_OUTPUT, TARGET_COLUMN, VALIDATION_COLUMN
+from pipeline.features.processed_dataset import TARGET_COLUMN, VALIDATION_COLUMN
+from pipeline.onnx.session import PREPARED_OUTPUT
 
 OPSET: Final = 21
 ML_OPSET: Final = 3
@@ -70,23 +70,6 @@ def prepare_graph(
     outputs = _distinct([name for name, _ in sources])
     model = writer.serialized(len(numeric), len(texts), len(outputs))
     return Prepared(model, outputs, {name: raw for name, (_, raw) in zip(outputs, sources, strict=True)})
-
-
-class Runner:
-    """A loaded graph; one thread, so that equal rows give equal bits."""
-
-    def __init__(self, model: bytes) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._inputs = {one.name for one in self._session.get_inputs()}
-
-    def run(self, numeric: Floats, categorical: Texts) -> Floats:
-        """`prepared` [n, p] for numeric [n, k] and categorical [n, m]; an input that the graph lacks is not read."""
-        given: dict[str, npt.NDArray[np.generic]] = {NUMERIC_INPUT: numeric, CATEGORICAL_INPUT: categorical}
-        output: Floats = self._session.run([PREPARED_OUTPUT], {name: given[name] for name in self._inputs})[0]
-        return output
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pipeline.core.params import Params
 from pipeline.features import processed_dataset
 from pipeline.features.expressions import Derived, built_in, parse_all
 from pipeline.features.fitting import MAX_CATEGORIES, fit_numbers, fit_text
-from pipeline.features.graph import Prepared, Runner, derived_graph, prepare_graph
+from pipeline.features.graph import Prepared, derived_graph, prepare_graph
 from pipeline.features.processed_dataset import Preparation
 from pipeline.features.profile import ColumnProfile, Profile, describe, to_feature
 from pipeline.features.selection import Selection
@@ -26,6 +26,7 @@ from pipeline.features.split import Split
 from pipeline.features.target import Target
 from pipeline.ingest.columns import Column, NumberColumn, OpaqueColumn, Table, TextColumn
 from pipeline.ingest.sample_table import MEANINGS
+from pipeline.onnx.session import Graph, RawRows
 
 BATCH_ROWS: Final = 65_536  # what a batch takes stays in the cache, and bounds what the graph needs beside the table
 KEPT: Final = 3  # processed sets; older ones are removed
@@ -123,12 +124,12 @@ def _fit(job: Job, derived: list[Derived], train: npt.NDArray[np.bool_], warn: C
     names = [column.name for column in job.numeric]
     made = np.empty((int(train.sum()), len(derived)), dtype=np.float32)
     if derived:
-        runner = Runner(derived_graph(len(names), {name: i for i, name in enumerate(names)}, derived))
+        graph = Graph(derived_graph(len(names), {name: i for i, name in enumerate(names)}, derived))
         done = 0
         for batch in _batches(job.table.n_rows):
             rows = train[batch]
             count = int(rows.sum())
-            made[done : done + count] = runner.run(_numeric(job, batch)[rows], _texts(job, slice(0, 0)))
+            made[done : done + count] = graph.answer(RawRows(_numeric(job, batch)[rows], _texts(job, slice(0, 0))))
             done += count
     for i, one in enumerate(derived):
         if np.isnan(made[:, i]).all():
@@ -156,7 +157,7 @@ def _largest(values: Floats) -> float:
 
 
 def _write_rows(job: Job, made: Prepared, folder: Path) -> None:
-    runner = Runner(made.model)
+    graph = Graph(made.model)
     extra = {
         processed_dataset.TRAIN_FILE: [processed_dataset.TARGET_COLUMN, processed_dataset.VALIDATION_COLUMN],
         processed_dataset.TEST_FILE: [processed_dataset.TARGET_COLUMN],
@@ -182,7 +183,7 @@ def _write_rows(job: Job, made: Prepared, folder: Path) -> None:
             for name, schema in schemas.items()
         }
         for batch in _batches(job.table.n_rows):
-            prepared = runner.run(_numeric(job, batch), _texts(job, batch))
+            prepared = graph.answer(RawRows(_numeric(job, batch), _texts(job, batch)))
             test, validation, values = job.split.test[batch], job.split.validation[batch], job.target.values[batch]
             for name, rows in ((processed_dataset.TRAIN_FILE, ~test), (processed_dataset.TEST_FILE, test)):
                 side = prepared[rows]

@@ -33,7 +33,6 @@ PROFILE_FILE: Final = "profile.json"
 TARGET_COLUMN: Final = "__target__"
 VALIDATION_COLUMN: Final = "__validation__"
 UNSEEN_COLUMN: Final = "__unseen__"
-PREPARED_OUTPUT: Final = "prepared"  # the graph's output, float32 [n, len(outputs)]
 
 Floats = npt.NDArray[np.float32]
 Texts = npt.NDArray[np.object_]

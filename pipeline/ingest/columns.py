@@ -14,21 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.core.cells import parse_number
+
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
-# What stands for "nothing", in every format, whatever spaces are around it.
-MISSING_TOKENS: Final = frozenset(
-    {"", "?", "-", "--", ".", "NA", "N/A", "n/a", "N.A.", "n.a.", "na", "nil", "missing", "unknown?"}
-    | {"null", "NULL", "None", "NaN", "nan", "-NaN", "-nan", "<NA>", "#N/A", "#NA", "#N/A N/A"}
-    | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
-)
 EXACT_BELOW: Final = 2**24  # from here on neighbouring whole numbers may be the same float32
 NUMBER_SHARE: Final = 0.95  # of the values that are there; a column of text with more numbers than this is numeric
 ROW_NUMBER_SHARE: Final = 0.9
-_THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
-_SWAPPED: Final = str.maketrans(",.", ".,")
 _MONTH: Final = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _DATE: Final = re.compile(
     rf"(\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{4}}|\d{{1,2}}[-/]\d{{1,2}}[-/]\d{{2}}"
@@ -167,13 +161,7 @@ def _number(label: str, decimals: Iterable[str]) -> float:
 
 
 def _parsed(label: str, decimal: str) -> float:
-    text = label.removesuffix("%").rstrip()
-    if decimal == ",":
-        text = text.translate(_SWAPPED)
-    if _THOUSANDS.fullmatch(text):
-        text = text.replace(",", "")
     try:
-        # Python also reads "1_000" as a number; a table does not mean one by it.
-        return np.nan if "_" in text else float(text)
+        return parse_number(label, decimal)
     except ValueError:
         return np.nan

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.bundle import write_atomic
+from pipeline.core.product import TABLE_SUFFIXES
 
 FILE_NAME: Final = "cs-training.csv"
-TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 TARGET: Final = "SeriousDlqin2yrs"
 N_ROWS: Final = 150_000
 POSITIVE_SHARE: Final = 0.06684

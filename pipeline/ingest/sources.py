@@ -3,17 +3,14 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.problems import DataError
+from pipeline.core.product import PARQUET_SUFFIXES, TABLE_SUFFIXES
 from pipeline.ingest import delimited
 from pipeline.ingest.headers import Source, checked_names, no_rows, quoted
-from pipeline.ingest.sample_table import TABLE_SUFFIXES
-
-PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 
 
 def find(raw_dir: Path) -> list[Path]:

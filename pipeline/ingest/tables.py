@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.core.cells import MISSING_TOKENS
 from pipeline.core.problems import DataError
 from pipeline.ingest import delimited, sources
 from pipeline.ingest.columns import (
-    MISSING_TOKENS,
     Column,
     Hashes,
     NumberColumn,

@@ -1,4 +1,4 @@
-"""Answers of an exported graph, and the proof that they are scikit-learn's."""
+"""A loaded graph and the rows that it takes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,18 +8,11 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
-from pipeline.core.params import Task
-from pipeline.core.problems import TrainingError
-from pipeline.features.processed_dataset import PREPARED_OUTPUT
-from pipeline.training.estimator import Fitted
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 
-TOLERANCE: Final = 1e-5
-UNSEEN: Final = "never seen \u2370"  # a category that no table holds
-MAX_EDGE_COLUMNS: Final = 200
+PREPARED_OUTPUT: Final = "prepared"  # of the preparation graph and input of the estimator's: float32 [n, width]
 
 
 @dataclass(frozen=True)
@@ -37,15 +30,23 @@ class RawRows:
         return RawRows(self.numeric[rows], self.categorical[rows])
 
 
+def new_session(model: bytes) -> ort.InferenceSession:
+    """Return a session over a model's bytes: one thread, so that the same rows give the same bits on any machine.
+
+    Raises what onnxruntime raises for bytes that are no model; its classes share no public base.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 class Graph:
-    """A loaded graph. One thread: the same rows give the same bits, whatever else the machine does."""
+    """A loaded graph."""
 
     def __init__(self, model: bytes) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = new_session(model)
         self._inputs = {node.name for node in self._session.get_inputs()}
         self._output = self._session.get_outputs()[0].name
 
@@ -65,70 +66,3 @@ class Graph:
     def _run(self, feed: dict[str, npt.NDArray[np.generic]]) -> Floats:
         output: Floats = self._session.run([self._output], feed)[0]
         return output
-
-
-def edge_rows(real: RawRows) -> RawRows:
-    """Rows that no table holds, made from real ones (at least one row must be given): everything missing, everything
-    huge, everything unseen, and each column in turn missing, huge and unseen.
-    """
-    k = min(real.numeric.shape[1], MAX_EDGE_COLUMNS)
-    m = min(real.categorical.shape[1], MAX_EDGE_COLUMNS)
-    values = [np.float32(np.nan), np.float32(1e30), np.float32(-1e30), np.float32(0.0)]
-    texts = ["", UNSEEN]
-    count = len(values) * (1 + k) + len(texts) * (1 + m)
-    made = real.take(np.arange(count) % len(real))
-    numbers, words = made.numeric.copy(), made.categorical.copy()
-    row = 0
-    for value in values:
-        for columns in [slice(None), *(slice(j, j + 1) for j in range(k))]:
-            numbers[row, columns] = value
-            row += 1
-    for text in texts:
-        for columns in [slice(None), *(slice(j, j + 1) for j in range(m))]:
-            words[row, columns] = text
-            row += 1
-    numbers[0], words[0] = np.nan, ""
-    return RawRows(numbers, words)
-
-
-def largest_difference(task: Task, reference: Doubles, answers: Floats, spread: float) -> float:
-    """How far the graph is from scikit-learn, NaN if either answers with something that is not a number.
-
-    Classes: the largest difference of a probability. Regression: the largest difference beyond one unit in the last
-    place of float32 (the answer's own resolution), relative to `spread`, the standard deviation of the target, or to
-    the answer's distance from the mean answer where that is larger.
-    """
-    if not (np.isfinite(answers).all() and np.isfinite(reference).all()):
-        return float("nan")
-    difference = np.abs(answers.astype(np.float64) - reference)
-    if task != "regression":
-        return float(difference.max(initial=0.0))
-    with np.errstate(over="ignore"):  # above the largest float32 there is no next one
-        step = np.spacing(np.abs(reference).astype(np.float32)).astype(np.float64)
-    size = np.maximum(spread, np.abs(reference - np.median(reference)))
-    return float((np.maximum(difference - step, 0.0) / size).max(initial=0.0))
-
-
-def prove_parity(fitted: Fitted, graph: Graph, prepare: Graph, test: RawRows, answers: Floats) -> float:
-    """The largest difference between graph and scikit-learn over the test rows and the edge rows.
-
-    `answers` are what the graph says about the test rows. Raises TrainingError TRAIN-02 if the difference is above
-    TOLERANCE: such a model is not published.
-    """
-    edge = edge_rows(test)
-    pairs = [
-        (fitted.answers(prepare.answer(test)), answers),
-        (fitted.answers(prepare.answer(edge)), graph.answer(edge)),
-    ]
-    found = max(
-        (largest_difference(fitted.task, reference, said, fitted.scale) for reference, said in pairs),
-        key=lambda value: (np.isnan(value), value),
-    )
-    if not found <= TOLERANCE:
-        raise TrainingError(
-            "TRAIN-02",
-            f"The exported model differs from the trained one by {found:.3g}.",
-            why=f"A model is published only if both agree within {TOLERANCE:g} on all test rows and edge rows.",
-            fix="Choose another estimator or scaling, and report the data that shows this.",
-        )
-    return found

@@ -15,16 +15,18 @@ from typing import Final
 
 from pipeline.core.bundle import Manifest, write_atomic, write_bundle
 from pipeline.core.events import Events
+from pipeline.core.metric_labels import metric_in_sentence
 from pipeline.core.params import Params
 from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
 from pipeline.evaluation.champion import Question, load_champion
 from pipeline.evaluation.gate import Rule, decide
-from pipeline.evaluation.metrics import PRIMARY, WORDS, best_threshold
+from pipeline.evaluation.metrics import PRIMARY, best_threshold
 from pipeline.evaluation.report import Json, Subject, evaluate, importances, score_histogram
 from pipeline.export.graph import estimator_graph, join
 from pipeline.export.manifest import golden_rows, seal
+from pipeline.export.parity import prove_parity
 from pipeline.features.processed_dataset import load_raw_test_frame
-from pipeline.onnx.session import Graph, prove_parity
+from pipeline.onnx.session import Graph
 from pipeline.tracking.record import EVALUATION_FILE, RECORD_DIR, write_record
 from pipeline.training.estimator import Fitted, Hyperparameters, fit, hyperparameters_of
 from pipeline.training.training_data import Data, dummy_answers, load
@@ -134,7 +136,7 @@ def _search(params: Params, data: Data, events: Events) -> Hyperparameters:
     from pipeline.training.tuning import SPACES, Search, search  # noqa: PLC0415  # optuna costs half a second that other runs save
 
     def report(done: int, total: int, best: float) -> None:
-        events.progress(done, total, f"search: best {WORDS[PRIMARY[data.meta.task]]} {abs(best):.4f}")
+        events.progress(done, total, f"search: best {metric_in_sentence(PRIMARY[data.meta.task])} {abs(best):.4f}")
 
     found = search(
         Search(

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest
 from pipeline.core.problems import BundleError, ProblemError
-from pipeline.tracking.record import EVALUATION_FILE, NAME, PLOTS_DIR, PROFILE_FILE, Record, read_record
+from pipeline.core.product import CHAMPION_ALIAS, NAME
+from pipeline.tracking.record import EVALUATION_FILE, PLOTS_DIR, PROFILE_FILE, Record, read_record
 
-ALIAS: Final = "champion"
 MODEL_SCRIPT: Final = Path(__file__).with_name("mlflow_model.py")
 # A server that is down costs seconds, not MLflow's own four minutes. What is set already wins.
 PATIENCE: Final = {
@@ -95,7 +95,7 @@ class _Delivery:
             version = version or self._register(run_id)
             self._client.set_terminated(run_id, "FINISHED", self._time_ms())
         if champion:
-            self._client.set_registered_model_alias(NAME, ALIAS, str(version))
+            self._client.set_registered_model_alias(NAME, CHAMPION_ALIAS, str(version))
         return Delivered(experiment_id=experiment_id, mlflow_run_id=run_id, model_version=version, champion=champion)
 
     def _experiment(self) -> str:

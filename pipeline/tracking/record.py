@@ -18,7 +18,6 @@ from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Scalar, read_manifes
 from pipeline.core.figures.plots import plots
 from pipeline.core.params import Params
 
-NAME: Final = "automated-ml-pipeline"  # of the experiment and of the registered model
 RECORD_DIR: Final = "record"
 RECORD_FILE: Final = "record.json"
 EVALUATION_FILE: Final = "evaluation.json"

@@ -7,13 +7,14 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from app.panel.datasets.profile import Column, Profile, read_profile
-from app.panel.datasets.service import MAX_UPLOAD_BYTES, SUFFIXES, Datasets, Table
+from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets, Table
 from app.panel.pages.renderer import Site
 from app.panel.runs.domain.queries import RunQueries, RunRow
 from app.panel.settings import Settings
 from app.web.charts import Bar, bars
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
+from pipeline.core.product import TABLE_SUFFIXES
 
 # How many runs back a profile is looked for: failed ones may have none.
 LOOK_BACK: Final = 20
@@ -38,7 +39,7 @@ class DataView(View):
     run: RunRow | None
     columns: tuple[ColumnRow, ...]
     problem: ProblemError | None
-    suffixes: str = ", ".join(SUFFIXES)
+    suffixes: str = ", ".join(TABLE_SUFFIXES)
     max_bytes: int = MAX_UPLOAD_BYTES
 
 

@@ -14,9 +14,9 @@ from typing import BinaryIO, Final
 from app.panel.clock import Clock
 from pipeline.core.bundle import fsync_dir
 from pipeline.core.problems import ProblemError
+from pipeline.core.product import TABLE_SUFFIXES
 
 # As in pipeline.ingest.sample_table, which the panel must not import: it brings numpy.
-SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 MAX_UPLOAD_BYTES: Final = 1 << 30
 MAX_NAME_BYTES: Final = 200  # a file system takes 255, and what is taken away gets its time in front
 NAME: Final = re.compile(r"[\w][\w .()+-]{0,119}")
@@ -142,7 +142,11 @@ class Datasets:
         except FileNotFoundError:
             return
         for entry in found:
-            if entry.name.startswith(".") or Path(entry.name).suffix.lower() not in SUFFIXES or not entry.is_file():
+            if (
+                entry.name.startswith(".")
+                or Path(entry.name).suffix.lower() not in TABLE_SUFFIXES
+                or not entry.is_file()
+            ):
                 continue
             try:
                 facts = entry.stat()
@@ -154,11 +158,11 @@ class Datasets:
 def check_name(name: str) -> None:
     """Raise FILE-01 unless `name` is a plain file name of a table: no path, no hidden file, a known ending."""
     is_short = len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
-    if not is_short or not NAME.fullmatch(name) or Path(name).suffix.lower() not in SUFFIXES:
+    if not is_short or not NAME.fullmatch(name) or Path(name).suffix.lower() not in TABLE_SUFFIXES:
         raise ProblemError(
             "FILE-01",
             f"{name[:80]!r} cannot be the name of a table.",
-            why=f"A name is short, has letters, digits, spaces and . ( ) + - _ and ends in {', '.join(SUFFIXES)}.",
+            why=f"A name is short, has letters, digits, spaces and . ( ) + - _ and ends in {', '.join(TABLE_SUFFIXES)}.",
             fix="Rename the file and send it again.",
             status=422,
         )

@@ -14,13 +14,13 @@ from app.panel.pages.renderer import Site
 from app.panel.registry.queries import ModelRow
 from app.panel.runs.domain.queries import RunQueries, RunRow, StageView
 from app.panel.runs.domain.typical_durations import usual_durations
-from app.panel.runs.web.results import metric_title
 from app.panel.runs.web.views import cells
 from app.panel.schedule.service import ScheduleService
 from app.panel.services.queries import PreflightView
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.web.charts import Trend, trend
+from pipeline.core.metric_labels import metric_label
 from pipeline.core.stage import STAGES
 
 LAST_RUNS: Final = 8
@@ -74,7 +74,7 @@ def _view(pages: HomePages, request: Request) -> HomeView:
         schedule=pages.schedule.view(),
         interval=as_interval(pages.schedule.view().interval_s),
         live=live,
-        live_metric=metric_title(live.primary_metric) if live else "",
+        live_metric=metric_label(live.primary_metric) if live else "",
         rows=rows[:LAST_RUNS],
         trend=_trend(rows, live.primary_metric) if live else None,
         services=services,

@@ -11,11 +11,12 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
-from app.panel.logs.line import Level, LineFilter
+from app.panel.logs.line import LineFilter
 from app.panel.logs.notifier import Hub
 from app.panel.logs.store import EVERY_LINE, LogStore
 from app.panel.logs.tail import End, Lines, Quiet, RunWatch, State, tail
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
+from pipeline.core.events import Level
 
 router = APIRouter(prefix="/api/v1/runs", tags=["logs"])
 

@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from app.panel.logs.line import Level, LogCounts, LogLine
+from app.panel.logs.line import LogCounts, LogLine
+from pipeline.core.events import Level
 
 _log = logging.getLogger(__name__)
 

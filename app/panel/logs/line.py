@@ -1,11 +1,12 @@
 """One line of a run's log, and how raw output of a process becomes lines. Pure."""
 
-from typing import Final, Literal
+from typing import Final, get_args
 
 import msgspec
 
-Level = Literal["debug", "info", "warning", "error"]
-LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
+from pipeline.core.events import Level
+
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 MAX_TEXT_BYTES: Final = 16 * 1024  # a longer one would stall every reader that renders it
 MAX_EVENT_BYTES: Final = 4 * 2**20  # a line of JSON is kept whole up to here, so that it can be parsed
 EVENT_START: Final = b'{"event"'

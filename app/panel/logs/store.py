@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from app.panel.logs.journal import Journal
-from app.panel.logs.line import Level, LineFilter, LogCounts, LogLine, split_text
+from app.panel.logs.line import LineFilter, LogCounts, LogLine, split_text
+from pipeline.core.events import Level
 
 FILE: Final = "log.jsonl"
 KEPT_OPEN: Final = 32  # journals whose index stays in memory

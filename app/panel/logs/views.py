@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 from fastapi import Cookie, Query
 from markupsafe import Markup
 
-from app.panel.logs.line import LEVELS, Level, LineFilter, LogLine
+from app.panel.logs.line import LEVELS, LineFilter, LogLine
 from app.panel.logs.store import LogStore
 from app.web.ansi import render
 from app.web.templating import View
+from pipeline.core.events import Level
 from pipeline.core.stage import STAGES, StageName
 
 # What a page shows at once; what came before is one click away, and the download has everything.

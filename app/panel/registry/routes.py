@@ -12,6 +12,7 @@ from app.panel.pages.renderer import Site
 from app.panel.registry.queries import DeploymentRow, ModelRow, ModelsView
 from app.panel.registry.service import ModelService
 from app.web.templating import View
+from pipeline.core.metric_labels import metric_label
 
 WHO: Final = "hand"
 Number = Annotated[int | None, Form(ge=1, le=MAX_INTEGER)]
@@ -32,8 +33,8 @@ class ModelsPage(View):
     has_promotable: bool
 
 
-def router(site: Site, models: ModelService, view: Callable[[], ModelsView], title: Callable[[str], str]) -> APIRouter:
-    """The routes of models. `title` is how a metric is called on pages."""
+def router(site: Site, models: ModelService, view: Callable[[], ModelsView]) -> APIRouter:
+    """The routes of models."""
     routes = APIRouter()
 
     @routes.get("/models")
@@ -45,8 +46,8 @@ def router(site: Site, models: ModelService, view: Callable[[], ModelsView], tit
             previous=shown.previous,
             rows=shown.rows,
             deployments=shown.deployments,
-            metric_title=title(newest.primary_metric) if newest else "Score",
-            live_metrics=tuple((title(name), value) for name, value in shown.live.metrics.items())
+            metric_title=metric_label(newest.primary_metric) if newest else "Score",
+            live_metrics=tuple((metric_label(name), value) for name, value in shown.live.metrics.items())
             if shown.live
             else (),
             has_promotable=any(row.can_promote and not row.is_live for row in shown.rows),

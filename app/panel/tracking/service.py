@@ -22,6 +22,7 @@ from app.panel.tracking.delivery import Deliver, Delivered
 from app.panel.tracking.store import TrackingStore
 from pipeline.core.bundle import read_pointer
 from pipeline.core.problems import BundleError, ProblemError
+from pipeline.core.product import CHAMPION_ALIAS, NAME
 
 LOG = logging.getLogger(__name__)
 
@@ -29,8 +30,6 @@ LOOK_EVERY_S: Final = 2.0
 CALL_S: Final = 10.0
 # Runs that ended while no panel was there to see it are looked for this far back.
 BACK: Final = 200
-REGISTERED_MODEL: Final = "automated-ml-pipeline"
-ALIAS: Final = "champion"
 ALIAS_PATH: Final = "/api/2.0/mlflow/registered-models/alias"
 
 
@@ -167,6 +166,6 @@ class TrackingService:
         record = self._store.find(pointer.bundle) if pointer is not None else None
         if record is None or record.mlflow_version is None or record.mlflow_version == self._champion:
             return
-        body = {"name": REGISTERED_MODEL, "alias": ALIAS, "version": record.mlflow_version}
+        body = {"name": NAME, "alias": CHAMPION_ALIAS, "version": record.mlflow_version}
         if http_client.post(self._services.url("mlflow") + ALIAS_PATH, body, CALL_S).is_ok:
             self._champion = record.mlflow_version

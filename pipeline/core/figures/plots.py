@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.core.figures.svg_figure import Axis, Figure, clipped, nice_axis, share_axis, short
+from pipeline.core.metric_labels import metric_in_sentence
 
 Evaluation = Mapping[str, Any]
 
@@ -22,7 +23,6 @@ TITLES: Final = {
     "fit": "Predicted and actual",
     "residuals": "Residuals",
 }
-METRICS: Final = {"roc_auc": "ROC AUC", "log_loss": "log loss", "r2": "R²"}
 RISING: Final = frozenset({"log_loss"})  # what grows when a model gets worse
 MAX_BARS: Final = 10
 
@@ -155,7 +155,7 @@ def _importances(evaluation: Evaluation) -> str:
     low = min(0.0, *(value for _, value in bars))
     low = low if low < -0.05 * high else 0.0  # a hair below zero is noise and needs no axis of its own
     more = len(evaluation["importances"]) - len(bars)
-    metric = METRICS.get(evaluation["primary_metric"], evaluation["primary_metric"])
+    metric = metric_in_sentence(evaluation["primary_metric"])
     label = f"{'Rise' if evaluation['primary_metric'] in RISING else 'Fall'} of {metric} when the column is shuffled"
     told = f"{label}: " + "; ".join(f"{name} {short(value)}" for name, value in bars[:3]) + "."
     figure = Figure("importances", TITLES["importances"], told, nice_axis(low, high, label, 4), Axis(0.0, 1.0, ()))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app.prediction.csv_cells import MISSING, rows_of
+from app.prediction.csv_cells import rows_of
 from app.prediction.csv_table import NOT_FINITE
+from pipeline.core.cells import MISSING_TOKENS
 from pipeline.core.params import Task
 from pipeline.core.problems import ProblemError
-from pipeline.ingest.columns import MISSING_TOKENS
 from tests.app.prediction.conftest import Api, StartApi, publish_odd
 from tests.app.prediction.odd_graphs import infinite_above
 from tests.builders.bundles import Built, make_bundle
@@ -98,8 +98,7 @@ def test_rows_without_an_answer_are_named_and_do_not_count_when_others_have_one(
 
 def test_words_that_training_takes_as_missing_are_missing_when_in_a_table(served: Served) -> None:
     api, _ = served["binary"]
-    assert MISSING_TOKENS == MISSING
-    tokens = sorted(MISSING)
+    tokens = sorted(MISSING_TOKENS)
     table = io.StringIO()
     csv.writer(table).writerows([["home city", "age"], *([token, token] for token in tokens), ["Paris", "1_000"]])
     *found, last = _answers(api, table.getvalue())

@@ -9,7 +9,8 @@ import pytest
 from pipeline.core.params import Estimator, GradientBoostingParams, Params, RandomForestParams, Task
 from pipeline.core.problems import TrainingError
 from pipeline.export.graph import estimator_graph, join
-from pipeline.onnx.session import Graph, RawRows, largest_difference, prove_parity
+from pipeline.export.parity import largest_difference, prove_parity
+from pipeline.onnx.session import Graph, RawRows
 from pipeline.training.class_weights import Rows
 from pipeline.training.estimator import Fitted, fit, hyperparameters_of
 from tests.pipeline.toy import prepare_graph, prepared, raw_rows

@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.core.problems import DataError
 from pipeline.features.expressions import BUILT_IN, MAX_TOKENS, built_in, parse, parse_all
-from pipeline.features.graph import Runner, derived_graph
+from pipeline.features.graph import derived_graph
+from pipeline.onnx.session import Graph, RawRows
 
 COLUMNS = ["a", "b", "odd-name (x)", "Größe"]
 ROWS = np.array(
@@ -23,7 +24,7 @@ ROWS = np.array(
 def evaluate(text: str) -> list[float | None]:
     """The feature's value in each of ROWS, None where missing."""
     graph = derived_graph(len(COLUMNS), {name: i for i, name in enumerate(COLUMNS)}, [parse(f"f = {text}")])
-    answers = Runner(graph).run(ROWS, np.empty((len(ROWS), 0), dtype=object))[:, 0]
+    answers = Graph(graph).answer(RawRows(ROWS, np.empty((len(ROWS), 0), dtype=object)))[:, 0]
     return [None if np.isnan(value) else float(value) for value in answers]
 
 

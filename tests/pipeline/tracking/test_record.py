@@ -19,7 +19,8 @@ import pytest
 
 from pipeline.core.bundle import read_manifest
 from pipeline.core.params import Params
-from pipeline.tracking.record import NAME, read_record
+from pipeline.core.product import NAME
+from pipeline.tracking.record import read_record
 from tests.pipeline.cycle import odd_table, run_stages
 
 QUIET = {

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.panel.clock import Clock
-from app.panel.logs.line import Level
 from app.panel.logs.store import LogStore
 from app.panel.runs.domain.active_runs import RunLive
 from app.panel.runs.domain.interfaces import Deploy, DeployResult
@@ -17,6 +16,7 @@ from app.panel.runs.domain.retry import Exit, failure
 from app.panel.runs.domain.state import AttemptState
 from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.runs.stage_process.output import StageOutput
+from pipeline.core.events import Level
 from pipeline.core.problems import ProblemError
 from pipeline.core.runner import disk_full, is_disk_full
 from pipeline.core.stage import StageContext, TrainResult, read_result, result_path

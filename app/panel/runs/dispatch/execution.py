@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from app.panel.clock import Clock
-from app.panel.logs.line import Level
 from app.panel.logs.store import LogStore
 from app.panel.runs.dispatch.attempt import AttemptRunner, Halt, Outcome
 from app.panel.runs.domain.active_runs import LiveState, RunLive
@@ -20,6 +19,7 @@ from app.panel.runs.domain.state import AttemptState, RunState
 from app.panel.runs.domain.store import LostRaceError, RunStore
 from app.panel.runs.domain.tables import Run
 from app.panel.settings import Settings
+from pipeline.core.events import Level
 from pipeline.core.params import Params
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGES, StageContext, StageName

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.panel.runs.stage_process.stage_main import EXIT_DISK_FULL
 from pipeline.core.problems import ProblemError
-from pipeline.core.runner import EXIT_OK, EXIT_PROBLEM, disk_full
+from pipeline.core.runner import EXIT_DISK_FULL, EXIT_OK, EXIT_PROBLEM, disk_full
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.panel.clock import Clock
-from app.panel.logs.line import EVENT_START, LEVELS, Level, LineSplitter
+from app.panel.logs.line import EVENT_START, LEVELS, LineSplitter
 from app.panel.logs.store import LogStore, NewLine
 from app.panel.runs.domain.queries import Progress
+from pipeline.core.events import Level
 
 MAX_STAGE_BYTES: Final = 100 * 2**20
 READ_BYTES: Final = 1 * 2**20

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from pipeline.core.events import Events
-from pipeline.core.runner import EXIT_CRASH, execute, is_disk_full
+from pipeline.core.runner import EXIT_CRASH, EXIT_DISK_FULL, execute, is_disk_full
 from pipeline.core.stage import ENTRY, StageContext, StageFunction, StageName
 
 ATTEMPT_ENV: Final = "ML_PIPELINE_ATTEMPT"  # in the environment of whatever a stage starts: run/stage/attempt
-EXIT_DISK_FULL: Final = 74  # sysexits: not even the reason could be written
 _PR_SET_PDEATHSIG: Final = 1
 
 

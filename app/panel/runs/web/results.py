@@ -3,26 +3,13 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from markupsafe import Markup
 from pydantic import ValidationError
 
 from pipeline.core.figures import plots as pipeline_plots
+from pipeline.core.metric_labels import metric_label
 from pipeline.core.stage import TrainResult, read_result
-
-TITLES: Final = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "Average precision",
-    "log_loss": "Log loss",
-    "f1": "F1",
-    "macro_f1": "F1, macro",
-    "roc_auc_ovr": "ROC AUC, one against the rest",
-    "r2": "R²",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "median_ae": "Median absolute error",
-}
 
 
 @dataclass(frozen=True)
@@ -56,18 +43,13 @@ def metric_rows(result: TrainResult) -> tuple[MetricRow, ...]:
     names = sorted(result.metrics, key=lambda name: name != result.primary_metric)
     return tuple(
         MetricRow(
-            title=metric_title(name),
+            title=metric_label(name),
             value=result.metrics[name],
             baseline=result.baseline.get(name),
             is_primary=name == result.primary_metric,
         )
         for name in names
     )
-
-
-def metric_title(name: str) -> str:
-    """How a metric is called on pages."""
-    return TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def plots(run_dir: Path) -> tuple[Plot, ...]:

@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 
 from app.panel.services.docker.host_container import Home
 from app.panel.services.protocol import ServiceName, ServiceSpec
+from pipeline.core.product import NAME
 
-OWNER: Final = "automated-ml-pipeline.owner"
-SERVICE: Final = "automated-ml-pipeline.service"
-SPEC: Final = "automated-ml-pipeline.spec"
-CONTENT: Final = "automated-ml-pipeline.content"
+OWNER: Final = f"{NAME}.owner"
+SERVICE: Final = f"{NAME}.service"
+SPEC: Final = f"{NAME}.spec"
+CONTENT: Final = f"{NAME}.content"
 STOP_GRACE_S: Final = 10
 # The supervisor asks each service itself, every second; this one is for the time when there is no panel.
 HEALTH_EVERY_S: Final = 10

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from app.panel.services.protocol import ServiceName, Volume
 from pipeline.core.problems import ProblemError
+from pipeline.core.product import NAME
 
-PROJECT: Final = "automated-ml-pipeline"
+PROJECT: Final = NAME
 MODELS: Final = "/models"
 MLFLOW: Final = "/state/mlflow"
 PATHS: Final[Mapping[Volume, str]] = {"models": MODELS, "mlflow": MLFLOW}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.logs.line import Level, LineFilter
+from app.panel.logs.line import LineFilter
 from app.panel.logs.store import KEPT_OPEN, LogStore
+from pipeline.core.events import Level
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -249,10 +249,3 @@ def test_the_alias_follows_when_another_version_is_live(world: World) -> None:
     write_pointer(world.folder / "models", Pointer(version=1, bundle="run-1", sha256="x"))
     world.service.step()
     assert [body["version"] for body in world.mlflow.aliases] == ["7", "8", "7"]
-
-
-def test_the_registered_name_is_that_of_the_delivery() -> None:
-    from app.panel.tracking.service import REGISTERED_MODEL
-    from pipeline.tracking.record import NAME
-
-    assert REGISTERED_MODEL == NAME

@@ -1,0 +1,34 @@
+"""What metrics are called on pages, in plots and in sentences."""
+
+from typing import Final
+
+METRIC_LABELS: Final = {
+    "roc_auc": "ROC AUC",
+    "roc_auc_ovr": "ROC AUC (one vs. rest)",
+    "average_precision": "Average precision",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1": "F1",
+    "macro_f1": "F1 (macro)",
+    "precision": "Precision",
+    "recall": "Recall",
+    "r2": "R²",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "median_ae": "Median absolute error",
+    "max_error": "Maximum error",
+}
+
+
+def metric_label(name: str) -> str:
+    """Return the metric's name as a heading: `Log loss`; an unknown metric in plain words."""
+    return METRIC_LABELS.get(name) or name.replace("_", " ").capitalize()
+
+
+def metric_in_sentence(name: str) -> str:
+    """Return the metric's name inside a sentence: `log loss`, `ROC AUC`."""
+    label = metric_label(name)
+    is_abbreviation = label[:2] == label[:2].upper()
+    return label if is_abbreviation else label[0].lower() + label[1:]

@@ -1,0 +1,14 @@
+"""What this product is called and where it listens: constants that several processes must agree on."""
+
+from typing import Final
+
+NAME: Final = "automated-ml-pipeline"  # of the distribution, the served model, the MLflow experiment and its model
+CHAMPION_ALIAS: Final = "champion"  # of the live version in MLflow's registry
+
+PANEL_PORT: Final = 8080
+API_PORT: Final = 8000
+APP_PORT: Final = 8501
+MLFLOW_PORT: Final = 5000
+
+PARQUET_SUFFIXES: Final = (".parquet", ".pq")
+TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
