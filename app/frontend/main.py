@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.frontend import pages, problems, tables
+from app.frontend import error_handlers, pages, tables
 from app.frontend.client import NoModelYetError, PredictionApi
 from app.frontend.settings import Settings
 from app.frontend.site import Site
@@ -42,7 +42,7 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
         ports=frozenset({settings.port, settings.public_port}),
         upload_bytes=settings.table_bytes,
         upload_paths=("/table",),
-        render=partial(problems.refusal, env, settings),
+        render=partial(error_handlers.refusal, env, settings),
     )
     app = Starlette(
         routes=[
@@ -53,10 +53,10 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
         ],
         middleware=[Middleware(Alive), Middleware(SecurityMiddleware, policy)],
         exception_handlers={
-            NoModelYetError: problems.waiting,
-            ProblemError: problems.problem,
-            HTTPException: problems.http,
-            Exception: problems.unexpected,
+            NoModelYetError: error_handlers.waiting,
+            ProblemError: error_handlers.problem,
+            HTTPException: error_handlers.http,
+            Exception: error_handlers.unexpected,
         },
         lifespan=lifespan,
     )

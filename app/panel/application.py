@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 
 from fastapi import APIRouter, FastAPI
 
@@ -19,7 +20,7 @@ from app.panel.home import routes as home_routes
 from app.panel.home.routes import HomePages
 from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
-from app.panel.pages import errors
+from app.panel.pages import error_handlers
 from app.panel.parts import Panel, Work
 from app.panel.registry import api as models_api
 from app.panel.registry import routes as models_routes
@@ -33,6 +34,7 @@ from app.panel.services import api as services_api
 from app.panel.services import routes as services_routes
 from app.panel.services.health import health
 from app.web.assets import Assets
+from app.web.dependencies import provide
 from app.web.security import Policy, SecurityMiddleware, allowed_hosts
 from pipeline.core.product import NAME
 
@@ -76,7 +78,8 @@ def build(panel: Panel, work: Work) -> FastAPI:
 
     app = FastAPI(title=NAME, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.panel = panel
-    errors.install(app, panel.site)
+    provide(app, (getattr(panel, part.name) for part in fields(panel)))
+    error_handlers.install(app, panel.site)
     for routes in (
         probes.router,
         runs_api.router,

@@ -4,7 +4,7 @@ from fastapi.responses import JSONResponse
 
 from app.prediction.rows import RowsError
 from app.prediction.service import NoModelError
-from app.web.problems import problem_response
+from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 
 

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.problems import problem_response
+from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})

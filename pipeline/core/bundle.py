@@ -30,6 +30,7 @@ NUMERIC_INPUT: Final = "numeric"  # float32 [n, number of numeric and boolean fe
 CATEGORICAL_INPUT: Final = "categorical"  # string [n, number of categorical features], missing = ""
 PROBABILITIES_OUTPUT: Final = "probabilities"  # float32 [n, n_classes], columns in the order of `classes`
 VALUE_OUTPUT: Final = "value"  # float32 [n, 1], regression only
+PREPARED_OUTPUT: Final = "prepared"  # of the preparation, and input of the estimator: float32 [n, prepared columns]
 
 Scalar = bool | int | float | str | None
 

@@ -1,9 +1,11 @@
 """The one shape of every error a person meets: what happened, why, what to do, one command.
 
-Light: imports nothing heavy, so that every process may use it.
+Each package keeps its problems in a module `problems.py`: one class for each id, whose docstring is its entry in
+`docs/errors.md` (`make docs` writes that file). Light: imports nothing heavy, so that every process may use it.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Self
 
 DOCS: Final = "docs/errors.md"
 
@@ -11,39 +13,67 @@ DOCS: Final = "docs/errors.md"
 class ProblemError(Exception):
     """An expected failure with an id that can be looked up in `docs/errors.md`.
 
-    `id` is `FAMILY-NN`; `what`, `why` and `fix` are one line each; `command` is one command that helps, or "".
-    `retryable` says whether the same attempt may succeed 30 s later without anybody doing anything.
-    `status` is the HTTP status it has when it leaves through HTTP (RFC 9457).
+    A subclass sets `id` (`FAMILY-NN`), `status` (HTTP, RFC 9457), `retryable` (the same attempt may succeed 30 s later
+    without anybody doing anything) and `command` (one command that helps, or ""); its `__init__` takes what the case
+    is about and hands on the sentences: `what`, `why` and `fix` are one line each. `command`, `status` and `retryable`
+    may be given for the single case.
     """
+
+    id: str = ""
+    status: int = 400
+    retryable: bool = False
+    command: str = ""
 
     def __init__(
         self,
-        id: str,
-        what: str,
+        id_or_what: str,
+        what: str | None = None,
         *,
         why: str = "",
         fix: str = "",
-        command: str = "",
-        retryable: bool = False,
-        status: int = 400,
+        command: str | None = None,
+        retryable: bool | None = None,
+        status: int | None = None,
     ) -> None:
+        if what is None:
+            what = id_or_what
+        else:  # a problem without a class of its own; goes when the last one has one
+            self.id = id_or_what
         super().__init__(what)
-        self.id = id
         self.what = what
         self.why = why
         self.fix = fix
-        self.command = command
-        self.retryable = retryable
-        self.status = status
+        if command is not None:
+            self.command = command
+        if retryable is not None:
+            self.retryable = retryable
+        if status is not None:
+            self.status = status
+
+    @classmethod
+    def restore(cls, members: Mapping[str, object], *, status: int | None = None) -> Self:
+        """Return the problem that another process wrote with `as_dict`; members that are missing are empty."""
+        problem = cls.__new__(cls)
+        problem.id = str(members.get("id", ""))
+        ProblemError.__init__(
+            problem,
+            str(members.get("what", "")),
+            why=str(members.get("why", "")),
+            fix=str(members.get("fix", "")),
+            command=str(members.get("command", "")),
+            retryable=bool(members.get("retryable", False)),
+            status=status,
+        )
+        return problem
 
     def __str__(self) -> str:
-        """The whole message in one line, for logs and terminals."""
+        """Return the whole message in one line, for logs and terminals."""
         parts = [f"{self.id}: {self.what}", self.why, self.fix]
         line = " ".join(part for part in parts if part)
         return f"{line} Try: {self.command}" if self.command else line
 
     def as_dict(self) -> dict[str, object]:
-        """JSON-ready: id, what, why, fix, command, retryable."""
+        """Return id, what, why, fix, command and retryable, ready for JSON."""
         return {
             "id": self.id,
             "what": self.what,

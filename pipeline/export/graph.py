@@ -15,10 +15,9 @@ from onnx.compose import add_prefix, merge_models
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 
-from pipeline.core.bundle import PROBABILITIES_OUTPUT, VALUE_OUTPUT
+from pipeline.core.bundle import PREPARED_OUTPUT, PROBABILITIES_OUTPUT, VALUE_OUTPUT
 from pipeline.core.problems import TrainingError
 from pipeline.core.product import NAME
-from pipeline.onnx.session import PREPARED_OUTPUT
 from pipeline.training.estimator import LARGEST, Fitted
 
 DEFAULT_ML_OPSET: Final = 3

@@ -14,11 +14,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
 from pipeline.features.expressions import Derived, compile_tree
 from pipeline.features.fitting import NumberFit, TextFit
 from pipeline.features.processed_dataset import TARGET_COLUMN, VALIDATION_COLUMN
-from pipeline.onnx.session import PREPARED_OUTPUT
 
 OPSET: Final = 21
 ML_OPSET: Final = 3

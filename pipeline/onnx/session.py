@@ -1,18 +1,15 @@
 """A loaded graph and the rows that it takes."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
 
 Floats = npt.NDArray[np.float32]
 Texts = npt.NDArray[np.object_]
-
-PREPARED_OUTPUT: Final = "prepared"  # of the preparation graph and input of the estimator's: float32 [n, width]
 
 
 @dataclass(frozen=True)

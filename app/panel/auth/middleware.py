@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.panel.auth.service import Auth
 from app.panel.pages.renderer import INSIDE
-from app.web.problems import problem_response
+from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})

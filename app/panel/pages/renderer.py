@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, Response
 
 from app.panel.clock import Clock
 from app.panel.settings import Settings
-from app.web.problems import problem_response, waiting
+from app.web.problem_response import problem_response, waiting
 from app.web.templating import View, environment, is_fragment, respond
 from pipeline.core.problems import ProblemError
 

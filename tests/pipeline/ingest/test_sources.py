@@ -47,7 +47,7 @@ def test_an_empty_table_is_refused_when_it_has_no_row(tmp_path: Path, content: s
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS"),
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
-        (gzip.compress(b"a,b\n1,2\n"), "compressed"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "compressed"),
         (b"PK\x03\x04rest", "Excel"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         (b"PAR1rest", "Parquet"),

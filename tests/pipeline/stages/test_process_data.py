@@ -139,8 +139,8 @@ def test_the_same_bytes_come_out_when_the_same_table_is_processed_again(tmp_path
         "test.parquet",
         "raw_test.parquet",
         "profile.json",
-        "processed_dataset.onnx",
-        "processed_dataset.json",
+        "prepare.onnx",
+        "prepare.json",
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.panel.pages import errors
+from app.panel.pages import error_handlers as errors
 from app.panel.pages.renderer import Site
 from app.panel.runs.web import api
 from tests.app.panel.runs.conftest import MakeHouse

@@ -58,7 +58,7 @@ def start_panel(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
 def test_the_service_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
     panel, leader, worker = start_panel(tmp_path)
     guard = [
-        process.pid for process in psutil.Process(panel.pid).children() if "guard.py" in " ".join(process.cmdline())
+        process.pid for process in psutil.Process(panel.pid).children() if "reaper.py" in " ".join(process.cmdline())
     ]
     assert len(guard) == 1
     panel.kill()

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from app.panel.clock import SystemClock
-from app.panel.pages import errors
+from app.panel.pages import error_handlers as errors
 from app.panel.pages.renderer import INSIDE, Health, Site
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.web.problems import problem_response
+from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 
 
