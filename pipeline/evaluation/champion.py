@@ -46,16 +46,18 @@ def load_champion(
         return Champion(pointer.version, "", None, obstacle=_clause(error))
     if manifest.digest == digest:
         return Champion(manifest.version, manifest.digest, None)
-    if Question(manifest.task, manifest.target, manifest.classes) != question:
-        return Champion(manifest.version, manifest.digest, None, other_task=True)
+    live = Question(manifest.task, manifest.target, manifest.classes)
+    if live != question:
+        return Champion(manifest.version, manifest.digest, None, mismatch=_mismatch(question, live, manifest.version))
     return _answering(manifest, model, frame(), unseen_by)
 
 
 def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame, unseen_by: str) -> Champion:
-    gone = [feature.name for feature in manifest.features if feature.name not in frame.columns]
+    gone = [repr(feature.name) for feature in manifest.features if feature.name not in frame.columns]
     if gone:
-        names = ", ".join(repr(name) for name in gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
-        obstacle = f"it needs the {'column' if len(gone) == 1 else 'columns'} {names}, which the table no longer has"
+        obstacle = (
+            f"it needs the {'column' if len(gone) == 1 else 'columns'} {_some(gone)}, which the table no longer has"
+        )
         return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
     try:
         output = Graph(model).answer(RawRows(*raw_inputs(manifest.features, frame)))
@@ -64,6 +66,22 @@ def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame, unseen_by:
         return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
     unseen = frame[UNSEEN_COLUMN].to_numpy(dtype=np.bool_) if unseen_by == manifest.digest else None
     return Champion(manifest.version, manifest.digest, output, unseen=unseen)
+
+
+def _mismatch(new: Question, live: Question, version: int) -> str:
+    """Return a clause that names how `new` differs from what the live version predicts."""
+    if (new.target, new.task) != (live.target, live.task):
+        return f"it predicts {new.target} ({new.task}); the live version {version} predicts {live.target} ({live.task})"
+    changes = (
+        ("new", [label for label in new.classes if label not in live.classes]),
+        ("gone", [label for label in live.classes if label not in new.classes]),
+    )
+    names = "; ".join(f"{change}: {_some(labels)}" for change, labels in changes if labels)
+    return f"its classes of {new.target} are not those of the live version {version} ({names or 'another order'})"
+
+
+def _some(labels: list[str]) -> str:
+    return ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
 
 
 def _clause(error: BundleError) -> str:

@@ -24,15 +24,16 @@ class Champion:
     """The live model as the gate sees it.
 
     `output` are its answers to the test rows, None where it cannot answer them; `obstacle` then says why in a clause
-    ("it needs the column x, which is gone"). `other_task`: it predicts something else than the challenger. `unseen` are
-    the test rows that it was not trained on, None where that is all of them.
+    ("it needs the column x, which is gone"). `mismatch` names in a clause how the challenger's target, task or classes
+    differ from its own, "" where they do not. `unseen` are the test rows that it was not trained on, None where that is
+    all of them.
     """
 
     version: int
     digest: str
     output: Floats | None
     obstacle: str = ""
-    other_task: bool = False
+    mismatch: str = ""
     unseen: npt.NDArray[np.bool_] | None = None
 
 
@@ -59,8 +60,9 @@ def decide(
     """The verdict. `y` and the outputs are as in `pipeline.evaluation.metrics`; `baseline` are the answers of the dummy model.
 
     A challenger with the champion's digest is `identical`. One whose answers are constant or whose metric is not a
-    number never passes. Without a champion to compare with, the challenger has to beat the baseline. On more than
-    MAX_ROWS rows a seeded draw of them decides. Rows on which the champion was trained are not compared on. The same
+    number never passes. Nor does one that predicts something else than the champion: the callers of the API would get
+    answers to another question, so a person has to promote it. Without a champion to compare with, the challenger has
+    to beat the baseline. On more than MAX_ROWS rows a seeded draw of them decides. Rows on which the champion was trained are not compared on. The same
     input gives the same verdict.
     """
     if len(y) > MAX_ROWS:
@@ -81,10 +83,9 @@ def decide(
         return case.verdict("keep", f"Not promoted: {refusal}.")
     if champion is None:
         return _against_baseline(case, "First model")
-    if champion.other_task:
-        return _against_baseline(
-            case, f"First model of a new task (version {champion.version} predicts something else)"
-        )
+    if champion.mismatch:
+        by_hand = "Promote it by hand on the Models page if that is intended."
+        return case.verdict("keep", f"Not promoted: {champion.mismatch}. {by_hand}")
     answers = _Answers(task, y, challenger, baseline)
     return _compare(case, answers, champion, rule, seed)
 

@@ -91,11 +91,25 @@ def test_rule_decides_when_the_champion_was_trained_on_every_test_row(rule: Rule
     assert verdict.n_rows == 2000
 
 
-def test_new_task_is_judged_as_first_model_when_champion_predicts_something_else() -> None:
-    verdict = _decide(GOOD, Champion(3, "old", None, other_task=True), BETTER)
-    assert verdict.decision == "promote"
-    assert verdict.reason.startswith("First model of a new task (version 3 predicts something else): its ROC AUC")
-    assert _decide(1 - GOOD, Champion(3, "old", None, other_task=True)).decision == "keep"
+@pytest.mark.parametrize("rule", [NOT_WORSE, BETTER])
+@pytest.mark.parametrize("challenger", [GOOD, 1 - GOOD])
+def test_model_is_kept_whatever_its_metric_when_it_predicts_something_else(challenger: Array, rule: Rule) -> None:
+    mismatch = "it predicts y (binary); the live version 3 predicts x (regression)"
+    verdict = _decide(challenger, Champion(3, "old", None, mismatch=mismatch), rule)
+    assert (verdict.decision, verdict.champion_version, verdict.champion) == ("keep", 3, None)
+    assert verdict.baseline == pytest.approx(0.5)
+    assert verdict.reason == (
+        "Not promoted: it predicts y (binary); the live version 3 predicts x (regression). "
+        "Promote it by hand on the Models page if that is intended."
+    )
+
+
+def test_nobody_is_asked_to_promote_it_when_it_is_useless_and_predicts_something_else() -> None:
+    champion = Champion(3, "old", None, mismatch="it predicts y (binary); the live version 3 predicts x (regression)")
+    verdict = _decide(np.tile([0.7, 0.3], (2000, 1)), champion)
+    assert verdict.decision == "keep"
+    assert "it gives the same answer for all 2,000 test rows" in verdict.reason
+    assert "by hand" not in verdict.reason
 
 
 @pytest.mark.parametrize(("rule", "decision"), [(NOT_WORSE, "promote"), (BETTER, "keep")])

@@ -180,13 +180,31 @@ def test_champion_is_scored_on_the_same_rows_when_it_was_trained_differently(tmp
     assert "of version 1 on the same" in verdict.reason
 
 
-def test_new_target_is_a_first_model_when_the_champion_predicts_another(tmp_path: Path) -> None:
+def test_model_is_kept_also_the_next_time_when_the_champion_predicts_another_target(tmp_path: Path) -> None:
     _live(run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator="linear")))
-    verdict = run_stages(
-        tmp_path, _odd("price"), _params(target="price", estimator="linear"), run_id="r2"
-    ).result.verdict
-    assert verdict.decision == "promote"
-    assert verdict.reason.startswith("First model of a new task (version 1 predicts something else)")
+    params = _params(target="price", estimator="linear")
+    for run_id, version, table in (("r2", 2, _odd("price")), ("r3", 3, None)):
+        cycle = run_stages(tmp_path, table, params, run_id=run_id, version=version)
+        assert cycle.result.verdict.decision == "keep"
+        assert cycle.result.verdict.reason == (
+            "Not promoted: it predicts price (regression); the live version 1 predicts yes (binary). "
+            "Promote it by hand on the Models page if that is intended."
+        )
+        assert read_manifest(cycle.result.bundle_dir).target == "price"
+
+
+def test_model_is_kept_and_the_classes_are_named_when_they_are_not_those_of_the_champion(tmp_path: Path) -> None:
+    params = _params(target="level", estimator="linear")
+    table = _odd("level")
+    _live(run_stages(tmp_path, table, params))
+    level = table["level"].astype(str)
+    renamed = table.assign(level=level.where(level != level.max(), "zenith"))
+    verdict = run_stages(tmp_path, renamed, params, run_id="r2", version=2).result.verdict
+    assert verdict.decision == "keep"
+    assert verdict.reason == (
+        f"Not promoted: its classes of level are not those of the live version 1 (new: zenith; gone: {level.max()}). "
+        "Promote it by hand on the Models page if that is intended."
+    )
 
 
 def test_champion_that_was_tampered_with_is_named_when_it_cannot_be_read(tmp_path: Path) -> None:
