@@ -1,11 +1,15 @@
 """The whole panel in one process: what is wired, over HTTP."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.testclient import TestClient
 
 from app.panel import startup
@@ -99,6 +103,34 @@ def test_panel_says_that_it_is_alive_and_ready_when_it_runs(client: TestClient) 
     metrics = client.get("/metrics").text
     assert 'ml_pipeline_runs{state="succeeded",trigger="manual"} 1.0' in metrics
     assert "ml_pipeline_run_active 0.0" in metrics
+
+
+def test_openapi_has_each_route_of_the_api_when_it_is_read(client: TestClient) -> None:
+    answer = client.get("/openapi.json")
+    assert answer.status_code == 200
+    document = answer.json()
+    assert document["openapi"].startswith("3.1.")
+    assert set(document) >= {"openapi", "info", "paths", "components"}
+    operations = {
+        (path, method): operation for path, item in document["paths"].items() for method, operation in item.items()
+    }
+    routes = {
+        (context.path, method.lower())
+        for context in iter_route_contexts(cast("FastAPI", client.app).routes)
+        if context.path is not None and context.path.startswith("/api/v1/")
+        for method in context.methods or ()
+    }
+    assert len(routes) > 20
+    assert routes <= set(operations)
+    ids = [operation["operationId"] for operation in operations.values()]
+    assert len(ids) == len(set(ids))
+    assert all(
+        response["description"] for operation in operations.values() for response in operation["responses"].values()
+    )
+    references = set(re.findall(r'"\$ref": ?"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert references <= set(document["components"]["schemas"])
+    stream = operations["/api/v1/runs/{run_id}/log/stream", "get"]["responses"]["200"]
+    assert list(stream["content"]) == ["text/event-stream"]
 
 
 def test_stranger_is_refused_when_there_is_no_token(client: TestClient) -> None:
