@@ -188,8 +188,8 @@ def check_mlflow() -> str:
             "MLF-03",
             "MLflow is not installed.",
             why="Runs work without it; their records are kept and delivered later.",
-            fix="Install the requirements of the panel.",
-            command="make setup",
+            fix="Install the panel's requirements; with Docker, build the image again.",
+            command=".venv/bin/python -m pip install --require-hashes -r requirements/panel.txt    # or: docker compose up -d --build",
             retryable=True,
         )
     return "Installed."

@@ -78,8 +78,10 @@ def test_a_network_file_system_is_named_when_the_history_lies_on_it(tmp_path: Pa
 def test_it_is_said_when_mlflow_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert preflight.check_mlflow() == "Installed."
     monkeypatch.setattr(preflight, "find_spec", lambda _: None)
-    with pytest.raises(ProblemError, match="MLF-03"):
+    with pytest.raises(ProblemError, match="MLF-03") as caught:
         preflight.check_mlflow()
+    assert "requirements/panel.txt" in caught.value.command
+    assert "docker compose up -d --build" in caught.value.command
 
 
 def test_what_a_service_suffers_from_is_among_the_checks_when_no_check_of_the_machine_sees_it(
