@@ -10,12 +10,14 @@ from pipeline.core.problems import ProblemError
 router = APIRouter(tags=["operation"])
 
 
+@router.head("/healthz", include_in_schema=False)  # the server leaves out the body
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """200 as long as the event loop answers."""
     return {"status": "alive"}
 
 
+@router.head("/readyz", include_in_schema=False)  # the server leaves out the body
 @router.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
     """200 if runs can be started: the database is writable and the schedule ticks; else 503 and what is wrong."""
@@ -35,6 +37,7 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(body, status_code=200 if ready else 503)
 
 
+@router.head("/metrics", include_in_schema=False)  # the server leaves out the body
 @router.get("/metrics")
 def metrics(request: Request) -> Response:
     """Prometheus: runs by state and trigger, the active run, followers of logs, the process."""

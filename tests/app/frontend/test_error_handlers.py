@@ -42,6 +42,8 @@ def test_the_page_says_what_to_do_and_tries_again_when_the_api_is_down(tmp_path:
         assert "APP-01" in response.text
         assert "curl http://127.0.0.1:" in response.text
         assert app.get("/livez").status_code == 200
+        head = app.client.head("/livez")
+        assert (head.status_code, head.content) == (200, b"")
 
 
 def test_the_page_says_so_when_something_else_answers_in_place_of_the_api(tmp_path: Path) -> None:

@@ -105,6 +105,15 @@ def test_panel_says_that_it_is_alive_and_ready_when_it_runs(client: TestClient) 
     assert "ml_pipeline_run_active 0.0" in metrics
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_head_is_answered_like_get_when_a_supervisor_asks(client: TestClient, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.headers["content-type"]) == (get.status_code, get.headers["content-type"])
+    assert int(head.headers["content-length"]) > 0
+    client.headers.pop("Authorization")
+    assert client.head(path).status_code == (200 if path == "/healthz" else 401)
+
+
 def test_openapi_has_each_route_of_the_api_when_it_is_read(client: TestClient) -> None:
     answer = client.get("/openapi.json")
     assert answer.status_code == 200
