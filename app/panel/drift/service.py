@@ -83,7 +83,7 @@ class DriftService:
         if found is None or found.verdict != "drift" or found.digest == self._answered:
             return
         try:
-            self._runs.start(Trigger.SCHEDULE, force=True, requested_by="drift")
+            self._runs.start(Trigger.DRIFT, force=True, requested_by="drift")
         except ProblemError as problem:  # a run is active: the next look tries again
             log.info("action=drift_run result=later %s", problem.id)
             return

@@ -61,7 +61,7 @@ class RunService:
         """Queue a run and return it; the same `idempotency_key` always gives the same run.
 
         `params` are laid over the defaults; None means the parameters of the newest run that did not fail because of
-        them (the schedule: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active; `.run_id` names it), RUN-03 (422,
+        them (schedule and drift: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active; `.run_id` names it), RUN-03 (422,
         parameters not valid), RUN-04 (409, nothing to continue from), DISK-01 (507, disk nearly full).
         """
         valid = self._again(trigger) if params is None else _valid(_merged(self._defaults(), params))
@@ -187,7 +187,8 @@ class RunService:
         return {name: value for name, value in self._defaults().items() if stored.get(name) == getattr(unsaid, name)}
 
     def _base(self, trigger: Trigger) -> Mapping[str, Any]:
-        last = self._store.find_latest(RunState.SUCCEEDED) if trigger == Trigger.SCHEDULE else None
+        by_itself = trigger in {Trigger.SCHEDULE, Trigger.DRIFT}
+        last = self._store.find_latest(RunState.SUCCEEDED) if by_itself else None
         params = self._queries.last_params() if last is None else last.params
         return self._defaults() if params is None else params
 

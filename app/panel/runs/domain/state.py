@@ -42,6 +42,7 @@ class Trigger(StrEnum):
     MANUAL = "manual"
     RERUN = "rerun"
     RECOVERY = "recovery"
+    DRIFT = "drift"
 
 
 _S = RunState

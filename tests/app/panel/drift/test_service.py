@@ -145,7 +145,7 @@ def test_one_run_is_started_when_data_have_drifted(scene: Scene, tmp_path: Path)
     starts.busy = False
     drift.look()
     drift.look()
-    assert starts.calls == [{"trigger": "schedule", "force": True, "requested_by": "drift"}]
+    assert starts.calls == [{"trigger": "drift", "force": True, "requested_by": "drift"}]
 
 
 def test_report_is_unknown_when_there_is_no_model(tmp_path: Path) -> None:

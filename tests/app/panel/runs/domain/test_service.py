@@ -66,11 +66,14 @@ def test_run_of_an_earlier_version_can_be_done_again_when_a_parameter_is_gone(ma
     assert house.queries.detail(again.id).params["target"] == "y"
 
 
-def test_schedule_repeats_what_succeeded_when_the_newest_run_failed(make_house: MakeHouse) -> None:
+@pytest.mark.parametrize("trigger", ["schedule", "drift"])
+def test_schedule_and_drift_repeat_what_succeeded_when_the_newest_run_failed(
+    make_house: MakeHouse, trigger: str
+) -> None:
     house = make_house()
     house.play(params={"target": "good"})
     house.runs.cancel(house.runs.start(params={"target": "bad"}).id)
-    run_id = house.runs.start(Trigger.SCHEDULE).id
+    run_id = house.runs.start(Trigger(trigger)).id
     assert house.queries.detail(run_id).params["target"] == "good"
 
 

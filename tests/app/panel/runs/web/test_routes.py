@@ -1,7 +1,9 @@
 """The pages of runs over HTTP, without a browser."""
 
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from app.panel.runs.state import Trigger
 from tests.app.panel.conftest import start, wait_final
 
 
@@ -34,6 +36,16 @@ def test_list_is_narrowed_and_paged_when_asked(client: TestClient) -> None:
     # An old or mistyped link still opens.
     assert 'href="/runs/1"' in client.get("/runs?state=nonsense").text
     assert 'href="/runs/1"' not in client.get("/runs?before=1").text
+
+
+def test_drift_is_named_when_it_has_started_the_run(client: TestClient) -> None:
+    assert isinstance(client.app, FastAPI)
+    run = client.app.state.panel.runs.start(Trigger.DRIFT, force=True, requested_by="drift")
+    assert wait_final(client, str(run.number)) == "succeeded"
+    assert "Started by drift, " in client.get(f"/runs/{run.number}").text
+    assert client.get(f"/api/v1/runs/{run.number}").json()["trigger"] == "drift"
+    assert f'href="/runs/{run.number}"' in client.get("/runs?trigger=drift").text
+    assert f'href="/runs/{run.number}"' not in client.get("/runs?trigger=schedule").text
 
 
 def test_run_is_done_again_from_a_stage_when_asked(client: TestClient) -> None:
