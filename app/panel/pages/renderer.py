@@ -118,6 +118,10 @@ class Site:
         return f"http://{other}:{port}{path}"
 
     def mlflow_url(self, request: Request, mlflow_run_id: str | None = None) -> str:
-        """The experiment in MLflow, or one run of it. Its number is 1: MLflow makes 0 itself, and ours is the next."""
-        path = f"/#/experiments/1/runs/{mlflow_run_id}" if mlflow_run_id else "/#/experiments/1"
+        """Return the address of a run in MLflow, or of the list of experiments.
+
+        Neither has the experiment's number, which is not the same everywhere: from `/#/runs/ID` MLflow goes to the run
+        in the experiment that it belongs to.
+        """
+        path = f"/#/runs/{mlflow_run_id}" if mlflow_run_id else "/#/experiments"
         return self.sibling_url(request, self._settings.mlflow_port, path)

@@ -1,8 +1,13 @@
 """The pages of runs over HTTP, without a browser."""
 
+import re
+
 from fastapi import FastAPI
+from sqlalchemy import update
+from sqlmodel import col
 from starlette.testclient import TestClient
 
+from app.panel.runs.models import Run
 from app.panel.runs.state import Trigger
 from tests.app.panel.conftest import start, wait_final
 
@@ -36,6 +41,18 @@ def test_list_is_narrowed_and_paged_when_asked(client: TestClient) -> None:
     # An old or mistyped link still opens.
     assert 'href="/runs/1"' in client.get("/runs?state=nonsense").text
     assert 'href="/runs/1"' not in client.get("/runs?before=1").text
+
+
+def test_run_leads_to_mlflow_whatever_number_its_experiment_has_when_mlflow_has_it(client: TestClient) -> None:
+    assert isinstance(client.app, FastAPI)
+    number = start(client, idempotency_key="tracked")
+    assert wait_final(client, number) == "succeeded"
+    with client.app.state.panel.db.write() as session:
+        session.exec(update(Run).where(col(Run.number) == int(number)).values(mlflow_run_id="abc7"))
+    page = client.get(f"/runs/{number}").text
+    # MLflow itself goes on from here to the experiment that the run belongs to.
+    assert re.findall(r'href="(http://localhost:5000/[^"]*)"', page) == ["http://localhost:5000/#/runs/abc7"]
+    assert 'href="http://localhost:5000/#/experiments"' in client.get("/").text
 
 
 def test_drift_is_named_when_it_has_started_the_run(client: TestClient) -> None:
