@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check fix bench lock clean
+.PHONY: help run test check fix docs bench lock clean
 
 help: ## What there is to call
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test: check ## Everything that check does, then all tests
 fix: $(VENV)/.dev ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev ## Write docs/errors.md and docs/settings.md from the code
+	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.dev ## Measure, and write the table in docs/bench.md
 	$(BIN)/python -m bench

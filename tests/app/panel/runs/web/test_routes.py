@@ -7,8 +7,8 @@ from sqlalchemy import update
 from sqlmodel import col
 from starlette.testclient import TestClient
 
-from app.panel.runs.models import Run
-from app.panel.runs.state import Trigger
+from app.panel.runs.domain.state import Trigger
+from app.panel.runs.domain.tables import Run
 from tests.app.panel.conftest import start, wait_final
 
 

@@ -1,0 +1,107 @@
+"""Writes `docs/errors.md` from the classes of problems: `python docs/generate.py`, or `make docs`.
+
+Each subclass of ProblemError with an id is an entry; the first paragraph of its docstring is the title.
+"""
+
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pipeline.core.problems import ProblemError  # noqa: E402 - only now is the tree importable
+
+ERRORS: Final = ROOT / "docs" / "errors.md"
+INTRODUCTION: Final = """# Errors and what to do
+
+Every error that a person meets has an id. It says what happened, why, and what to do; here it says a little more.
+Over HTTP it is an RFC 9457 problem (`application/problem+json`) with the members `id`, `what`, `why`, `fix`, `command`.
+
+<!-- Written by `make docs` from the docstrings of the classes; edit those. -->
+"""
+# In the order in which a reader meets them.
+SECTIONS: Final = {
+    "DATA": "The table",
+    "TRAIN": "Training",
+    "MODEL": "Bundles",
+    "DEPLOY": "Deployment",
+    "MLF": "Tracking",
+    "API": "Prediction API",
+    "APP": "Prediction app",
+    "RUN": "Runs",
+    "PANEL": "Start of the panel",
+    "CONF": "Settings",
+    "AUTH": "Login",
+    "WEB": "Requests",
+    "FILE": "Uploads",
+    "PORT": "Ports",
+    "SVC": "Services",
+    "DB": "Database",
+    "DISK": "Disk",
+    "MEM": "Memory",
+    "PERM": "Permissions",
+    "FS": "File system",
+    "DOCK": "Docker engine",
+    "NAME": "Container names",
+    "IMG": "Images",
+    "NET": "Network",
+}
+
+
+def problem_classes() -> dict[str, type[ProblemError]]:
+    """Return the class of each id. Raises ValueError where two classes share one or an id has no docstring."""
+    for package in ("app", "pipeline"):
+        for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
+            if module.name.rpartition(".")[2].endswith("problems"):
+                import_module(module.name)
+    classes: dict[str, type[ProblemError]] = {}
+    for kind in _subclasses(ProblemError):
+        if not vars(kind).get("id"):
+            continue
+        if kind.id in classes:
+            raise ValueError(f"{kind.id} has two classes: {classes[kind.id].__name__} and {kind.__name__}.")
+        if not kind.__doc__:
+            raise ValueError(f"{kind.__name__} ({kind.id}) has no docstring.")
+        classes[kind.id] = kind
+    return classes
+
+
+def errors_page(written: str) -> str:
+    """Return the text of `docs/errors.md`; entries of `written` whose id has no class yet are kept."""
+    entries = dict(re.findall(r"^### ([A-Z]+-\d\d)\n\n(.*?)\n(?=\n##|\Z)", written, re.DOTALL | re.MULTILINE))
+    entries |= {key: _entry(kind) for key, kind in problem_classes().items()}
+    unknown = {key.partition("-")[0] for key in entries} - set(SECTIONS)
+    if unknown:
+        raise ValueError(f"No section of docs/errors.md is for {', '.join(sorted(unknown))}.")
+    page = INTRODUCTION
+    for family, title in SECTIONS.items():
+        ids = sorted(key for key in entries if key.partition("-")[0] == family)
+        if ids:
+            page += f"\n## {title}\n" + "".join(f"\n### {key}\n\n{entries[key].strip()}\n" for key in ids)
+    return page
+
+
+def _entry(kind: type[ProblemError]) -> str:
+    title, _, text = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")
+    return f"**{' '.join(title.split())}**" + (f"\n\n{text}" if text else "")
+
+
+def _subclasses(kind: type[ProblemError]) -> Iterator[type[ProblemError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
+def main() -> None:
+    """Write the page."""
+    ERRORS.write_text(errors_page(ERRORS.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
