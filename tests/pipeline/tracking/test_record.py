@@ -3,12 +3,10 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from pipeline.core.bundle import read_manifest
 from pipeline.core.params import Params
 from pipeline.core.product import NAME
 from pipeline.tracking.record import read_record
+from tests.builders.mlflow_server import mlflow_server
 from tests.pipeline.cycle import odd_table, run_stages
 
 QUIET = {
@@ -32,41 +31,8 @@ QUIET = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    argv = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
-    argv += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "artifacts"),
-    ]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(argv, env=os.environ | QUIET, stdout=log, stderr=log, start_new_session=True)
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        _wait(uri, process)
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as uri:
         yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _wait(uri: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            body = json.dumps({"max_results": 1}).encode()
-            request = urllib.request.Request(
-                f"{uri}/api/2.0/mlflow/experiments/search", body, {"Content-Type": "application/json"}
-            )
-            with urllib.request.urlopen(request, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail("MLflow did not answer")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,34 @@
+"""MLflow's server, started as the panel starts it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.panel.clock import SystemClock
+from app.panel.services.process.runtime import ProcessRuntime
+from app.panel.services.protocol import ServiceName, ServiceSpec
+from app.panel.services.specs import Wanted, build, process_place
+from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.settings import Settings
+from tests.app.panel.services.conftest import free_ports
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """Yield the address of a server whose store, empty at first, is in `folder`; it ends with the block."""
+    (port,) = free_ports(1)
+    settings = Settings(data_dir=folder, state_dir=folder / "state", models_dir=folder / "models", mlflow_port=port)
+    place = process_place(settings)
+    specs: dict[ServiceName, ServiceSpec] = {"mlflow": build(settings, place, {})["mlflow"]}
+    supervisor = ServiceSupervisor(
+        ProcessRuntime(place, settings.state_dir / "services"),
+        Wanted("process", {"mlflow": port}, lambda _: specs),
+        SystemClock(),
+    )
+    supervisor.start()
+    try:
+        supervisor.wait_ready(("mlflow",), 90, threading.Event())
+        yield supervisor.url("mlflow")
+    finally:
+        supervisor.close()
