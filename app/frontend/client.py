@@ -6,9 +6,14 @@ from typing import Any, Final, TypeVar
 import httpx2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app.frontend.problems import (
+    ApiKeyRejectedError,
+    ApiUnreachableError,
+    InputRejectedError,
+    UnexpectedApiResponseError,
+)
 from app.frontend.settings import Settings
 from pipeline.core.bundle import Manifest, Scalar
-from pipeline.core.problems import ProblemError
 
 TIMEOUT: Final = httpx2.Timeout(10, connect=2)
 
@@ -90,7 +95,9 @@ class PredictionApi:
             try:
                 self._manifest = (response.content, Manifest.model_validate_json(response.content))
             except ValidationError as error:
-                raise _unexpected(f"Its description of the model is not one: {error.errors()[0]['msg']}.") from error
+                raise UnexpectedApiResponseError(
+                    f"Its description of the model is not one: {error.errors()[0]['msg']}."
+                ) from error
         return self._manifest[1]
 
     async def predict(self, record: dict[str, Scalar]) -> Prediction:
@@ -116,7 +123,7 @@ class PredictionApi:
         try:
             return shape.model_validate_json(response.content)
         except ValidationError as error:
-            raise _unexpected(f"{path}: {error.errors()[0]['msg']}.") from error
+            raise UnexpectedApiResponseError(f"{path}: {error.errors()[0]['msg']}.") from error
 
     async def _send(
         self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
@@ -128,18 +135,10 @@ class PredictionApi:
             raise self._down(error) from error
         return _check(response)
 
-    def _down(self, error: httpx2.TransportError) -> ProblemError:
+    def _down(self, error: httpx2.TransportError) -> ApiUnreachableError:
         is_slow = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.PoolTimeout)
-        why = "It did not answer in time" if is_slow else "It cannot be reached"
-        return ProblemError(
-            "APP-01",
-            "The prediction API does not answer.",
-            why=f"{why} at {self._url} ({type(error).__name__}).",
-            fix="It is usually back within seconds, and this page tries again by itself. If not, look at the services page of the panel.",
-            command=f"curl {self._url}/livez",
-            retryable=True,
-            status=502,
-        )
+        reason = "It did not answer in time" if is_slow else "It cannot be reached"
+        return ApiUnreachableError(self._url, f"{reason} ({type(error).__name__})")
 
 
 def _check(response: httpx2.Response) -> httpx2.Response:
@@ -150,22 +149,13 @@ def _check(response: httpx2.Response) -> httpx2.Response:
     if response.status_code == 503:
         raise NoModelYetError
     if response.status_code in {401, 403}:
-        raise ProblemError(
-            "APP-03",
-            "The prediction API does not accept the key of this app.",
-            why="The API asks for a key, and the app sent none or another one.",
-            fix="Give the app the API's own key, in the variable API_KEY or in a file that API_KEY_FILE names.",
-            status=502,
-        )
+        raise ApiKeyRejectedError
     if response.status_code in {400, 413, 422}:
-        raise ProblemError(
-            "APP-04",
-            "The prediction API could not use the input.",
-            why=str(problem.get("what") or problem.get("title") or "It gave no reason."),
-            fix=" ".join(str(problem[key]) for key in ("why", "fix") if problem.get(key)),
-            status=422,
+        raise InputRejectedError(
+            str(problem.get("what") or problem.get("title") or ""),
+            " ".join(str(problem[key]) for key in ("why", "fix") if problem.get(key)),
         )
-    raise _unexpected(
+    raise UnexpectedApiResponseError(
         f"It answered {response.status_code}: {problem.get('what') or problem.get('title') or 'no reason'}."
     )
 
@@ -176,13 +166,3 @@ def _problem(response: httpx2.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _unexpected(why: str) -> ProblemError:
-    return ProblemError(
-        "APP-02",
-        "The prediction API gave an answer that this app does not understand.",
-        why=why,
-        fix="The two may be of different versions: restart both on the services page of the panel.",
-        status=502,
-    )

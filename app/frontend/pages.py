@@ -12,6 +12,7 @@ from app.frontend import about, results
 from app.frontend.client import PredictionApi
 from app.frontend.form import PREFIX, Answers, Form, answers, examples, filled, texts_of
 from app.frontend.labels import class_label
+from app.frontend.problems import InputRejectedError
 from app.frontend.site import Site
 from app.frontend.views import Changed, PredictPage, Reasons, Result, WhatIf
 from app.web.templating import respond
@@ -54,9 +55,7 @@ async def _page(
         return _drawn(manifest, form, number, changed=changed)
     try:
         result = await _ask(api, manifest, form, form.record, own)
-    except ProblemError as problem:
-        if problem.id != "APP-04":
-            raise
+    except InputRejectedError as problem:
         return _drawn(manifest, form, number, problem=problem)
     if result.version != manifest.version and not is_last:
         return None

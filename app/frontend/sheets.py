@@ -11,8 +11,8 @@ from itertools import islice
 from typing import IO, Final
 
 from app.frontend.labels import figure
+from app.frontend.problems import UnexpectedApiResponseError, UnreadableTableError
 from app.frontend.views import RowError
-from pipeline.core.problems import ProblemError
 
 PREVIEW_ROWS: Final = 20
 SHOWN_ERRORS: Final = 20
@@ -57,28 +57,28 @@ def read_head(file: IO[bytes]) -> tuple[list[str], str]:
     raw = file.read(CHUNK_BYTES)
     file.seek(0)
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise _unreadable(
+        raise UnreadableTableError(
             "This is a workbook of a spreadsheet program, not CSV.", "Save it there as CSV and send that."
         )
     if raw.startswith(b"PAR1"):
-        raise _unreadable("This is a Parquet file, not CSV.", "Save it as CSV and send that.")
+        raise UnreadableTableError("This is a Parquet file, not CSV.", "Save it as CSV and send that.")
     if raw.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml", b'{"', b"[{")):
-        raise _unreadable(
+        raise UnreadableTableError(
             "This looks like a web page or JSON, not like a table.", "Send a CSV file with a header line."
         )
     try:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(raw)
     except UnicodeDecodeError:
-        raise _unreadable("Its text is not UTF-8.", "Save it as “CSV UTF-8” and send that.") from None
+        raise UnreadableTableError("Its text is not UTF-8.", "Save it as “CSV UTF-8” and send that.") from None
     if "\0" in text:
-        raise _unreadable("It holds bytes that no text has.", "Save it as “CSV UTF-8” and send that.")
+        raise UnreadableTableError("It holds bytes that no text has.", "Save it as “CSV UTF-8” and send that.")
     lines = text.lstrip("\r\n").splitlines()
     if not lines or not lines[0].strip():
-        raise _unreadable("There is nothing in it.", "Paste a table with a header line, or choose a file.")
+        raise UnreadableTableError("There is nothing in it.", "Paste a table with a header line, or choose a file.")
     counts = {delimiter: lines[0].count(delimiter) for delimiter in (",", "\t", ";")}
     delimiter = max(counts, key=lambda key: counts[key]) if any(counts.values()) else ","
     if len(lines) < 2:
-        raise _unreadable("It has a header line and no rows.", "Add at least one row below the header.")
+        raise UnreadableTableError("It has a header line and no rows.", "Add at least one row below the header.")
     return next(csv.reader([lines[0]], delimiter=delimiter)), delimiter
 
 
@@ -92,7 +92,7 @@ def blocks(source: IO[bytes], delimiter: str) -> Iterator[bytes]:
             while rows := [row for row in islice(reader, BLOCK_ROWS) if row]:
                 yield written([header, *rows]).encode()
     except (csv.Error, UnicodeDecodeError) as error:
-        raise _unreadable(f"{error}.", "Save it as “CSV UTF-8” and send that.") from None
+        raise UnreadableTableError(f"{error}.", "Save it as “CSV UTF-8” and send that.") from None
 
 
 class Collector:
@@ -108,13 +108,7 @@ class Collector:
         try:
             header, *rows = list(csv.reader(io.StringIO(answer.decode(), newline="")))
         except (csv.Error, UnicodeDecodeError, ValueError) as failure:
-            raise ProblemError(
-                "APP-02",
-                "The prediction API gave an answer that this app does not understand.",
-                why=f"Its table cannot be read: {failure}.",
-                fix="Try a smaller table; if it stays, restart both on the services page of the panel.",
-                status=502,
-            ) from None
+            raise UnexpectedApiResponseError(f"Its table cannot be read: {failure}.") from None
         safe = [[harmless(cell) for cell in row] for row in rows]
         if not self.summary.header:
             self.summary.header = header
@@ -166,10 +160,6 @@ def _as_text(file: IO[bytes], encoding: str = "utf-8") -> Iterator[io.TextIOWrap
         wrapper.flush()
     finally:
         wrapper.detach()
-
-
-def _unreadable(why: str, fix: str) -> ProblemError:
-    return ProblemError("APP-07", "The table cannot be read.", why=why, fix=fix, status=422)
 
 
 def written(rows: list[list[str]], line_end: str = "\n") -> str:

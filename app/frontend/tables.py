@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from app.frontend import about, sheets
 from app.frontend.client import PredictionApi
 from app.frontend.form import examples, texts_of
+from app.frontend.problems import InputRejectedError, ModelReplacedError, ResultExpiredError, UnreadableTableError
 from app.frontend.site import Site
 from app.frontend.store import ResultStore
 from app.frontend.views import Preview, TablePage
@@ -44,9 +45,7 @@ async def table(request: Request) -> Response:
             await asyncio.to_thread(source.write, pasted.encode("utf-8", "replace"))
     try:
         preview = await _predicted(site, manifest, source, name)
-    except ProblemError as problem:
-        if problem.id not in {"APP-04", "APP-07", "APP-09"}:
-            raise
+    except (InputRejectedError, UnreadableTableError, ModelReplacedError) as problem:
         page = _page(site, manifest, text=pasted, problem=problem)
         return respond(site.env, request, page, status=problem.status)
     finally:
@@ -59,13 +58,7 @@ async def download(request: Request) -> Response:
     site = Site.of(request)
     stored = site.results.get(request.path_params["token"])
     if stored is None:
-        raise ProblemError(
-            "APP-08",
-            "This result is no longer kept.",
-            why="Results are kept for half an hour, the last six of them, and not over a restart.",
-            fix="Send the table again.",
-            status=410,
-        )
+        raise ResultExpiredError
     # A handle of its own: the result may be dropped while it is being read.
     handle = os.dup(stored.file.fileno())
     return StreamingResponse(
@@ -106,13 +99,7 @@ async def _predicted(site: Site, manifest: Manifest, source: IO[bytes], name: st
         # The model was replaced on the way: one table must not hold the answers of two.
         result.close()
         manifest = live
-    raise ProblemError(
-        "APP-09",
-        "The model was replaced while the table was being answered, several times.",
-        why="All rows of a table are answered by one model, so the answers were thrown away.",
-        fix="Send the table again in a minute.",
-        status=409,
-    )
+    raise ModelReplacedError
 
 
 async def _exchange(

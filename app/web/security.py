@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.web.problem_response import problem_response
+from app.web.problems import BodyTooLargeError, BodyTooSlowError, CrossOriginError, HostNotAllowedError
 from pipeline.core.problems import ProblemError
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -96,7 +97,7 @@ class SecurityMiddleware:
         problem = check_host(headers, self._policy) or check_origin(scope, headers, self._policy)
         limit = self._limit(scope["path"])
         if problem is None and _declared_bytes(headers) > limit:
-            problem = too_large(limit)
+            problem = BodyTooLargeError(limit)
         if problem is None:
             body = _Body(receive, _with_headers(send), limit)
             # Whatever the app makes of a body that breaks off, the answer is the one below.
@@ -121,13 +122,7 @@ def check_host(headers: Headers, policy: Policy) -> ProblemError | None:
         name, ports = found["name"].lower(), {int(found["port"])} if found["port"] else {80, 443}
         if (name in policy.hosts and ports & policy.ports) or any(f"{name}:{port}" in policy.hosts for port in ports):
             return None
-    return ProblemError(
-        "WEB-01",
-        "This server does not answer to that host name.",
-        why=f"The request named {hosts[0][:80]!r}." if len(hosts) == 1 else f"The request named {len(hosts)} hosts.",
-        fix="Open it by 127.0.0.1 or localhost, or list the name in PANEL_ALLOWED_HOSTS.",
-        status=421,
-    )
+    return HostNotAllowedError(hosts)
 
 
 def check_origin(scope: Scope, headers: Headers, policy: Policy) -> ProblemError | None:
@@ -143,52 +138,19 @@ def check_origin(scope: Scope, headers: Headers, policy: Policy) -> ProblemError
         return None
     if scope["method"] in SAFE_METHODS:
         is_foreign = site in {"cross-site", "same-site"} and headers.get("sec-fetch-mode") != "navigate"
-        return _foreign(origin or site or "") if is_foreign else None
+        return CrossOriginError(origin or site or "") if is_foreign else None
     if headers.get("authorization", "").lower().startswith("bearer "):
         return None
     if origin is not None:
         # Scheme is not compared: behind a proxy that ends TLS the server does not know it; host and port decide.
         is_same = origin.partition("://")[2].lower() == headers["host"].lower() and site in {None, "same-origin"}
-        return None if is_same else _foreign(origin)
-    return None if site == "same-origin" else _foreign("a client that does not say where it comes from")
-
-
-def _foreign(origin: str) -> ProblemError:
-    return ProblemError(
-        "WEB-02",
-        "The request came from another site and was refused.",
-        why=f"It was sent by {origin[:80]}.",
-        fix="Use this site's own pages, or, in a script, send the API token.",
-        command="curl -H 'Authorization: Bearer TOKEN' ...",
-        status=403,
-    )
-
-
-def too_large(limit_bytes: int) -> ProblemError:
-    """WEB-03: the body is larger than this path takes."""
-    return ProblemError(
-        "WEB-03",
-        "The request is too large.",
-        why=f"At most {limit_bytes / 2**20:.0f} MB are taken here.",
-        fix="Send less, or copy the file to where it belongs by hand.",
-        status=413,
-    )
+        return None if is_same else CrossOriginError(origin)
+    return None if site == "same-origin" else CrossOriginError("a client that does not name its origin")
 
 
 def _declared_bytes(headers: Headers) -> int:
     declared = headers.get("content-length", "0")
     return int(declared) if re.fullmatch("[0-9]{1,18}", declared) else 0
-
-
-def too_slow() -> ProblemError:
-    """WEB-08: the body does not come to its end."""
-    return ProblemError(
-        "WEB-08",
-        "The request did not arrive in time.",
-        why=f"Its body came at less than {BODY_BYTES_PER_S // 1024} KB a second.",
-        fix="Try again over a faster connection, or copy the file to where it belongs by hand.",
-        status=408,
-    )
 
 
 class _Body:
@@ -214,13 +176,13 @@ class _Body:
             async with asyncio.timeout(left_s):
                 message = await self._receive()
         except TimeoutError:
-            self.problem = too_slow()
+            self.problem = BodyTooSlowError(BODY_BYTES_PER_S)
             return {"type": "http.disconnect"}
         self._waited_s += time.monotonic() - begun
         self._n_bytes += len(message.get("body", b""))
         self._is_whole = not message.get("more_body", False)
         if self._n_bytes > self._limit_bytes:
-            self.problem = too_large(self._limit_bytes)
+            self.problem = BodyTooLargeError(self._limit_bytes)
             return {"type": "http.disconnect"}
         return message
 
