@@ -53,7 +53,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
             # Not the inherited one: it sends the signal again at the end, and a clean stop would not exit with 0.
-            panel.hub.stop()
+            panel.notifier.close()
             self.should_exit = True
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -45,7 +45,6 @@ def build(panel: Panel, work: Work) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         """Nothing that is correct depends on the second half: the panel may be killed at any time."""
-        panel.hub.start(asyncio.get_running_loop())
         await asyncio.to_thread(panel.auth.load)
         await asyncio.to_thread(
             reconcile,
@@ -65,7 +64,7 @@ def build(panel: Panel, work: Work) -> FastAPI:
         work.executor.start()
         panel.ticker.start()
         yield
-        panel.hub.stop()
+        panel.notifier.close()
         await panel.ticker.stop()
         await work.executor.stop()
         await work.sample.stop()
@@ -89,7 +88,7 @@ def build(panel: Panel, work: Work) -> FastAPI:
         models_api.router,
         auth_routes.router(panel.site, panel.auth),
         schedule_routes.router(panel.schedule),
-        logs_routes.router(panel.site, panel.logs, panel.hub, panel.live, panel.run_queries.full_id),
+        logs_routes.router(panel.site, panel.logs, panel.notifier, panel.live, panel.run_queries.full_id),
         *_pages(panel),
     ):
         app.include_router(routes)

@@ -10,9 +10,9 @@ from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
 from app.panel.db.migrate import open_database
 from app.panel.drift.service import DriftService
-from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
 from app.panel.maintenance import Upkeep
+from app.panel.notifier import Notifier
 from app.panel.pages.renderer import Site
 from app.panel.parts import Panel, Work
 from app.panel.registry.queries import ModelQueries
@@ -56,10 +56,10 @@ def create_app(
     clock = clock or SystemClock()
     db = open_database(settings.database, clock.now())
     settings.runs_dir.mkdir(exist_ok=True)
-    hub = Hub()
+    notifier = Notifier()
     store = RunStore(db, clock)
     logs = LogStore(settings.runs_dir)
-    live = RunLive(hub, store.find_state)
+    live = RunLive(notifier, store.find_state)
     queries = RunQueries(db, live)
     launcher = Launcher(stages)
     sample = SampleTable(settings.data_dir / "raw")
@@ -131,7 +131,7 @@ def create_app(
         runs=runs,
         run_queries=queries,
         logs=logs,
-        hub=hub,
+        notifier=notifier,
         live=live,
         schedule=schedule,
         ticker=ticker,

@@ -6,9 +6,9 @@ from app.panel.auth.service import Auth
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.drift.service import DriftService
-from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
 from app.panel.maintenance import Upkeep
+from app.panel.notifier import Notifier
 from app.panel.pages.renderer import Site
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
@@ -38,7 +38,7 @@ class Panel:
     runs: RunService
     run_queries: RunQueries
     logs: LogStore
-    hub: Hub
+    notifier: Notifier
     live: RunLive
     schedule: ScheduleService
     ticker: Ticker

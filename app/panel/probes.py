@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from app.panel.logs.followers import n_followers
 from pipeline.core.problems import ProblemError
 
 router = APIRouter(tags=["operation"])
@@ -52,7 +53,7 @@ def metrics(request: Request) -> Response:
     gauges = [
         runs,
         GaugeMetricFamily("ml_pipeline_run_active", "1 while a run is under way", 0 if active is None else 1),
-        GaugeMetricFamily("ml_pipeline_log_followers", "Open streams of logs", panel.hub.n_listeners),
+        GaugeMetricFamily("ml_pipeline_log_followers", "Open streams of logs", n_followers(panel.notifier)),
         GaugeMetricFamily("ml_pipeline_schedule_paused", "1 while paused", int(panel.schedule.view().paused)),
     ]
 

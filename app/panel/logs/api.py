@@ -11,10 +11,11 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
+from app.panel.logs.followers import check_room
 from app.panel.logs.line import LineFilter
-from app.panel.logs.notifier import Hub
 from app.panel.logs.store import EVERY_LINE, LogStore
-from app.panel.logs.tail import End, Lines, Quiet, RunWatch, State, tail
+from app.panel.logs.tail import End, KeepAlive, Lines, RunWatch, State, tail
+from app.panel.notifier import Notifier
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
 from pipeline.core.events import Level
 
@@ -28,13 +29,13 @@ def _logs(request: Request) -> LogStore:
     return logs
 
 
-def _hub(request: Request) -> Hub:
-    hub: Hub = request.app.state.panel.hub
-    return hub
+def _notifier(request: Request) -> Notifier:
+    notifier: Notifier = request.app.state.panel.notifier
+    return notifier
 
 
 async def _room(request: Request) -> None:
-    _hub(request).check_room()
+    check_room(_notifier(request))
 
 
 def _watch(request: Request) -> RunWatch:
@@ -79,17 +80,17 @@ def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
 async def stream_log(
     run_id: RunId,
     logs: Logs,
-    hub: Annotated[Hub, Depends(_hub)],
+    notifier: Annotated[Notifier, Depends(_notifier)],
     watch: Annotated[RunWatch, Depends(_watch)],
     after: Annotated[int, Depends(cursor)],
 ) -> EventStream:
     """Server-sent events: `log` (id: the last seq; data: `{"lines": [...]}`), `state` (the run and its stage now), and
     at the end `end` (id: the final seq; data: `{"seq", "state"}`), after which the reader must not reconnect.
     """
-    return EventStream(_events(tail(run_id, after, logs, hub, watch)))
+    return EventStream(_events(tail(run_id, after, logs, notifier, watch)))
 
 
-async def _events(items: AsyncGenerator[Lines | State | End | Quiet, None]) -> AsyncGenerator[bytes, None]:
+async def _events(items: AsyncGenerator[Lines | State | End | KeepAlive, None]) -> AsyncGenerator[bytes, None]:
     async with aclosing(items):
         async for item in items:
             match item:

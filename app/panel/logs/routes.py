@@ -15,11 +15,12 @@ import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, StreamingResponse
 
+from app.panel.logs.followers import check_room
 from app.panel.logs.line import LogLine
-from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
-from app.panel.logs.tail import MAX_LINES, End, Lines, Quiet, RunWatch, State, tail
+from app.panel.logs.tail import MAX_LINES, End, KeepAlive, Lines, RunWatch, State, tail
 from app.panel.logs.views import LinesView, LogFilter, log_filter, shown
+from app.panel.notifier import Notifier
 from app.panel.pages.renderer import Site
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
 from app.web.templating import draw
@@ -29,14 +30,14 @@ EVERYTHING: Final = LogFilter()
 _decode = msgspec.json.Decoder(LogLine).decode
 
 
-def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Callable[[str], str]) -> APIRouter:
+def router(site: Site, logs: LogStore, notifier: Notifier, watch: RunWatch, full_id: Callable[[str], str]) -> APIRouter:
     """The routes of the log. `full_id` turns a run's id or number into its id; raises ProblemError RUN-02."""
     routes = APIRouter()
     filtered = Annotated[LogFilter, Depends(log_filter)]
     known = Annotated[str, Depends(full_id)]
 
     async def room() -> None:
-        hub.check_room()
+        check_room(notifier)
 
     def html(run_id: str, filter: LogFilter, lines: list[LogLine]) -> str:
         return draw(site.env, LinesView.TEMPLATE, LinesView(shown(lines, filter, logs.starts(run_id))))
@@ -53,7 +54,7 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
 
     @routes.get("/runs/{run_id}/log/stream", response_class=EventStream, dependencies=[Depends(room)])
     async def stream(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> EventStream:
-        return EventStream(_events(tail(run_id, after, logs, hub, watch), partial(live, run_id, filter)))
+        return EventStream(_events(tail(run_id, after, logs, notifier, watch), partial(live, run_id, filter)))
 
     @routes.get("/runs/{run_id}/log/lines")
     def lines(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> HTMLResponse:
@@ -78,7 +79,7 @@ def router(site: Site, logs: LogStore, hub: Hub, watch: RunWatch, full_id: Calla
 
 
 async def _events(
-    items: AsyncGenerator[Lines | State | End | Quiet, None], html: Callable[[list[bytes]], str]
+    items: AsyncGenerator[Lines | State | End | KeepAlive, None], html: Callable[[list[bytes]], str]
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(items):
         async for item in items:

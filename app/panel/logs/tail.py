@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from app.panel.logs.notifier import Hub
+from app.panel.logs.followers import log_topic
 from app.panel.logs.store import LogStore
+from app.panel.notifier import Notifier
 
 MAX_LINES: Final = 200  # a step: a slow reader gets fewer and bigger ones, and there is no queue that could grow
 COALESCE_S: Final = 0.05
-QUIET_S: Final = 15.0
+KEEP_ALIVE_S: Final = 15.0
 
 
 class RunWatch(Protocol):
@@ -51,22 +52,22 @@ class End:
     state: str
 
 
-class Quiet:
-    """Nothing has happened for 15 s."""
+class KeepAlive:
+    """Nothing has happened for 15 s; a comment keeps proxies from closing the connection."""
 
 
 async def tail(
-    run_id: str, after: int, logs: LogStore, hub: Hub, watch: RunWatch
-) -> AsyncGenerator[Lines | State | End | Quiet, None]:
+    run_id: str, after: int, logs: LogStore, notifier: Notifier, watch: RunWatch
+) -> AsyncGenerator[Lines | State | End | KeepAlive, None]:
     """Every line with seq > `after`, in order, then new ones until the log ends; states in between.
 
     Ends without `End` when the panel goes down: the reader comes back with its cursor.
     """
     seen = 0
     sent_at = -COALESCE_S
-    with hub.listen(run_id) as bell:  # before the first read: no wake-up is lost
-        while not hub.stopped:
-            bell.clear()
+    with notifier.subscribe(log_topic(run_id)) as event:  # before the first read: no wake-up is lost
+        while not notifier.closed:
+            event.clear()
             snapshot = watch.snapshot(run_id)
             # Asked before reading: if it has ended by now, the lines read next are all that is left.
             ended = None if snapshot else await asyncio.to_thread(watch.ended, run_id)
@@ -87,15 +88,15 @@ async def tail(
                     yield End(after, ended)
                     return
                 continue
-            while not await _rung(bell):
-                yield Quiet()
+            while not await _wait(event):
+                yield KeepAlive()
             if watch.snapshot(run_id):  # an end need not wait for what may still come
                 await asyncio.sleep(sent_at + COALESCE_S - time.monotonic())
 
 
-async def _rung(bell: asyncio.Event) -> bool:
+async def _wait(event: asyncio.Event) -> bool:
     try:
-        async with asyncio.timeout(QUIET_S):
-            return await bell.wait()
+        async with asyncio.timeout(KEEP_ALIVE_S):
+            return await event.wait()
     except TimeoutError:
         return False

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from app.panel.logs.notifier import Hub
+from app.panel.logs.followers import log_topic
+from app.panel.notifier import Notifier
 from app.panel.runs.domain.queries import Progress
 from app.panel.runs.domain.state import FINAL, RunState
 
@@ -29,8 +30,8 @@ class LiveState:
 class RunLive:
     """The state of active runs in memory, and whether others have ended. Thread-safe; implements `logs.tail.RunWatch`."""
 
-    def __init__(self, hub: Hub, find_state: Callable[[str], RunState | None]) -> None:
-        self._hub = hub
+    def __init__(self, notifier: Notifier, find_state: Callable[[str], RunState | None]) -> None:
+        self._notifier = notifier
         self._find_state = find_state
         self._lock = threading.Lock()
         self._version = 0
@@ -40,11 +41,11 @@ class RunLive:
     def show(self, run_id: str, state: LiveState) -> None:
         """The run is there now; tells followers."""
         self._put(run_id, state)
-        self._hub.ring(run_id)
+        self._notifier.notify(log_topic(run_id))
 
     def ring(self, run_id: str) -> None:
         """There are new lines; tells followers of this run."""
-        self._hub.ring(run_id)
+        self._notifier.notify(log_topic(run_id))
 
     def progress(self, run_id: str, progress: Progress | None) -> None:
         """The current stage has come so far; tells followers of this run."""
@@ -52,14 +53,14 @@ class RunLive:
             state = self._states.get(run_id)
         if state is not None:
             self._put(run_id, replace(state, progress=progress))
-            self._hub.ring(run_id)
+            self._notifier.notify(log_topic(run_id))
 
     def end(self, run_id: str) -> None:
         """The run has ended, its final state is committed and its log complete; tells followers."""
         with self._lock:
             self._states.pop(run_id, None)
             self._json.pop(run_id, None)
-        self._hub.ring(run_id)
+        self._notifier.notify(log_topic(run_id))
 
     def find(self, run_id: str) -> LiveState | None:
         """The state of an active run, or None."""

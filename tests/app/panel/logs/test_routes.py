@@ -114,7 +114,7 @@ def test_text_is_found_whatever_the_case_when_a_letter_has_two_forms(tmp_path: P
 def test_follower_is_told_to_come_back_when_there_are_too_many(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr("app.panel.logs.notifier.MAX_LISTENERS", 0)
+    monkeypatch.setattr("app.panel.logs.followers.MAX_FOLLOWERS", 0)
     answer = client.get(path, headers={"Accept": "text/event-stream"})
     assert (answer.status_code, answer.json()["id"]) == (503, "WEB-07")
     assert int(answer.headers["retry-after"]) > 0

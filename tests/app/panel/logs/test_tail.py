@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.logs.notifier import Hub
+from app.panel.logs.followers import log_topic, n_followers
 from app.panel.logs.store import LogStore
-from app.panel.logs.tail import End, Lines, Quiet, State, tail
+from app.panel.logs.tail import End, KeepAlive, Lines, State, tail
+from app.panel.notifier import Notifier
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -29,27 +30,27 @@ class Watch:
         return self.state
 
 
-async def write(logs: LogStore, hub: Hub, watch: Watch, n_lines: int) -> None:
+async def write(logs: LogStore, notifier: Notifier, watch: Watch, n_lines: int) -> None:
     """Lines in bursts, then the end."""
     draw, written = random.Random(1), 0
     while written < n_lines:
         burst = min(draw.randint(1, 300), n_lines - written)
         logs.append("r", [(AT, "s", 1, "info", f"line {written + i} \u20ac") for i in range(burst)])
         written += burst
-        hub.ring("r")
+        notifier.notify(log_topic("r"))
         await asyncio.sleep(0)
     watch.state = "succeeded"
-    hub.ring("r")
+    notifier.notify(log_topic("r"))
 
 
 def test_log_is_byte_equal_when_the_connection_is_cut_a_hundred_times(tmp_path: Path) -> None:
-    logs, hub, watch = LogStore(tmp_path), Hub(), Watch()
+    logs, notifier, watch = LogStore(tmp_path), Notifier(), Watch()
     got: list[bytes] = []
 
     async def read() -> int:
         draw, cuts = random.Random(2), 0
         while True:
-            stream = tail("r", len(got), logs, hub, watch)
+            stream = tail("r", len(got), logs, notifier, watch)
             async for item in stream:
                 if isinstance(item, Lines):
                     keep = draw.randint(0, len(item.raw)) if cuts < 100 else len(item.raw)
@@ -64,30 +65,28 @@ def test_log_is_byte_equal_when_the_connection_is_cut_a_hundred_times(tmp_path: 
             await stream.aclose()
 
     async def main() -> int:
-        hub.start(asyncio.get_running_loop())
-        writing = asyncio.create_task(write(logs, hub, watch, 20_000))
+        writing = asyncio.create_task(write(logs, notifier, watch, 20_000))
         cuts = await asyncio.wait_for(read(), 60)
         await writing
         return cuts
 
     assert asyncio.run(main()) == 100
     assert b"\n".join(got) + b"\n" == logs.path("r").read_bytes()
-    assert hub.n_listeners == 0
+    assert n_followers(notifier) == 0
 
 
 def test_states_come_once_each_when_the_run_moves_on(tmp_path: Path) -> None:
-    logs, hub, watch = LogStore(tmp_path), Hub(), Watch()
+    logs, notifier, watch = LogStore(tmp_path), Notifier(), Watch()
 
     async def main() -> list[str]:
-        hub.start(asyncio.get_running_loop())
         seen: list[str] = []
-        async for item in tail("r", 0, logs, hub, watch):
+        async for item in tail("r", 0, logs, notifier, watch):
             if isinstance(item, State):
                 seen.append(item.json)
                 watch.version += 1
                 if len(seen) == 3:
                     watch.state = "failed"
-                hub.ring("r")
+                notifier.notify(log_topic("r"))
             elif isinstance(item, End):
                 seen.append(item.state)
         return seen
@@ -96,36 +95,34 @@ def test_states_come_once_each_when_the_run_moves_on(tmp_path: Path) -> None:
 
 
 def test_reader_is_let_go_without_an_end_when_the_panel_stops(tmp_path: Path) -> None:
-    logs, hub, watch = LogStore(tmp_path), Hub(), Watch()
+    logs, notifier, watch = LogStore(tmp_path), Notifier(), Watch()
 
     async def main() -> list[object]:
-        hub.start(asyncio.get_running_loop())
-        reading = asyncio.create_task(_collect(logs, hub, watch))
-        while hub.n_listeners == 0:  # noqa: ASYNC110 - the hub tells nobody who listens
+        reading = asyncio.create_task(_collect(logs, notifier, watch))
+        while n_followers(notifier) == 0:  # noqa: ASYNC110 - the notifier tells nobody who subscribes
             await asyncio.sleep(0)
-        hub.stop()
+        notifier.close()
         return await asyncio.wait_for(reading, 10)
 
     items = asyncio.run(main())
     assert not any(isinstance(item, End) for item in items)
 
 
-async def _collect(logs: LogStore, hub: Hub, watch: Watch) -> list[object]:
-    return [item async for item in tail("r", 0, logs, hub, watch)]
+async def _collect(logs: LogStore, notifier: Notifier, watch: Watch) -> list[object]:
+    return [item async for item in tail("r", 0, logs, notifier, watch)]
 
 
-def test_quiet_is_said_when_nothing_happens_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.panel.logs.tail.QUIET_S", 0.01)
-    logs, hub, watch = LogStore(tmp_path), Hub(), Watch()
+def test_keep_alive_is_sent_when_nothing_happens_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.panel.logs.tail.KEEP_ALIVE_S", 0.01)
+    logs, notifier, watch = LogStore(tmp_path), Notifier(), Watch()
 
     async def main() -> list[type]:
-        hub.start(asyncio.get_running_loop())
         seen: list[type] = []
-        async for item in tail("r", 0, logs, hub, watch):
+        async for item in tail("r", 0, logs, notifier, watch):
             seen.append(type(item))
-            if seen.count(Quiet) == 2:
+            if seen.count(KeepAlive) == 2:
                 watch.state = "failed"
-                hub.ring("r")
+                notifier.notify(log_topic("r"))
         return seen
 
-    assert asyncio.run(asyncio.wait_for(main(), 30)) == [State, Quiet, Quiet, End]
+    assert asyncio.run(asyncio.wait_for(main(), 30)) == [State, KeepAlive, KeepAlive, End]

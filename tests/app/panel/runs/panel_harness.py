@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
-from app.panel.logs.notifier import Hub
 from app.panel.logs.store import LogStore
+from app.panel.notifier import Notifier
 from app.panel.runs.dispatch.attempt import AttemptRunner
 from app.panel.runs.dispatch.execution import Tools
 from app.panel.runs.dispatch.executor import Executor
@@ -78,10 +78,10 @@ class House:
         """Open the database and wire."""
         self.clock = SystemClock()
         self.db = open_database(self.settings.database, self.clock.now())
-        self.hub = Hub()
+        self.notifier = Notifier()
         self.store = RunStore(self.db, self.clock)
         self.logs = LogStore(self.settings.runs_dir)
-        self.live = RunLive(self.hub, self.store.find_state)
+        self.live = RunLive(self.notifier, self.store.find_state)
         self.queries = RunQueries(self.db, self.live)
         self.launcher = Launcher(self.stages, PRELOAD)
 
@@ -144,7 +144,6 @@ class House:
         self.n_played += 1
 
         async def main() -> None:
-            self.hub.start(asyncio.get_running_loop())
             self.executor.start()
             try:
                 if self.store.find_active() is None:

@@ -153,7 +153,6 @@ def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_house: Ma
     house = make_house(bad("hangs"))
 
     async def main() -> None:
-        house.hub.start(asyncio.get_running_loop())
         house.executor.start()
         await asyncio.to_thread(house.runs.start)
         await house.until(lambda: "hanging" in house.texts())
