@@ -20,10 +20,10 @@ from app.panel.registry.service import ModelService
 from app.panel.runs.dispatch.attempt import AttemptRunner
 from app.panel.runs.dispatch.execution import Tools
 from app.panel.runs.dispatch.executor import Executor
-from app.panel.runs.domain.active_runs import RunLive
+from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.interfaces import Deploy
 from app.panel.runs.domain.queries import RunQueries
-from app.panel.runs.domain.retention import thin
+from app.panel.runs.domain.retention import prune
 from app.panel.runs.domain.retry import RetryPolicy
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.store import RunStore
@@ -59,7 +59,7 @@ def create_app(
     notifier = Notifier()
     store = RunStore(db, clock)
     logs = LogStore(settings.runs_dir)
-    live = RunLive(notifier, store.find_state)
+    live = ActiveRuns(notifier, store.find_state)
     queries = RunQueries(db, live)
     launcher = Launcher(stages)
     sample = SampleTable(settings.data_dir / "raw")
@@ -155,7 +155,7 @@ def create_app(
         executor=executor,
         schedule=schedule,
         clock=clock,
-        thin=lambda: thin(settings.runs_dir, records.is_done),
+        prune=lambda: prune(settings.runs_dir, records.is_done),
     )
     work = Work(store=store, executor=executor, upkeep=upkeep, sample=sample, is_alone=deploy is not None)
     return build(panel, work)

@@ -16,13 +16,13 @@ from app.panel.schedule.service import ScheduleService
 _log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 60.0
 WARM_AFTER_S: Final = 0.3  # its imports take seconds of a core; the first page comes first
-THIN_EVERY_S: Final = 3600.0
+PRUNE_EVERY_S: Final = 3600.0
 BACK_UP_EVERY: Final = timedelta(days=1)
 IDLE_BEFORE_COOL_S: Final = 15 * 60.0
 
 
 class Upkeep:
-    """A task in the event loop. Nothing depends on it having run. `thin` deletes files of old runs."""
+    """A task in the event loop. Nothing depends on it having run. `prune` deletes files of old runs."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class Upkeep:
         executor: Executor,
         schedule: ScheduleService,
         clock: Clock,
-        thin: Callable[[], None],
+        prune: Callable[[], None],
     ) -> None:
         self._db, self._launcher, self._executor, self._schedule = db, launcher, executor, schedule
-        self._clock, self._thin = clock, thin
-        self._thinned = -THIN_EVERY_S
+        self._clock, self._prune = clock, prune
+        self._pruned_at = -PRUNE_EVERY_S
         self._used = clock.monotonic()
         self._warm = True
         self._task: asyncio.Task[None] | None = None
@@ -64,9 +64,9 @@ class Upkeep:
         elif self._warm and now - self._used >= IDLE_BEFORE_COOL_S:
             await asyncio.to_thread(self._launcher.cool)
             self._warm = False
-        if not self._executor.busy and now - self._thinned >= THIN_EVERY_S:
-            self._thinned = now
-            await asyncio.to_thread(self._thin)
+        if not self._executor.busy and now - self._pruned_at >= PRUNE_EVERY_S:
+            self._pruned_at = now
+            await asyncio.to_thread(self._prune)
         wall = self._clock.now()
         last = last_backup(self._db.path)
         if last is None or abs(wall - last) >= BACK_UP_EVERY:  # a clock that was ahead must not put it off for ever

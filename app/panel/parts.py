@@ -13,7 +13,7 @@ from app.panel.pages.renderer import Site
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.dispatch.executor import Executor
-from app.panel.runs.domain.active_runs import RunLive
+from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.queries import RunQueries
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.store import RunStore
@@ -39,7 +39,7 @@ class Panel:
     run_queries: RunQueries
     logs: LogStore
     notifier: Notifier
-    live: RunLive
+    live: ActiveRuns
     schedule: ScheduleService
     ticker: Ticker
     services: ServiceSupervisor

@@ -13,7 +13,7 @@ from app.panel.home.views import HomeView, Links, as_interval
 from app.panel.pages.renderer import Site
 from app.panel.registry.queries import ModelRow
 from app.panel.runs.domain.queries import RunQueries, RunRow, StageView
-from app.panel.runs.domain.typical_durations import usual_durations
+from app.panel.runs.domain.typical_durations import typical_durations
 from app.panel.runs.web.views import cells
 from app.panel.schedule.service import ScheduleService
 from app.panel.services.queries import PreflightView
@@ -58,7 +58,7 @@ def router(pages: HomePages) -> APIRouter:
 def _view(pages: HomePages, request: Request) -> HomeView:
     active = pages.queries.active()
     run = active or pages.queries.latest()
-    usual = usual_durations(pages.db)
+    usual = typical_durations(pages.db)
     stages = pages.queries.detail(run.id).stages if run else tuple(_waiting(name) for name in STAGES)
     live = pages.live_model()
     rows = pages.queries.page(limit=TREND_RUNS).rows
@@ -70,7 +70,7 @@ def _view(pages: HomePages, request: Request) -> HomeView:
         run=run,
         is_active=active is not None,
         strip=cells(stages, usual),
-        usual_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
+        typical_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
         schedule=pages.schedule.view(),
         interval=as_interval(pages.schedule.view().interval_s),
         live=live,

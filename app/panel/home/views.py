@@ -43,7 +43,7 @@ class HomeView(View):
     run: RunRow | None
     is_active: bool
     strip: tuple[StageCell, ...]
-    usual_s: float | None
+    typical_s: float | None
     schedule: ScheduleView
     interval: Interval
     live: ModelRow | None

@@ -21,16 +21,16 @@ def server_pid() -> int | None:
 
 def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path)
-    house, service = scheduled.house, scheduled.service
+    harness, service = scheduled.harness, scheduled.service
     care = Upkeep(
-        db=house.db,
-        launcher=house.launcher,
-        executor=house.executor,
+        db=harness.db,
+        launcher=harness.launcher,
+        executor=harness.executor,
         schedule=service,
         clock=scheduled.clock,
-        thin=lambda: None,
+        prune=lambda: None,
     )
-    house.launcher.warm()
+    harness.launcher.warm()
     before = server_pid()
     assert before is not None
     scheduled.clock.go(10_000)
@@ -47,21 +47,21 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
     service.resume(requested_by="ann")
     asyncio.run(care.look())
     assert server_pid() not in {None, before}
-    house.close()
+    harness.close()
 
 
 def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path)
-    thinned: list[int] = []
+    pruned: list[int] = []
 
     def care() -> Upkeep:
         return Upkeep(
-            db=scheduled.house.db,
-            launcher=scheduled.house.launcher,
-            executor=scheduled.house.executor,
+            db=scheduled.harness.db,
+            launcher=scheduled.harness.launcher,
+            executor=scheduled.harness.executor,
             schedule=scheduled.service,
             clock=scheduled.clock,
-            thin=lambda: thinned.append(1),
+            prune=lambda: pruned.append(1),
         )
 
     running = care()
@@ -70,12 +70,12 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
         asyncio.run(care().look())
         scheduled.clock.go(13 * 3600)
     assert len(os.listdir(tmp_path / "state" / "backups")) == 2  # noqa: PTH208 - names are enough
-    assert len(thinned) == 6
+    assert len(pruned) == 6
     asyncio.run(running.look())
-    scheduled.clock.go(maintenance.THIN_EVERY_S - 1)
+    scheduled.clock.go(maintenance.PRUNE_EVERY_S - 1)
     asyncio.run(running.look())
-    assert len(thinned) == 7
-    scheduled.house.close()
+    assert len(pruned) == 7
+    scheduled.harness.close()
 
 
 @pytest.mark.parametrize("name", ["table.csv", "TABLE.PARQUET"])

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app.panel.clock import Clock
 from app.panel.logs.store import LogStore
-from app.panel.runs.domain.active_runs import RunLive
+from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.interfaces import Deploy, DeployResult
 from app.panel.runs.domain.queries import Progress
 from app.panel.runs.domain.retry import Exit, failure
@@ -77,7 +77,7 @@ class AttemptRunner:
         launcher: Launcher,
         deploy: Deploy,
         logs: LogStore,
-        live: RunLive,
+        live: ActiveRuns,
         clock: Clock,
         timeout_s: float,
     ) -> None:
@@ -203,7 +203,7 @@ class AttemptRunner:
 class RunLog:
     """The log of one attempt inside the panel; implements `ports.StageLog`. Thread-safe."""
 
-    def __init__(self, ctx: StageContext, logs: LogStore, live: RunLive, clock: Clock) -> None:
+    def __init__(self, ctx: StageContext, logs: LogStore, live: ActiveRuns, clock: Clock) -> None:
         self._ctx, self._logs, self._live, self._clock = ctx, logs, live, clock
         self._open = True
 

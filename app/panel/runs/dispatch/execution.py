@@ -10,11 +10,11 @@ from typing import Any
 from app.panel.clock import Clock
 from app.panel.logs.store import LogStore
 from app.panel.runs.dispatch.attempt import AttemptRunner, Halt, Outcome
-from app.panel.runs.domain.active_runs import LiveState, RunLive
+from app.panel.runs.domain.active_runs import ActiveRuns, LiveState
 from app.panel.runs.domain.interfaces import NextVersion
 from app.panel.runs.domain.retry import RetryPolicy
-from app.panel.runs.domain.reuse import nothing_to_continue, take_over
-from app.panel.runs.domain.run_columns import facts_of, facts_of_deploy, is_unchanged, no_change
+from app.panel.runs.domain.reuse import copy_results, nothing_to_continue
+from app.panel.runs.domain.run_columns import deploy_columns, is_unchanged, no_change, run_columns
 from app.panel.runs.domain.state import AttemptState, RunState
 from app.panel.runs.domain.store import LostRaceError, RunStore
 from app.panel.runs.domain.tables import Run
@@ -31,7 +31,7 @@ class Tools:
 
     store: RunStore
     logs: LogStore
-    live: RunLive
+    live: ActiveRuns
     attempts: AttemptRunner
     policy: RetryPolicy
     next_version: NextVersion
@@ -87,7 +87,7 @@ class Execution:
         if parent_id is not None and self._stage != STAGES[0]:
             runs_dir = self._tools.settings.runs_dir
             try:
-                await asyncio.to_thread(take_over, self._tools.store, runs_dir, self._run, parent_id, self._stage)
+                await asyncio.to_thread(copy_results, self._tools.store, runs_dir, self._run, parent_id, self._stage)
             except FileNotFoundError as error:
                 raise nothing_to_continue(self._stage) from error
         await self._halting(self._tools.prepare())
@@ -98,7 +98,7 @@ class Execution:
             outcome = await self._until_done(stage)
             if outcome is None or self.halt:
                 return
-            facts = await asyncio.to_thread(facts_of, self._run_dir, stage)
+            facts = await asyncio.to_thread(run_columns, self._run_dir, stage)
             if stage == "set_seed":
                 last = await asyncio.to_thread(
                     self._tools.store.find_latest, RunState.SUCCEEDED, before=self._run.number
@@ -157,10 +157,10 @@ class Execution:
     async def _end_attempt(self, stage: StageName, outcome: Outcome) -> None:
         facts: dict[str, Any] = {}
         if outcome.state == AttemptState.SUCCEEDED:
-            facts = {"n_failures": 0, **await asyncio.to_thread(facts_of, self._run_dir, stage)}
+            facts = {"n_failures": 0, **await asyncio.to_thread(run_columns, self._run_dir, stage)}
             self._run.n_failures = 0
             if outcome.deployed is not None:
-                facts |= facts_of_deploy(outcome.deployed)
+                facts |= deploy_columns(outcome.deployed)
         await self._log(f"Stage {stage} {outcome.state} after {outcome.duration_s:.2f} s.")
         await asyncio.to_thread(
             self._tools.store.end_attempt,

@@ -20,7 +20,7 @@ from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV, identity
 from pipeline.core.problems import ProblemError
 
 _log = logging.getLogger(__name__)
-WENT_AWAY = "The panel went away while this run was under way."
+PANEL_STOPPED = "The panel stopped during this run."
 
 
 def reconcile(*, store: RunStore, service: RunService, logs: LogStore, runs_dir: Path, clock: Clock) -> None:
@@ -62,7 +62,7 @@ def kill_leftovers(runs_dir: Path, run_id: str) -> None:
 
 def _end(run: Run, store: RunStore, logs: LogStore, clock: Clock) -> None:
     cancelled = run.state == RunState.CANCELLING
-    state, reason = (RunState.CANCELLED, run.reason) if cancelled else (RunState.INTERRUPTED, WENT_AWAY)
+    state, reason = (RunState.CANCELLED, run.reason) if cancelled else (RunState.INTERRUPTED, PANEL_STOPPED)
     store.interrupt_attempts(run.id)
     now = clock.now()
     counts = logs.counts(run.id)

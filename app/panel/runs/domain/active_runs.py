@@ -27,7 +27,7 @@ class LiveState:
         return json.dumps(asdict(self), default=lambda at: at.isoformat())
 
 
-class RunLive:
+class ActiveRuns:
     """The state of active runs in memory, and whether others have ended. Thread-safe; implements `logs.tail.RunWatch`."""
 
     def __init__(self, notifier: Notifier, find_state: Callable[[str], RunState | None]) -> None:

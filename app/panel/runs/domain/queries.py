@@ -17,7 +17,7 @@ from pipeline.core.stage import STAGES
 
 PAGE_SIZE = 50
 # Problems of the parameters with this table: asked for again without a change, they would come again.
-REFUSED_PARAMS = ("DATA-10", "DATA-11", "DATA-12", "DATA-13", "DATA-15", "DATA-20", "DATA-21", "DATA-22")
+INVALID_PARAMS_IDS = ("DATA-10", "DATA-11", "DATA-12", "DATA-13", "DATA-15", "DATA-20", "DATA-21", "DATA-22")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class RunRow:
     deployed: bool
     n_warnings: int
     n_errors: int
-    is_refused: bool  # it failed because its parameters do not fit the table
+    has_invalid_params: bool  # it failed because its parameters do not fit the table
 
     @property
     def active(self) -> bool:
@@ -208,7 +208,7 @@ class RunQueries:
         Skipped runs and those whose parameters do not fit the table (a mistyped target) are passed over.
         """
         problem = func.json_extract(col(Run.error), "$.id")
-        fits = or_(col(Run.error).is_(None), problem.not_in(REFUSED_PARAMS))
+        fits = or_(col(Run.error).is_(None), problem.not_in(INVALID_PARAMS_IDS))
         with self._db.read() as session:
             run = session.exec(_newest().where(Run.state != RunState.SKIPPED, fits)).first()
         return None if run is None else run.params
@@ -280,5 +280,5 @@ def _row(run: Run) -> RunRow:
         deployed=run.deployed,
         n_warnings=run.n_warnings,
         n_errors=run.n_errors,
-        is_refused=run.error is not None and run.error.get("id") in REFUSED_PARAMS,
+        has_invalid_params=run.error is not None and run.error.get("id") in INVALID_PARAMS_IDS,
     )

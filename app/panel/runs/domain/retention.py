@@ -8,7 +8,7 @@ from typing import Final
 KEEP_MODELS: Final = 50  # runs that can be deployed again without training; published versions are kept elsewhere
 
 
-def thin(runs_dir: Path, is_delivered: Callable[[str], bool], keep: int = KEEP_MODELS) -> None:
+def prune(runs_dir: Path, is_delivered: Callable[[str], bool], keep: int = KEEP_MODELS) -> None:
     """Delete the models of all but the newest `keep` runs that left one, and their records once MLflow has them.
 
     Not while a run is under way: it may deploy the model of an old one.

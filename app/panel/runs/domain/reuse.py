@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from app.panel.runs.domain.run_columns import facts_of
+from app.panel.runs.domain.run_columns import run_columns
 from app.panel.runs.domain.state import AttemptState, RunState
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.domain.tables import Run
@@ -14,7 +14,7 @@ from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGES, StageName, TrainResult, read_result, result_path
 
 # What a stage leaves beside its result and the pages of a run read.
-BESIDE: Final[dict[StageName, tuple[str, ...]]] = {"train_model": ("evaluation.json",)}
+EXTRA_FILES: Final[dict[StageName, tuple[str, ...]]] = {"train_model": ("evaluation.json",)}
 
 
 def earlier_stages(from_stage: StageName) -> tuple[StageName, ...]:
@@ -68,7 +68,7 @@ def nothing_to_continue(from_stage: StageName) -> ProblemError:
     )
 
 
-def take_over(store: RunStore, runs_dir: Path, run: Run, parent_id: str, from_stage: StageName) -> None:
+def copy_results(store: RunStore, runs_dir: Path, run: Run, parent_id: str, from_stage: StageName) -> None:
     """Copy the results of the stages before `from_stage` from the parent's folder, and what follows from them.
 
     Raises FileNotFoundError if the parent has lost them.
@@ -77,11 +77,11 @@ def take_over(store: RunStore, runs_dir: Path, run: Run, parent_id: str, from_st
     target.mkdir(parents=True, exist_ok=True)
     facts: dict[str, object] = {}
     for stage in earlier_stages(from_stage):
-        for name in BESIDE.get(stage, ()):
+        for name in EXTRA_FILES.get(stage, ()):
             if (source / name).is_file():
                 shutil.copyfile(source / name, target / name)
         shutil.copyfile(result_path(source, stage), result_path(target, stage))
         store.begin_attempt(run.id, stage, AttemptState.REUSED)
-        facts |= facts_of(target, stage)
+        facts |= run_columns(target, stage)
     if facts:
         store.record(run.id, **facts)

@@ -11,7 +11,7 @@ from pipeline.core.stage import SeedResult, StageName, TrainResult, read_result
 NO_CHANGE = "no change"
 
 
-def facts_of(run_dir: Path, stage: StageName) -> dict[str, Any]:
+def run_columns(run_dir: Path, stage: StageName) -> dict[str, Any]:
     """Columns of the run that follow from the result that `stage` left in `run_dir`."""
     if stage == "set_seed":
         seed = read_result(run_dir, stage, SeedResult)
@@ -26,7 +26,7 @@ def facts_of(run_dir: Path, stage: StageName) -> dict[str, Any]:
     return {}
 
 
-def facts_of_deploy(result: DeployResult) -> dict[str, Any]:
+def deploy_columns(result: DeployResult) -> dict[str, Any]:
     """Columns of the run that follow from its deployment."""
     return {"model_version": result.version, "deployed": result.deployed}
 

@@ -12,7 +12,7 @@ from app.panel.runs.domain.tables import Run, StageAttempt
 LAST_RUNS = 10
 
 
-def usual_durations(db: Database) -> dict[str, float]:
+def typical_durations(db: Database) -> dict[str, float]:
     """Seconds by stage; a stage that never succeeded is left out. Two short reads by index."""
     with db.read() as session:
         last = select(Run.id).where(Run.state == RunState.SUCCEEDED).order_by(col(Run.number).desc()).limit(LAST_RUNS)

@@ -17,7 +17,7 @@ from pipeline.core.stage import StageName
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 MAX_PAGE: Final = 64
-WHO: Final = "api"
+ACTOR: Final = "api"
 
 
 class StartRequest(BaseModel):
@@ -75,7 +75,7 @@ def start_run(response: Response, runs: Runs, key: Key, body: StartRequest | Non
         from_stage=body.from_stage,
         force=body.force,
         idempotency_key=key,
-        requested_by=WHO,
+        requested_by=ACTOR,
     )
     response.headers["Location"] = f"/api/v1/runs/{started.id}"
     return {"id": started.id, "state": started.state, "number": started.number}
@@ -103,7 +103,7 @@ def get_run(run_id: str, queries: Queries) -> dict[str, object]:
 @router.post("/runs/{run_id}/cancel", status_code=202)
 def cancel_run(run_id: str, runs: Runs, queries: Queries) -> dict[str, object]:
     """Ask a run to end: `{"id", "state"}`, effective within 10 s."""
-    state = runs.cancel(run_id, requested_by=WHO)
+    state = runs.cancel(run_id, requested_by=ACTOR)
     return {"id": queries.detail(run_id).row.id, "state": state}
 
 
@@ -113,7 +113,9 @@ def rerun_run(
 ) -> dict[str, object]:
     """A new run like this one: `{"id", "state", "number"}`."""
     body = body or RerunRequest()
-    started = runs.rerun(run_id, from_stage=body.from_stage, params=body.params, idempotency_key=key, requested_by=WHO)
+    started = runs.rerun(
+        run_id, from_stage=body.from_stage, params=body.params, idempotency_key=key, requested_by=ACTOR
+    )
     response.headers["Location"] = f"/api/v1/runs/{started.id}"
     return {"id": started.id, "state": started.state, "number": started.number}
 

@@ -18,7 +18,7 @@ from app.panel.pages.renderer import Site
 from app.panel.runs.domain.queries import RunDetail, RunFilters, RunQueries
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import RunState, Trigger
-from app.panel.runs.domain.typical_durations import usual_durations
+from app.panel.runs.domain.typical_durations import typical_durations
 from app.panel.runs.web import form, results
 from app.panel.runs.web.views import NewRunView, RunsView, RunView, cells, shown_params, stage_choices
 from app.panel.settings import Settings
@@ -26,7 +26,7 @@ from app.web.templating import is_fragment
 from pipeline.core.params import Params
 from pipeline.core.stage import STAGES, StageName
 
-WHO: Final = "hand"
+ACTOR: Final = "web"
 YEAR_S: Final = 365 * 86400
 FINISHED: Final = frozenset({"succeeded", "reused"})
 
@@ -122,7 +122,7 @@ def _add_reads(routes: APIRouter, pages: RunPages) -> None:
 def _add_verbs(routes: APIRouter, pages: RunPages) -> None:
     @routes.post("/runs")
     def start(idempotency_key: Annotated[str, Form(max_length=100)] = "") -> Response:
-        started = pages.runs.start(idempotency_key=idempotency_key or None, requested_by=WHO)
+        started = pages.runs.start(idempotency_key=idempotency_key or None, requested_by=ACTOR)
         return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
     @routes.post("/runs/new")
@@ -133,7 +133,7 @@ def _add_verbs(routes: APIRouter, pages: RunPages) -> None:
 
     @routes.post("/runs/{run_id}/cancel")
     def cancel(run_id: str) -> Response:
-        pages.runs.cancel(run_id, requested_by=WHO)
+        pages.runs.cancel(run_id, requested_by=ACTOR)
         return RedirectResponse(f"/runs/{run_id}", status_code=303)
 
     @routes.post("/runs/{run_id}/rerun")
@@ -144,7 +144,7 @@ def _add_verbs(routes: APIRouter, pages: RunPages) -> None:
             run_id,
             from_stage=_stage(stage),
             idempotency_key=idempotency_key or None,
-            requested_by=WHO,
+            requested_by=ACTOR,
         )
         return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
@@ -166,24 +166,24 @@ def _start_with(pages: RunPages, request: Request, texts: dict[str, str]) -> Res
         return pages.site.page(request, view, section="runs", status=422)
     if parent is not None:
         started = pages.runs.rerun(
-            parent.row.id, from_stage=stage, params=params, idempotency_key=key, requested_by=WHO
+            parent.row.id, from_stage=stage, params=params, idempotency_key=key, requested_by=ACTOR
         )
     else:
-        started = pages.runs.start(params=params, idempotency_key=key, requested_by=WHO)
+        started = pages.runs.start(params=params, idempotency_key=key, requested_by=ACTOR)
     return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
 
 def _run_view(pages: RunPages, request: Request, detail: RunDetail, log: LogView | None) -> RunView:
     row = detail.row
     run_dir = pages.settings.runs_dir / row.id
-    usual = usual_durations(pages.db)
+    usual = typical_durations(pages.db)
     train = results.read_train(run_dir) if row.metrics is not None or not row.active else None
     unfinished = [stage.name for stage in detail.stages if stage.state not in FINISHED]
     return RunView(
         run=row,
         detail=detail,
         strip=cells(detail.stages, usual),
-        usual_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
+        typical_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
         live_version=pages.live_version(),
         metrics=results.metric_rows(train) if train else (),
         plots=results.plots(run_dir) if train else (),

@@ -16,11 +16,11 @@ from pipeline.core.stage import STAGES
 
 @dataclass(frozen=True)
 class StageCell:
-    """One of the four stages in the strip. `usual_s` is None where it never succeeded."""
+    """One of the four stages in the strip. `typical_s` is None where it never succeeded."""
 
     title: str
     stage: StageView
-    usual_s: float | None
+    typical_s: float | None
 
 
 def cells(stages: tuple[StageView, ...], usual: Mapping[str, float]) -> tuple[StageCell, ...]:
@@ -58,7 +58,7 @@ class RunView(View):
     run: RunRow
     detail: RunDetail
     strip: tuple[StageCell, ...]
-    usual_s: float | None
+    typical_s: float | None
     live_version: int | None
     metrics: tuple[MetricRow, ...]
     plots: tuple[Plot, ...]

@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.app.panel.runs.panel_harness import House
+from tests.app.panel.runs.panel_harness import PanelHarness
 
-MakeHouse = Callable[..., House]
+MakeHarness = Callable[..., PanelHarness]
 
 
 @pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[MakeHouse]:
-    """`make_house(stages, retries=..., ...)`, see House."""
-    houses: list[House] = []
+def make_harness(tmp_path: Path) -> Iterator[MakeHarness]:
+    """`make_harness(stages, retries=..., ...)`, see PanelHarness."""
+    harnesses: list[PanelHarness] = []
 
-    def make(stages: dict[str, str] | None = None, **more: Any) -> House:
-        houses.append(House(tmp_path, stages, **more))
-        return houses[-1]
+    def make(stages: dict[str, str] | None = None, **more: Any) -> PanelHarness:
+        harnesses.append(PanelHarness(tmp_path, stages, **more))
+        return harnesses[-1]
 
     yield make
-    for house in houses:
-        house.close()
+    for harness in harnesses:
+        harness.close()

@@ -15,7 +15,7 @@ from app.panel.runs.dispatch.attempt import AttemptRunner
 from app.panel.runs.dispatch.execution import Tools
 from app.panel.runs.dispatch.executor import Executor
 from app.panel.runs.dispatch.recovery import reconcile
-from app.panel.runs.domain.active_runs import RunLive
+from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.queries import RunDetail, RunQueries
 from app.panel.runs.domain.retry import RetryPolicy
@@ -33,7 +33,7 @@ PRELOAD: Final = ("app.panel.runs.stage_process.subreaper", "app.panel.runs.stag
 
 
 def bad(name: str) -> dict[str, str]:
-    """The empty stages, but the first is `stages_bad.<name>`."""
+    """The empty stages, but the first is `faulty_stages.<name>`."""
     return {**EMPTY, "set_seed": f"tests.app.panel.runs.faulty_stages:{name}"}
 
 
@@ -51,7 +51,7 @@ def live_at_once(ctx: StageContext, result: TrainResult, log: StageLog, stop: th
     return DeployResult(version=ctx.version, deployed=True, reason=f"Version {ctx.version} is live.", bundle="b")
 
 
-class House:
+class PanelHarness:
     """Parts wired as in `main.py`; call `open` again for what a restarted panel sees."""
 
     def __init__(
@@ -71,7 +71,7 @@ class House:
         self.stages, self.deploy = stages or EMPTY, deploy
         self.policy = RetryPolicy(retry_delay_s, retries)
         self.timeout_s = timeout_s
-        self.n_manual = self.n_played = 0
+        self.n_manual = self.n_starts = 0
         self.open()
 
     def open(self) -> None:
@@ -81,7 +81,7 @@ class House:
         self.notifier = Notifier()
         self.store = RunStore(self.db, self.clock)
         self.logs = LogStore(self.settings.runs_dir)
-        self.live = RunLive(self.notifier, self.store.find_state)
+        self.live = ActiveRuns(self.notifier, self.store.find_state)
         self.queries = RunQueries(self.db, self.live)
         self.launcher = Launcher(self.stages, PRELOAD)
 
@@ -132,16 +132,16 @@ class House:
         """Let go of the database."""
         self.db.close()
 
-    def play(self, script: Callable[["House"], Awaitable[None]] | None = None, **start: Any) -> RunDetail:
+    def run_to_end(self, script: Callable[["PanelHarness"], Awaitable[None]] | None = None, **start: Any) -> RunDetail:
         """Start a run (unless one is active), execute until none is active, with `script` beside; the newest run.
 
         Each time is a new start of the panel on the same folders.
         """
 
-        if self.n_played:
+        if self.n_starts:
             self.close()
             self.open()
-        self.n_played += 1
+        self.n_starts += 1
 
         async def main() -> None:
             self.executor.start()

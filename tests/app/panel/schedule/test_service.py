@@ -9,7 +9,7 @@ import pytest
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.schedule.service import ScheduleService
 from pipeline.core.problems import ProblemError
-from tests.app.panel.runs.panel_harness import House
+from tests.app.panel.runs.panel_harness import PanelHarness
 
 
 class HandClock:
@@ -35,31 +35,31 @@ class Scheduled:
     """A schedule above a panel without pages."""
 
     def __init__(self, folder: Path) -> None:
-        self.house = House(folder)
+        self.harness = PanelHarness(folder)
         self.clock = HandClock()
         self.service = self.start()
 
     def start(self) -> ScheduleService:
         """What a restarted panel makes."""
         return ScheduleService(
-            db=self.house.db, clock=self.clock, runs=self.house.runs, default_interval_s=600, changed=lambda: None
+            db=self.harness.db, clock=self.clock, runs=self.harness.runs, default_interval_s=600, changed=lambda: None
         )
 
     def triggers(self) -> list[tuple[str, str]]:
-        return [(row.trigger, row.state) for row in reversed(self.house.queries.page().rows)]
+        return [(row.trigger, row.state) for row in reversed(self.harness.queries.page().rows)]
 
     def finish(self) -> None:
         """Let the active run be over."""
-        active = self.house.store.find_active()
+        active = self.harness.store.find_active()
         assert active is not None
-        self.house.runs.cancel(active.id)
+        self.harness.runs.cancel(active.id)
 
 
 @pytest.fixture
 def scheduled(tmp_path: Path) -> Iterator[Scheduled]:
     found = Scheduled(tmp_path)
     yield found
-    found.house.close()
+    found.harness.close()
 
 
 def test_nothing_is_due_when_there_was_no_run_yet(scheduled: Scheduled) -> None:
@@ -75,7 +75,7 @@ def test_run_starts_each_interval_when_armed(scheduled: Scheduled) -> None:
     for _ in range(3):
         scheduled.clock.go(599)
         scheduled.service.tick()
-        assert scheduled.house.store.find_active() is None
+        assert scheduled.harness.store.find_active() is None
         scheduled.clock.go(1)
         scheduled.service.tick()
         scheduled.service.tick()  # the job and the guard both come
@@ -111,10 +111,10 @@ def test_missed_ticks_become_one_when_the_panel_was_away(scheduled: Scheduled) -
 
 def test_tick_leaves_a_row_that_says_why_when_the_pipeline_is_busy(scheduled: Scheduled) -> None:
     scheduled.service.arm()
-    scheduled.house.runs.start()
+    scheduled.harness.runs.start()
     scheduled.clock.go(600)
     scheduled.service.tick()
-    newest = scheduled.house.queries.page().rows[0]
+    newest = scheduled.harness.queries.page().rows[0]
     assert (newest.trigger, newest.state) == (Trigger.SCHEDULE, RunState.SKIPPED)
     assert newest.reason == "Run 1 was still under way."
 
@@ -146,7 +146,7 @@ def test_interval_is_refused_when_it_makes_no_sense(scheduled: Scheduled) -> Non
 
 def test_schedule_is_what_is_stored_when_the_database_cannot_be_written_for_a_while(scheduled: Scheduled) -> None:
     def refuse(on: bool) -> None:
-        scheduled.house.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")
+        scheduled.harness.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")
 
     service = scheduled.service
     service.arm()

@@ -19,7 +19,7 @@ def play(folder: Path, script: Callable[[Scheduled, Ticker], Awaitable[None]]) -
         await ticker.stop()
 
     asyncio.run(main())
-    scheduled.house.close()
+    scheduled.harness.close()
     return scheduled
 
 

@@ -13,13 +13,13 @@ from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.launcher import Launcher
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import StageContext, TrainResult
-from tests.app.panel.runs.conftest import MakeHouse
-from tests.app.panel.runs.panel_harness import House, bad, is_alive, live_at_once
+from tests.app.panel.runs.conftest import MakeHarness
+from tests.app.panel.runs.panel_harness import PanelHarness, bad, is_alive, live_at_once
 
 
-def test_run_succeeds_with_facts_when_all_stages_do(make_house: MakeHouse) -> None:
-    house = make_house()
-    run = house.play()
+def test_run_succeeds_with_facts_when_all_stages_do(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    run = harness.run_to_end()
     assert [stage.state for stage in run.stages] == ["succeeded"] * 4
     assert run.row.state == RunState.SUCCEEDED
     assert run.row.reason == "Version 1 is live."
@@ -28,34 +28,34 @@ def test_run_succeeds_with_facts_when_all_stages_do(make_house: MakeHouse) -> No
     assert run.verdict["decision"] == "promote"
     assert run.data_digest == "none"
     assert all(stage.compute_s is not None and stage.duration_s is not None for stage in run.stages)
-    texts = house.texts()
+    texts = harness.texts()
     assert texts[0] == "Run 1 started (manual)."
     assert "deploying" in texts
     assert texts[-1] == "Run 1 succeeded. Version 1 is live."
     assert sum("Version 1 is live." in text for text in texts) == 1
-    assert house.n_manual == 1
+    assert harness.n_manual == 1
 
 
-def test_stage_is_tried_again_from_that_stage_when_it_fails(make_house: MakeHouse) -> None:
-    house = make_house(bad("fails_twice"), retries=3)
-    run = house.play()
+def test_stage_is_tried_again_from_that_stage_when_it_fails(make_harness: MakeHarness) -> None:
+    harness = make_harness(bad("fails_twice"), retries=3)
+    run = harness.run_to_end()
     assert run.row.state == RunState.SUCCEEDED
     assert [attempt.state for attempt in run.stages[0].attempts] == ["failed", "failed", "succeeded"]
     assert [len(stage.attempts) for stage in run.stages[1:]] == [1, 1, 1]
     assert run.row.n_failures == 0
 
 
-def test_run_fails_when_retries_are_used_up(make_house: MakeHouse) -> None:
-    house = make_house(bad("fails_twice"), retries=1)
-    run = house.play()
+def test_run_fails_when_retries_are_used_up(make_harness: MakeHarness) -> None:
+    harness = make_harness(bad("fails_twice"), retries=1)
+    run = harness.run_to_end()
     assert run.row.state == RunState.FAILED
     assert len(run.stages[0].attempts) == 2
     assert [stage.state for stage in run.stages[1:]] == ["skipped"] * 3
     assert run.row.n_errors >= 1
 
 
-def test_run_fails_at_once_when_the_stage_refuses(make_house: MakeHouse) -> None:
-    run = make_house(bad("refuses"), retries=3).play()
+def test_run_fails_at_once_when_the_stage_refuses(make_harness: MakeHarness) -> None:
+    run = make_harness(bad("refuses"), retries=3).run_to_end()
     assert len(run.stages[0].attempts) == 1
     assert run.error is not None
     assert run.error["id"] == "DATA-01"
@@ -71,76 +71,76 @@ def test_run_fails_at_once_when_the_stage_refuses(make_house: MakeHouse) -> None
         ("fills_disk", "DISK-03", "the disk is full"),
     ],
 )
-def test_failure_is_named_when_the_process_crashes(make_house: MakeHouse, stage: str, id: str, words: str) -> None:
-    house = make_house(bad(stage))
-    run = house.play()
+def test_failure_is_named_when_the_process_crashes(make_harness: MakeHarness, stage: str, id: str, words: str) -> None:
+    harness = make_harness(bad(stage))
+    run = harness.run_to_end()
     assert run.error is not None
     assert run.error["id"] == id
     assert words in run.error["what"]
-    assert any(words in text for text in house.texts())
+    assert any(words in text for text in harness.texts())
 
 
 def test_group_is_killed_when_a_stage_times_out_and_ignores_term(
-    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.panel.runs.stage_process.launcher.TERM_GRACE_S", 0.2)
-    house = make_house(bad("hangs"), timeout_s=1.0)
-    run = house.play()
+    harness = make_harness(bad("hangs"), timeout_s=1.0)
+    run = harness.run_to_end()
     assert run.error is not None
     assert run.error["id"] == "RUN-12"
     assert "timed out after 1 s" in run.error["what"]
-    pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
+    pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
     assert [pid for pid in pids if is_alive(int(pid))] == []
 
 
-def test_cancel_is_effective_and_final_when_a_stage_hangs(make_house: MakeHouse) -> None:
-    house = make_house(bad("hangs"))
+def test_cancel_is_effective_and_final_when_a_stage_hangs(make_harness: MakeHarness) -> None:
+    harness = make_harness(bad("hangs"))
     took: list[float] = []
 
-    async def script(house: House) -> None:
-        await house.until(lambda: "hanging" in house.texts())
+    async def script(harness: PanelHarness) -> None:
+        await harness.until(lambda: "hanging" in harness.texts())
         started = time.monotonic()
-        run_id = house.newest().row.id
-        assert await asyncio.to_thread(house.runs.cancel, run_id, requested_by="ann") == RunState.CANCELLING
-        await house.until(lambda: house.store.get(run_id).state == RunState.CANCELLED)
+        run_id = harness.newest().row.id
+        assert await asyncio.to_thread(harness.runs.cancel, run_id, requested_by="ann") == RunState.CANCELLING
+        await harness.until(lambda: harness.store.get(run_id).state == RunState.CANCELLED)
         took.append(time.monotonic() - started)
 
-    run = house.play(script)
+    run = harness.run_to_end(script)
     assert run.row.state == RunState.CANCELLED
     assert run.row.reason == "Cancelled by ann."
     assert run.stages[0].state == "cancelled"
     assert took[0] < 10
-    assert house.runs.cancel(run.row.id) == RunState.CANCELLED
-    pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
+    assert harness.runs.cancel(run.row.id) == RunState.CANCELLED
+    pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
     assert [pid for pid in pids if is_alive(int(pid))] == []
 
 
-def test_nothing_is_begun_when_the_run_was_cancelled_before_it_was_taken_up_again(make_house: MakeHouse) -> None:
-    house = make_house()
-    started = house.runs.start()
-    house.store.move(started.id, RunState.QUEUED, RunState.RUNNING, started_at=house.clock.now())
-    house.runs.cancel(started.id, requested_by="ann")
-    run = house.play()
+def test_nothing_is_begun_when_the_run_was_cancelled_before_it_was_taken_up_again(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    started = harness.runs.start()
+    harness.store.move(started.id, RunState.QUEUED, RunState.RUNNING, started_at=harness.clock.now())
+    harness.runs.cancel(started.id, requested_by="ann")
+    run = harness.run_to_end()
     assert (run.row.state, run.row.reason) == (RunState.CANCELLED, "Cancelled by ann.")
     assert [stage.attempts for stage in run.stages] == [()] * 4
 
 
-def test_run_ends_and_orphan_dies_when_a_stage_double_forks(make_house: MakeHouse) -> None:
-    house = make_house(bad("double_forks"))
-    run = house.play()
+def test_run_ends_and_orphan_dies_when_a_stage_double_forks(make_harness: MakeHarness) -> None:
+    harness = make_harness(bad("double_forks"))
+    run = harness.run_to_end()
     assert run.row.state == RunState.SUCCEEDED
-    orphan = int((house.settings.runs_dir / run.row.id / "pids").read_text())
-    asyncio.run(house.until(lambda: not is_alive(orphan), 5))
+    orphan = int((harness.settings.runs_dir / run.row.id / "pids").read_text())
+    asyncio.run(harness.until(lambda: not is_alive(orphan), 5))
 
 
-def test_attempt_ends_when_a_thread_is_left_behind(make_house: MakeHouse) -> None:
-    assert make_house(bad("leaves_thread")).play().row.state == RunState.SUCCEEDED
+def test_attempt_ends_when_a_thread_is_left_behind(make_harness: MakeHarness) -> None:
+    assert make_harness(bad("leaves_thread")).run_to_end().row.state == RunState.SUCCEEDED
 
 
-def test_log_stays_readable_when_a_stage_floods_it(make_house: MakeHouse) -> None:
-    house = make_house(bad("floods"))
-    assert house.play().row.state == RunState.SUCCEEDED
-    texts = house.texts()
+def test_log_stays_readable_when_a_stage_floods_it(make_harness: MakeHarness) -> None:
+    harness = make_harness(bad("floods"))
+    assert harness.run_to_end().row.state == RunState.SUCCEEDED
+    texts = harness.texts()
     assert sum(len(text) for text in texts if text.startswith("x")) == 2**20
     assert max(len(text.encode()) for text in texts) <= 16 * 1024
     assert "\ufffd\ufffd broken \x00 text" in texts
@@ -149,155 +149,157 @@ def test_log_stays_readable_when_a_stage_floods_it(make_house: MakeHouse) -> Non
     assert "from stderr, without an end" in texts
 
 
-def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_house: MakeHouse) -> None:
-    house = make_house(bad("hangs"))
+def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_harness: MakeHarness) -> None:
+    harness = make_harness(bad("hangs"))
 
     async def main() -> None:
-        house.executor.start()
-        await asyncio.to_thread(house.runs.start)
-        await house.until(lambda: "hanging" in house.texts())
-        await house.executor.stop()
+        harness.executor.start()
+        await asyncio.to_thread(harness.runs.start)
+        await harness.until(lambda: "hanging" in harness.texts())
+        await harness.executor.stop()
 
     asyncio.run(main())
-    run = house.newest()
+    run = harness.newest()
     assert (run.row.state, run.stages[0].state) == (RunState.INTERRUPTED, "interrupted")
-    pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
+    pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
     assert [pid for pid in pids if is_alive(int(pid))] == []
 
 
-def test_scheduled_run_says_no_change_when_nothing_changed(make_house: MakeHouse) -> None:
-    house = make_house()
-    raw = house.settings.data_dir / "raw" / "data.csv"
+def test_scheduled_run_says_no_change_when_nothing_changed(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    raw = harness.settings.data_dir / "raw" / "data.csv"
     raw.write_text("a")
-    house.play()
-    unchanged = house.play(trigger=Trigger.SCHEDULE)
+    harness.run_to_end()
+    unchanged = harness.run_to_end(trigger=Trigger.SCHEDULE)
     assert unchanged.row.state == RunState.SUCCEEDED
     assert unchanged.row.verdict == "no change"
     assert unchanged.row.reason.endswith("those of run 1; nothing to train.")
     assert [stage.state for stage in unchanged.stages] == ["succeeded", "skipped", "skipped", "skipped"]
-    assert house.play(trigger=Trigger.SCHEDULE, force=True).row.verdict == "promote"
-    assert house.play().row.verdict == "promote"
+    assert harness.run_to_end(trigger=Trigger.SCHEDULE, force=True).row.verdict == "promote"
+    assert harness.run_to_end().row.verdict == "promote"
     raw.write_text("b")
-    assert house.play(trigger=Trigger.SCHEDULE).row.verdict == "promote"
+    assert harness.run_to_end(trigger=Trigger.SCHEDULE).row.verdict == "promote"
 
 
-def test_rerun_takes_over_finished_stages_when_deploy_failed(make_house: MakeHouse) -> None:
+def test_rerun_takes_over_finished_stages_when_deploy_failed(make_harness: MakeHarness) -> None:
     def fails(_c: StageContext, _r: TrainResult, _l: StageLog, _s: threading.Event) -> DeployResult:
         raise ProblemError("SVC-01", "The API is away.")
 
-    house = make_house(deploy=fails)
-    failed = house.play()
+    harness = make_harness(deploy=fails)
+    failed = harness.run_to_end()
     assert failed.error is not None
     assert failed.error["what"] == "The API is away."
-    house.deploy = live_at_once
-    started = house.runs.rerun(failed.row.id)
-    run = house.play()
+    harness.deploy = live_at_once
+    started = harness.runs.rerun(failed.row.id)
+    run = harness.run_to_end()
     assert run.row.id == started.id
     assert [stage.state for stage in run.stages] == ["reused", "reused", "reused", "succeeded"]
     assert (run.row.metrics, run.data_digest) == ({"roc_auc": 0.9}, "none")
     assert (run.parent_number, run.row.trigger) == (1, Trigger.RERUN)
-    assert (house.settings.runs_dir / run.row.id / "evaluation.json").exists()
+    assert (harness.settings.runs_dir / run.row.id / "evaluation.json").exists()
 
 
-def test_deploy_failure_is_named_when_it_is_a_fault_of_the_program(make_house: MakeHouse) -> None:
+def test_deploy_failure_is_named_when_it_is_a_fault_of_the_program(make_harness: MakeHarness) -> None:
     def breaks(_c: StageContext, _r: TrainResult, _l: StageLog, _s: threading.Event) -> DeployResult:
         raise ZeroDivisionError("by zero")
 
-    run = make_house(deploy=breaks).play()
+    run = make_harness(deploy=breaks).run_to_end()
     assert run.error is not None
     assert run.error["id"] == "RUN-15"
     assert "ZeroDivisionError: by zero" in run.error["what"]
 
 
-def test_cancel_stops_deploy_when_it_listens(make_house: MakeHouse) -> None:
+def test_cancel_stops_deploy_when_it_listens(make_harness: MakeHarness) -> None:
     def waits(_c: StageContext, _r: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
         log.log("deploy waits")
         assert stop.wait(60)
         raise ProblemError("DEPLOY-01", "Stopped.")
 
-    house = make_house(deploy=waits)
+    harness = make_harness(deploy=waits)
 
-    async def script(house: House) -> None:
-        await house.until(lambda: "deploy waits" in house.texts())
-        await asyncio.to_thread(house.runs.cancel, "1")
+    async def script(harness: PanelHarness) -> None:
+        await harness.until(lambda: "deploy waits" in harness.texts())
+        await asyncio.to_thread(harness.runs.cancel, "1")
 
-    run = house.play(script)
+    run = harness.run_to_end(script)
     assert (run.row.state, run.stages[3].state) == (RunState.CANCELLED, "cancelled")
 
 
-def test_next_attempt_starts_when_the_forkserver_was_killed(make_house: MakeHouse) -> None:
-    house = make_house()
-    house.play()
+def test_next_attempt_starts_when_the_forkserver_was_killed(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    harness.run_to_end()
     from multiprocessing import forkserver
 
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
-    assert house.play().row.state == RunState.SUCCEEDED
+    assert harness.run_to_end().row.state == RunState.SUCCEEDED
 
 
 def test_run_fails_with_a_reason_when_no_process_can_be_started(
-    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    house = make_house(retries=1)
+    harness = make_harness(retries=1)
     monkeypatch.setattr(Launcher, "spawn", refuse)
-    run = house.play()
+    run = harness.run_to_end()
     assert len(run.stages[0].attempts) == 2
     assert run.error is not None
     assert run.error["id"] == "RUN-14"
 
 
-def test_run_ends_and_the_next_is_possible_when_the_panel_itself_fails(make_house: MakeHouse) -> None:
-    house = make_house()
-    broken = house.store.highest_version
-    house.store.highest_version = lambda: 1 // 0  # type: ignore[method-assign]
-    run = house.play()
+def test_run_ends_and_the_next_is_possible_when_the_panel_itself_fails(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    broken = harness.store.highest_version
+    harness.store.highest_version = lambda: 1 // 0  # type: ignore[method-assign]
+    run = harness.run_to_end()
     assert run.error is not None
     assert run.error["id"] == "RUN-16"
     assert run.row.state == RunState.FAILED
     assert run.stages[0].state == "interrupted"
-    house.store.highest_version = broken  # type: ignore[method-assign]
-    assert house.play().row.state == RunState.SUCCEEDED
+    harness.store.highest_version = broken  # type: ignore[method-assign]
+    assert harness.run_to_end().row.state == RunState.SUCCEEDED
 
 
-def test_stage_is_ended_when_the_panel_cannot_follow_it(make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_is_ended_when_the_panel_cannot_follow_it(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.panel.runs.stage_process.launcher.TERM_GRACE_S", 0.2)
-    house = make_house(bad("hangs"))
+    harness = make_harness(bad("hangs"))
 
-    async def script(house: House) -> None:
-        await house.until(lambda: "hanging" in house.texts())
-        [output] = house.settings.runs_dir.glob("*/attempts/set_seed-1.out")
+    async def script(harness: PanelHarness) -> None:
+        await harness.until(lambda: "hanging" in harness.texts())
+        [output] = harness.settings.runs_dir.glob("*/attempts/set_seed-1.out")
         output.unlink()
         (output / "large").mkdir(parents=True)
 
-    run = house.play(script)
+    run = harness.run_to_end(script)
     assert run.error is not None
     assert (run.row.state, run.error["id"]) == (RunState.FAILED, "RUN-16")
-    pids = (house.settings.runs_dir / run.row.id / "pids").read_text().split()
-    asyncio.run(house.until(lambda: not any(is_alive(int(pid)) for pid in pids), 5))
+    pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
+    asyncio.run(harness.until(lambda: not any(is_alive(int(pid)) for pid in pids), 5))
 
 
 def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_written_for_a_while(
-    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("app.panel.runs.dispatch.executor.HEAL_S", 0.02)
-    house = make_house(bad("waits"))
+    harness = make_harness(bad("waits"))
 
     def refuse(on: bool) -> None:
-        house.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")
+        harness.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")
 
-    async def script(house: House) -> None:
-        await house.until(lambda: "waiting" in house.texts())
+    async def script(harness: PanelHarness) -> None:
+        await harness.until(lambda: "waiting" in harness.texts())
         refuse(True)  # every write fails, as on a full disk
-        (house.settings.data_dir / "go").touch()
-        await house.until(lambda: caplog.text.count("action=fail_run") > 2)
-        row = house.newest().row
+        (harness.settings.data_dir / "go").touch()
+        await harness.until(lambda: caplog.text.count("action=fail_run") > 2)
+        row = harness.newest().row
         assert row.state == RunState.RUNNING
         refuse(False)
 
-    run = house.play(script)
+    run = harness.run_to_end(script)
     assert run.error is not None
     assert (run.row.state, run.error["id"]) == (RunState.FAILED, "DB-05")
     assert "Traceback" not in caplog.text  # it may be said for hours
-    assert house.play().row.state == RunState.SUCCEEDED
+    assert harness.run_to_end().row.state == RunState.SUCCEEDED

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.runs.domain.retention import thin
+from app.panel.runs.domain.retention import prune
 from pipeline.core.problems import ProblemError
-from tests.app.panel.runs.conftest import MakeHouse
+from tests.app.panel.runs.conftest import MakeHarness
 
 
 def left(folder: Path) -> dict[str, list[str]]:
@@ -26,7 +26,7 @@ def test_models_and_delivered_records_go_when_runs_are_old(tmp_path: Path) -> No
             (tmp_path / run / name).mkdir(parents=True)
         (tmp_path / run).mkdir(exist_ok=True)
         (tmp_path / run / "log.jsonl").touch()
-    thin(tmp_path, lambda run: run != "1-waits", keep=2)
+    prune(tmp_path, lambda run: run != "1-waits", keep=2)
     assert left(tmp_path) == {
         "1-waits": ["log.jsonl", "record"],
         "2-done": ["log.jsonl"],
@@ -34,19 +34,19 @@ def test_models_and_delivered_records_go_when_runs_are_old(tmp_path: Path) -> No
         "4-kept": ["bundle", "log.jsonl", "record"],
         "5-kept": ["bundle", "log.jsonl", "record"],
     }
-    thin(tmp_path, lambda _run: True, keep=2)  # MLflow has come back
+    prune(tmp_path, lambda _run: True, keep=2)  # MLflow has come back
     assert left(tmp_path)["1-waits"] == ["log.jsonl"]
 
 
-def test_deploy_is_not_done_again_when_the_model_is_gone(make_house: MakeHouse) -> None:
-    house = make_house()
-    run = house.play()
-    runs_dir = house.settings.runs_dir
-    assert house.play(from_stage="deploy").row.deployed
+def test_deploy_is_not_done_again_when_the_model_is_gone(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    run = harness.run_to_end()
+    runs_dir = harness.settings.runs_dir
+    assert harness.run_to_end(from_stage="deploy").row.deployed
     shutil.rmtree(runs_dir / run.row.id / "bundle")
-    for again in (run.row.id, house.newest().row.id):  # the newer one had taken it over
+    for again in (run.row.id, harness.newest().row.id):  # the newer one had taken it over
         with pytest.raises(ProblemError) as caught:
-            house.runs.rerun(again, from_stage="deploy")
+            harness.runs.rerun(again, from_stage="deploy")
         assert caught.value.id == "RUN-04"
     with pytest.raises(ProblemError, match="RUN-04"):
-        house.runs.start(from_stage="deploy")
+        harness.runs.start(from_stage="deploy")

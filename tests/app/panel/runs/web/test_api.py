@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from app.panel.pages import error_handlers as errors
 from app.panel.pages.renderer import Site
 from app.panel.runs.web import api
-from tests.app.panel.runs.conftest import MakeHouse
-from tests.app.panel.runs.panel_harness import House
+from tests.app.panel.runs.conftest import MakeHarness
+from tests.app.panel.runs.panel_harness import PanelHarness
 
 
 @dataclass
@@ -24,16 +24,16 @@ class Parts:
 
 
 @pytest.fixture
-def house(make_house: MakeHouse) -> House:
-    return make_house()
+def harness(make_harness: MakeHarness) -> PanelHarness:
+    return make_harness()
 
 
 @pytest.fixture
-def client(house: House) -> Iterator[TestClient]:
+def client(harness: PanelHarness) -> Iterator[TestClient]:
     app = FastAPI()
-    errors.install(app, Site(house.settings, house.clock))
+    errors.install(app, Site(harness.settings, harness.clock))
     app.include_router(api.router)
-    app.state.panel = Parts(house.runs, house.queries)
+    app.state.panel = Parts(harness.runs, harness.queries)
     with TestClient(app) as found:
         yield found
 
@@ -81,8 +81,8 @@ def test_start_is_refused_with_a_problem_when_the_body_is_wrong(client: TestClie
     assert {"id", "what", "why", "fix", "status"} <= set(answer.json())
 
 
-def test_detail_has_the_promised_fields_when_a_run_has_ended(client: TestClient, house: House) -> None:
-    run = house.play().row
+def test_detail_has_the_promised_fields_when_a_run_has_ended(client: TestClient, harness: PanelHarness) -> None:
+    run = harness.run_to_end().row
     for name in (run.id, str(run.number)):
         found = client.get(f"/api/v1/runs/{name}").json()
         assert {
@@ -94,9 +94,9 @@ def test_detail_has_the_promised_fields_when_a_run_has_ended(client: TestClient,
         assert (found["state"], found["stages"][0]["attempts"], found["model_version"]) == ("succeeded", 1, 1)
 
 
-def test_pages_follow_each_other_when_there_are_more_runs(client: TestClient, house: House) -> None:
+def test_pages_follow_each_other_when_there_are_more_runs(client: TestClient, harness: PanelHarness) -> None:
     for _ in range(5):
-        house.runs.skip("busy")
+        harness.runs.skip("busy")
     seen: list[int] = []
     before: int | None = None
     while True:
