@@ -37,7 +37,7 @@ class SampleTable:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _write(self) -> None:
-        argv = [sys.executable, "-m", "pipeline.ingest.sample_table", str(self._raw_dir)]
+        argv = [sys.executable, "-m", "pipeline", "sample", str(self._raw_dir)]
         try:
             self._raw_dir.mkdir(parents=True, exist_ok=True)
             process = await asyncio.create_subprocess_exec(

@@ -64,7 +64,7 @@ class Screen:
             if self._stage is not None:
                 self._progress.stop_task(self._tasks[self._stage])
         elif kind == "error":
-            self.problem = ProblemError(**{key: value for key, value in event.items() if key != "event"})
+            self.problem = ProblemError.restore(event)
         return len(line)
 
     def flush(self) -> None:

@@ -24,11 +24,12 @@ EXIT_USER: Final = 2
 EXIT_CRASH: Final = 1
 
 
-def run(given: argparse.Namespace, console: Console) -> int:
+def run(given: argparse.Namespace) -> int:
     """Run the stages and show what came out. 0: a model; 2: a problem that the person can solve; 1: a fault of ours.
 
     Raises ProblemError for options that make no sense, before anything is written.
     """
+    console = Console(highlight=False)
     params = parameters(given)
     tables = list(_tables(given.data))
     run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
@@ -94,7 +95,7 @@ def _tables(data: Path) -> Iterator[Path]:
             f"There is no table at {data}.",
             why="It is neither a file nor a folder with CSV or Parquet files.",
             fix="Name a file, or write the built-in credit table and use that.",
-            command="python -m pipeline.ingest.sample_table data/raw",
+            command="python -m pipeline sample data/raw",
         )
     return iter(found)
 

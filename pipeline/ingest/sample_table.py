@@ -4,11 +4,10 @@ Made by the code below from a fixed seed; no row of it describes a person. The s
 values, the heavy tails and the codes 96 and 98 among the late payments are those of the public file, so that the
 real one, dropped in its place, works unchanged.
 
-`python -m pipeline.ingest.sample_table DIR` writes it into DIR if no table lies there. Needs numpy only.
+`python -m pipeline sample DIR` writes it into DIR if no table lies there. Needs numpy only.
 """
 
 import math
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -179,15 +178,3 @@ def _texts(values: Column) -> list[str]:
     if np.all(np.isnan(values) | (values == np.floor(values))):
         return ["NA" if math.isnan(value) else str(int(value)) for value in values.tolist()]
     return [f"{value:.9f}".rstrip("0").rstrip(".") for value in values.tolist()]
-
-
-def main() -> int:
-    """Exit code 0; says what was done in one line."""
-    raw_dir = Path(sys.argv[1])
-    written = ensure_sample(raw_dir)
-    sys.stdout.write(f"{'Wrote the synthetic credit table to' if written else 'A table is already in'} {raw_dir}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

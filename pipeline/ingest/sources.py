@@ -22,7 +22,7 @@ def find(raw_dir: Path) -> list[Path]:
             f"There is no table in {raw_dir}.",
             why=f"No file there ends in {', '.join(TABLE_SUFFIXES)}.",
             fix="Put a CSV or Parquet file there, or write the built-in credit table.",
-            command=f"python -m pipeline.ingest.sample_table {raw_dir}",
+            command=f"python -m pipeline sample {raw_dir}",
         )
     return found
 

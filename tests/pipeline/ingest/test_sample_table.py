@@ -1,7 +1,5 @@
 """The built-in credit table looks like the public file and can be learned as well as it should."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +46,6 @@ def test_a_table_is_left_alone_when_one_lies_there(tmp_path: Path) -> None:
     (tmp_path / "own.CSV").write_text("a,b\n1,2\n")
     assert not ensure_sample(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "own.CSV"]
-
-
-def test_it_writes_without_pandas_when_run_as_a_program(tmp_path: Path) -> None:
-    code = f"import sys, pipeline.ingest.sample_table as s; sys.argv[1:] = [{str(tmp_path)!r}]; s.main(); assert 'pandas' not in sys.modules"
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert "synthetic" in run.stdout
-    assert (tmp_path / FILE_NAME).exists()
 
 
 def test_the_bytes_are_the_same_when_it_is_written_twice() -> None:

@@ -27,7 +27,7 @@ def test_the_command_that_helps_is_named_when_there_is_no_file(tmp_path: Path) -
     with pytest.raises(DataError) as caught:
         sources.find(tmp_path)
     assert caught.value.id == "DATA-01"
-    assert "pipeline.ingest.sample_table" in caught.value.command
+    assert "python -m pipeline sample" in caught.value.command
 
 
 def test_files_are_found_by_name_when_there_are_several(tmp_path: Path) -> None:
