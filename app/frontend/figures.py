@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.frontend.labels import figure, percent
+from app.web.formats import percent, short_number
 from pipeline.core.bundle import Histogram
 
 
@@ -155,15 +155,15 @@ def _ticks(low: float, high: float, *, is_share: bool, about: int = 5) -> tuple[
     """Round numbers between `low` and `high`; the ends themselves if there is no round one."""
     raw = (high - low) / about
     if raw < sys.float_info.min:  # no range, or one so small that a step in it would be nothing
-        return (Tick(50.0, percent(low) if is_share else figure(low)),)
+        return (Tick(50.0, percent(low) if is_share else short_number(low)),)
     magnitude = 10.0 ** math.floor(math.log10(raw))
     step = next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= raw)
     scale = _scale(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     values = [n * step for n in range(first, last + 1)]
-    write = _share if is_share else figure
+    write = _share if is_share else short_number
     return tuple(Tick(scale(value), write(round(value, 12))) for value in values)
 
 
 def _share(value: float) -> str:
-    return f"{value * 100:.10g} %"
+    return f"{value * 100:.10g}%"

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.frontend.labels import figure, percent, spoken, typed, words
+from app.frontend.labels import spoken, words
+from app.web.formats import input_text, percent, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
 
 PREFIX: Final = "x."
@@ -111,7 +112,7 @@ def examples(manifest: Manifest) -> list[dict[str, Scalar]]:
 
 def texts_of(row: Mapping[str, Scalar]) -> dict[str, str]:
     """A row as it would have been typed."""
-    return {name: typed(value) for name, value in row.items()}
+    return {name: input_text(value) for name, value in row.items()}
 
 
 def filled(manifest: Manifest, texts: Mapping[str, str], *, is_checked: bool = True) -> Form:
@@ -157,11 +158,17 @@ def doubt(feature: Feature, value: Scalar) -> str:
 
 def _number_doubt(feature: Feature, value: float) -> str:
     if feature.min is not None and value < feature.min:
-        return f"Below everything in the training data (lowest {figure(feature.min)}): treat the answer with care."
+        return (
+            f"Below everything in the training data (lowest {short_number(feature.min)}): treat the answer with care."
+        )
     if feature.max is not None and value > feature.max:
-        return f"Above everything in the training data (highest {figure(feature.max)}): treat the answer with care."
+        return (
+            f"Above everything in the training data (highest {short_number(feature.max)}): treat the answer with care."
+        )
     if feature.low is not None and feature.high is not None and not feature.low <= value <= feature.high:
-        return f"Unusual: 98 % of the training rows lie from {figure(feature.low)} to {figure(feature.high)}."
+        return (
+            f"Unusual: 98% of the training rows lie from {short_number(feature.low)} to {short_number(feature.high)}."
+        )
     if feature.integer and value != int(value):
         return "Always a whole number in the training data."
     return ""
@@ -229,9 +236,9 @@ def _offer(name: str, feature: Feature) -> str:
 def _hint(feature: Feature) -> str:
     parts = []
     if feature.kind == "numeric" and feature.low is not None and feature.high is not None:
-        parts.append(f"usually {figure(feature.low)} to {figure(feature.high)}")
+        parts.append(f"usually {short_number(feature.low)} to {short_number(feature.high)}")
         if feature.median is not None and feature.low != feature.high:
-            parts.append(f"typically {figure(feature.median)}")
+            parts.append(f"typically {short_number(feature.median)}")
     elif feature.kind == "categorical" and feature.categories:
         parts.append(f"most often {spoken(feature, feature.categories[0])}")
         if len(feature.categories) > SELECT_UP_TO:

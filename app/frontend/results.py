@@ -6,8 +6,9 @@ from typing import Final
 from app.frontend import figures
 from app.frontend.client import Contribution, Curve, CurvePoint, Explanation, Prediction
 from app.frontend.form import Form, Option
-from app.frontend.labels import class_label, figure, percent, spoken, typed, words
+from app.frontend.labels import class_label, spoken, words
 from app.frontend.views import ClassBar, Point, Reason, Reasons, Result, WhatIf
+from app.web.formats import input_text, percent, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
 
 TOP_REASONS: Final = 6
@@ -39,7 +40,7 @@ def result(
     is_value = manifest.task == "regression"
     return Result(
         sentence=sentence(manifest, prediction),
-        figure=figure(score) if is_value else percent(score),
+        figure=short_number(score) if is_value else percent(score),
         caption=_caption(manifest, label),
         gauge=figures.gauge(score, threshold) if manifest.task == "binary" else None,
         threshold_text="" if threshold is None else percent(threshold),
@@ -65,7 +66,7 @@ def sentence(manifest: Manifest, prediction: Prediction) -> str:
     score = score_of(manifest, prediction)
     if manifest.task == "regression":
         share = figures.rank(manifest.score_histogram, score)
-        return f"The model says {figure(score)} for {manifest.target}: {_standing(share)}."
+        return f"The model says {short_number(score)} for {manifest.target}: {_standing(share)}."
     if manifest.task == "multiclass":
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         rest = [(name, share) for name, share in ranked if name != label]
@@ -91,7 +92,7 @@ def _standing(share: float) -> str:
         return "lower than nearly all rows that it was tested on"
     if share > 0.995:
         return "higher than nearly all rows that it was tested on"
-    return f"higher than {share * 100:.0f} % of the rows that it was tested on"
+    return f"higher than {share * 100:.0f}% of the rows that it was tested on"
 
 
 def _side(score: float, threshold: float) -> str:
@@ -102,7 +103,7 @@ def _side(score: float, threshold: float) -> str:
 
 def _stand_in(feature: Feature) -> str:
     if feature.kind == "numeric" and feature.median is not None:
-        return f"typically {figure(feature.median)}"
+        return f"typically {short_number(feature.median)}"
     if feature.kind == "categorical" and feature.categories:
         return f"most often {spoken(feature, feature.categories[0])}"
     return ""
@@ -133,8 +134,8 @@ def reasons(manifest: Manifest, record: dict[str, Scalar], explanation: Explanat
         _reason(by_name[item.feature], record, item, largest, is_value) for item in ranked if item.feature in by_name
     ]
     matters = [reason for reason in drawn[:TOP_REASONS] if reason.width >= 0.5]
-    base = figure(explanation.base) if is_value else percent(explanation.base)
-    score = figure(explanation.score) if is_value else percent(explanation.score)
+    base = short_number(explanation.base) if is_value else percent(explanation.base)
+    score = short_number(explanation.score) if is_value else percent(explanation.score)
     return Reasons(
         intro=f"For a typical row, {subject} is {base}; here it is {score}. What made the difference:",
         top=tuple(matters),
@@ -166,9 +167,9 @@ def _typical(feature: Feature, value: Scalar, typical: Scalar) -> str:
 def _effect(contribution: float, is_value: bool) -> str:
     """`+3.2 points` of probability, or `+12.3` in the target's own unit."""
     size = abs(contribution)
-    points = f"{size * 100:.1f} points" if size >= 0.0005 else "under 0.1 points"
-    text = figure(size) if is_value else points
-    return text if size == 0 or text.startswith("under") else f"{'+' if contribution > 0 else '−'}{text}"
+    points = f"{size * 100:.1f} points" if size >= 0.0005 else "<0.1 points"
+    text = short_number(size) if is_value else points
+    return text if size == 0 or text.startswith("<") else f"{'+' if contribution > 0 else '−'}{text}"
 
 
 def what_if(
@@ -177,7 +178,7 @@ def what_if(
     """The score over `chosen`, with the row's own value and the threshold marked."""
     is_share = manifest.task != "regression"
     threshold = prediction.threshold if manifest.task == "binary" else None
-    write = percent if is_share else figure
+    write = percent if is_share else short_number
     record = form.record or {}
     now, score = record.get(chosen.name), score_of(manifest, prediction)
     raw = curve.points
@@ -187,7 +188,7 @@ def what_if(
     points = tuple(
         Point(
             value=spoken(chosen, point.value),
-            typed=typed(point.value),
+            typed=input_text(point.value),
             score=write(point.score),
             x=_x(point.value),
             y=point.score,

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Final
 
-from app.frontend.labels import figure
 from app.frontend.problems import UnexpectedApiResponseError, UnreadableTableError
 from app.frontend.views import RowError
+from app.web.formats import short_number
 
 PREVIEW_ROWS: Final = 20
 SHOWN_ERRORS: Final = 20
@@ -47,8 +47,8 @@ class Summary:
         """Smallest, mean and largest prediction of a regression."""
         if not self.n_numbers:
             return ""
-        mean = figure(self.total / self.n_numbers)
-        return f"from {figure(self.low)} to {figure(self.high)}, {mean} on average"
+        mean = short_number(self.total / self.n_numbers)
+        return f"from {short_number(self.low)} to {short_number(self.high)}, {mean} on average"
 
 
 def read_head(file: IO[bytes]) -> tuple[list[str], str]:

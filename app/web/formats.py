@@ -1,4 +1,4 @@
-"""How numbers, sizes and times are written for people, the same everywhere. Pure."""
+"""Numbers, sizes, times and names as text for people, written alike on every page of panel and app. Pure."""
 
 import math
 import re
@@ -7,11 +7,11 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-_SEAM: Final = re.compile(r"(?<=[_.])(?=[^_.])|(?<=[a-z0-9])(?=[A-Z])")
+_WORD_BOUNDARY: Final = re.compile(r"(?<=[_.])(?=[^_.])|(?<=[a-z0-9])(?=[A-Z])")
 
 
 def duration(seconds: float | None) -> str:
-    """`0.04 s`, `7.3 s`, `2:05`, `1:02:05`; a dash where it was not measured."""
+    """Return `40 ms`, `7.3 s`, `2:05` or `1:02:05`; a dash where it was not measured."""
     if seconds is None:
         return "–"
     if seconds < 0.1:
@@ -24,8 +24,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{second:02}" if hours else f"{minutes}:{second:02}"
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """A metric or statistic, with `digits` significant digits and no exponent where a person can read it without."""
+def number(value: float | None, digits: int = 4, *, min_decimals: int = 0) -> str:
+    """Return a metric or statistic with `digits` significant digits, without an exponent while that is readable.
+
+    Below 1 there are always `digits` decimals, so that a column of metrics lines up.
+    """
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
@@ -35,33 +38,52 @@ def number(value: float | None, digits: int = 4) -> str:
     elif abs(value) >= 1e7 or abs(value) < 1e-4:
         text = f"{value:.{digits}g}"
     else:
-        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if abs(value) >= 1 else digits
+        decimals = max(min_decimals, digits - 1 - math.floor(math.log10(abs(value)))) if abs(value) >= 1 else digits
         text = f"{value:,.{decimals}f}"
     return text.replace("-", "−")
 
 
+def short_number(value: float) -> str:
+    """Return a number for a sentence, a form or an axis: as `number`, with no zeros at the end."""
+    text = number(value, min_decimals=1)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def input_text(value: bool | float | str | None) -> str:
+    """Return a value as an input holds it: it reads back as itself, without thousands separators; "" is missing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return str(value)
+
+
 def signed(value: float | None, digits: int = 4) -> str:
-    """A difference, always with its sign."""
+    """Return a difference, always with its sign."""
     text = number(value, digits)
     return f"+{text}" if value is not None and value > 0 else text
 
 
 def count(value: int | None) -> str:
-    """A whole number with thousands separated."""
+    """Return a whole number with thousands separated."""
     return "–" if value is None else f"{value:,}"
 
 
-def share(value: float | None) -> str:
-    """A share of one as a percentage; tiny but present is never written as 0."""
-    if value is None:
+def percent(share: float | None) -> str:
+    """Return a share of one as `12.3%`; what is neither 0 nor 1 is never rounded to 0% or 100%."""
+    if share is None:
         return "–"
-    if 0 < value < 0.001:
-        return "<0.1 %"
-    return f"{value * 100:.1f} %".replace(".0 %", " %")
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    if 0.9995 < share < 1:
+        return ">99.9%"
+    return f"{share * 100:.1f}%".replace(".0%", "%")
 
 
 def size(n_bytes: int | None) -> str:
-    """Bytes in the unit that leaves one to three digits before the point (powers of 1024)."""
+    """Return bytes in the unit (powers of 1024) that leaves one to three digits before the point."""
     if n_bytes is None:
         return "–"
     value = float(n_bytes)
@@ -73,15 +95,15 @@ def size(n_bytes: int | None) -> str:
 
 
 def clock(at: datetime | None) -> str:
-    """`2026-11-22 23:20:05` in the time zone of the server; a dash for never."""
+    """Return `2026-11-22 23:20:05` in the server's time zone; a dash for None."""
     return "–" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def plural(n: int, one: str, many: str = "") -> str:
-    """`1 run`, `2 runs`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+def plural(n: int, singular: str, plural_form: str = "") -> str:
+    """Return `1 run` or `2 runs`; `plural_form` where adding an s is not enough."""
+    return f"{n:,} {singular if n == 1 else plural_form or singular + 's'}"
 
 
 def name(text: str) -> Markup:
-    """A column's or file's name that a narrow page breaks where its words meet: after `_` and `.`, at a hump."""
-    return Markup("<wbr>").join(escape(part) for part in _SEAM.split(text))
+    """Return the name of a column or file with break opportunities for narrow pages: after `_` and `.`, in camelCase."""
+    return Markup("<wbr>").join(escape(part) for part in _WORD_BOUNDARY.split(text))

@@ -39,7 +39,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     env.globals["asset"] = asset
-    for name in ("duration", "number", "signed", "count", "share", "size", "clock", "plural", "name"):
+    for name in ("duration", "number", "signed", "count", "percent", "size", "clock", "plural", "name"):
         env.filters[name] = getattr(formats, name)
     env.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
     return env

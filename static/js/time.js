@@ -2,8 +2,7 @@
 const meta = document.querySelector('meta[name="server-now-ms"]');
 let offset = Number(meta.content) - Date.now();
 
-const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
-const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const units = [["d", 86400], ["h", 3600], ["min", 60]];
 
 function clock(totalSeconds) {
   const s = Math.max(0, Math.round(totalSeconds));
@@ -14,7 +13,7 @@ function clock(totalSeconds) {
 
 function relative(seconds) {
   if (seconds < 5) return "just now";
-  for (const [unit, size] of units) if (seconds >= size) return ago.format(-Math.floor(seconds / size), unit);
+  for (const [unit, size] of units) if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`;
   return `${Math.floor(seconds)} s ago`;
 }
 

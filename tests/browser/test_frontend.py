@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.frontend.labels import percent
+from app.web.formats import percent
 from pipeline.core.params import Task
 from tests.app.frontend.conftest import Served, app_running
 from tests.app.prediction.conftest import TASKS, running

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.frontend.form import doubt, read
-from app.frontend.labels import typed
+from app.web.formats import input_text
 from pipeline.core.bundle import Feature, Scalar
 
 AGE = Feature(name="age", kind="numeric", nullable=False, integer=True, min=21, max=99, low=24, high=87, median=52)
@@ -36,7 +36,7 @@ def test_a_comma_is_explained_when_it_stands_for_a_point() -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_any_value_comes_back_when_the_form_has_shown_it(value: float) -> None:
-    found, error = read(AGE, typed(value))
+    found, error = read(AGE, input_text(value))
     assert error == ""
     assert isinstance(found, int | float)
     assert math.isclose(found, value, rel_tol=1e-12, abs_tol=0)

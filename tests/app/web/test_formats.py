@@ -1,4 +1,4 @@
-"""How figures are written."""
+"""Numbers, times and names as people read them."""
 
 from datetime import UTC, datetime
 
@@ -47,8 +47,30 @@ def test_size_is_in_the_fitting_unit_when_any(n_bytes: int, text: str) -> None:
     assert formats.size(n_bytes) == text
 
 
-def test_share_is_not_zero_when_it_is_tiny() -> None:
-    assert [formats.share(value) for value in (0, 0.00001, 0.198, 1)] == ["0 %", "<0.1 %", "19.8 %", "100 %"]
+def test_share_is_never_rounded_to_certainty_when_it_is_not_certain() -> None:
+    assert [formats.percent(share) for share in (None, 0.0, 0.0001, 0.123, 0.4, 0.99999, 1.0)] == [
+        "–",
+        "0%",
+        "<0.1%",
+        "12.3%",
+        "40%",
+        ">99.9%",
+        "100%",
+    ]
+
+
+def test_short_number_has_no_zeros_at_the_end_when_it_is_written() -> None:
+    values = (5400.0, 1234.567, 0.15423, -2.98765, 1e9, 3e-6, 2.5, 1000.0, 0.0)
+    texts = ["5,400", "1,234.6", "0.1542", "−2.988", "1,000,000,000", "3e−06", "2.5", "1,000", "0"]
+    assert [formats.short_number(value) for value in values] == texts
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (True, "true"), (45, "45"), (45.0, "45"), (0.7661266, "0.7661266"), (1e-7, "1e-07"), ("a b", "a b")],
+)
+def test_value_reads_back_as_itself_when_an_input_holds_it(value: bool | float | str | None, text: str) -> None:
+    assert formats.input_text(value) == text
 
 
 def test_moment_is_written_in_local_time_when_given_in_utc() -> None:
