@@ -16,8 +16,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipeline.core.bundle_problems import BrokenBundleError, PointerError
 from pipeline.core.params import Task
-from pipeline.core.problems import BundleError
 
 FORMAT: Final = 1
 MODEL_FILE: Final = "model.onnx"
@@ -155,19 +155,13 @@ def read_pointer(models_dir: Path) -> Pointer | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BundleError(
-            "MODEL-01", "The pointer to the live model cannot be read.", why=f"{error.strerror}."
-        ) from error
+        raise PointerError.unreadable(error) from error
     try:
         pointer = Pointer.model_validate_json(text)
     except ValidationError as error:
-        raise BundleError(
-            "MODEL-01", "The pointer to the live model is not readable.", why=str(error.errors()[0]["msg"])
-        ) from error
+        raise PointerError.invalid(error) from error
     if Path(pointer.bundle).name != pointer.bundle or pointer.bundle in {"", ".", ".."}:
-        raise BundleError(
-            "MODEL-01", "The pointer to the live model leaves the models folder.", why=repr(pointer.bundle)
-        )
+        raise PointerError.outside(pointer.bundle)
     return pointer
 
 
@@ -190,19 +184,13 @@ def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
     try:
         raw = (folder / MANIFEST_FILE).read_bytes()
     except OSError as error:
-        raise BundleError("MODEL-02", f"The bundle {folder.name} cannot be read.", why=f"{error.strerror}.") from error
+        raise BrokenBundleError.unreadable(folder, error) from error
     if sha256 is not None and hashlib.sha256(raw).hexdigest() != sha256:
-        raise BundleError(
-            "MODEL-02",
-            f"The bundle {folder.name} was changed.",
-            why="Its manifest does not have the digest that the pointer names.",
-        )
+        raise BrokenBundleError.changed(folder)
     try:
         return Manifest.model_validate_json(raw)
     except ValidationError as error:
-        raise BundleError(
-            "MODEL-02", f"The manifest of bundle {folder.name} is not valid.", why=str(error.errors()[0]["msg"])
-        ) from error
+        raise BrokenBundleError.invalid(folder, error) from error
 
 
 def read_model(folder: Path, manifest: Manifest, max_bytes: int = 256 * 2**20) -> bytes:
@@ -210,20 +198,12 @@ def read_model(folder: Path, manifest: Manifest, max_bytes: int = 256 * 2**20) -
     path = folder / MODEL_FILE
     try:
         if path.stat().st_size > max_bytes:
-            raise BundleError(
-                "MODEL-02", f"The model of bundle {folder.name} is too large.", why=f"More than {max_bytes} bytes."
-            )
+            raise BrokenBundleError.model_too_large(folder, max_bytes)
         raw = path.read_bytes()
     except OSError as error:
-        raise BundleError(
-            "MODEL-02", f"The model of bundle {folder.name} cannot be read.", why=f"{error.strerror}."
-        ) from error
+        raise BrokenBundleError.model_unreadable(folder, error) from error
     if hashlib.sha256(raw).hexdigest() != manifest.model_sha256:
-        raise BundleError(
-            "MODEL-02",
-            f"The model of bundle {folder.name} was changed.",
-            why="Its bytes do not have the digest of the manifest.",
-        )
+        raise BrokenBundleError.model_changed(folder)
     return raw
 
 

@@ -3,13 +3,16 @@
 Light: pydantic only. `group` and `title` in the JSON schema order and name the fields of the form.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Task = Literal["binary", "multiclass", "regression"]
 Estimator = Literal["hist_gradient_boosting", "gradient_boosting", "random_forest", "linear", "dummy"]
 ThresholdMetric = Literal["f1", "balanced_accuracy", "accuracy", "none"]
+
+# Ids of the problems that the parameters have with the table: a run with the same ones would be refused again.
+INVALID_PARAMS_IDS: Final = ("DATA-10", "DATA-11", "DATA-12", "DATA-13", "DATA-15", "DATA-20", "DATA-21", "DATA-22")
 
 
 def _field(default: Any, group: str, title: str, help: str, **limits: Any) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pipeline.core.problems import DataError
+from pipeline.features.problems import ExpressionError, FeatureNameTakenError, UnusableOperandError
 
 FUNCTIONS: Final = {"abs": 1, "sqrt": 1, "log1p": 1, "min": 2, "max": 2}
 MAX_TOKENS: Final = 300  # bounds how deep the tree gets, and with it the recursion
@@ -84,11 +84,11 @@ def parse(declaration: str) -> Derived:
     name, equals, text = declaration.partition("=")
     name = name.strip().strip("`").strip()
     if not equals or not name:
-        raise _syntax(declaration, "It does not read `Name = expression`.")
+        raise ExpressionError(declaration, "It does not have the form `Name = expression`.")
     tree = _Parser(declaration, text).whole()
     columns = tuple(dict.fromkeys(_columns(tree)))
     if not columns:
-        raise _syntax(declaration, "There is no column in it.")
+        raise ExpressionError(declaration, "It uses no column.")
     return Derived(name, f"{name} = {' '.join(text.split())}", tree, columns)
 
 
@@ -105,22 +105,12 @@ def parse_all(declarations: Iterable[str], numeric: Iterable[str], taken: Iterab
         if unknown:
             why = "The table has no such column"
             if any(unknown[0] == other.name for other in found):
-                why = "A derived feature cannot be made of another"
+                why = "A derived feature cannot use another one"
             elif unknown[0] in names:
-                why = "It is the target, left out, or not a column of numbers"
-            raise DataError(
-                "DATA-21",
-                f"The derived feature {one.name!r} uses {unknown[0]!r}.",
-                why=f"{why}. Columns of numbers: {', '.join(sorted(known)[:30])}.",
-                fix="Correct the name; put names with spaces or signs in backticks.",
-            )
+                why = "It is the target, left out, or not numeric"
+            raise UnusableOperandError(one.name, unknown[0], why, known)
         if one.name in names:
-            raise DataError(
-                "DATA-22",
-                f"The name {one.name!r} is taken.",
-                why="A column or another derived feature has it.",
-                fix="Give the derived feature a name of its own.",
-            )
+            raise FeatureNameTakenError(one.name)
         names.add(one.name)
     return found
 
@@ -243,8 +233,8 @@ class _Parser:
             raise self._error(f"A {sign!r} is missing.")
         self._take()
 
-    def _error(self, why: str) -> DataError:
-        return _syntax(self._declaration, why)
+    def _error(self, why: str) -> ExpressionError:
+        return ExpressionError(self._declaration, why)
 
 
 def _columns(tree: Tree) -> Iterable[str]:
@@ -253,12 +243,3 @@ def _columns(tree: Tree) -> Iterable[str]:
     elif isinstance(tree, Call):
         for argument in tree.arguments:
             yield from _columns(argument)
-
-
-def _syntax(declaration: str, why: str) -> DataError:
-    return DataError(
-        "DATA-20",
-        f"The derived feature {declaration.strip()[:120]!r} cannot be read.",
-        why=why,
-        fix="Write `Name = expression` with + - * / ( ) and abs, sqrt, log1p, min, max; odd names in backticks.",
-    )

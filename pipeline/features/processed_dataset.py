@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.core.bundle import Feature
 from pipeline.core.params import Task
-from pipeline.core.problems import DataError
+from pipeline.features.problems import ProcessedDatasetGoneError
 
 TRAIN_FILE: Final = "train.parquet"
 TEST_FILE: Final = "test.parquet"
@@ -73,7 +73,7 @@ def load_meta(processed_dir: Path) -> Preparation:
     try:
         return Preparation.model_validate_json((processed_dir / META_FILE).read_bytes())
     except (OSError, ValidationError) as error:
-        raise _gone(processed_dir) from error
+        raise ProcessedDatasetGoneError(processed_dir) from error
 
 
 def load_graph(processed_dir: Path) -> bytes:
@@ -81,7 +81,7 @@ def load_graph(processed_dir: Path) -> bytes:
     try:
         return (processed_dir / GRAPH_FILE).read_bytes()
     except OSError as error:
-        raise _gone(processed_dir) from error
+        raise ProcessedDatasetGoneError(processed_dir) from error
 
 
 def load_train(processed_dir: Path) -> tuple[Floats, Targets, Mask]:
@@ -117,7 +117,7 @@ def load_raw_test_frame(processed_dir: Path) -> pd.DataFrame:
     try:
         frame: pd.DataFrame = pq.read_table(processed_dir / RAW_TEST_FILE, memory_map=False).to_pandas()
     except (OSError, ValueError) as error:
-        raise _gone(processed_dir) from error
+        raise ProcessedDatasetGoneError(processed_dir) from error
     return frame
 
 
@@ -154,7 +154,7 @@ def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame
     try:
         table = pq.read_table(processed_dir / name, memory_map=False)
     except (OSError, ValueError) as error:
-        raise _gone(processed_dir) from error
+        raise ProcessedDatasetGoneError(processed_dir) from error
     X = np.empty((table.num_rows, len(outputs)), dtype=np.float32)
     for i, output in enumerate(outputs):
         X[:, i] = table.column(output).to_numpy()
@@ -166,12 +166,3 @@ def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame
 def _targets(frame: pd.DataFrame) -> Targets:
     values = frame[TARGET_COLUMN].to_numpy()
     return values.astype(np.float64) if values.dtype.kind == "f" else values.astype(np.int64)
-
-
-def _gone(processed_dir: Path) -> DataError:
-    return DataError(
-        "DATA-30",
-        f"The processed data set {processed_dir.name} is not there any more.",
-        why="Only the newest ones are kept, or its files were changed.",
-        fix="Run the pipeline again from its first stage.",
-    )

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
 from pipeline.core.params import Params
-from pipeline.core.problems import BundleError, DataError
+from pipeline.core.problems import BundleError
+from pipeline.features.problems import LostColumnsError, NoFeatureError
 from pipeline.features.split import Mask, row_hashes, side_of_tests
 from pipeline.features.target import Target
 from pipeline.ingest.columns import EXACT_BELOW, Column, Hashes, NumberColumn, OpaqueColumn, Table, TextColumn
@@ -47,12 +48,7 @@ def select(table: Table, target: str, ignore: Collection[str], train: npt.NDArra
             continue
         dropped[name] = reason
     if not features:
-        raise DataError(
-            "DATA-15",
-            "No column is left to predict from.",
-            why="; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:10]) + ".",
-            fix="Use a table with columns that differ from row to row, or ignore fewer.",
-        )
+        raise NoFeatureError(dropped)
     return Selection(features, dropped, warnings + _told(dropped, ignore))
 
 
@@ -108,14 +104,7 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
     if params.task == "auto" and target.task != champion.task:
         changed.append(f"the target {target.name!r} was {champion.task} and now is {target.task}")
     if gone or changed:
-        parts = [f"{len(gone)} gone: {', '.join(map(repr, gone[:8]))}"] * bool(gone)
-        parts += [f"{len(changed)} changed type: {', '.join(changed[:8])}"] * bool(changed)
-        raise DataError(
-            "DATA-16",
-            f"The table has lost columns that the live model (version {champion.version}) uses.",
-            why=f"{'; '.join(parts)}.",
-            fix="Restore them, or name them in the parameter `ignore` (a changed target: set `task`) if it is meant so.",
-        )
+        raise LostColumnsError(champion.version, gone, changed)
     remarks = [f"New since the live model: {', '.join(map(repr, new[:8]))}."] if new else []
     lost = [column for column in champion.left_out if column not in table.columns]
     if lost and all(column in table.columns for column in before):

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.problems import DataError
+from pipeline.features.problems import TooFewRowsError
 from pipeline.ingest.columns import Column, Hashes
 
 VALIDATION_SHARE: Final = 0.15  # of the training rows
@@ -68,27 +68,22 @@ def check_sides(chosen: Split, hashes: Hashes, codes: npt.NDArray[np.int64] | No
     for side, mask in sides.items():
         rows = int(mask.sum())
         if rows < 2:
-            raise _too_few(f"Only {rows} of {len(mask)} rows fall to the {side} set.", hashes)
+            raise _too_few(f"The {side} set gets only {rows} of {len(mask)} rows.", hashes)
         if codes is None or (side == "validation" and len(classes) > 2):
             continue
         counts = np.bincount(codes[mask], minlength=len(classes))
         for name in (name for name, count in zip(classes, counts, strict=True) if count == 0):
             whole = int((codes == classes.index(name)).sum())
             if side == "training" or len(classes) == 2:
-                raise _too_few(f"No row of class {name!r} is in the {side} set; the table has {whole}.", hashes)
-            remarks.append(f"None of the {whole} rows of class {name!r} is in the test set: it is trained, not judged.")
+                raise _too_few(f"The {side} set has no row of class {name!r}, of which the table has {whole}.", hashes)
+            remarks.append(
+                f"None of the {whole} rows of class {name!r} is in the test set: the class is trained on, but not evaluated."
+            )
     return remarks
 
 
-def _too_few(why: str, hashes: Hashes) -> DataError:
-    different = len(np.unique(hashes))
-    repeated = f" Equal rows stay on one side, and of {len(hashes)} rows only {different} differ."
-    return DataError(
-        "DATA-14",
-        "There are too few rows to train and to test with.",
-        why=why + (repeated if 2 * different < len(hashes) else ""),
-        fix="Add rows, merge or drop rare classes, or change the test share.",
-    )
+def _too_few(why: str, hashes: Hashes) -> TooFewRowsError:
+    return TooFewRowsError(why, n_rows=len(hashes), n_distinct=len(np.unique(hashes)))
 
 
 def _below(hashes: Hashes, salt: str, share: float) -> Mask:

@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.params import Task
-from pipeline.core.problems import DataError
+from pipeline.features.problems import (
+    AmbiguousTargetError,
+    ConstantTargetError,
+    UnfitTargetError,
+    UnknownTargetError,
+    listed,
+)
 from pipeline.ingest.columns import EXACT_BELOW, Column, NumberColumn, OpaqueColumn, Table, TextColumn
 
 # What a target is usually called. It is inferred only if exactly one column is called so.
@@ -43,50 +49,35 @@ def infer_name(names: Iterable[str], wanted: str | None) -> str:
     if wanted:
         if wanted in known:
             return wanted
-        raise DataError(
-            "DATA-11",
-            f"There is no column {wanted!r} to predict.",
-            why=f"The columns are {_listed(known)}.",
-            fix="Set the parameter `target` to one of them.",
-        )
+        raise UnknownTargetError(wanted, known)
     usual = [name for name in known if name.lower() in USUAL_NAMES]
     if len(usual) == 1:
         return usual[0]
-    raise DataError(
-        "DATA-10",
-        "It is not clear which column to predict.",
-        why=f"{'Several columns are' if usual else 'No column is'} called as targets usually are. The columns are {_listed(known)}.",
-        fix="Set the parameter `target`.",
-    )
+    raise AmbiguousTargetError(usual, known)
 
 
 def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass", "regression"]) -> Target:
     """The target of the table. Raises DataError DATA-12 for one value or none, DATA-13 if it does not fit `task`."""
     column = table.columns[name]
     if isinstance(column, OpaqueColumn):
-        raise _unfit(name, f"It holds {column.reason.split(':')[0]}.")
+        raise UnfitTargetError(name, f"It holds {column.reason.split(':')[0]}.")
     present = column.codes >= 0 if isinstance(column, TextColumn) else ~np.isnan(column.values)
     labels, class_type, codes = _labels(column, present)
     blurred = class_type == "integer" and any(abs(int(label)) >= EXACT_BELOW for label in labels)
     if len(labels) < 2 and not blurred:
-        raise DataError(
-            "DATA-12",
-            f"The target {name!r} has {'only the value ' + repr(labels[0]) if labels else 'no value'}.",
-            why=f"{int(present.sum())} of {table.n_rows} rows have a target, and a model needs two different ones at least.",
-            fix="Choose another target or another table.",
-        )
+        raise ConstantTargetError(name, labels, int(present.sum()), table.n_rows)
     chosen = _task(column, labels, int(present.sum())) if task == "auto" else task
     if blurred and (chosen != "regression" or len(labels) < 2):
         what = f"Whole numbers from {EXACT_BELOW:,} on are not told apart exactly, so they cannot be classes"
-        raise _unfit(name, f"{what}: write them as words, such as 'c{labels[0]}'.")
+        raise UnfitTargetError(name, f"{what}: write them as words, such as 'c{labels[0]}'.")
     if chosen == "regression":
         if isinstance(column, TextColumn):
-            raise _unfit(name, f"Regression needs numbers; it has texts such as {labels[0]!r}.")
+            raise UnfitTargetError(name, f"Regression needs numbers; it has texts such as {labels[0]!r}.")
         return Target(name, chosen, [], "number", present, column.values[present].astype(np.float64))
     if chosen == "binary" and len(labels) != 2:
-        raise _unfit(name, f"A binary task needs two classes; it has {len(labels)}: {_listed(labels[:10])}.")
+        raise UnfitTargetError(name, f"A binary task needs two classes; it has {len(labels)}: {listed(labels[:10])}.")
     if len(labels) > MAX_CLASSES:
-        raise _unfit(name, f"At most {MAX_CLASSES} classes are taken; it has {len(labels)}.")
+        raise UnfitTargetError(name, f"At most {MAX_CLASSES} classes are taken; it has {len(labels)}.")
     return Target(name, chosen, labels, class_type, present, codes)
 
 
@@ -116,16 +107,3 @@ def _task(column: Column, labels: list[str], n_rows: int) -> Task:
     whole = all(label.lstrip("-").isdigit() for label in labels)
     few = len(labels) <= min(MAX_INFERRED_CLASSES, n_rows // MIN_ROWS_PER_CLASS)
     return "multiclass" if whole and few else "regression"
-
-
-def _unfit(name: str, why: str) -> DataError:
-    return DataError(
-        "DATA-13",
-        f"The target {name!r} does not fit the task.",
-        why=why,
-        fix="Choose another target, or set the parameter `task`.",
-    )
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:60]) + (f" and {len(names) - 60} more" if len(names) > 60 else "")

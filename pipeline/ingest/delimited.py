@@ -8,8 +8,17 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
-from pipeline.core.problems import DataError
-from pipeline.ingest.headers import Source, checked_names, no_rows
+from pipeline.ingest.headers import Source, checked_names
+from pipeline.ingest.problems import (
+    DecimalMarkError,
+    DelimiterError,
+    EmptyTableError,
+    EncodingError,
+    HeaderError,
+    LongLineError,
+    NotATableError,
+    RowLengthError,
+)
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_LINE_BYTES: Final = 2**21  # a line that is certainly refused; half of it certainly passes
@@ -28,7 +37,7 @@ _IMPOSTORS: Final = (
     (
         re.compile(rb"\s*<(!doctype|html|\?xml|head|body)", re.IGNORECASE),
         "a web page",
-        "Download the file itself, signed in.",
+        "Download the actual file; you may need to sign in first.",
         "",
     ),
     (re.compile(rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd"), "a compressed file", "Unpack it first.", ""),
@@ -45,28 +54,18 @@ def inspect(path: Path) -> Source:
         head = file.read(_HEAD_BYTES)
     for pattern, what, fix, command in _IMPOSTORS:
         if pattern.match(head):
-            raise DataError("DATA-03", f"{path.name} is {what}, not a table.", fix=fix, command=command)
+            raise NotATableError.of_other_format(path, what, fix, command)
     _check_bytes(path)
     text = _decoded(path, head)
     delimiter, notes = _delimiter(path, text)
     rows = _sample(text, delimiter, 200)
     if not rows or (len(rows) < 2 and len(head) < _HEAD_BYTES):
-        raise no_rows(path)
+        raise EmptyTableError.without_rows(path)
     header = [name.strip() for name in rows[0]]
     if all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", name, re.IGNORECASE) for name in header):
-        raise DataError(
-            "DATA-07",
-            f"{path.name} has no header.",
-            why=f"Its first line holds numbers only: {', '.join(header[:4])}.",
-            fix="Put the names of the columns into the first line.",
-        )
+        raise HeaderError.missing(path, header)
     if len(header) == 1:
-        raise DataError(
-            "DATA-05",
-            f"{path.name} has one column only.",
-            why=f"Its first line is {header[0][:60]!r}: no comma, semicolon, tab or bar splits it.",
-            fix="Separate the columns by commas.",
-        )
+        raise DelimiterError.one_column(path, header[0])
     names = [name or (None if i == 0 else f"column {i + 1}") for i, name in enumerate(header)]
     comma = delimiter != "," and _decimal_comma(path, _sample(text, delimiter, _DECIMAL_ROWS)[1:])
     notes += ["numbers are written with a decimal comma"] * comma
@@ -93,17 +92,9 @@ def check_rows(source: Source, n_rows: int, last_missing: bool) -> None:
         rows = csv.reader(text, delimiter=source.delimiter)
         bad = [(rows.line_num, len(row)) for row in rows if any(row) and len(row) != len(source.columns)]
     if bad:
-        raise ragged(source, f"{len(bad)} rows do, the first is line {bad[0][0]} with {bad[0][1]} values.")
-
-
-def ragged(source: Source, detail: str) -> DataError:
-    """DATA-06: rows that do not have as many values as the header has names."""
-    return DataError(
-        "DATA-06",
-        f"{source.path.name} has rows that do not have {len(source.columns)} values.",
-        why=detail,
-        fix="Quote values that contain the delimiter or a line break, and close every quote.",
-    )
+        (line, n_values), n_bad = bad[0], len(bad)
+        detail = f"{n_bad:,} {'rows' if n_bad > 1 else 'row'}; the first is line {line} with {n_values} values."
+        raise RowLengthError(source.path, len(source.columns), detail)
 
 
 def _check_bytes(path: Path) -> None:
@@ -111,17 +102,10 @@ def _check_bytes(path: Path) -> None:
     with path.open("rb") as file:
         while block := file.read(MAX_LINE_BYTES // 2):
             if b"\0" in block:
-                raise DataError(
-                    "DATA-03", f"{path.name} is not text.", why="It contains zero bytes.", fix="Save it as CSV."
-                )
+                raise NotATableError.binary(path)
             # Any line of twice a block's length fills at least one whole block.
             if len(block) == MAX_LINE_BYTES // 2 and b"\n" not in block and b"\r" not in block:
-                raise DataError(
-                    "DATA-19",
-                    f"{path.name} has a line of more than {MAX_LINE_BYTES // 2**21} MB.",
-                    why=f"There is no line break in the {len(block)} bytes before byte {file.tell()}.",
-                    fix="Take the huge value out of the table.",
-                )
+                raise LongLineError(path, len(block), file.tell())
 
 
 def _decoded(path: Path, head: bytes) -> str:
@@ -130,18 +114,7 @@ def _decoded(path: Path, head: bytes) -> str:
     try:
         return head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise encoding_error(path, error) from error
-
-
-def encoding_error(path: Path, error: UnicodeDecodeError) -> DataError:
-    """DATA-04: text that is not UTF-8."""
-    return DataError(
-        "DATA-04",
-        f"{path.name} is not written in UTF-8.",
-        why=f"Byte {error.start} is {error.object[error.start : error.start + 1]!r}; perhaps it is Latin-1.",
-        fix="Convert it to UTF-8.",
-        command=f"iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}",
-    )
+        raise EncodingError(path, error) from error
 
 
 def _delimiter(path: Path, text: str) -> tuple[str, list[str]]:
@@ -151,12 +124,7 @@ def _delimiter(path: Path, text: str) -> tuple[str, list[str]]:
     # A rival that splits every line alike is believed before one that splits only the header.
     even = [one for one in rivals if {len(row) for row in _sample(text, one, 50)} == {width[one]}]
     if len(even) > 1 and len({width[one] for one in even}) == 1:
-        raise DataError(
-            "DATA-05",
-            f"The delimiter of {path.name} is not clear.",
-            why=f"Its lines can be split by {' and by '.join(map(repr, even))} equally well.",
-            fix="Separate the columns by commas and quote values that contain one.",
-        )
+        raise DelimiterError.ambiguous(path, even)
     chosen = max(even, key=lambda one: width[one]) if even else best
     return chosen, [f"columns are separated by {chosen!r}, not by commas"] * (chosen != "," and width[chosen] > 1)
 
@@ -186,10 +154,5 @@ def _decimal_comma(path: Path, rows: list[list[str]]) -> bool:
     n_point = sum(_POINT_NUMBER.fullmatch(cell) is not None for cell in cells if "." in cell or cell.count(",") > 1)
     unclear = next((cell for cell in commas if re.fullmatch(r"[-+]?\d+,\d+", cell)), None)
     if n_comma == n_point and unclear is not None:
-        raise DataError(
-            "DATA-23",
-            f"The decimal mark of {path.name} is not clear.",
-            why=f"Its other numbers do not tell whether the comma in {unclear!r} marks thousands or a fraction.",
-            fix="Write numbers without marks for thousands and with a decimal point.",
-        )
+        raise DecimalMarkError(path, unclear)
     return n_comma > n_point

@@ -7,23 +7,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.problems import DataError
 from pipeline.core.product import PARQUET_SUFFIXES, TABLE_SUFFIXES
 from pipeline.ingest import delimited
-from pipeline.ingest.headers import Source, checked_names, no_rows, quoted
+from pipeline.ingest.headers import Source, checked_names
+from pipeline.ingest.problems import DifferentColumnsError, EmptyTableError, NoTableError, UnreadableFileError
 
 
 def find(raw_dir: Path) -> list[Path]:
     """The tables directly in the folder, by name. Raises DataError DATA-01 if there is none."""
     found = sorted(path for path in raw_dir.glob("*") if _is_table(path)) if raw_dir.is_dir() else []
     if not found:
-        raise DataError(
-            "DATA-01",
-            f"There is no table in {raw_dir}.",
-            why=f"No file there ends in {', '.join(TABLE_SUFFIXES)}.",
-            fix="Put a CSV or Parquet file there, or write the built-in credit table.",
-            command=f"python -m pipeline sample {raw_dir}",
-        )
+        raise NoTableError.in_folder(raw_dir)
     return found
 
 
@@ -39,20 +33,14 @@ def digest(paths: Iterable[Path]) -> tuple[str, int]:
                 whole.update(hashlib.file_digest(file, "sha256").digest())
                 n_bytes += file.tell()
         except OSError as error:
-            raise DataError(
-                "DATA-09",
-                f"{path.name} cannot be read.",
-                why=f"{error.strerror}.",
-                fix="Make it readable for the user that runs the pipeline.",
-                retryable=True,
-            ) from error
+            raise UnreadableFileError.no_access(path, error) from error
     return whole.hexdigest(), n_bytes
 
 
 def inspect(path: Path) -> Source:
     """How to read a file. Raises DataError DATA-02 to DATA-07 or DATA-09 if it is no table."""
     if path.stat().st_size == 0:
-        raise DataError("DATA-02", f"{path.name} is empty.", why="It has 0 bytes.", fix="Put the whole file there.")
+        raise EmptyTableError.without_bytes(path)
     return _parquet(path) if path.suffix.lower() in PARQUET_SUFFIXES else delimited.inspect(path)
 
 
@@ -63,13 +51,7 @@ def inspect_all(paths: list[Path]) -> list[Source]:
     for other in sources[1:]:
         lacking, extra = set(first.names) - set(other.names), set(other.names) - set(first.names)
         if lacking or extra:
-            parts = [f"lacks {quoted(lacking)}"] * bool(lacking) + [f"has also {quoted(extra)}"] * bool(extra)
-            raise DataError(
-                "DATA-08",
-                f"{first.path.name} and {other.path.name} do not have the same columns.",
-                why=f"{other.path.name} {' and '.join(parts)}.",
-                fix="Keep only files of one table in the folder.",
-            )
+            raise DifferentColumnsError(first.path, other.path, lacking, extra)
     return sources
 
 
@@ -82,10 +64,8 @@ def _parquet(path: Path) -> Source:
         with pq.ParquetFile(path) as file:
             schema, n_rows = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            "DATA-09", f"{path.name} cannot be read as Parquet.", why=f"{error}".splitlines()[0], fix="Write it anew."
-        ) from error
+        raise UnreadableFileError.damaged_parquet(path, f"{error}".splitlines()[0]) from error
     if n_rows == 0:
-        raise no_rows(path)
+        raise EmptyTableError.without_rows(path)
     names = [None if name.startswith("__index_level_") else name.strip() for name in schema.names]
     return Source(path, "parquet", checked_names(path, names))

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.cells import MISSING_TOKENS
-from pipeline.core.problems import DataError
 from pipeline.ingest import delimited, sources
 from pipeline.ingest.columns import (
     Column,
@@ -28,6 +27,7 @@ from pipeline.ingest.columns import (
     typed,
 )
 from pipeline.ingest.headers import Source
+from pipeline.ingest.problems import EmptyTableError, EncodingError, RowLengthError, UnreadableFileError
 
 CHUNK_ROWS: Final = 262_144
 MAX_LABELS: Final = 500_000  # more different texts than this are not kept: the column is an identifier or free text
@@ -53,7 +53,7 @@ def read(paths: list[Path]) -> Table:
             delimited.check_rows(source, here, last_missing)
         n_rows += here
     if n_rows == 0:
-        raise DataError("DATA-02", f"{found[0].path.name} has no rows.", why="There is a header and nothing below it.")
+        raise EmptyTableError.without_rows(found[0].path)
     mixed = [name for name in names if piles[name].mixed]
     if mixed:
         piles |= _as_text(found, mixed)
@@ -115,9 +115,9 @@ def _csv_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataFrame
             ) as reader:
                 yield from reader
         except UnicodeDecodeError as error:
-            raise delimited.encoding_error(source.path, error) from error
+            raise EncodingError(source.path, error) from error
         except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-            raise delimited.ragged(source, _reason(error)) from error
+            raise RowLengthError(source.path, len(source.columns), _reason(error)) from error
 
 
 def _parquet_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataFrame]:
@@ -134,9 +134,7 @@ def _parquet_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataF
                         frame[wanted[one.name]] = _decoded(frame[wanted[one.name]])
                 yield frame if text is None else frame.map(str, na_action="ignore")
     except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            "DATA-09", f"{source.path.name} cannot be read as Parquet.", why=_reason(error), fix="Write it anew."
-        ) from error
+        raise UnreadableFileError.damaged_parquet(source.path, _reason(error)) from error
 
 
 def _as_text(found: list[Source], names: list[str]) -> dict[str, "_Pile"]:

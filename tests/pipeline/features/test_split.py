@@ -92,7 +92,7 @@ def test_the_class_is_named_when_a_side_lacks_it(lacking: str) -> None:
     with pytest.raises(DataError) as caught:
         check_sides(SIDES, APART, codes, ["good", "bad"])
     assert caught.value.id == "DATA-14"
-    assert f"'bad' is in the {lacking} set" in caught.value.why
+    assert f"The {lacking} set has no row of class 'bad'" in caught.value.why
 
 
 def test_validation_rows_may_lack_a_class_when_there_are_three() -> None:
@@ -103,7 +103,9 @@ def test_validation_rows_may_lack_a_class_when_there_are_three() -> None:
 def test_a_rare_class_is_told_when_no_test_row_has_it_and_there_are_three() -> None:
     codes = np.array([0, 1, 0, 1, 2, 1, 0, 0, 1, 2, 0, 1])
     remarks = check_sides(SIDES, APART, codes, ["a", "b", "c"])
-    assert remarks == ["None of the 2 rows of class 'c' is in the test set: it is trained, not judged."]
+    assert remarks == [
+        "None of the 2 rows of class 'c' is in the test set: the class is trained on, but not evaluated."
+    ]
     with pytest.raises(DataError, match="DATA-14"):
         check_sides(SIDES, APART, np.where(mask(0, 1, 4), 2, codes % 2), ["a", "b", "c"])
 
@@ -111,4 +113,4 @@ def test_a_rare_class_is_told_when_no_test_row_has_it_and_there_are_three() -> N
 def test_equal_rows_are_named_as_the_cause_when_a_side_is_empty_for_them() -> None:
     with pytest.raises(DataError) as caught:
         check_sides(Split(test=mask(), validation=mask(4, 5)), APART // np.uint64(5), None, [])
-    assert "of 12 rows only 3 differ" in caught.value.why
+    assert "only 3 of 12 rows are distinct" in caught.value.why

@@ -118,7 +118,7 @@ def test_ragged_rows_are_refused_when_there_are_any(tmp_path: Path, content: str
 
 
 def test_the_first_bad_line_is_named_when_rows_are_short(tmp_path: Path) -> None:
-    assert "1 rows do, the first is line 4 with 2 values" in refused(write(tmp_path, "a,b,c\n1,2,3\n\n4,5\n")).why
+    assert "1 row; the first is line 4 with 2 values" in refused(write(tmp_path, "a,b,c\n1,2,3\n\n4,5\n")).why
 
 
 @pytest.mark.parametrize("content", ["a,b,a\n1,2,3\n", "1,2,3\n4,5,6\n", "a,__target__\n1,2\n"])

@@ -13,11 +13,10 @@ from app.panel.db.engine import Database
 from app.panel.runs.domain.state import ACTIVE, AttemptState, RunState, Trigger
 from app.panel.runs.domain.store import look_up, no_such_run
 from app.panel.runs.domain.tables import Run, StageAttempt
+from pipeline.core.params import INVALID_PARAMS_IDS
 from pipeline.core.stage import STAGES
 
 PAGE_SIZE = 50
-# Problems of the parameters with this table: asked for again without a change, they would come again.
-INVALID_PARAMS_IDS = ("DATA-10", "DATA-11", "DATA-12", "DATA-13", "DATA-15", "DATA-20", "DATA-21", "DATA-22")
 
 
 @dataclass(frozen=True, slots=True)

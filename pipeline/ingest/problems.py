@@ -1,0 +1,292 @@
+"""What makes a raw file unusable, before anything is known about target or features."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
+
+from pipeline.core.problems import DataError
+from pipeline.core.product import TABLE_SUFFIXES
+
+_WRITE_SAMPLE = "python -m pipeline sample"
+
+
+class NoTableError(DataError):
+    """There is no table.
+
+    `data/raw` holds no file whose name ends in .csv, .tsv, .txt, .parquet or .pq. Put one there, or write the built-in
+    credit table: `python -m pipeline sample data/raw`. That table is synthetic: our own code draws it from
+    a fixed seed. In a terminal, `--data` names such a file, or a folder with such files.
+    """
+
+    id = "DATA-01"
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Self:
+        """Return the problem of a raw folder without any table."""
+        return cls(
+            f"There is no table in {folder}.",
+            why=f"No file there has a name that ends in {', '.join(TABLE_SUFFIXES)}.",
+            fix="Put a CSV or Parquet file there, or write the built-in credit table.",
+            command=f"{_WRITE_SAMPLE} {folder}",
+        )
+
+    @classmethod
+    def at_path(cls, path: Path) -> Self:
+        """Return the problem of a path that is neither a table nor a folder with tables."""
+        return cls(
+            f"There is no table at {path}.",
+            why="It is neither a file nor a folder with CSV or Parquet files.",
+            fix="Name a file, or write the built-in credit table and use that.",
+            command=f"{_WRITE_SAMPLE} data/raw",
+        )
+
+    @classmethod
+    def with_other_suffix(cls, path: Path) -> Self:
+        """Return the problem of a file whose name does not end as a table's does."""
+        return cls(
+            f"{path.name} does not have the name of a table.",
+            why=f"Its name does not end in {', '.join(TABLE_SUFFIXES)}.",
+            fix="Unpack it if it is compressed, and give it the suffix of its format.",
+        )
+
+
+class EmptyTableError(DataError):
+    """The table is empty.
+
+    The file has 0 bytes, or a header and no rows below it. Usually an export or a download was cut off: fetch it again.
+    """
+
+    id = "DATA-02"
+
+    @classmethod
+    def without_bytes(cls, path: Path) -> Self:
+        """Return the problem of a file of 0 bytes."""
+        return cls(f"{path.name} is empty.", why="It has 0 bytes.", fix="Put the whole file there.")
+
+    @classmethod
+    def without_rows(cls, path: Path) -> Self:
+        """Return the problem of a file that has a header and nothing else."""
+        return cls(
+            f"{path.name} has no rows.", why="There is a header and nothing below it.", fix="Put the whole file there."
+        )
+
+
+class NotATableError(DataError):
+    """The file is not a table.
+
+    It is a Git LFS pointer (run `git lfs pull`), a web page (often a login page that was saved instead of the file), a
+    compressed file, a workbook, UTF-16 text, or not text at all. The message says which. Put the actual file there, as
+    CSV in UTF-8 or as Parquet.
+    """
+
+    id = "DATA-03"
+
+    @classmethod
+    def of_other_format(cls, path: Path, description: str, fix: str, command: str) -> Self:
+        """Return the problem of a file in a known other format, such as `a web page`."""
+        return cls(f"{path.name} is {description}, not a table.", fix=fix, command=command)
+
+    @classmethod
+    def binary(cls, path: Path) -> Self:
+        """Return the problem of a file with zero bytes in it."""
+        return cls(f"{path.name} is not text.", why="It contains zero bytes.", fix="Save it as CSV.")
+
+
+class EncodingError(DataError):
+    """The file is not encoded in UTF-8.
+
+    Names and texts would be misread, so the encoding is not guessed. Convert the file:
+    `iconv -f latin1 -t utf-8 IN.csv > OUT.csv`.
+    """
+
+    id = "DATA-04"
+
+    def __init__(self, path: Path, error: UnicodeDecodeError) -> None:
+        byte = error.object[error.start : error.start + 1]
+        super().__init__(
+            f"{path.name} is not encoded in UTF-8.",
+            why=f"Byte {error.start} is {byte!r}; the file may be Latin-1.",
+            fix="Convert it to UTF-8.",
+            command=f"iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}",
+        )
+
+
+class DelimiterError(DataError):
+    """The delimiter is ambiguous.
+
+    The first line has only one column, or two delimiters split the lines equally well. Commas, semicolons, tabs and
+    vertical bars are detected where they are unambiguous (the log says so); otherwise separate the columns by commas.
+    """
+
+    id = "DATA-05"
+
+    @classmethod
+    def one_column(cls, path: Path, header: str) -> Self:
+        """Return the problem of a file whose header no delimiter splits."""
+        return cls(
+            f"{path.name} has only one column.",
+            why=f"Its first line is {header[:60]!r}: no comma, semicolon, tab or vertical bar splits it.",
+            fix="Separate the columns by commas.",
+        )
+
+    @classmethod
+    def ambiguous(cls, path: Path, delimiters: Iterable[str]) -> Self:
+        """Return the problem of a file that several delimiters split equally well."""
+        return cls(
+            f"The delimiter of {path.name} is ambiguous.",
+            why=f"{' and '.join(map(repr, delimiters))} split its lines equally well.",
+            fix="Separate the columns by commas and quote values that contain one.",
+        )
+
+
+class RowLengthError(DataError):
+    """Rows do not have as many values as the header.
+
+    A row is longer or shorter than the header, or a quote is never closed. The message names the first such line. Quote
+    values that contain the delimiter or a line break.
+    """
+
+    id = "DATA-06"
+
+    def __init__(self, path: Path, n_columns: int, detail: str) -> None:
+        super().__init__(
+            f"{path.name} has rows that do not have {n_columns} values.",
+            why=detail,
+            fix="Quote values that contain the delimiter or a line break, and close every quote.",
+        )
+
+
+class HeaderError(DataError):
+    """The column names are not usable.
+
+    Two columns have the same name, the first line holds numbers instead of names, or a name is reserved (two
+    underscores on each side). Correct the header.
+    """
+
+    id = "DATA-07"
+
+    @classmethod
+    def missing(cls, path: Path, values: Sequence[str]) -> Self:
+        """Return the problem of a file whose first line holds `values`, all of them numbers."""
+        return cls(
+            f"{path.name} has no header.",
+            why=f"Its first line holds only numbers: {', '.join(values[:4])}.",
+            fix="Put the column names into the first line.",
+        )
+
+    @classmethod
+    def duplicate(cls, path: Path, names: Iterable[str]) -> Self:
+        """Return the problem of names that several columns have."""
+        return cls(
+            f"{path.name} has columns with the same name.",
+            why=f"More than once: {quoted(names)}.",
+            fix="Give each column a name of its own.",
+        )
+
+    @classmethod
+    def reserved(cls, path: Path, names: Iterable[str]) -> Self:
+        """Return the problem of names that the pipeline keeps for itself."""
+        return cls(
+            f"{path.name} has columns with a reserved name.",
+            why=f"Names with two underscores on each side are used internally: {quoted(names)}.",
+            fix="Rename them.",
+        )
+
+
+class DifferentColumnsError(DataError):
+    """The files do not have the same columns.
+
+    All files directly in `data/raw` are read as parts of one table; the order of the columns may differ, their names
+    may not. Keep only files of one table there.
+    """
+
+    id = "DATA-08"
+
+    def __init__(self, first: Path, other: Path, lacking: Iterable[str], extra: Iterable[str]) -> None:
+        parts = [f"lacks {quoted(lacking)}"] * bool(lacking) + [f"has also {quoted(extra)}"] * bool(extra)
+        super().__init__(
+            f"{first.name} and {other.name} do not have the same columns.",
+            why=f"{other.name} {' and '.join(parts)}.",
+            fix="Keep only files of one table in the folder.",
+        )
+
+
+class UnreadableFileError(DataError):
+    """The file cannot be read.
+
+    The operating system refuses access, or the Parquet file is damaged. Check its permissions, or write the file again.
+    """
+
+    id = "DATA-09"
+
+    @classmethod
+    def no_access(cls, path: Path, error: OSError) -> Self:
+        """Return the problem of a file that the operating system does not let us read; it may pass."""
+        return cls(
+            f"{path.name} cannot be read.",
+            why=f"{error.strerror}.",
+            fix="Make it readable for the user that runs the pipeline.",
+            retryable=True,
+        )
+
+    @classmethod
+    def damaged_parquet(cls, path: Path, detail: str) -> Self:
+        """Return the problem of a file that is not valid Parquet."""
+        return cls(f"{path.name} cannot be read as Parquet.", why=detail, fix="Write the file again.")
+
+
+class TooManyColumnsError(DataError):
+    """The table has too many columns.
+
+    At most 2,000 are supported. Remove columns that say nothing about the target.
+    """
+
+    id = "DATA-18"
+
+    def __init__(self, path: Path, n_columns: int, limit: int) -> None:
+        super().__init__(
+            f"{path.name} has {n_columns:,} columns.",
+            why=f"At most {limit:,} are supported.",
+            fix="Remove columns that say nothing about the target.",
+        )
+
+
+class LongLineError(DataError):
+    """A line is too long.
+
+    A line has more than one million bytes: an image or a document in a cell, or a file without line breaks. Reading it
+    would take many times its size in memory. Remove the huge value from the table.
+    """
+
+    id = "DATA-19"
+
+    def __init__(self, path: Path, n_bytes: int, end: int) -> None:
+        super().__init__(
+            f"{path.name} has a line of more than {n_bytes // 2**20} MB.",
+            why=f"There is no line break in the {n_bytes} bytes before byte {end}.",
+            fix="Remove the huge value from the table.",
+        )
+
+
+class DecimalMarkError(DataError):
+    """The decimal mark is ambiguous.
+
+    The columns are separated by semicolons, tabs or vertical bars, and no number shows whether the comma in one such as
+    `1,234` separates thousands or decimals. Write numbers without thousands separators and with a decimal point.
+    """
+
+    id = "DATA-23"
+
+    def __init__(self, path: Path, cell: str) -> None:
+        super().__init__(
+            f"The decimal mark of {path.name} is ambiguous.",
+            why=f"Its other numbers do not show whether the comma in {cell!r} separates thousands or decimals.",
+            fix="Write numbers without thousands separators and with a decimal point.",
+        )
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return at most eight of the names, sorted and in quotes."""
+    shown = sorted(names)
+    more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
+    return ", ".join(repr(name) for name in shown[:8]) + more
