@@ -1,10 +1,9 @@
-"""The prediction API as the app uses it: the only place that knows its paths and the shapes of its answers."""
+"""The prediction API as the app uses it: over connections that stay open, with its errors as problems of the app."""
 
-import json
 from typing import Any, Final, TypeVar
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from app.frontend.problems import (
     ApiKeyRejectedError,
@@ -13,7 +12,9 @@ from app.frontend.problems import (
     UnexpectedApiResponseError,
 )
 from app.frontend.settings import Settings
+from app.web.prediction_api import MANIFEST, ApiRequest, curve, explain, predict, predict_table
 from pipeline.core.bundle import Manifest, Scalar
+from pipeline.core.prediction_api import Curve, Explanation, Prediction
 
 TIMEOUT: Final = httpx2.Timeout(10, connect=2)
 
@@ -22,54 +23,7 @@ class NoModelYetError(Exception):
     """The API is up and has nothing to serve."""
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
-
-
-_Shape = TypeVar("_Shape", bound=_Answer)
-
-
-class Prediction(_Answer):
-    """The answer to one record. `probabilities` is by class label and empty for regression."""
-
-    prediction: bool | int | float | str
-    probabilities: dict[str, float] = {}
-    threshold: float | None = None
-    model_version: int
-    request_id: str = ""
-    imputed: list[str] = []
-
-
-class Contribution(_Answer):
-    """How much one feature moved the score away from that of the `typical` value, in units of the score."""
-
-    feature: str
-    typical: Scalar = None
-    contribution: float
-
-
-class Explanation(_Answer):
-    """Why the score is what it is: it starts at `base` and the contributions lead to `score`."""
-
-    base: float
-    score: float
-    contributions: list[Contribution]
-    model_version: int
-
-
-class CurvePoint(_Answer):
-    """A value of the feature and the score that the row would have with it."""
-
-    value: Scalar
-    score: float
-
-
-class Curve(_Answer):
-    """The score over one feature, everything else as in the row; numbers in ascending order."""
-
-    feature: str
-    points: list[CurvePoint]
-    model_version: int
+T = TypeVar("T")
 
 
 class PredictionApi:
@@ -90,47 +44,34 @@ class PredictionApi:
 
     async def manifest(self) -> Manifest:
         """The live model's manifest; parsed once per model."""
-        response = await self._send("GET", "/model")
+        response = await self._send(MANIFEST)
         if self._manifest is None or self._manifest[0] != response.content:
-            try:
-                self._manifest = (response.content, Manifest.model_validate_json(response.content))
-            except ValidationError as error:
-                raise UnexpectedApiResponseError(
-                    f"Its description of the model is not one: {error.errors()[0]['msg']}."
-                ) from error
+            self._manifest = (response.content, _parse(MANIFEST, response))
         return self._manifest[1]
 
     async def predict(self, record: dict[str, Scalar]) -> Prediction:
         """The model's answer to one record."""
-        return await self._post("/predict", record, Prediction)
+        return await self._ask(predict(record))
 
     async def explain(self, record: dict[str, Scalar]) -> Explanation:
         """What each feature did to the score of `record`."""
-        return await self._post("/explain", record, Explanation)
+        return await self._ask(explain(record))
 
     async def curve(self, record: dict[str, Scalar], feature: str) -> Curve:
         """The score of `record` over all values of `feature`."""
-        return await self._post("/curve", {"record": record, "feature": feature}, Curve)
+        return await self._ask(curve(record, feature))
 
     async def table(self, rows: bytes) -> bytes:
         """A CSV table in, the same table with predictions out."""
-        return (await self._send("POST", "/predict/csv", rows, "text/csv")).content
+        return await self._ask(predict_table(rows))
 
-    async def _post(self, path: str, body: object, shape: type[_Shape]) -> _Shape:
-        # Not httpx's json=: NaN cannot occur, and non-ASCII names stay as they are.
-        content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-        response = await self._send("POST", path, content)
-        try:
-            return shape.model_validate_json(response.content)
-        except ValidationError as error:
-            raise UnexpectedApiResponseError(f"{path}: {error.errors()[0]['msg']}.") from error
+    async def _ask(self, request: ApiRequest[T]) -> T:
+        return _parse(request, await self._send(request))
 
-    async def _send(
-        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
-    ) -> httpx2.Response:
-        headers = {} if body is None else {"Content-Type": kind}
+    async def _send(self, request: ApiRequest[object]) -> httpx2.Response:
+        headers = {} if request.body is None else {"Content-Type": request.content_type}
         try:
-            response = await self._http.request(method, path, content=body, headers=headers)
+            response = await self._http.request(request.method, request.path, content=request.body, headers=headers)
         except httpx2.TransportError as error:
             raise self._down(error) from error
         return _check(response)
@@ -139,6 +80,13 @@ class PredictionApi:
         is_slow = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.PoolTimeout)
         reason = "It did not answer in time" if is_slow else "It cannot be reached"
         return ApiUnreachableError(self._url, f"{reason} ({type(error).__name__})")
+
+
+def _parse(request: ApiRequest[T], response: httpx2.Response) -> T:
+    try:
+        return request.parse(response.content)
+    except ValidationError as error:
+        raise UnexpectedApiResponseError(f"{request.path}: {error.errors()[0]['msg']}.") from error
 
 
 def _check(response: httpx2.Response) -> httpx2.Response:

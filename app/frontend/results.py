@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from app.frontend import figures
-from app.frontend.client import Contribution, Curve, CurvePoint, Explanation, Prediction
 from app.frontend.form import Form, Option
 from app.frontend.labels import class_label, spoken, words
 from app.frontend.views import ClassBar, Point, Reason, Reasons, Result, WhatIf
 from app.web.formats import input_text, percent, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
+from pipeline.core.prediction_api import Contribution, Curve, CurvePoint, Explanation, Prediction
 
 TOP_REASONS: Final = 6
 SHOWN_CLASSES: Final = 12

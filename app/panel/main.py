@@ -32,6 +32,7 @@ from app.panel.sample_table import SampleTable
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
 from app.panel.services.factory import make_runtime, runtime_kind
+from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.preflight import Preflight
 from app.panel.services.specs import api_key, wanted
 from app.panel.services.supervisor import ServiceSupervisor
@@ -75,6 +76,7 @@ def create_app(
         models_dir=settings.models_dir,
         on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
     )
+    client = PredictionClient(services, api_key(os.environ))
     model_queries = ModelQueries(db, settings.models_dir)
     models = ModelService(
         models_dir=settings.models_dir,
@@ -83,7 +85,7 @@ def create_app(
         api=services,
         clock=clock,
         watch_s=settings.watch_after_deploy_s,
-        api_key=api_key(os.environ),
+        client=client,
         notice=tracking.warning,
     )
     executor = Executor(
@@ -142,11 +144,10 @@ def create_app(
         tracking=tracking,
         drift=DriftService(
             settings.models_dir,
-            services,
+            client,
             runs,
             threshold=settings.drift_threshold,
             starts_run=settings.drift_starts_run,
-            api_key=api_key(os.environ),
         ),
     )
     upkeep = Upkeep(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from app.prediction.model import Floats, Model, Texts
 from pipeline.core.bundle import Histogram
+from pipeline.core.prediction_api import CategoryCounts, NumericCounts, ScoreCounts, Stats
 
 BUFFER_ROWS: Final = 1_024
 Counts = npt.NDArray[np.int64]
@@ -64,33 +65,29 @@ class LiveStats:
         if len(self._noted) >= BUFFER_ROWS:
             self._fold_noted()
 
-    def snapshot(self) -> dict[str, Any]:
-        """JSON-ready: `version`, `since`, `n`, `features` {name: {counts, missing, out_of_range or unseen}}, `score`.
-
-        `counts` follow the manifest's histogram bins, or its categories; values outside the bins are counted in the
-        end bins as in training, and in `out_of_range` as well.
-        """
+    def snapshot(self) -> Stats:
+        """Return the counts so far. They follow the manifest's histogram bins, or its categories."""
         self._fold_noted()
         with self._lock:
             self._fold()
-            features: dict[str, Any] = {}
+            features: dict[str, NumericCounts | CategoryCounts] = {}
             for i, feature in enumerate(self._model.numeric):
-                features[feature.name] = {
-                    "counts": self._counts[i].tolist(),
-                    "missing": int(self._missing[i]),
-                    "out_of_range": int(self._outside[i]),
-                }
+                features[feature.name] = NumericCounts(
+                    counts=self._counts[i].tolist(),
+                    missing=int(self._missing[i]),
+                    out_of_range=int(self._outside[i]),
+                )
             for i, feature in enumerate(self._model.categorical):
                 *counts, unseen, missing = self._category_counts[i].tolist()
-                features[feature.name] = {"counts": counts, "missing": missing, "unseen": unseen}
-            return {
-                "version": self._model.version,
-                "digest": self._model.manifest.digest,
-                "since": self._since.isoformat(),
-                "n": self._n,
-                "features": features,
-                "score": {"counts": self._score_counts.tolist()},
-            }
+                features[feature.name] = CategoryCounts(counts=counts, missing=missing, unseen=unseen)
+            return Stats(
+                version=self._model.version,
+                digest=self._model.manifest.digest,
+                since=self._since.isoformat(),
+                n=self._n,
+                features=features,
+                score=ScoreCounts(counts=self._score_counts.tolist()),
+            )
 
     def _fold_noted(self) -> None:
         noted, self._noted = self._noted, []

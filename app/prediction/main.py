@@ -17,6 +17,7 @@ from app.prediction.reloader import Keeper
 from app.prediction.request_metrics import CONTENT_TYPE, Meter
 from app.prediction.service import PredictionService
 from app.prediction.settings import ApiSettings
+from pipeline.core.prediction_api import ProblemMembers, Readiness
 from pipeline.core.problems import ProblemError
 
 
@@ -59,23 +60,24 @@ def _operations(app: FastAPI, service: PredictionService) -> None:
     async def readyz() -> JSONResponse:
         model = keeper.served.model if keeper.served else None
         problem = keeper.problem
-        body = {
-            "ready": model is not None,
-            "version": model.version if model else None,
-            "digest": model.manifest.digest if model else None,
-            "loaded_at": keeper.loaded_at.isoformat() if keeper.loaded_at else None,
-            "reload_failed": keeper.counts.failures,
-            "problem": problem.as_dict() if problem else None,
-        }
-        return JSONResponse(body, status_code=200 if model else 503, headers={} if model else {"Retry-After": "5"})
+        readiness = Readiness(
+            ready=model is not None,
+            version=model.version if model else None,
+            digest=model.manifest.digest if model else None,
+            loaded_at=keeper.loaded_at.isoformat() if keeper.loaded_at else None,
+            reload_failed=keeper.counts.failures,
+            problem=ProblemMembers.model_validate(problem.as_dict()) if problem else None,
+        )
+        headers = {} if model else {"Retry-After": "5"}
+        return JSONResponse(readiness.model_dump(), status_code=200 if model else 503, headers=headers)
 
     @app.get("/model", summary="The live model's manifest", tags=["operations"])
     async def manifest() -> Response:
         return Response(service.served.model.manifest_json, media_type="application/json")
 
     @app.get("/stats", summary="What the live model has seen, in the bins of its training data", tags=["operations"])
-    async def stats() -> dict[str, object]:
-        return service.served.live.snapshot()
+    async def stats() -> JSONResponse:
+        return JSONResponse(service.served.live.snapshot().model_dump())
 
     @app.get("/metrics", summary="Metrics for Prometheus", tags=["operations"], response_class=PlainTextResponse)
     async def metrics() -> Response:

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from app.prediction.loaded_model import Served
 from app.prediction.reloader import Keeper
+from pipeline.core.prediction_api import NumericCounts
 
 BUCKETS_S: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -83,16 +84,16 @@ def _live(served: Served) -> Iterator[Metric]:
     outside = CounterMetricFamily(
         "api_feature_outside", "Values outside the training range or categories.", labels=("feature",)
     )
-    for name, counts in seen["features"].items():
-        missing.add_metric((name,), counts["missing"])
-        outside.add_metric((name,), counts.get("out_of_range", counts.get("unseen", 0)))
+    for name, counts in seen.features.items():
+        missing.add_metric((name,), counts.missing)
+        outside.add_metric((name,), counts.out_of_range if isinstance(counts, NumericCounts) else counts.unseen)
     yield missing
     yield outside
     edges = served.model.manifest.score_histogram.edges
     if len(edges) < 2:
         return
     total, cumulative = 0, []
-    for bound, count in zip([*(f"{edge:g}" for edge in edges[1:-1]), "+Inf"], seen["score"]["counts"], strict=True):
+    for bound, count in zip([*(f"{edge:g}" for edge in edges[1:-1]), "+Inf"], seen.score.counts, strict=True):
         total += count
         cumulative.append((bound, float(total)))
     scores = HistogramMetricFamily("api_score", "Distribution of the score.")

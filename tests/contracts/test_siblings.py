@@ -14,6 +14,7 @@ from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.registry.store import Ledger
 from app.panel.services import http_client
+from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import ServiceName
 from app.panel.services.specs import MLFLOW_READY, Wanted, build, process_place
@@ -100,7 +101,13 @@ def test_real_models_go_live_and_back_when_they_are_promoted(siblings: Siblings,
     queries = ModelQueries(db, models_dir)
     ledger = Ledger(db, SystemClock())
     models = ModelService(
-        models_dir=models_dir, db=db, queries=queries, api=supervisor, clock=SystemClock(), watch_s=0.0
+        models_dir=models_dir,
+        db=db,
+        queries=queries,
+        api=supervisor,
+        client=PredictionClient(supervisor),
+        clock=SystemClock(),
+        watch_s=0.0,
     )
     for version, task in enumerate(TASKS, start=1):
         built = make_bundle(models_dir, task=task, version=version, live=False)

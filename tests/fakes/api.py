@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
+from pipeline.core.prediction_api import Prediction, ProblemMembers, Readiness
 
 
 class FakeApi:
-    """Serves on a free port of loopback from a thread. Implements `models.switch.Api`.
+    """Serves on a free port of loopback from a thread. Implements `registry.deployer.Api`.
 
     `stuck`: does not follow the pointer any more. `refused`: versions that it does not take. `shift`: added to each
     answer. `n_errors`: server errors that `/metrics` admits, from `counts_from` (monotonic) on. `problem`: raised by
@@ -70,16 +71,16 @@ class FakeApi:
             text = f'api_requests_total{{route="/predict",status="500"}} {self.n_errors}.0\n'
             return 200, text.encode()
         self._follow()
-        problem = None
-        if self.n_refused:
-            problem = {"id": "MODEL-03", "what": "The new model could not be loaded.", "why": "It is broken."}
-        body = {
-            "version": self.live.version if self.live else None,
-            "digest": self.live.digest if self.live else None,
-            "reload_failed": self.n_refused,
-            "problem": problem,
-        }
-        return 200 if self.live and not self.is_lost else 503, json.dumps(body).encode()
+        problem = ProblemMembers(id="MODEL-03", what="The new model could not be loaded.", why="It is broken.")
+        readiness = Readiness(
+            ready=self.live is not None and not self.is_lost,
+            version=self.live.version if self.live else None,
+            digest=self.live.digest if self.live else None,
+            loaded_at=None,
+            reload_failed=self.n_refused,
+            problem=problem if self.n_refused else None,
+        )
+        return 200 if readiness.ready else 503, readiness.model_dump_json().encode()
 
     def predict(self, records: list[dict[str, Any]]) -> tuple[int, bytes]:
         assert self.live is not None
@@ -90,8 +91,9 @@ class FakeApi:
             assert row.probabilities is not None
             shifted = [value + self.shift for value in row.probabilities]
             probabilities = dict(zip(self.live.classes, shifted, strict=True))
-            answers.append({"probabilities": probabilities, "model_version": self.live.version})
-        return 200, json.dumps(answers).encode()
+            version = self.live.version
+            answers.append(Prediction(prediction="no", probabilities=probabilities, model_version=version))
+        return 200, json.dumps([answer.model_dump() for answer in answers]).encode()
 
     def _follow(self) -> None:
         pointer = read_pointer(self.models_dir)

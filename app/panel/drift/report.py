@@ -1,11 +1,12 @@
 """From the manifest's training counts and the API's live counts to one verdict. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from app.panel.drift.psi import chance, joined, psi
 from pipeline.core.bundle import Feature, Manifest
+from pipeline.core.prediction_api import CategoryCounts, NumericCounts, Stats
 
 # Below, the index of rows that have not changed at all easily reaches a tenth.
 MIN_ROWS: Final = 500
@@ -50,17 +51,17 @@ class DriftReport:
     features: tuple[FeatureDrift, ...]
 
 
-def report(manifest: Manifest, stats: Mapping[str, Any], threshold: float) -> DriftReport:
+def report(manifest: Manifest, stats: Stats, threshold: float) -> DriftReport:
     """Compare what `GET /stats` of the prediction API says with the manifest of the same model.
 
-    Raises KeyError, TypeError or ValueError where `stats` are of another shape or another model.
+    Raises KeyError or ValueError where `stats` are of another model.
     """
-    n_rows = int(stats["n"])
+    n_rows = stats.n
     features = sorted(
-        (_feature(feature, stats["features"][feature.name], n_rows, threshold) for feature in manifest.features),
+        (_feature(feature, stats.features[feature.name], n_rows, threshold) for feature in manifest.features),
         key=lambda each: -(each.psi or 0.0),
     )
-    score = compared("score", manifest.score_histogram.counts, stats["score"]["counts"], n_rows, threshold)
+    score = compared("score", manifest.score_histogram.counts, stats.score.counts, n_rows, threshold)
     drifted = [each for each in [*features, score] if each.has_drifted]
     if n_rows < MIN_ROWS:
         verdict: Verdict = "too few rows"
@@ -78,9 +79,9 @@ def report(manifest: Manifest, stats: Mapping[str, Any], threshold: float) -> Dr
             f"{highest.limit:.2f} is its limit."
         )
     return DriftReport(
-        version=int(stats["version"]),
-        digest=str(stats["digest"]),
-        since=str(stats["since"]),
+        version=stats.version,
+        digest=stats.digest,
+        since=stats.since,
         n_rows=n_rows,
         threshold=threshold,
         verdict=verdict,
@@ -90,15 +91,16 @@ def report(manifest: Manifest, stats: Mapping[str, Any], threshold: float) -> Dr
     )
 
 
-def _feature(feature: Feature, seen: Mapping[str, Any], n_rows: int, threshold: float) -> FeatureDrift:
-    live = list(seen["counts"])
-    outside = int(seen.get("out_of_range", seen.get("unseen", 0)))
-    if feature.kind == "categorical":
+def _feature(feature: Feature, seen: NumericCounts | CategoryCounts, n_rows: int, threshold: float) -> FeatureDrift:
+    live = seen.counts
+    if isinstance(seen, CategoryCounts):
         # what training never saw is a bin of its own, empty then
         training: list[float] = [*feature.category_counts, 0]
-        live = [*live, int(seen.get("unseen", 0))]
+        live = [*live, seen.unseen]
+        n_outside = seen.unseen
     else:
         training = list(feature.histogram.counts) if feature.histogram else []
+        n_outside = seen.out_of_range
     return compared(
         feature.name,
         training,
@@ -106,8 +108,8 @@ def _feature(feature: Feature, seen: Mapping[str, Any], n_rows: int, threshold: 
         n_rows,
         threshold,
         missing_share=feature.missing_share,
-        n_missing=int(seen["missing"]),
-        n_outside=outside,
+        n_missing=seen.missing,
+        n_outside=n_outside,
     )
 
 

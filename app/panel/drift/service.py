@@ -4,26 +4,17 @@ import asyncio
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
 from app.panel.drift.report import DriftReport, report
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import Trigger
-from app.panel.services import http_client
-from app.panel.services.protocol import ServiceName
+from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from pipeline.core.bundle import bundle_dir, read_manifest, read_pointer
 from pipeline.core.problems import BundleError, ProblemError
 
 LOOK_EVERY_S: Final = 30.0
-CALL_S: Final = 3.0
 log = logging.getLogger(__name__)
-
-
-class Addresses(Protocol):
-    """Where the services are."""
-
-    def url(self, name: ServiceName) -> str:
-        """Base URL without trailing slash."""
 
 
 class DriftService:
@@ -32,19 +23,17 @@ class DriftService:
     def __init__(
         self,
         models_dir: Path,
-        services: Addresses,
+        client: PredictionClient,
         runs: RunService,
         *,
         threshold: float,
         starts_run: bool,
-        api_key: str = "",
     ) -> None:
         self._models_dir = models_dir
-        self._services = services
+        self._client = client
         self._runs = runs
         self._threshold = threshold
         self._starts_run = starts_run
-        self._api_key = api_key
         self._answered: str | None = None  # digest of the model whose drift has led to a run
         self._task: asyncio.Task[None] | None = None
 
@@ -66,15 +55,12 @@ class DriftService:
         """
         try:
             pointer = read_pointer(self._models_dir)
-            manifest = read_manifest(bundle_dir(self._models_dir, pointer), pointer.sha256) if pointer else None
-        except BundleError:
-            return None
-        if manifest is None:
-            return None
-        stats: Any = http_client.get(f"{self._services.url('api')}/stats", CALL_S, bearer=self._api_key).json()
-        try:
-            return report(manifest, stats, self._threshold) if stats["digest"] == manifest.digest else None
-        except (KeyError, TypeError, ValueError):
+            if pointer is None:
+                return None
+            manifest = read_manifest(bundle_dir(self._models_dir, pointer), pointer.sha256)
+            stats = self._client.stats()
+            return report(manifest, stats, self._threshold) if stats.digest == manifest.digest else None
+        except (BundleError, NoResponseError, KeyError, ValueError):
             return None
 
     def look(self) -> None:

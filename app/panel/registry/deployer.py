@@ -18,7 +18,7 @@ from app.panel.registry.queries import DeploymentKind
 from app.panel.registry.store import Ledger, busy
 from app.panel.registry.tables import Deployment
 from app.panel.runs.domain.interfaces import StageLog
-from app.panel.services import http_client
+from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from app.panel.services.protocol import ServiceName
 from pipeline.core.bundle import Manifest, Pointer, bundle_dir, pointer_to, read_manifest, read_pointer, write_pointer
 from pipeline.core.problems import BundleError, ProblemError
@@ -27,7 +27,6 @@ from pipeline.core.stage import GateVerdict
 READY_S: Final = 60.0
 # The API itself gives a bundle 20 s to prove itself before it refuses it.
 TAKES_S: Final = 30.0
-CALL_S: Final = 5.0
 POLL_S: Final = 0.02
 LOCK_S: Final = 30.0
 
@@ -59,12 +58,12 @@ class Change:
 class Switch:
     """See the module. Sync and thread-safe."""
 
-    def __init__(self, models_dir: Path, ledger: Ledger, api: Api, clock: Clock, api_key: str = "") -> None:
+    def __init__(self, models_dir: Path, ledger: Ledger, api: Api, clock: Clock, client: PredictionClient) -> None:
         self._models_dir = models_dir
         self._ledger = ledger
         self._api = api
         self._clock = clock
-        self._api_key = api_key
+        self._client = client
         self._turn = threading.Lock()
 
     def move(self, change: Change, stop: threading.Event, log: StageLog | None = None) -> Deployment:
@@ -176,51 +175,61 @@ class Switch:
 
     def _n_refused(self) -> int:
         """How many pointers the API could not follow since it started; 0 where it does not say."""
-        said = http_client.get(f"{self._api.url('api')}/readyz", CALL_S).json()
-        return int(said.get("reload_failed") or 0) if isinstance(said, dict) else 0
+        try:
+            return self._client.readiness().reload_failed
+        except NoResponseError:
+            return 0
 
     def _wait_for(self, manifest: Manifest, n_refused: int, stop: threading.Event) -> None:
         """Return when the API is ready with the version; raises DEPLOY-01, DEPLOY-02 or DEPLOY-08."""
         deadline = self._clock.monotonic() + TAKES_S
-        url = f"{self._api.url('api')}/readyz"
         while True:
-            answer = http_client.get(url, CALL_S)
-            said = answer.json()
-            if not isinstance(said, dict):
-                said = {"what": answer.body}
-            if answer.is_ok and (said.get("version"), said.get("digest")) == (manifest.version, manifest.digest):
-                return
-            problem = said.get("problem")
-            if isinstance(problem, dict) and int(said.get("reload_failed") or 0) > n_refused:
-                raise _refused(manifest.version, f"{problem.get('id')}: {problem.get('what')} {problem.get('why')}")
+            try:
+                readiness = self._client.readiness()
+            except NoResponseError as error:
+                state = str(error)
+            else:
+                if readiness.ready and (readiness.version, readiness.digest) == (manifest.version, manifest.digest):
+                    return
+                problem = readiness.problem
+                if problem is not None and readiness.reload_failed > n_refused:
+                    raise _refused(manifest.version, f"{problem.id}: {problem.what} {problem.why}")
+                live = readiness.version
+                state = "It has no model yet." if live is None else f"It serves version {live}."
             if self._clock.monotonic() >= deadline:
-                raise _not_taken(manifest.version, said)
+                raise _not_taken(manifest.version, state)
             if stop.wait(POLL_S):
                 raise _cancelled()
 
     def _check_golden(self, manifest: Manifest) -> float:
         """The largest difference; raises DEPLOY-03 if that is too large."""
-        records = [golden.record for golden in manifest.golden]
-        answer = http_client.post(f"{self._api.url('api')}/predict", records, CALL_S, bearer=self._api_key)
-        difference = largest_difference(manifest, answer.json()) if answer.is_ok else float("inf")
+        try:
+            predictions = self._client.predict([golden.record for golden in manifest.golden])
+        except NoResponseError as error:
+            raise _differs(manifest.version, str(error)) from error
+        difference = largest_difference(manifest, predictions)
         if difference > TOLERANCE:
-            raise ProblemError(
-                "DEPLOY-03",
-                f"The prediction API answers differently from version {manifest.version} as it was trained.",
-                why=f"The largest difference over {len(records)} golden rows is {difference:.1e}, status {answer.status}.",
-                fix="The version before is live again. Look at the API's log on the services page.",
-                command="ml-pipeline status",
-                status=502,
-            )
+            n_rows = len(manifest.golden)
+            raise _differs(manifest.version, f"The largest difference over {n_rows} golden rows is {difference:.1e}.")
         return difference
 
 
-def _not_taken(version: int, said: dict[str, object]) -> ProblemError:
-    live = said.get("version")
+def _differs(version: int, why: str) -> ProblemError:
+    return ProblemError(
+        "DEPLOY-03",
+        f"The prediction API answers differently from version {version} as it was trained.",
+        why=why,
+        fix="The version before is live again. Look at the API's log on the services page.",
+        command="ml-pipeline status",
+        status=502,
+    )
+
+
+def _not_taken(version: int, state: str) -> ProblemError:
     return ProblemError(
         "DEPLOY-01",
         f"The prediction API did not take version {version} within {TAKES_S:.0f} s.",
-        why=f"It serves version {live}." if live is not None else str(said.get("what") or "It has no model yet."),
+        why=state,
         fix="The version before is live again. Look at the API's log on the services page.",
         command="ml-pipeline status",
         retryable=True,

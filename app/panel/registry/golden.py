@@ -1,42 +1,47 @@
 """Whether answers of the prediction API are those that the bundle promises. Pure."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from pipeline.core.bundle import Golden, Manifest
+from pipeline.core.bundle import Golden, Manifest, Scalar
+from pipeline.core.prediction_api import Prediction
 
 TOLERANCE = 1e-5
 
 
-def largest_difference(manifest: Manifest, answers: object) -> float:
-    """The largest absolute difference over all golden rows; infinite where an answer is missing or of another version.
+def largest_difference(manifest: Manifest, predictions: Sequence[Prediction]) -> float:
+    """Return the largest absolute difference over all golden rows.
 
-    Probabilities differ absolutely; a regression's value relative to its size where that is above 1.
+    It is infinite where a prediction is missing or of another version. Probabilities differ absolutely; a
+    regression's value relative to its size where that is above 1.
     """
-    if not isinstance(answers, list) or len(answers) != len(manifest.golden):
+    if len(predictions) != len(manifest.golden):
         return float("inf")
     differences = [
-        _difference(manifest, golden, answer) for golden, answer in zip(manifest.golden, answers, strict=True)
+        _difference(manifest, golden, prediction)
+        for golden, prediction in zip(manifest.golden, predictions, strict=True)
     ]
     return max(differences, default=0.0)
 
 
-def _difference(manifest: Manifest, golden: Golden, answer: Any) -> float:  # noqa: ANN401 - what the API said
-    if not isinstance(answer, dict) or answer.get("model_version") != manifest.version:
+def _difference(manifest: Manifest, golden: Golden, prediction: Prediction) -> float:
+    if prediction.model_version != manifest.version:
         return float("inf")
     if golden.probabilities is None:
-        expected, got = [golden.value], [answer.get("prediction")]
-    else:
-        named = answer.get("probabilities")
-        expected = [*golden.probabilities]
-        got = [named.get(label) for label in manifest.classes] if isinstance(named, dict) else []
-    if len(expected) != len(got):
+        return _relative_difference(golden.value, prediction.prediction)
+    if len(golden.probabilities) != len(manifest.classes):
         return float("inf")
-    return max((_apart(a, b) for a, b in zip(expected, got, strict=True)), default=0.0)
+    return max(
+        (
+            _relative_difference(expected, prediction.probabilities.get(label))
+            for expected, label in zip(golden.probabilities, manifest.classes, strict=True)
+        ),
+        default=0.0,
+    )
 
 
-def _apart(expected: object, got: object) -> float:
-    if not isinstance(expected, int | float) or not isinstance(got, int | float):
+def _relative_difference(expected: Scalar, actual: Scalar) -> float:
+    if not isinstance(expected, int | float) or not isinstance(actual, int | float):
         return float("inf")
-    difference = abs(expected - got) / max(1.0, abs(expected))
+    difference = abs(expected - actual) / max(1.0, abs(expected))
     # NaN is never close to anything.
     return difference if difference == difference else float("inf")  # noqa: PLR0124

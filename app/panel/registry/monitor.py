@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.panel.clock import Clock
-from app.panel.registry.deployer import Api
 from app.panel.registry.tables import Deployment
-from app.panel.services import http_client
+from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from pipeline.core.problems import ProblemError
 
 LOG = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 1.0
-CALL_S: Final = 3.0
 # A restart of the API by hand or by a crash of its own is not the model's fault; to be away for so long is.
 LOST_S: Final = 15.0
 MAX_ERROR_SHARE: Final = 0.01
@@ -90,8 +88,10 @@ def _median_s(buckets: tuple[tuple[float, float], ...]) -> float | None:
 class Watch:
     """One deployment is watched at a time: a newer one ends the watch of the one before."""
 
-    def __init__(self, api: Api, clock: Clock, watch_s: float, back: Callable[[Deployment, str], None]) -> None:
-        self._api = api
+    def __init__(
+        self, client: PredictionClient, clock: Clock, watch_s: float, back: Callable[[Deployment, str], None]
+    ) -> None:
+        self._client = client
         self._clock = clock
         self._watch_s = watch_s
         self._back = back
@@ -131,8 +131,16 @@ class Watch:
 
     def _counters(self) -> Counters | None:
         """None where the API does not tell them now."""
-        answer = http_client.get(f"{self._api.url('api')}/metrics", CALL_S)
-        return read_counters(answer.body) if answer.is_ok else None
+        try:
+            return read_counters(self._client.metrics())
+        except NoResponseError:
+            return None
+
+    def _is_ready(self) -> bool:
+        try:
+            return self._client.readiness().ready
+        except NoResponseError:
+            return False
 
     def _run(
         self, row: Deployment, before: Counters | None, watch_s: float, end: threading.Event, is_ready: bool
@@ -147,12 +155,11 @@ class Watch:
 
     def _wait(self, before: Counters | None, watch_s: float, end: threading.Event, is_ready: bool) -> str:
         """The reason to go back, or "" when the time is over."""
-        url = self._api.url("api")
         begun = self._clock.monotonic()
         ready_at = begun if is_ready else None
         while not end.wait(LOOK_EVERY_S):
             now = self._clock.monotonic()
-            if http_client.get(f"{url}/readyz", CALL_S).is_ok:
+            if self._is_ready():
                 ready_at = now
             elif ready_at is not None and now - ready_at >= LOST_S:
                 return f"The prediction API is not ready for {now - ready_at:.0f} s since it is live."

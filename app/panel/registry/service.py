@@ -15,6 +15,7 @@ from app.panel.registry.monitor import Watch
 from app.panel.registry.queries import DeploymentRow, ModelQueries, deployment_row
 from app.panel.registry.store import Ledger
 from app.panel.registry.tables import Deployment, ModelVersion
+from app.panel.services.prediction_client import PredictionClient
 from pipeline.core.bundle import VERSIONS_DIR, read_manifest
 from pipeline.core.problems import BundleError, ProblemError
 
@@ -31,7 +32,7 @@ class ModelService:
         api: Api,
         clock: Clock,
         watch_s: float,
-        api_key: str = "",
+        client: PredictionClient,
         notice: Callable[[], str] = str,
     ) -> None:
         """`notice` is a warning that each run should carry at the moment, or ""."""
@@ -40,8 +41,8 @@ class ModelService:
         self._queries = queries
         self._clock = clock
         self._ledger = Ledger(db, clock)
-        self._switch = Switch(models_dir, self._ledger, api, clock, api_key)
-        self._watch = Watch(api, clock, watch_s, self._back)
+        self._switch = Switch(models_dir, self._ledger, api, clock, client)
+        self._watch = Watch(client, clock, watch_s, self._back)
         self._closing = threading.Event()
         self.deploy = Rollout(models_dir, db, self._ledger, self._switch, self._make_room, self._watch.begin, notice)
 

@@ -32,20 +32,22 @@ class Answer:
 
 def get(url: str, timeout_s: float, *, bearer: str = "") -> Answer:
     """The answer to a GET; never raises for what the network or the server does."""
-    return _call("GET", url, None, _key(bearer), timeout_s)
+    return call("GET", url, None, bearer_header(bearer), timeout_s)
 
 
 def post(url: str, body: object, timeout_s: float, *, bearer: str = "") -> Answer:
     """The answer to `body` sent as JSON; never raises for what the network or the server does."""
-    headers = {"Content-Type": "application/json"} | _key(bearer)
-    return _call("POST", url, json.dumps(body).encode(), headers, timeout_s)
+    headers = {"Content-Type": "application/json"} | bearer_header(bearer)
+    return call("POST", url, json.dumps(body).encode(), headers, timeout_s)
 
 
-def _key(bearer: str) -> dict[str, str]:
+def bearer_header(bearer: str) -> dict[str, str]:
+    """Return the header that carries the key `bearer`; none for ""."""
     return {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
 
-def _call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Answer:
+def call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Answer:
+    """The answer to any request; never raises for what the network or the server does."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
     try:

@@ -32,9 +32,9 @@ def test_counts_are_those_of_the_training_bins_whichever_way_rows_came(tmp_path:
         values = [None if np.isnan(value) else value for value in numeric]
         for _ in range(3):
             single.note((*values, text[0] or None), score)
-    found = whole.snapshot()
+    found = whole.snapshot().model_dump()
     assert found["n"] == 3 * len(scores) > BUFFER_ROWS
-    assert {**single.snapshot(), "since": ""} == {**found, "since": ""}
+    assert {**single.snapshot().model_dump(), "since": ""} == {**found, "since": ""}
     for feature in built.manifest.numeric:
         assert feature.histogram is not None
         seen = found["features"][feature.name]
@@ -58,14 +58,14 @@ def test_values_at_the_edge_of_a_bin_are_counted_as_in_training_when_the_edge_is
     numeric[:, 0] = values
     stats.add(numeric, categorical, model.score(numeric, categorical))
     expected, _ = np.histogram(np.clip(values.astype(np.float64), edges[0], edges[-1]), edges)
-    assert stats.snapshot()["features"][feature.name]["counts"] == expected.tolist()
+    assert stats.snapshot().model_dump()["features"][feature.name]["counts"] == expected.tolist()
 
 
 def test_values_beyond_training_are_counted_when_they_come(tmp_path: Path) -> None:
     built = make_bundle(tmp_path)
     stats = LiveStats(Model(built.manifest, built.model, b""))
     stats.note((1e9, None, 50.0, 1.0, "Atlantis"), [0.5, 0.5])
-    found = stats.snapshot()["features"]
+    found = stats.snapshot().model_dump()["features"]
     assert found["age"]["out_of_range"] == 1
     assert found["age"]["counts"][-1] == 1
     assert found["Income (EUR)"]["missing"] == 1

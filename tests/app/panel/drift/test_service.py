@@ -11,6 +11,7 @@ import pytest
 from app.panel.drift.report import MIN_ROWS, DriftReport, compared, report
 from app.panel.drift.service import DriftService, as_json
 from app.panel.runs.domain.service import RunService
+from app.panel.services.prediction_client import PredictionClient
 from app.prediction.live_stats import LiveStats
 from app.prediction.model import Model
 from pipeline.core.bundle import Manifest, read_manifest, read_model
@@ -166,7 +167,8 @@ def test_report_is_made_when_the_api_has_a_key(tmp_path: Path) -> None:
 
         def made(key: str) -> DriftReport | None:
             runs = cast("RunService", None)
-            return DriftService(models, Address(), runs, threshold=THRESHOLD, starts_run=False, api_key=key).report()
+            client = PredictionClient(Address(), key)
+            return DriftService(models, client, runs, threshold=THRESHOLD, starts_run=False).report()
 
         assert made("s3cret") is not None
         assert made("") is None

@@ -15,6 +15,7 @@ from app.panel.db.migrate import open_database
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.domain.interfaces import DeployResult
+from app.panel.services.prediction_client import PredictionClient
 from pipeline.core.bundle import Golden, Histogram, Manifest, digest_of, read_pointer, write_bundle
 from pipeline.core.events import Level
 from pipeline.core.params import Params
@@ -117,6 +118,7 @@ class World:
             api=self.api,
             clock=SystemClock(),
             watch_s=self.watch_s,
+            client=PredictionClient(self.api),
             notice=lambda: self.notice,
         )
 
