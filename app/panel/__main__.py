@@ -18,7 +18,11 @@ STREAMS_END_S: Final = 2  # an open stream would keep the server from stopping f
 
 
 def main(argv: list[str]) -> int:
-    """The exit code: 0 after a stop, 75 if another panel has the state folder, 78 if a setting or the port is unusable."""
+    """Serve until the panel is stopped and return the exit code.
+
+    0 after a stop, 3 if a worker could not start, 75 if another panel has the state folder, 78 if a setting or the port
+    cannot be used.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     for noisy in ("apscheduler", "uvicorn", "httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,7 +1,6 @@
 """The web application over the wired parts: which routes there are, who guards them, what starts and stops."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields
 
@@ -21,10 +20,9 @@ from app.panel.home.routes import HomePages
 from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
 from app.panel.pages import error_handlers
-from app.panel.parts import Panel, Work
+from app.panel.parts import Panel
 from app.panel.registry import api as models_api
 from app.panel.registry import routes as models_routes
-from app.panel.runs.dispatch.recovery import reconcile
 from app.panel.runs.web import api as runs_api
 from app.panel.runs.web import routes as runs_routes
 from app.panel.runs.web.routes import RunPages
@@ -33,47 +31,20 @@ from app.panel.schedule import routes as schedule_routes
 from app.panel.services import api as services_api
 from app.panel.services import routes as services_routes
 from app.panel.services.health import health
+from app.panel.workers import Worker, running
 from app.web.assets import Assets
 from app.web.dependencies import provide
 from app.web.security import Policy, SecurityMiddleware, allowed_hosts
 from pipeline.core.product import NAME
 
 
-def build(panel: Panel, work: Work) -> FastAPI:
-    """The application over these parts: routes, guards, and what starts and stops with it."""
+def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
+    """Return the application over these parts: routes, guards, and the workers that start and stop with it."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        """Nothing that is correct depends on the second half: the panel may be killed at any time."""
-        await asyncio.to_thread(panel.auth.load)
-        await asyncio.to_thread(
-            reconcile,
-            store=work.store,
-            service=panel.runs,
-            logs=panel.logs,
-            runs_dir=panel.settings.runs_dir,
-            clock=panel.clock,
-        )
-        await asyncio.to_thread(panel.models.recover)
-        if not work.is_alone:
-            panel.services.start()
-            panel.tracking.start()
-            panel.drift.start()
-        work.upkeep.start()
-        work.sample.start()
-        work.executor.start()
-        panel.ticker.start()
-        yield
-        panel.notifier.close()
-        await panel.ticker.stop()
-        await work.executor.stop()
-        await work.sample.stop()
-        await work.upkeep.stop()
-        await panel.drift.stop()
-        panel.tracking.close()
-        panel.models.close()
-        await asyncio.to_thread(panel.services.close)
-        panel.db.close()
+        async with running(workers):
+            yield
 
     app = FastAPI(title=NAME, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.panel = panel

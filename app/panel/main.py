@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -11,15 +12,16 @@ from app.panel.clock import Clock, SystemClock
 from app.panel.db.migrate import open_database
 from app.panel.drift.service import DriftService
 from app.panel.logs.store import LogStore
-from app.panel.maintenance import Upkeep
+from app.panel.maintenance import Maintenance
 from app.panel.notifier import Notifier
 from app.panel.pages.renderer import Site
-from app.panel.parts import Panel, Work
+from app.panel.parts import Panel
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.dispatch.attempt import AttemptRunner
 from app.panel.runs.dispatch.execution import Tools
 from app.panel.runs.dispatch.executor import Executor
+from app.panel.runs.dispatch.recovery import reconcile
 from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.interfaces import Deploy
 from app.panel.runs.domain.queries import RunQueries
@@ -40,6 +42,7 @@ from app.panel.settings import Settings
 from app.panel.tracking.delivery import Delivery
 from app.panel.tracking.service import TrackingService
 from app.panel.tracking.store import TrackingStore
+from app.panel.workers import BlockingWorker, Worker
 
 
 def create_app(
@@ -150,7 +153,8 @@ def create_app(
             starts_run=settings.drift_starts_run,
         ),
     )
-    upkeep = Upkeep(
+    recover_runs = partial(reconcile, store=store, service=runs, logs=logs, runs_dir=settings.runs_dir, clock=clock)
+    maintenance = Maintenance(
         db=db,
         launcher=launcher,
         executor=executor,
@@ -158,5 +162,20 @@ def create_app(
         clock=clock,
         prune=lambda: prune(settings.runs_dir, records.is_done),
     )
-    work = Work(store=store, executor=executor, upkeep=upkeep, sample=sample, is_alone=deploy is not None)
-    return build(panel, work)
+    services_disabled = deploy is not None  # the panel is measured alone: nothing is served or recorded
+    workers: list[Worker] = [
+        BlockingWorker(on_stop=db.close),
+        BlockingWorker(on_start=panel.auth.load),
+        BlockingWorker(on_start=recover_runs),
+        BlockingWorker(on_start=models.recover, on_stop=models.close),
+    ]
+    if not services_disabled:
+        workers += [
+            BlockingWorker(on_start=services.start, on_stop=services.close),
+            # Once more, before the services end: neither a deployment nor a watch may blame a model for that.
+            BlockingWorker(on_stop=models.close),
+            BlockingWorker(on_start=tracking.start, on_stop=tracking.close),
+            panel.drift,
+        ]
+    workers += [maintenance, sample, executor, ticker, BlockingWorker(on_stop=notifier.close)]
+    return build(panel, workers)

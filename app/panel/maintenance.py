@@ -13,7 +13,7 @@ from app.panel.runs.dispatch.executor import Executor
 from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.schedule.service import ScheduleService
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 60.0
 WARM_AFTER_S: Final = 0.3  # its imports take seconds of a core; the first page comes first
 PRUNE_EVERY_S: Final = 3600.0
@@ -21,7 +21,7 @@ BACK_UP_EVERY: Final = timedelta(days=1)
 IDLE_BEFORE_COOL_S: Final = 15 * 60.0
 
 
-class Upkeep:
+class Maintenance:
     """A task in the event loop. Nothing depends on it having run. `prune` deletes files of old runs."""
 
     def __init__(
@@ -41,10 +41,10 @@ class Upkeep:
         self._warm = True
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin, and soon warm the launcher: the first run then starts as fast as all others."""
         asyncio.get_running_loop().call_later(WARM_AFTER_S, self._launcher.warm)
-        self._task = asyncio.create_task(self._work(), name="upkeep")
+        self._task = asyncio.create_task(self._work(), name="maintenance")
 
     async def stop(self) -> None:
         """End; lets go of the launcher's processes."""
@@ -53,7 +53,7 @@ class Upkeep:
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self._launcher.cool)
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """One round."""
         now = self._clock.monotonic()
         if self._executor.busy or not self._schedule.view().paused:
@@ -76,6 +76,6 @@ class Upkeep:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
-                await self.look()
-            except Exception:  # noqa: BLE001 - a full disk must not end the care for the rest
-                _log.exception("action=upkeep")
+                await self.run_once()
+            except Exception:
+                log.exception("action=maintain")

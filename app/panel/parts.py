@@ -7,17 +7,13 @@ from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.drift.service import DriftService
 from app.panel.logs.store import LogStore
-from app.panel.maintenance import Upkeep
 from app.panel.notifier import Notifier
 from app.panel.pages.renderer import Site
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
-from app.panel.runs.dispatch.executor import Executor
 from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.queries import RunQueries
 from app.panel.runs.domain.service import RunService
-from app.panel.runs.domain.store import RunStore
-from app.panel.sample_table import SampleTable
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
 from app.panel.services.preflight import Preflight
@@ -48,14 +44,3 @@ class Panel:
     model_queries: ModelQueries
     tracking: TrackingService
     drift: DriftService
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What runs in the background, in the order in which it starts."""
-
-    store: RunStore
-    executor: Executor
-    upkeep: Upkeep
-    sample: SampleTable
-    is_alone: bool  # nothing is served: no services, no records

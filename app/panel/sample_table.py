@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.core.product import TABLE_SUFFIXES
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 LIMIT_S: Final = 60.0
 
 
@@ -20,7 +20,7 @@ class SampleTable:
         self._raw_dir = raw_dir
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to write, if the folder holds no table."""
         if not any(path.suffix.lower() in TABLE_SUFFIXES for path in _files(self._raw_dir)):
             self._task = asyncio.create_task(self._write(), name="sample")
@@ -44,7 +44,7 @@ class SampleTable:
                 *argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
             )
         except OSError as error:
-            _log.warning("action=write_sample error=%s", error)
+            log.warning("action=write_sample error=%s", error)
             return
         try:
             _, errors = await asyncio.wait_for(process.communicate(), LIMIT_S)
@@ -53,7 +53,7 @@ class SampleTable:
             await process.wait()
             raise
         if process.returncode:
-            _log.warning("action=write_sample error=%s", errors.decode(errors="replace").strip()[-500:])
+            log.warning("action=write_sample error=%s", errors.decode(errors="replace").strip()[-500:])
 
 
 def _files(folder: Path) -> list[Path]:

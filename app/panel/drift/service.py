@@ -37,7 +37,7 @@ class DriftService:
         self._answered: str | None = None  # digest of the model whose drift has led to a run
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Look every half minute, when drift shall start runs; without that nobody needs to look."""
         if self._starts_run:
             self._task = asyncio.create_task(self._work(), name="drift")

@@ -36,7 +36,7 @@ class Ticker:
         self._poked = asyncio.Event()
         self._beat: float | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to tick in the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._scheduler.start()

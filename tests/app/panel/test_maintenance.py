@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.panel import maintenance
-from app.panel.maintenance import Upkeep
+from app.panel.maintenance import Maintenance
 from app.panel.sample_table import SampleTable
 from tests.app.panel.runs.panel_harness import is_alive
 from tests.app.panel.schedule.test_service import Scheduled
@@ -22,7 +22,7 @@ def server_pid() -> int | None:
 def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path)
     harness, service = scheduled.harness, scheduled.service
-    care = Upkeep(
+    care = Maintenance(
         db=harness.db,
         launcher=harness.launcher,
         executor=harness.executor,
@@ -34,18 +34,18 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
     before = server_pid()
     assert before is not None
     scheduled.clock.go(10_000)
-    asyncio.run(care.look())
+    asyncio.run(care.run_once())
     assert is_alive(before)  # nobody has paused it
     service.pause(requested_by="ann")
     scheduled.clock.go(maintenance.IDLE_BEFORE_COOL_S - 1)
-    asyncio.run(care.look())
+    asyncio.run(care.run_once())
     assert server_pid() == before
     scheduled.clock.go(1)
-    asyncio.run(care.look())
+    asyncio.run(care.run_once())
     assert server_pid() is None
     assert not is_alive(before)
     service.resume(requested_by="ann")
-    asyncio.run(care.look())
+    asyncio.run(care.run_once())
     assert server_pid() not in {None, before}
     harness.close()
 
@@ -54,8 +54,8 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
     scheduled = Scheduled(tmp_path)
     pruned: list[int] = []
 
-    def care() -> Upkeep:
-        return Upkeep(
+    def care() -> Maintenance:
+        return Maintenance(
             db=scheduled.harness.db,
             launcher=scheduled.harness.launcher,
             executor=scheduled.harness.executor,
@@ -66,14 +66,14 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
 
     running = care()
     for _ in range(3):
-        asyncio.run(running.look())
-        asyncio.run(care().look())
+        asyncio.run(running.run_once())
+        asyncio.run(care().run_once())
         scheduled.clock.go(13 * 3600)
     assert len(os.listdir(tmp_path / "state" / "backups")) == 2  # noqa: PTH208 - names are enough
     assert len(pruned) == 6
-    asyncio.run(running.look())
+    asyncio.run(running.run_once())
     scheduled.clock.go(maintenance.PRUNE_EVERY_S - 1)
-    asyncio.run(running.look())
+    asyncio.run(running.run_once())
     assert len(pruned) == 7
     scheduled.harness.close()
 
@@ -84,7 +84,7 @@ def test_built_in_table_is_not_written_when_there_is_a_table(tmp_path: Path, nam
 
     async def main() -> None:
         sample = SampleTable(tmp_path)
-        sample.start()
+        await sample.start()
         await sample.wait()
 
     asyncio.run(main())
@@ -94,7 +94,7 @@ def test_built_in_table_is_not_written_when_there_is_a_table(tmp_path: Path, nam
 def test_built_in_table_is_written_when_the_folder_is_empty(tmp_path: Path) -> None:
     async def main() -> None:
         sample = SampleTable(tmp_path / "raw")
-        sample.start()
+        await sample.start()
         await sample.wait()
 
     asyncio.run(main())

@@ -15,6 +15,8 @@ import pytest
 
 from app.panel import __main__ as entry
 from app.panel import startup
+from app.panel.clock import SystemClock
+from app.panel.db.migrate import open_database
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
@@ -123,9 +125,9 @@ def test_reason_is_given_when_the_disk_of_the_state_folder_is_full(tmp_path: Pat
     assert startup.cli_token(tmp_path)
 
 
-def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path) -> None:
-    port = free_port()
-    environ = {
+def real_environ(tmp_path: Path, port: int) -> dict[str, str]:
+    """The environment of a panel of its own, in `tmp_path` and on free ports."""
+    return {
         **os.environ,
         "PYTHONPATH": str(Path(startup.__file__).parents[2]),
         "ML_PIPELINE_DATA": str(tmp_path / "data"),
@@ -134,6 +136,25 @@ def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path) -> None
         "PANEL_PORT": str(port),
         **{name: str(free_port()) for name in ("API_PORT", "APP_PORT", "MLFLOW_PORT")},
     }
+
+
+def test_exit_code_tells_of_it_when_a_worker_cannot_start(tmp_path: Path) -> None:
+    environ = real_environ(tmp_path, free_port())
+    database = open_database(tmp_path / "state" / "panel.db", SystemClock().now())
+    with database.write() as session:
+        session.connection().exec_driver_sql("DROP TABLE login_session")
+    database.close()
+    panel = subprocess.run(
+        [sys.executable, "-m", "app.panel"], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert panel.returncode == 3
+    assert "no such table: login_session" in panel.stderr
+    assert panel.stdout == ""
+
+
+def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path) -> None:
+    port = free_port()
+    environ = real_environ(tmp_path, port)
     panel = subprocess.Popen([sys.executable, "-m", "app.panel"], env=environ, stdout=subprocess.PIPE, text=True)
     try:
         assert panel.stdout is not None

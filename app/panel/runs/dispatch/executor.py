@@ -21,7 +21,7 @@ class Executor:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to work in the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._work(), name="executor")

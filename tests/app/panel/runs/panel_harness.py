@@ -144,7 +144,7 @@ class PanelHarness:
         self.n_starts += 1
 
         async def main() -> None:
-            self.executor.start()
+            await self.executor.start()
             try:
                 if self.store.find_active() is None:
                     await asyncio.to_thread(lambda: self.runs.start(**start))

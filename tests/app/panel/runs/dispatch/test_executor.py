@@ -153,7 +153,7 @@ def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_harness: 
     harness = make_harness(bad("hangs"))
 
     async def main() -> None:
-        harness.executor.start()
+        await harness.executor.start()
         await asyncio.to_thread(harness.runs.start)
         await harness.until(lambda: "hanging" in harness.texts())
         await harness.executor.stop()
