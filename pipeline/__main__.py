@@ -4,8 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from pipeline.cli.options import add_parameters
+from pipeline.cli.problems import UnwritableFilesError
 from pipeline.core.problems import ProblemError
 
 
@@ -26,16 +28,13 @@ def main(argv: Sequence[str]) -> int:
     except ProblemError as problem:
         return _show(problem)
     except OSError as error:
-        why = " ".join(f"{error.strerror or error}: {error.filename or ''}".split()).rstrip(":")
-        return _show(
-            ProblemError("TRAIN-11", "The files cannot be written.", why=f"{why}.", fix=_FOLDERS[arguments.command])
-        )
+        return _show(UnwritableFilesError(error, _ADVICE[arguments.command]))
     except KeyboardInterrupt:
         sys.stdout.write("Stopped.\n")
         return 130
 
 
-_FOLDERS = {
+_ADVICE: Final = {
     "run": "Name writable folders with --out and --models.",
     "sample": "Name a writable folder.",
 }

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from pipeline.cli.problems import InvalidParameterError
 from pipeline.core.params import Params
-from pipeline.core.problems import ProblemError
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
@@ -43,28 +43,28 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 
 
 def parameters(given: argparse.Namespace) -> Params:
-    """The parameters that the options say. Raises ProblemError TRAIN-10 for a value or name that does not exist."""
+    """The parameters that the options say. Raises InvalidParameterError for a value or name that does not exist."""
     found: dict[str, Any] = {
         name: value for name in Params.model_fields if (value := getattr(given, name, None)) is not None
     }
     for setting in given.set:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise _refused(f"{setting!r} is not of the form KEY=VALUE.")
+            raise InvalidParameterError(f"{setting!r} is not of the form KEY=VALUE.")
         _put(found, key.strip().split("."), _value(text.strip()))
     try:
         return Params.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise _refused(f"{place}: {first['msg']}.") from error
+        raise InvalidParameterError(f"{place}: {first['msg']}.") from error
 
 
 def _put(found: dict[str, Any], path: list[str], value: object) -> None:
     for part in path[:-1]:
         inner = found.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise _refused(f"{'.'.join(path)}: {part} has no parts.")
+            raise InvalidParameterError(f"{'.'.join(path)}: {part} has no parts.")
         found = inner
     found[path[-1]] = value
 
@@ -75,16 +75,6 @@ def _value(text: str) -> object:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-def _refused(why: str) -> ProblemError:
-    return ProblemError(
-        "TRAIN-10",
-        "A parameter is not valid.",
-        why=why,
-        fix="The parameters with their limits are listed by --help.",
-        command="python -m pipeline run --help",
-    )
 
 
 def _is_group(info: FieldInfo) -> bool:

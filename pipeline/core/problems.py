@@ -94,3 +94,57 @@ class TrainingError(ProblemError):
 
 class BundleError(ProblemError):
     """A bundle or pointer on disk is not what it says it is. Family MODEL."""
+
+
+class DiskFullError(ProblemError):
+    """The disk filled up while a stage was running.
+
+    The stage could not write its files or its log: no space is left on the device, or a limit of the user (`ulimit -f`,
+    a quota) is reached. Free some space; the stage is retried, and the live model is not affected.
+    """
+
+    id = "DISK-03"
+    retryable = True
+    command = "df -h"
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(
+            f"Stage {stage} stopped: the disk is full.",
+            why="No space left on device, or a quota or file size limit is reached.",
+            fix="Free some space on the disk of the data and state folders.",
+        )
+
+
+class StageOutOfMemoryError(TrainingError):
+    """A stage ran out of memory.
+
+    The table or the model needs more memory than the stage's process may use. Use fewer rows, a smaller model (fewer
+    trees, less depth) or a machine with more memory. The live model is not affected.
+    """
+
+    id = "TRAIN-90"
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(
+            f"Stage {stage} ran out of memory.",
+            why="The table or the model needs more memory than this process may use.",
+            fix="Use fewer rows, a smaller model, or a machine with more memory.",
+        )
+
+
+class UnexpectedStageError(TrainingError):
+    """A stage failed unexpectedly.
+
+    This is a fault of the program. The full traceback is in the run's log at level debug. The run is retried and the
+    live model stays; please report the fault with the log.
+    """
+
+    id = "TRAIN-99"
+
+    def __init__(self, stage: str, error: Exception) -> None:
+        text = " ".join(str(error).split())
+        super().__init__(
+            f"Stage {stage} failed: {type(error).__name__}: {text}"[:500],
+            why="This is a fault of the program, not of your data.",
+            fix="The traceback is in the log at level debug; please report it.",
+        )

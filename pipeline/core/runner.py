@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.core.bundle import write_atomic
 from pipeline.core.events import Events
-from pipeline.core.problems import ProblemError, TrainingError
+from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemoryError, UnexpectedStageError
 from pipeline.core.stage import StageContext, StageFunction, load, result_path
 
 EXIT_OK: Final = 0
@@ -39,16 +39,16 @@ def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFuncti
         events.error(problem)
         return EXIT_PROBLEM
     except MemoryError:
-        events.error(out_of_memory(ctx.stage))
+        events.error(StageOutOfMemoryError(ctx.stage))
         return EXIT_PROBLEM
     except Exception as error:  # noqa: BLE001  # the last frame of the process: whatever it is, the person is told
         if is_disk_full(error):
-            events.error(disk_full(ctx.stage))
+            events.error(DiskFullError(ctx.stage))
             return EXIT_PROBLEM
         for line in traceback.format_exception(error):
             for text in line.rstrip("\n").split("\n"):
                 events.log(text, "debug")
-        events.error(unexpected(ctx.stage, error))
+        events.error(UnexpectedStageError(ctx.stage, error))
         return EXIT_CRASH
     return EXIT_OK
 
@@ -64,39 +64,11 @@ def apply_seed(seed: int) -> None:
         numpy.random.seed(seed)
 
 
-def out_of_memory(stage: str) -> TrainingError:
-    """What is reported when a stage asked for more memory than there is."""
-    return TrainingError(
-        "TRAIN-90",
-        f"Stage {stage} ran out of memory.",
-        why="The table or the model needs more memory than this process may use.",
-        fix="Use fewer rows, a smaller model, or a machine with more memory.",
-    )
-
-
 def is_disk_full(error: BaseException) -> bool:
-    """Whether the system would not take any more bytes: no space, or a limit of the user."""
+    """Return True if the system refused to write more bytes: no space left, or a limit of the user."""
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def disk_full(stage: str) -> ProblemError:
-    """What is reported when a stage could not write its files."""
-    return ProblemError(
-        "DISK-03",
-        f"Stage {stage} could not go on: the disk is full.",
-        why="The system took no more bytes for its files.",
-        fix="Free some space on the disk of the data and state folders.",
-        command="df -h",
-        retryable=True,
-    )
-
-
-def unexpected(stage: str, error: BaseException) -> TrainingError:
-    """What is reported for a fault that no code foresaw."""
-    text = " ".join(str(error).split())
-    return TrainingError(
-        "TRAIN-99",
-        f"Stage {stage} failed: {type(error).__name__}: {text}"[:500],
-        why="This is a fault of the program, not of your data.",
-        fix="The traceback is in the log at level debug; please report it.",
-    )
+    """Return the problem of a stage that could not write its files."""
+    return DiskFullError(stage)

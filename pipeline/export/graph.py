@@ -16,8 +16,8 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 
 from pipeline.core.bundle import PREPARED_OUTPUT, PROBABILITIES_OUTPUT, VALUE_OUTPUT
-from pipeline.core.problems import TrainingError
 from pipeline.core.product import NAME
+from pipeline.export.problems import ModelTooLargeError
 from pipeline.training.estimator import LARGEST, Fitted
 
 DEFAULT_ML_OPSET: Final = 3
@@ -27,17 +27,11 @@ MAX_MODEL_BYTES: Final = 256 * 2**20  # what `pipeline.core.bundle.read_model` t
 def join(prepare: bytes, estimator: onnx.ModelProto, max_bytes: int = MAX_MODEL_BYTES) -> bytes:
     """The serialized graph raw columns -> answer: the estimator's graph behind the preparation graph `prepare`.
 
-    Inputs and the one output are named as in `pipeline.core.bundle`. Raises TrainingError TRAIN-03 for a model that is too
-    large to be served.
+    Inputs and the one output are named as in `pipeline.core.bundle`. Raises ModelTooLargeError.
     """
     size = len(prepare) + estimator.ByteSize()
     if size > max_bytes:
-        raise TrainingError(
-            "TRAIN-03",
-            f"The model is too large to be served: {size / 2**20:,.1f} MB.",
-            why=f"A served model may have {max_bytes / 2**20:,.1f} MB.",
-            fix="Use fewer trees, less depth or more rows per leaf.",
-        )
+        raise ModelTooLargeError(size, max_bytes)
     first = onnx.load_from_string(prepare)
     second = add_prefix(estimator, "model_", rename_inputs=False, rename_outputs=False)
     first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.params import Task
-from pipeline.core.problems import TrainingError
+from pipeline.export.problems import ParityError
 from pipeline.onnx.session import Floats, Graph, RawRows
 from pipeline.training.estimator import Fitted
 
@@ -62,7 +62,7 @@ def largest_difference(task: Task, reference: Doubles, answers: Floats, spread: 
 def prove_parity(fitted: Fitted, graph: Graph, prepare: Graph, test: RawRows, answers: Floats) -> float:
     """The largest difference between graph and scikit-learn over the test rows and the edge rows.
 
-    `answers` are what the graph says about the test rows. Raises TrainingError TRAIN-02 if the difference is above
+    `answers` are what the graph says about the test rows. Raises ParityError if the difference is above
     TOLERANCE: such a model is not published.
     """
     edge = edge_rows(test)
@@ -75,10 +75,5 @@ def prove_parity(fitted: Fitted, graph: Graph, prepare: Graph, test: RawRows, an
         key=lambda value: (np.isnan(value), value),
     )
     if not found <= TOLERANCE:
-        raise TrainingError(
-            "TRAIN-02",
-            f"The exported model differs from the trained one by {found:.3g}.",
-            why=f"A model is published only if both agree within {TOLERANCE:g} on all test rows and edge rows.",
-            fix="Choose another estimator or scaling, and report the data that shows this.",
-        )
+        raise ParityError(found, TOLERANCE)
     return found

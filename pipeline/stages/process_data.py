@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from pipeline.core.bundle import Manifest
 from pipeline.core.events import Events
-from pipeline.core.problems import DataError
 from pipeline.core.stage import DataResult, SeedResult, StageContext, read_result
 from pipeline.features import preprocess, selection
 from pipeline.features.preprocess import Job, Unseen
@@ -20,6 +19,7 @@ from pipeline.features.split import check_sides, row_hashes, split
 from pipeline.features.target import Target, infer_name, resolve
 from pipeline.ingest import sources, tables
 from pipeline.ingest.columns import Column, Hashes, NumberColumn, Table, TextColumn
+from pipeline.stages.problems import DataChangedError
 
 STEPS: Final = 4
 MAX_GAPS: Final = 20  # columns with missing values that are told one by one
@@ -38,12 +38,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     paths = sources.find(ctx.data_dir / "raw")
     table = tables.read(paths)
     if sources.digest(paths)[0] != seed.data_digest:
-        raise DataError(
-            "DATA-17",
-            "The data changed while the run was at work.",
-            why="The files are not the ones that the first stage saw.",
-            fix="Start a new run.",
-        )
+        raise DataChangedError
     events.log(f"{table.n_rows:,} rows, {len(table.columns)} columns from {', '.join(path.name for path in paths)}")
     for note in table.notes:
         events.log(note)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest
 from pipeline.core.problems import BundleError, ProblemError
 from pipeline.core.product import CHAMPION_ALIAS, NAME
+from pipeline.tracking.problems import DeliveryError, UnreadableRecordError
 from pipeline.tracking.record import EVALUATION_FILE, PLOTS_DIR, PROFILE_FILE, Record, read_record
 
 MODEL_SCRIPT: Final = Path(__file__).with_name("mlflow_model.py")
@@ -48,17 +49,12 @@ class Delivered(BaseModel):
 def deliver(folder: Path, tracking_uri: str, *, champion: bool) -> Delivered:
     """Create or complete the MLflow run of the record in `folder`; with `champion`, give its model the alias.
 
-    Raises ProblemError MLF-10 (the record cannot be read) and, retryable, MLF-11 (the server did not do it).
+    Raises UnreadableRecordError, and DeliveryError (retryable) if MLflow does not answer or refuses.
     """
     try:
         record, manifest = read_record(folder), read_manifest(folder)
     except (OSError, ValidationError, BundleError) as error:
-        raise ProblemError(
-            "MLF-10",
-            "The record of the run cannot be read, so MLflow cannot be told.",
-            why=" ".join(str(error).split())[:200],
-            fix="Run the pipeline again; the record of the next run is delivered by itself.",
-        ) from error
+        raise UnreadableRecordError(error) from error
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     import mlflow  # noqa: PLC0415  # two seconds that nobody else in this package pays
@@ -68,13 +64,7 @@ def deliver(folder: Path, tracking_uri: str, *, champion: bool) -> Delivered:
     try:
         return _Delivery(mlflow, folder, record, manifest).run(champion=champion)
     except (MlflowException, OSError) as error:
-        raise ProblemError(
-            "MLF-11",
-            "MLflow did not take the record of the run.",
-            why=" ".join(str(error).split())[:300],
-            fix="Nothing is lost: it is delivered when MLflow answers again.",
-            retryable=True,
-        ) from error
+        raise DeliveryError(error) from error
 
 
 class _Delivery:

@@ -24,8 +24,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline.core.params import Estimator, Params, Task
-from pipeline.core.problems import TrainingError
 from pipeline.training.class_weights import Doubles, Floats, Rows, sample_weights
+from pipeline.training.problems import OneClassError
 from pipeline.training.threads import few_threads, spare_cores
 
 Hyperparameters = dict[str, float | int | str | bool | None]
@@ -129,16 +129,11 @@ def fit(
 ) -> Fitted:
     """Fit one estimator. `validation` rows stop boosting early and are never fitted on.
 
-    Raises TrainingError TRAIN-01 if the training rows hold fewer than two classes. What the fit itself warns of is
+    Raises OneClassError if the training rows hold fewer than two classes. What the fit itself warns of is
     in `Fitted.warnings`.
     """
     if task != "regression" and kind != "dummy" and len(np.unique(train.y)) < 2:
-        raise TrainingError(
-            "TRAIN-01",
-            "The training rows hold only one class.",
-            why="The other classes are so rare that all their rows fell into the test or validation part.",
-            fix="Add rows of the rare classes, or join them into one class.",
-        )
+        raise OneClassError
     if task != "regression":  # a class that no training row has cannot tell when to stop
         validation = validation.take(np.flatnonzero(np.isin(validation.y, train.y)))
     offset, scale = _scale(task, train.y)
