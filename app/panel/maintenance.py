@@ -43,7 +43,7 @@ class Maintenance:
 
     async def start(self) -> None:
         """Begin, and soon warm the launcher: the first run then starts as fast as all others."""
-        asyncio.get_running_loop().call_later(WARM_AFTER_S, self._launcher.warm)
+        asyncio.get_running_loop().call_later(WARM_AFTER_S, self._launcher.start)
         self._task = asyncio.create_task(self._work(), name="maintenance")
 
     async def stop(self) -> None:
@@ -51,7 +51,7 @@ class Maintenance:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.to_thread(self._launcher.cool)
+        await asyncio.to_thread(self._launcher.stop)
 
     async def run_once(self) -> None:
         """One round."""
@@ -59,10 +59,10 @@ class Maintenance:
         if self._executor.busy or not self._schedule.view().paused:
             self._used = now
             if not self._warm:
-                self._launcher.warm()
+                self._launcher.start()
                 self._warm = True
         elif self._warm and now - self._used >= IDLE_BEFORE_COOL_S:
-            await asyncio.to_thread(self._launcher.cool)
+            await asyncio.to_thread(self._launcher.stop)
             self._warm = False
         if not self._executor.busy and now - self._pruned_at >= PRUNE_EVERY_S:
             self._pruned_at = now

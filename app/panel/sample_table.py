@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from app.processes.child import start
 from pipeline.core.product import TABLE_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -40,19 +41,12 @@ class SampleTable:
         argv = [sys.executable, "-m", "pipeline", "sample", str(self._raw_dir)]
         try:
             self._raw_dir.mkdir(parents=True, exist_ok=True)
-            process = await asyncio.create_subprocess_exec(
-                *argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
+            child = await asyncio.to_thread(start, argv, stderr=subprocess.PIPE)
         except OSError as error:
             log.warning("action=write_sample error=%s", error)
             return
-        try:
-            _, errors = await asyncio.wait_for(process.communicate(), LIMIT_S)
-        except (TimeoutError, asyncio.CancelledError):
-            process.kill()
-            await process.wait()
-            raise
-        if process.returncode:
+        _, errors = await child.communicate_async(timeout_s=LIMIT_S)
+        if child.exit_code:
             log.warning("action=write_sample error=%s", errors.decode(errors="replace").strip()[-500:])
 
 

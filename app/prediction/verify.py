@@ -5,15 +5,15 @@ memory and processor time are set before the graph is touched, and no file may b
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import resource
-import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+from app.processes.child import start
 from pipeline.core.problems import BundleError, ProblemError
 
 ALLOWED_DOMAINS: Final = {"", "ai.onnx", "ai.onnx.ml"}
@@ -27,36 +27,23 @@ async def verify(folder: Path, sha256: str, *, timeout_s: float, memory_bytes: i
     answers, and that loading neither crashes nor hangs.
     """
     job = json.dumps({"folder": str(folder), "sha256": sha256, "memory_bytes": memory_bytes}).encode()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "app.prediction.verify",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    argv = [sys.executable, "-m", "app.prediction.verify"]
+    child = await asyncio.to_thread(start, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
-        async with asyncio.timeout(timeout_s):
-            out, _ = await process.communicate(job)
+        out, _ = await child.communicate_async(job, timeout_s=timeout_s)
     except TimeoutError as error:
         raise BundleError(
             "MODEL-05", f"The bundle {folder.name} hangs.", why=f"Its check did not end within {timeout_s:g} s."
         ) from error
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # it ended this very moment
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if process.returncode != 0:
+    if child.exit_code != 0:
         raise BundleError(
             "MODEL-05",
             f"The bundle {folder.name} crashes whoever loads it.",
-            why=f"The process that checked it ended with {process.returncode}.",
+            why=f"The process that checked it ended with {child.exit_code}.",
         )
     verdict = json.loads(out)
     if verdict is not None:
-        raise BundleError(**verdict)
+        raise BundleError.restore(verdict)
 
 
 def judge(folder: Path, sha256: str) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.panel.services.process import exec_shim
+from app.processes.child import start
 
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
@@ -46,7 +45,7 @@ class Deliver(Protocol):
 
 
 class Delivery:
-    """Runs `command`. Call it from one thread that lives as long as the panel: the process ends with that thread."""
+    """Runs `command`, whose first member is an absolute path."""
 
     def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
         self._command = tuple(command)
@@ -54,30 +53,24 @@ class Delivery:
 
     def __call__(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
         """See Deliver."""
-        shim = (sys.executable, "-I", "-S", exec_shim.__file__, str(os.getpid()))
         try:
-            process = subprocess.Popen(
-                [*shim, *self._command, str(folder), "--tracking-uri", tracking_uri],
+            child = start(
+                [*self._command, str(folder), "--tracking-uri", tracking_uri],
                 cwd=ROOT,
                 env=_environment(),
-                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,
             )
         except OSError as error:
             return NotDelivered(f"The delivery could not be started: {error.strerror or error}.")
         with contextlib.suppress(OSError):
             # The next run matters more.
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+            os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
         try:
-            out, err = process.communicate(timeout=self._timeout_s)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            out, err = child.communicate(timeout_s=self._timeout_s)
+        except TimeoutError:
             return NotDelivered(f"MLflow did not take it within {self._timeout_s:.0f} s.")
-        return outcome(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+        return outcome(child.exit_code or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
 
 def _environment() -> dict[str, str]:

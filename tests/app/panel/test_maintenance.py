@@ -30,7 +30,7 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
         clock=scheduled.clock,
         prune=lambda: None,
     )
-    harness.launcher.warm()
+    harness.launcher.start()
     before = server_pid()
     assert before is not None
     scheduled.clock.go(10_000)

@@ -139,7 +139,7 @@ class AttemptRunner:
             if not waiting.done():  # whatever went wrong here, the stage must not go on unwatched
                 await child.end()
             exitcode = await waiting
-            await asyncio.to_thread(child.sweep)
+            await asyncio.to_thread(child.kill_descendants)
         await asyncio.to_thread(output.finish)
         await asyncio.to_thread(_clear, Path(f"{path}.pid"))
         self._live.ring(ctx.run_id)

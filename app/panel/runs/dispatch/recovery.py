@@ -5,8 +5,6 @@ May itself be killed at any point and be run again.
 
 import json
 import logging
-import os
-import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +14,9 @@ from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import RunState
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.domain.tables import Run
-from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV, identity
+from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV
+from app.processes.marks import kill_marked
+from app.processes.tree import kill_group
 from pipeline.core.problems import ProblemError
 
 _log = logging.getLogger(__name__)
@@ -49,15 +49,9 @@ def kill_leftovers(runs_dir: Path, run_id: str) -> None:
     """
     for path in (runs_dir / run_id / "attempts").glob("*.pid"):
         with suppress(OSError, ValueError):
-            noted = json.loads(path.read_text())
-            if noted and identity(noted["pid"]) == noted:
-                os.killpg(noted["pid"], signal.SIGKILL)
+            kill_group(json.loads(path.read_text()))
         path.unlink(missing_ok=True)
-    mark = f"{ATTEMPT_ENV}={run_id}/".encode()
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if any(entry.startswith(mark) for entry in environ.read_bytes().split(b"\0")):
-                os.kill(int(environ.parent.name), signal.SIGKILL)
+    kill_marked(ATTEMPT_ENV, run_id)
 
 
 def _end(run: Run, store: RunStore, logs: LogStore, clock: Clock) -> None:

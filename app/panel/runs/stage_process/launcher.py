@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.panel.runs.stage_process import stage_main
-from app.panel.runs.stage_process.subreaper import descendants, kill_descendants
+from app.processes.tree import descendants, end_tree, identity, kill_descendants, parent, signal_group
 from pipeline.core.stage import StageContext
 
 PRELOAD: Final = (
@@ -35,61 +35,53 @@ class Launcher:
         self._context.set_forkserver_preload(list(preload))
         self._entries = json.dumps(dict(entries or {}))
 
-    def warm(self) -> None:
+    def start(self) -> None:
         """Start the forkserver if there is none; returns at once, it imports in the background."""
         forkserver.ensure_running()
 
-    def cool(self) -> None:
-        """Let the forkserver go: it holds about 200 MB. Not while an attempt runs. `spawn` starts another one."""
+    def stop(self) -> None:
+        """End the forkserver, which holds about 200 MB. Not while an attempt runs; `spawn` starts another one."""
         server: Any = vars(forkserver)["_forkserver"]  # there is no public name
         if server._forkserver_pid is not None:  # noqa: SLF001
-            with suppress(ProcessLookupError):  # told to end, it would first finish its imports
+            with suppress(ProcessLookupError):  # asked to end, it would first finish its imports
                 os.kill(server._forkserver_pid, signal.SIGKILL)  # noqa: SLF001
             server._stop()  # noqa: SLF001
 
-    def spawn(self, ctx: StageContext, output: Path) -> "Child":
-        """The running process of `ctx`, its stdout and stderr appended to `output`. Blocks; not for the event loop."""
+    def spawn(self, ctx: StageContext, output: Path) -> "StageProcess":
+        """Start the stage of `ctx`, its stdout and stderr appended to `output`. Blocks; not for the event loop."""
         output.parent.mkdir(parents=True, exist_ok=True)
         process = self._context.Process(
             target=stage_main.main, args=(ctx.model_dump_json(), str(output), self._entries), name=f"stage-{ctx.stage}"
         )
         process.start()
-        return Child(process)
+        return StageProcess(process)
 
 
-class Child:
+class StageProcess:
     """A process that leads its own session. Belongs to the event loop."""
 
     def __init__(self, process: ForkServerProcess) -> None:
         assert process.pid is not None
         self._process = process
         self.pid = process.pid
-        self._forkserver_pid = _parent(process.pid)
+        self._identity = identity(process.pid)
+        self._forkserver_pid = parent(process.pid)
         self._waiting: asyncio.Task[int | None] | None = None
 
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return self._process.is_alive()
-
     async def wait(self) -> int | None:
-        """Its exit code when it has ended; -N if signal N ended it. Any number may wait."""
+        """Return its exit code when it has ended; -N if signal N ended it. Any number may wait."""
         if self._waiting is None:
             self._waiting = asyncio.create_task(self._wait())
         return await asyncio.shield(self._waiting)
 
     async def end(self) -> None:
-        """TERM to its group, 3 s later KILL; returns when it is gone."""
-        self._signal(signal.SIGTERM)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.wait(), TERM_GRACE_S)
-            return
-        self._signal(signal.SIGKILL)
+        """Return when it is gone: TERM to its group, 3 s later KILL."""
+        await asyncio.to_thread(end_tree, self._identity, TERM_GRACE_S)
         await self.wait()
 
-    def sweep(self) -> None:
+    def kill_descendants(self) -> None:
         """Kill what it has left behind: its group, and what has left its group. Call after it has ended."""
-        self._signal(signal.SIGKILL)
+        signal_group(self.pid, signal.SIGKILL)
         if self._forkserver_pid is not None and descendants(self._forkserver_pid):
             kill_descendants(self._forkserver_pid)
 
@@ -108,21 +100,3 @@ class Child:
             loop.remove_reader(sentinel)
         self._process.join()
         return self._process.exitcode
-
-    def _signal(self, number: signal.Signals) -> None:
-        # Until the child has called setsid there is no such group; then the process alone is all there is.
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            with suppress(ProcessLookupError):
-                if self._process.is_alive():
-                    os.kill(self.pid, number)
-        except PermissionError:
-            pass
-
-
-def _parent(pid: int) -> int | None:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None

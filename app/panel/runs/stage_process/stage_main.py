@@ -1,6 +1,5 @@
 """What runs inside the process of an attempt. Thin: the forkserver's child imports this, and nothing heavy with it."""
 
-import ctypes
 import faulthandler
 import json
 import os
@@ -15,12 +14,13 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import IO, Final
 
+from app.processes.exec_shim import die_with_parent
+from app.processes.tree import identity
 from pipeline.core.events import Events
 from pipeline.core.runner import EXIT_CRASH, EXIT_DISK_FULL, execute, is_disk_full
 from pipeline.core.stage import ENTRY, StageContext, StageFunction, StageName
 
 ATTEMPT_ENV: Final = "ML_PIPELINE_ATTEMPT"  # in the environment of whatever a stage starts: run/stage/attempt
-_PR_SET_PDEATHSIG: Final = 1
 
 
 def main(context_json: str, output: str, entries_json: str) -> None:
@@ -33,7 +33,7 @@ def main(context_json: str, output: str, entries_json: str) -> None:
     # The forkserver ends when nobody holds this pipe any more; a stage that held it would keep both alive after the panel.
     os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
     os.setsid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     with suppress(OSError):  # if memory runs out, this process goes and not the panel
@@ -63,16 +63,6 @@ def _attempt(context_json: str, output: str, entries_json: str) -> int:
     out.write(json.dumps({"event": "attempt", "compute_s": round(compute_s, 4)}) + "\n")
     out.flush()
     return code
-
-
-def identity(pid: int) -> dict[str, object]:
-    """What tells this process from another one that gets the same pid later. Empty if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return {}
-    return {"pid": pid, "started_ticks": int(stat.rpartition(")")[2].split()[19]), "boot_id": boot_id}
 
 
 def _redirect(output: str) -> IO[str]:

@@ -17,9 +17,10 @@ from typing import Final
 import psutil
 
 from app.panel.services.process import ports
-from app.panel.services.process.children import Child, Children
+from app.panel.services.process.children import ServiceProcess, ServiceProcesses
 from app.panel.services.protocol import ABSENT, TITLES, Check, LogChunk, Observed, Place, ServiceName, ServiceSpec
 from app.panel.services.service_log import ServiceLog
+from app.processes.tree import descendants
 from pipeline.core.bundle import write_atomic
 from pipeline.core.problems import ProblemError
 
@@ -44,8 +45,8 @@ class ProcessRuntime:
         self._place = place
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._children = Children(_owner(folder))
-        self._running: dict[ServiceName, Child] = {}
+        self._processes = ServiceProcesses(_owner(folder))
+        self._running: dict[ServiceName, ServiceProcess] = {}
         self._usage: dict[ServiceName, _Usage] = {}
         self._locks: dict[ServiceName, threading.RLock] = {
             "mlflow": threading.RLock(),
@@ -63,9 +64,9 @@ class ProcessRuntime:
     def ensure(self, spec: ServiceSpec) -> None:
         """See Runtime. A replaced service ends before the new one starts: two cannot have one port."""
         with self._locks[spec.name]:
-            found = self._running.get(spec.name)
-            if found is not None and self._children.poll(found) is None:
-                if found.digest == spec.digest:
+            service = self._running.get(spec.name)
+            if service is not None and service.process.poll() is None:
+                if service.digest == spec.digest:
                     return
                 self.stop(spec.name)
             self._sweep()
@@ -81,28 +82,28 @@ class ProcessRuntime:
     def stop(self, name: ServiceName, *, grace_s: float = GRACE_S) -> None:
         """See Runtime."""
         with self._locks[name]:
-            child = self._running.pop(name, None)
-            if child is not None:
-                self._children.end(child, grace_s)
+            service = self._running.pop(name, None)
+            if service is not None:
+                service.process.end(grace_s)
 
     def observe(self, name: ServiceName) -> Observed:
         """See Runtime. `running` means that a process of this service holds the port, so that what answers is ours."""
         with self._locks[name]:
-            child = self._running.get(name)
-            if child is None:
+            service = self._running.get(name)
+            if service is None:
                 return ABSENT
             self._log(name).cut()
-            code = self._children.poll(child)
+            code = service.process.poll()
             if code is not None:
                 return Observed(
                     "exited",
-                    digest=child.digest,
-                    instance_id=child.instance_id,
-                    started_at=child.started_at,
+                    digest=service.digest,
+                    instance_id=service.instance_id,
+                    started_at=service.started_at,
                     exit_code=code,
                     reason=_how(code),
                 )
-            return self._alive(name, child)
+            return self._alive(name, service)
 
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
         """See Runtime."""
@@ -124,41 +125,39 @@ class ProcessRuntime:
         """End all services at once, then let go."""
         for name in tuple(self._running):
             with self._locks[name]:
-                child = self._running.get(name)
-                if child is not None and self._children.poll(child) is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        child.process.send_signal(signal.SIGTERM)
+                service = self._running.get(name)
+                if service is not None and service.process.poll() is None:
+                    service.process.terminate()
         for name in tuple(self._running):
             self.stop(name)
-        self._children.close()
+        self._processes.close()
 
     def _start(self, spec: ServiceSpec) -> None:
         for mount in spec.mounts:
             Path(mount.path).mkdir(parents=True, exist_ok=True)
         output = self._log(spec.name).open()
         try:
-            child = self._children.start(spec, ROOT, output)
+            self._running[spec.name] = self._processes.start(spec, ROOT, output)
         finally:
             # The child has its own copy.
             os.close(output)
-        self._running[spec.name] = child
         self._usage.pop(spec.name, None)
 
-    def _alive(self, name: ServiceName, child: Child) -> Observed:
+    def _alive(self, name: ServiceName, service: ServiceProcess) -> Observed:
         now = time.monotonic()
         usage = self._usage.get(name)
-        if not child.owns_port or usage is None or now - usage.at >= USAGE_EVERY_S:
-            family = self._children.family(child)
-            is_new_owner = not child.owns_port and ports.listens(family, child.port)
-            child.owns_port = child.owns_port or is_new_owner
+        if not service.owns_port or usage is None or now - usage.at >= USAGE_EVERY_S:
+            family = _family(service.process.pid)
+            is_new_owner = not service.owns_port and ports.listens(family, service.port)
+            service.owns_port = service.owns_port or is_new_owner
             if is_new_owner or usage is None or now - usage.at >= USAGE_EVERY_S:
                 usage = _measure(family, now)
                 self._usage[name] = usage
         return Observed(
-            "running" if child.owns_port else "starting",
-            digest=child.digest,
-            instance_id=child.instance_id,
-            started_at=child.started_at,
+            "running" if service.owns_port else "starting",
+            digest=service.digest,
+            instance_id=service.instance_id,
+            started_at=service.started_at,
             memory_bytes=usage.memory_bytes,
             cpu_s=usage.cpu_s,
             n_processes=usage.n_processes,
@@ -168,13 +167,13 @@ class ProcessRuntime:
         """Once, before the first start: what a killed panel left would hold our ports."""
         with self._sweep_lock:
             if not self._is_swept:
-                self._children.sweep()
+                self._processes.sweep()
                 self._is_swept = True
 
     def _port_check(self, spec: ServiceSpec) -> Check:
         with self._locks[spec.name]:
-            child = self._running.get(spec.name)
-            is_ours = child is not None and self._children.poll(child) is None
+            service = self._running.get(spec.name)
+            is_ours = service is not None and service.process.poll() is None
         name = f"Port {spec.port}"
         if is_ours:
             return Check(f"port-{spec.port}", name, "ok", f"Used by our own {TITLES[spec.name]}.")
@@ -186,6 +185,15 @@ class ProcessRuntime:
 
     def _log(self, name: ServiceName) -> ServiceLog:
         return ServiceLog(self._folder / f"{name}.log")
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """Return a process and all that it started, as far as they run."""
+    family = []
+    for member in (pid, *descendants(pid)):
+        with contextlib.suppress(psutil.Error):
+            family.append(psutil.Process(member))
+    return family
 
 
 def _measure(family: list[psutil.Process], now: float) -> _Usage:

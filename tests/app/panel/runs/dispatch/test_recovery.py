@@ -12,7 +12,8 @@ from pathlib import Path
 
 from app.panel.runs.dispatch.recovery import PANEL_STOPPED
 from app.panel.runs.domain.state import RunState, Trigger
-from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV, identity
+from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV
+from app.processes.tree import identity
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import PanelHarness, is_alive
 

@@ -11,20 +11,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.panel.services.process.children import OWNER_VARIABLE, Children
+from app.panel.services.process.children import OWNER_VARIABLE, ServiceProcesses
 from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import FAKE, fake_spec, free_ports
 
 PANEL = """
 import os, sys, time
 from pathlib import Path
-from app.panel.services.process.children import Children
+from app.panel.services.process.children import ServiceProcesses
 from tests.app.panel.services.conftest import fake_spec
-children = Children("test-owner")
+services = ServiceProcesses("test-owner")
 folder = Path(sys.argv[1])
 output = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-child = children.start(fake_spec("api", int(sys.argv[2]), f"--child-pid-file={folder / 'worker'}"), folder, output)
-(folder / "leader").write_text(str(child.pid))
+service = services.start(fake_spec("api", int(sys.argv[2]), f"--child-pid-file={folder / 'worker'}"), folder, output)
+(folder / "leader").write_text(str(service.process.pid))
 print("up", flush=True)
 time.sleep(600)
 """
@@ -57,22 +57,22 @@ def start_panel(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
 
 def test_the_service_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
     panel, leader, worker = start_panel(tmp_path)
-    guard = [
+    reapers = [
         process.pid for process in psutil.Process(panel.pid).children() if "reaper.py" in " ".join(process.cmdline())
     ]
-    assert len(guard) == 1
+    assert len(reapers) == 1
     panel.kill()
     panel.communicate()
-    until(lambda: not is_alive(leader) and not is_alive(guard[0]))
+    until(lambda: not is_alive(leader) and not is_alive(reapers[0]))
     # The worker left the group; the next panel finds it by its mark.
-    children = Children("test-owner")
-    children.sweep()
-    children.close()
+    services = ServiceProcesses("test-owner")
+    services.sweep()
+    services.close()
     until(lambda: not is_alive(worker))
 
 
 def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
-    """A worker that stays in its group is not told by the kernel; the guard ends it."""
+    """A worker that stays in its group is not told by the kernel; the reaper ends it."""
     panel = subprocess.Popen(
         [
             sys.executable,
@@ -93,16 +93,16 @@ def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
 
 
 def test_workers_end_too_when_a_service_is_stopped(tmp_path: Path) -> None:
-    children = Children("another-owner")
+    services = ServiceProcesses("another-owner")
     worker = tmp_path / "worker"
     with (tmp_path / "log").open("ab") as output:
-        child = children.start(
+        service = services.start(
             fake_spec("api", free_ports(1)[0], f"--child-pid-file={worker}"), tmp_path, output.fileno()
         )
     until(lambda: worker.exists() and worker.read_text() != "")
-    children.end(child, 5.0)
-    children.close()
-    assert child.exit_code == -signal.SIGTERM
+    service.process.end(5.0)
+    services.close()
+    assert service.process.exit_code == -signal.SIGTERM
     until(lambda: not is_alive(int(worker.read_text())))
 
 
@@ -113,13 +113,13 @@ def test_only_our_own_are_swept_when_others_run_too(tmp_path: Path) -> None:
     ours = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)"], env={**os.environ, OWNER_VARIABLE: "swept-owner"}
     )
-    children = Children("swept-owner")
+    services = ServiceProcesses("swept-owner")
     try:
-        until(lambda: children.sweep() == 1)
+        until(lambda: services.sweep() == 1)
         ours.wait(10)
         assert foreign.poll() is None
     finally:
-        children.close()
+        services.close()
         foreign.kill()
         foreign.wait()
 
@@ -128,19 +128,19 @@ def test_the_panels_secrets_are_not_passed_on_when_a_service_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PANEL_PASSWORD", "secret")
-    children = Children("third-owner")
+    services = ServiceProcesses("third-owner")
     with (tmp_path / "log").open("ab") as output:
-        child = children.start(fake_spec("api", free_ports(1)[0]), tmp_path, output.fileno())
-    until(lambda: str(FAKE) in psutil.Process(child.pid).cmdline())
-    environ = psutil.Process(child.pid).environ()
-    children.end(child, 5.0)
-    children.close()
+        service = services.start(fake_spec("api", free_ports(1)[0]), tmp_path, output.fileno())
+    until(lambda: str(FAKE) in psutil.Process(service.process.pid).cmdline())
+    environ = psutil.Process(service.process.pid).environ()
+    service.process.end(5.0)
+    services.close()
     assert "PANEL_PASSWORD" not in environ
     assert environ[OWNER_VARIABLE] == "third-owner"
 
 
 def test_the_reason_is_given_when_no_process_can_be_started(tmp_path: Path) -> None:
-    children = Children("fourth-owner")
+    services = ServiceProcesses("fourth-owner")
     with (tmp_path / "log").open("ab") as output, pytest.raises(ProblemError, match="SVC-01"):
-        children.start(fake_spec("api", 1234), tmp_path / "missing", output.fileno())
-    children.close()
+        services.start(fake_spec("api", 1234), tmp_path / "missing", output.fileno())
+    services.close()

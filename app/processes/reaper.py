@@ -1,7 +1,7 @@
-"""Outlives the panel by a moment, to end the process groups of its services. Run as a script, isolated.
+"""Outlives its parent by a moment, to end the process groups of its children. Run as a script, isolated.
 
-Reads `+PGID` and `-PGID` lines from stdin. The end of stdin means that the panel is gone, however it went: then
-every group that is still listed is killed, grandchildren included, and the guard ends.
+Reads `+PGID` and `-PGID` lines from stdin. The end of stdin means that the parent is gone, however it went: then
+every group that is still listed is killed, grandchildren included, and the reaper ends.
 """
 
 import contextlib

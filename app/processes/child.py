@@ -1,0 +1,118 @@
+"""Starts a child in a session of its own that dies with this process, and ends it with all that it started."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from app.processes.reaper_process import ReaperProcess
+from app.processes.tree import end_tree, identity, is_running, signal_group
+
+SHIM: Final = Path(__file__).with_name("exec_shim.py")
+_DRAIN_S: Final = 1.0  # how long a killed child's pipes may stay open: what has escaped may hold them
+# PR_SET_PDEATHSIG fires when the *thread* that started the child ends: this one lives as long as the process.
+_starter: Final = ThreadPoolExecutor(1, thread_name_prefix="process-starter")
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.DEVNULL,
+    reaper: ReaperProcess | None = None,
+) -> "ChildProcess":
+    """Start `argv`, whose first member is an absolute path. From any thread; raises OSError if it cannot be started.
+
+    It is killed when this process ends, however that happens. With a `reaper` its whole process group is, and that
+    also where the kernel does not offer it. `env` None: that of this process.
+    """
+    command = [sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), *argv]
+
+    def popen() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command, env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+        )
+
+    child = ChildProcess(_starter.submit(popen).result(), reaper)
+    if reaper is not None:
+        reaper.add(child.pid)
+    return child
+
+
+class ChildProcess:
+    """A started child, leader of its session. One caller at a time, but for `kill`, which any thread may call."""
+
+    def __init__(self, process: subprocess.Popen[bytes], reaper: ReaperProcess | None = None) -> None:
+        self._process = process
+        self._reaper = reaper
+        self.pid = process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, -N if signal N ended it; None as long as `poll`, `end` or `communicate` has not seen its end."""
+        return self._process.returncode
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs; what it left in its process group is killed with its end."""
+        if self.exit_code is None and not is_running(self.pid):
+            # Until it is waited for, a dead leader keeps its number, so the group that is killed here is its own.
+            signal_group(self.pid, signal.SIGKILL)
+            self._reap()
+        return self.exit_code
+
+    def terminate(self) -> None:
+        """Ask it to end (TERM), without waiting."""
+        if self.exit_code is None:
+            signal_group(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it with all that it started, without waiting."""
+        if self.exit_code is None:
+            end_tree(identity(self.pid), 0.0)
+
+    def end(self, grace_s: float) -> None:
+        """Return when it is gone with all that it started: TERM, wait at most `grace_s`, KILL."""
+        if self.poll() is None:
+            end_tree(identity(self.pid), grace_s)
+            self._reap()
+
+    def communicate(self, data: bytes | None = None, *, timeout_s: float) -> tuple[bytes, bytes]:
+        """Return its stdout and stderr when it has ended. Raises TimeoutError, and then nothing of it is left."""
+        try:
+            output = self._process.communicate(data, timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            self.kill()
+            self._drain()
+            self._reap()
+            raise TimeoutError(f"It did not end within {timeout_s:g} s.") from error
+        self._reap()
+        return output
+
+    async def communicate_async(self, data: bytes | None = None, *, timeout_s: float) -> tuple[bytes, bytes]:
+        """Return or raise as `communicate`; when the task is cancelled, the child is killed."""
+        try:
+            return await asyncio.to_thread(self.communicate, data, timeout_s=timeout_s)
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+
+    def _drain(self) -> None:
+        try:
+            self._process.communicate(timeout=_DRAIN_S)
+        except subprocess.TimeoutExpired:
+            for pipe in (self._process.stdout, self._process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+    def _reap(self) -> None:
+        self._process.wait()
+        if self._reaper is not None:
+            self._reaper.discard(self.pid)

@@ -1,0 +1,110 @@
+"""A child leads a session of its own, and nothing of it outlives its parent or its end."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from app.processes.child import ChildProcess, start
+from app.processes.tree import is_running
+from tests.app.processes.processes import SLEEP, double_fork, until
+
+ECHO = (sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read()); sys.stderr.write('why'); sys.exit(3)")
+PARENT = """
+import sys, time
+from app.processes.child import start
+print(start([sys.executable, "-c", "import time; time.sleep(600)"]).pid, flush=True)
+time.sleep(600)
+"""
+
+
+def piped(*argv: str) -> ChildProcess:
+    return start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_it_leads_its_own_session_when_it_runs() -> None:
+    child = start(SLEEP)
+    assert os.getsid(child.pid) == os.getpgid(child.pid) == child.pid
+    assert child.poll() is None
+    child.end(5.0)
+    assert (child.exit_code, child.poll()) == (-signal.SIGTERM, -signal.SIGTERM)
+
+
+def test_it_lives_on_when_the_thread_that_asked_for_it_has_ended() -> None:
+    children: list[ChildProcess] = []
+    thread = threading.Thread(target=lambda: children.append(piped(*ECHO)))
+    thread.start()
+    thread.join()
+    assert children[0].communicate(b"still here", timeout_s=20.0)[0] == b"still here"
+
+
+def test_it_dies_when_its_parent_is_killed() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    assert is_running(pid)
+    parent.kill()
+    parent.communicate()
+    until(lambda: not is_running(pid))
+
+
+def test_what_it_left_in_its_group_ends_when_it_has_ended_by_itself(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys; from pathlib import Path;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+        "child.returncode = 0; Path(sys.argv[1]).write_text(str(child.pid))"
+    )
+    child = start([sys.executable, "-c", code, str(tmp_path / "pid")])
+    until(lambda: child.poll() is not None)
+    assert child.exit_code == 0
+    until(lambda: not is_running(int((tmp_path / "pid").read_text())))
+
+
+def test_what_left_its_session_ends_too_when_it_is_ended(tmp_path: Path) -> None:
+    child = start([sys.executable, "-c", double_fork(tmp_path / "pid", orphan=False)])
+    until((tmp_path / "pid").exists)
+    child.end(5.0)
+    until(lambda: not is_running(int((tmp_path / "pid").read_text())))
+
+
+def test_its_output_and_exit_code_are_known_when_it_has_ended() -> None:
+    child = piped(*ECHO)
+    assert child.communicate(b"hello", timeout_s=20.0) == (b"hello", b"why")
+    assert child.exit_code == 3
+
+
+def test_nothing_waits_for_it_when_it_takes_too_long(tmp_path: Path) -> None:
+    """An orphan of it holds the pipes open, and would keep whoever reads them waiting."""
+    child = piped(sys.executable, "-c", double_fork(tmp_path / "pid", orphan=True))
+    until((tmp_path / "pid").exists)
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError):
+        child.communicate(timeout_s=0.2)
+    assert time.monotonic() - begun < 10
+    assert child.exit_code == -signal.SIGKILL
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_it_is_killed_when_the_task_that_waits_for_it_is_cancelled() -> None:
+    async def cancel_soon() -> ChildProcess:
+        child = piped(*SLEEP)
+        waiting = asyncio.create_task(child.communicate_async(timeout_s=60.0))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return child
+
+    child = asyncio.run(cancel_soon())
+    until(lambda: child.exit_code == -signal.SIGKILL)
+
+
+def test_the_error_says_why_when_it_cannot_be_started(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        start(SLEEP, cwd=tmp_path / "missing")

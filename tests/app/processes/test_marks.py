@@ -1,0 +1,40 @@
+"""What carries a mark is found, whoever started it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from app.processes.marks import kill_marked
+from app.processes.tree import is_running
+from tests.app.processes.processes import SLEEP, double_fork, until
+
+
+def test_only_what_lies_below_the_mark_is_killed_when_others_run_too() -> None:
+    values = ("mine", "mine/stage/1", "mine2", "theirs/mine")
+    processes = [subprocess.Popen(SLEEP, env={**os.environ, "TEST_MARK": value}) for value in values]
+    try:
+        until(lambda: kill_marked("TEST_MARK", "mine") == 0)
+        assert [process.wait(10) for process in processes[:2]] == [-signal.SIGKILL] * 2
+        assert [process.poll() for process in processes[2:]] == [None, None]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_an_orphan_is_killed_when_it_inherited_the_mark(tmp_path: Path) -> None:
+    code = double_fork(tmp_path / "pid", orphan=True)
+    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TEST_MARK": str(tmp_path)})
+    until((tmp_path / "pid").exists)
+    orphan = int((tmp_path / "pid").read_text())
+    assert kill_marked("TEST_MARK", str(tmp_path)) >= 2
+    assert process.wait(10) == -signal.SIGKILL
+    until(lambda: not is_running(orphan))
+
+
+def test_this_process_lives_when_it_carries_the_mark_itself() -> None:
+    code = "import os; from app.processes.marks import kill_marked; print(kill_marked('TEST_MARK', 'own'))"
+    environ = {**os.environ, "TEST_MARK": "own"}
+    assert subprocess.run([sys.executable, "-c", code], env=environ, check=True, capture_output=True).stdout == b"0\n"
