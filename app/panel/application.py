@@ -30,7 +30,6 @@ from app.panel.schedule import api as schedule_api
 from app.panel.schedule import routes as schedule_routes
 from app.panel.services import api as services_api
 from app.panel.services import routes as services_routes
-from app.panel.services.health import health
 from app.panel.workers import Worker, running
 from app.web.assets import Assets
 from app.web.dependencies import provide
@@ -49,7 +48,7 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
     app = FastAPI(title=NAME, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.panel = panel
     provide(app, (getattr(panel, part.name) for part in fields(panel)))
-    error_handlers.install(app, panel.site)
+    error_handlers.install(app, panel.renderer)
     for routes in (
         probes.router,
         runs_api.router,
@@ -57,9 +56,9 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
         schedule_api.router,
         services_api.router,
         models_api.router,
-        auth_routes.router(panel.site, panel.auth),
+        auth_routes.router(panel.renderer, panel.auth),
         schedule_routes.router(panel.schedule),
-        logs_routes.router(panel.site, panel.logs, panel.notifier, panel.live, panel.run_queries.full_id),
+        logs_routes.router(panel.renderer, panel.logs, panel.notifier, panel.live, panel.run_queries.full_id),
         *_pages(panel),
     ):
         app.include_router(routes)
@@ -70,7 +69,7 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
         ports=frozenset({panel.settings.panel_port}),
         upload_bytes=MAX_UPLOAD_BYTES,
         upload_paths=("/data", "/api/v1/datasets"),
-        render=panel.site.problem,
+        render=panel.renderer.render_problem,
     )
     app.add_middleware(SecurityMiddleware, policy=policy)
     return app
@@ -78,8 +77,7 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
 
 def _pages(panel: Panel) -> list[APIRouter]:
     """The pages; each is drawn from the parts that it is given."""
-    settings, site, queries = panel.settings, panel.site, panel.run_queries
-    site.health = lambda: health(panel.services.view())
+    settings, renderer, queries = panel.settings, panel.renderer, panel.run_queries
     datasets = Datasets(settings.data_dir, panel.clock)
 
     def live_version() -> int | None:
@@ -89,7 +87,7 @@ def _pages(panel: Panel) -> list[APIRouter]:
     home_pages = HomePages(
         settings=settings,
         db=panel.db,
-        site=site,
+        renderer=renderer,
         queries=queries,
         schedule=panel.schedule,
         services=panel.services,
@@ -99,7 +97,7 @@ def _pages(panel: Panel) -> list[APIRouter]:
     run_pages = RunPages(
         settings=settings,
         db=panel.db,
-        site=site,
+        renderer=renderer,
         runs=panel.runs,
         queries=queries,
         logs=panel.logs,
@@ -108,10 +106,10 @@ def _pages(panel: Panel) -> list[APIRouter]:
     return [
         home_routes.router(home_pages),
         runs_routes.router(run_pages),
-        models_routes.router(site, panel.models, panel.model_queries.view),
-        services_routes.router(site, settings, panel.services),
-        datasets_routes.router(DataPages(settings=settings, site=site, datasets=datasets, queries=queries)),
+        models_routes.router(renderer, panel.models, panel.model_queries.view),
+        services_routes.router(renderer, settings, panel.services),
+        datasets_routes.router(DataPages(settings=settings, renderer=renderer, datasets=datasets, queries=queries)),
         datasets_api.router(datasets),
-        drift_routes.router(site, settings, panel.drift),
+        drift_routes.router(renderer, settings, panel.drift),
         drift_api.router(panel.drift),
     ]

@@ -14,7 +14,7 @@ from app.panel.drift.service import DriftService
 from app.panel.logs.store import LogStore
 from app.panel.maintenance import Maintenance
 from app.panel.notifier import Notifier
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.parts import Panel
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
@@ -34,6 +34,7 @@ from app.panel.sample_table import SampleTable
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
 from app.panel.services.factory import make_runtime, runtime_kind
+from app.panel.services.health import health
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.preflight import Preflight
 from app.panel.services.specs import api_key, wanted
@@ -132,7 +133,7 @@ def create_app(
         clock=clock,
         db=db,
         auth=Auth(settings, db, clock),
-        site=Site(settings, clock),
+        renderer=PageRenderer(settings, clock, lambda: health(services.view())),
         runs=runs,
         run_queries=queries,
         logs=logs,

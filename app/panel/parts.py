@@ -8,7 +8,7 @@ from app.panel.db.engine import Database
 from app.panel.drift.service import DriftService
 from app.panel.logs.store import LogStore
 from app.panel.notifier import Notifier
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.domain.active_runs import ActiveRuns
@@ -30,7 +30,7 @@ class Panel:
     clock: Clock
     db: Database
     auth: Auth
-    site: Site
+    renderer: PageRenderer
     runs: RunService
     run_queries: RunQueries
     logs: LogStore

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.panel.auth.service import Auth
-from app.panel.pages.renderer import INSIDE
+from app.panel.pages.renderer import AUTHENTICATED
 from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 
@@ -39,7 +39,7 @@ class AuthMiddleware:
         kind, _, token = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             if await run_in_threadpool(self._auth.is_api_token, token.strip()):
-                scope[INSIDE] = True
+                scope[AUTHENTICATED] = True
                 await self._app(scope, receive, send)
                 return
         else:
@@ -48,7 +48,7 @@ class AuthMiddleware:
                 if self._auth.is_use_due(session):
                     # It waits for the disk, and nobody needs to wait for it.
                     asyncio.get_running_loop().run_in_executor(None, self._auth.note_use, session)
-                scope[INSIDE] = True
+                scope[AUTHENTICATED] = True
                 await self._serve(session, scope, receive, send)
                 return
         await refusal(scope, headers)(scope, receive, send)

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.auth.middleware import session_token
 from app.panel.auth.service import LONGEST, Auth
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
 
@@ -37,14 +37,14 @@ class WelcomeView(View):
     next: str
 
 
-def router(site: Site, auth: Auth) -> APIRouter:
+def router(renderer: PageRenderer, auth: Auth) -> APIRouter:
     """The routes of logging in and out."""
     routes = APIRouter()
 
     def show(request: Request, target: str, problem: ProblemError | None = None) -> Response:
         address = f"{request.url.scheme}://{request.url.netloc}"
         view = LoginView(takes_password=auth.takes_password, address=address, next=target, problem=problem)
-        response = site.page(request, view, status=problem.status if problem else 200)
+        response = renderer.render(request, view, status=problem.status if problem else 200)
         response.headers.update(_when(auth.wait_s(_address(request))))
         return response
 
@@ -75,9 +75,9 @@ def router(site: Site, auth: Auth) -> APIRouter:
         except ProblemError as problem:
             return show(request, target, problem)
         if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
-            # The browser withholds a strict cookie from a navigation that another site began, and a redirect
+            # The browser withholds a strict cookie from a navigation that another renderer began, and a redirect
             # belongs to it: so the panel's own page begins the next one.
-            return enter(request, site.page(request, WelcomeView(next=target)), session)
+            return enter(request, renderer.render(request, WelcomeView(next=target)), session)
         return enter(request, RedirectResponse(target, status_code=303), session)
 
     @routes.post("/login")

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.datasets.profile import Column, Profile, read_profile
 from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets, Table
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.queries import RunQueries, RunRow
 from app.panel.settings import Settings
 from app.web.charts import Bar, bars
@@ -48,7 +48,7 @@ class DataPages:
     """What the page needs."""
 
     settings: Settings
-    site: Site
+    renderer: PageRenderer
     datasets: Datasets
     queries: RunQueries
 
@@ -59,7 +59,7 @@ def router(pages: DataPages) -> APIRouter:
 
     @routes.get("/data")
     def show(request: Request) -> Response:
-        return pages.site.page(request, _view(pages), section="data")
+        return pages.renderer.render(request, _view(pages), section="data")
 
     @routes.post("/data")
     def upload(
@@ -68,7 +68,7 @@ def router(pages: DataPages) -> APIRouter:
         try:
             pages.datasets.add(file.filename or "", file.file, replace=replace)
         except ProblemError as problem:
-            return pages.site.page(request, _view(pages, problem), section="data", status=problem.status)
+            return pages.renderer.render(request, _view(pages, problem), section="data", status=problem.status)
         return RedirectResponse("/data", status_code=303)
 
     @routes.post("/data/{name}/remove")

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.panel.drift.report import DriftReport, FeatureDrift
 from app.panel.drift.service import DriftService
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
 from app.web.charts import Bar, bars
 from app.web.templating import View
@@ -40,7 +40,7 @@ class DriftView(View):
     poll_s: int
 
 
-def router(site: Site, settings: Settings, drift: DriftService) -> APIRouter:
+def router(renderer: PageRenderer, settings: Settings, drift: DriftService) -> APIRouter:
     """The route."""
     routes = APIRouter()
 
@@ -54,9 +54,9 @@ def router(site: Site, settings: Settings, drift: DriftService) -> APIRouter:
                 DriftRow(each, bars(each.training, WIDTH, HEIGHT), bars(each.live, WIDTH, HEIGHT)) for each in shown
             ),
             starts_run=settings.drift_starts_run,
-            api_url=site.sibling_url(request, settings.api_port, "/docs"),
+            api_url=renderer.service_url(request, settings.api_port, "/docs"),
             poll_s=POLL_S,
         )
-        return site.page(request, view, section="drift")
+        return renderer.render(request, view, section="drift")
 
     return routes

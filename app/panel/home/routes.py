@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.panel.db.engine import Database
 from app.panel.home.views import HomeView, Links, as_interval
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.registry.queries import ModelRow
 from app.panel.runs.domain.queries import RunQueries, RunRow, StageView
 from app.panel.runs.domain.typical_durations import typical_durations
@@ -36,7 +36,7 @@ class HomePages:
 
     settings: Settings
     db: Database
-    site: Site
+    renderer: PageRenderer
     queries: RunQueries
     schedule: ScheduleService
     services: ServiceSupervisor
@@ -50,7 +50,7 @@ def router(pages: HomePages) -> APIRouter:
 
     @routes.get("/")
     def home(request: Request) -> Response:
-        return pages.site.page(request, _view(pages, request), section="home")
+        return pages.renderer.render(request, _view(pages, request), section="home")
 
     return routes
 
@@ -64,7 +64,7 @@ def _view(pages: HomePages, request: Request) -> HomeView:
     rows = pages.queries.page(limit=TREND_RUNS).rows
     checks = pages.preflight().checks
     services = pages.services.view().rows
-    port = pages.site.sibling_url
+    port = pages.renderer.service_url
     is_moving = active is not None or any(row.state == "starting" for row in services)
     return HomeView(
         run=run,
@@ -83,7 +83,7 @@ def _view(pages: HomePages, request: Request) -> HomeView:
         links=Links(
             app=port(request, pages.settings.app_port),
             api_docs=port(request, pages.settings.api_port, "/docs"),
-            mlflow=pages.site.mlflow_url(request, live.mlflow_run_id if live else None),
+            mlflow=pages.renderer.mlflow_url(request, live.mlflow_run_id if live else None),
         ),
         key=secrets.token_urlsafe(16),
         poll_s=BUSY_POLL_S if is_moving else IDLE_POLL_S,

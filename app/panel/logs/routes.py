@@ -21,7 +21,7 @@ from app.panel.logs.store import LogStore
 from app.panel.logs.tail import MAX_LINES, End, KeepAlive, Lines, RunWatch, State, tail
 from app.panel.logs.views import LinesView, LogFilter, log_filter, shown
 from app.panel.notifier import Notifier
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
 from app.web.templating import draw
 
@@ -30,7 +30,9 @@ EVERYTHING: Final = LogFilter()
 _decode = msgspec.json.Decoder(LogLine).decode
 
 
-def router(site: Site, logs: LogStore, notifier: Notifier, watch: RunWatch, full_id: Callable[[str], str]) -> APIRouter:
+def router(
+    renderer: PageRenderer, logs: LogStore, notifier: Notifier, watch: RunWatch, full_id: Callable[[str], str]
+) -> APIRouter:
     """The routes of the log. `full_id` turns a run's id or number into its id; raises ProblemError RUN-02."""
     routes = APIRouter()
     filtered = Annotated[LogFilter, Depends(log_filter)]
@@ -40,7 +42,7 @@ def router(site: Site, logs: LogStore, notifier: Notifier, watch: RunWatch, full
         check_room(notifier)
 
     def html(run_id: str, filter: LogFilter, lines: list[LogLine]) -> str:
-        return draw(site.env, LinesView.TEMPLATE, LinesView(shown(lines, filter, logs.starts(run_id))))
+        return draw(renderer.env, LinesView.TEMPLATE, LinesView(shown(lines, filter, logs.starts(run_id))))
 
     @lru_cache(maxsize=DRAWN_LINES)
     def drawn(run_id: str, raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""How a page of the panel is answered: one frame, one way to draw, one way to say what went wrong."""
+"""Renders the pages of the panel: one frame, one way to draw, one way to say what went wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from app.web.problem_response import problem_response, waiting
 from app.web.templating import View, environment, is_fragment, respond
 from pipeline.core.problems import ProblemError
 
-# Set in the scope of a request from who has logged in: only they see how things are.
-INSIDE: Final = "panel.inside"
-Mood = Literal["good", "busy", "warn", "bad"]
+# Set in the scope of an authenticated request: only those see the state of the panel.
+AUTHENTICATED: Final = "panel.authenticated"
+HealthLevel = Literal["good", "busy", "warn", "bad"]
 SECTIONS: Final = (
     ("home", "/", "Home"),
     ("runs", "/runs", "Runs"),
@@ -37,15 +37,15 @@ ESTIMATOR_TITLES: Final = {"hist_gradient_boosting": "Histogram gradient boostin
 
 
 def estimator_title(name: str) -> str:
-    """How an estimator is called on pages."""
+    """Return the name of an estimator as pages show it."""
     return ESTIMATOR_TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True)
 class Health:
-    """The one sentence at the top right of every page."""
+    """The sentence at the top right of every page, and its colour."""
 
-    mood: Mood
+    level: HealthLevel
     text: str
 
 
@@ -74,44 +74,44 @@ class ProblemView(View):
     back: str
 
 
-class Site:
-    """Draws pages. `health` is asked once a page, so it must be cheap; it is set when all parts are wired."""
+class PageRenderer:
+    """Renders views as pages or fragments. `health` is called once for each page, so it must be cheap."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, health: Callable[[], Health] | None = None) -> None:
         self._settings = settings
         self._clock = clock
+        self._health = health
         self.env = environment()
         self.env.globals["stage_titles"] = STAGE_TITLES
         self.env.filters["estimator"] = estimator_title
-        self.health: Callable[[], Health] | None = None
 
-    def page(self, request: Request, view: View, *, section: str = "", status: int = 200) -> HTMLResponse:
-        """The page, or the part of it that htmx asked for."""
+    def render(self, request: Request, view: View, *, section: str = "", status: int = 200) -> HTMLResponse:
+        """Return the page, or the part of it that htmx asked for."""
         frame = Frame(
             section=section,
-            health=self.health() if section and self.health is not None else None,
+            health=self._health() if section and self._health is not None else None,
             now_ms=round(self._clock.now().timestamp() * 1000),
             is_swap=is_fragment(request),
         )
         return respond(self.env, request, view, status=status, frame=frame)
 
-    def problem(self, request: Request, problem: ProblemError) -> Response:
-        """The problem as a page for people, as problem details for scripts; the status is the problem's."""
+    def render_problem(self, request: Request, problem: ProblemError) -> Response:
+        """Return the problem as a page for people, as problem details for scripts; the status is the problem's."""
         wants_page = "text/html" in request.headers.get("accept", "") or is_fragment(request)
         if request.url.path.startswith("/api/") or not wants_page:
             return problem_response(problem)
         section = next((name for name, path, _ in SECTIONS[1:] if request.url.path.startswith(path)), "home")
         view = ProblemView(problem=problem, back="/" if section == "home" else f"/{section}")
-        is_inside = request.scope.get(INSIDE, False)
-        response = self.page(request, view, section=section if is_inside else "", status=problem.status)
+        is_authenticated = request.scope.get(AUTHENTICATED, False)
+        response = self.render(request, view, section=section if is_authenticated else "", status=problem.status)
         response.headers.update(waiting(problem))
         return response
 
-    def sibling_url(self, request: Request, port: int, path: str = "/") -> str:
-        """Where a person finds a sibling, under another name than the panel's.
+    def service_url(self, request: Request, port: int, path: str = "/") -> str:
+        """Return the address of a service for a browser, with another host name than the panel's.
 
-        Ports share one cookie jar; so while the panel is `127.0.0.1`, its siblings are `localhost`, and the other
-        way round, and the panel's cookie never reaches them.
+        Ports share one cookie jar: while the panel is `127.0.0.1`, its services are `localhost`, and the other way
+        round, so that the panel's cookie never reaches them.
         """
         name = request.url.hostname or "127.0.0.1"
         other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "::1": "127.0.0.1"}.get(name, name)
@@ -124,4 +124,4 @@ class Site:
         in the experiment that it belongs to.
         """
         path = f"/#/runs/{mlflow_run_id}" if mlflow_run_id else "/#/experiments"
-        return self.sibling_url(request, self._settings.mlflow_port, path)
+        return self.service_url(request, self._settings.mlflow_port, path)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Path, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.panel.db.engine import MAX_INTEGER
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.registry.queries import DeploymentRow, ModelRow, ModelsView
 from app.panel.registry.service import ModelService
 from app.web.templating import View
@@ -33,7 +33,7 @@ class ModelsPage(View):
     has_promotable: bool
 
 
-def router(site: Site, models: ModelService, view: Callable[[], ModelsView]) -> APIRouter:
+def router(renderer: PageRenderer, models: ModelService, view: Callable[[], ModelsView]) -> APIRouter:
     """The routes of models."""
     routes = APIRouter()
 
@@ -52,7 +52,7 @@ def router(site: Site, models: ModelService, view: Callable[[], ModelsView]) -> 
             else (),
             has_promotable=any(row.can_promote and not row.is_live for row in shown.rows),
         )
-        return site.page(request, page, section="models")
+        return renderer.render(request, page, section="models")
 
     @routes.post("/models/rollback")
     def rollback(to: Number = None, leaving: Number = None) -> Response:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.services.protocol import ServiceName
 from app.panel.services.queries import ServiceRow, ServicesView
 from app.panel.services.supervisor import ServiceSupervisor
@@ -44,27 +44,27 @@ class ServicePage(View):
     poll_s: int
 
 
-def router(site: Site, settings: Settings, services: ServiceSupervisor) -> APIRouter:
+def router(renderer: PageRenderer, settings: Settings, services: ServiceSupervisor) -> APIRouter:
     """The routes of services."""
     routes = APIRouter()
     name_in_path = Annotated[ServiceName, Path()]
 
     def link(request: Request, row: ServiceRow) -> str:
         path = "/docs" if row.port == settings.api_port else "/"
-        return site.sibling_url(request, row.port, path)
+        return renderer.service_url(request, row.port, path)
 
     @routes.get("/services")
     def show_all(request: Request) -> Response:
         view = services.view()
         page = ServicesPage(view=view, links={row.name: link(request, row) for row in view.rows}, poll_s=POLL_S)
-        return site.page(request, page, section="services")
+        return renderer.render(request, page, section="services")
 
     @routes.get("/services/{name}")
     def show(request: Request, name: name_in_path) -> Response:
         row = next(row for row in services.view().rows if row.name == name)
         lines = tuple(render(line) for line in services.log(name).lines)
         page = ServicePage(row=row, lines=lines, link=link(request, row), poll_s=LOG_POLL_S)
-        return site.page(request, page, section="services")
+        return renderer.render(request, page, section="services")
 
     @routes.post("/services/{name}/restart")
     def restart(name: name_in_path) -> Response:

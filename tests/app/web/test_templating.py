@@ -9,7 +9,7 @@ from jinja2 import UndefinedError, meta, nodes
 from starlette.requests import Request
 
 from app.panel.clock import SystemClock
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
 from app.web.templating import View, draw, environment, respond
 
@@ -35,7 +35,7 @@ def _views() -> list[type[View]]:
 
 
 def _names(env_name: str) -> set[str]:
-    env = Site(Settings(), SystemClock()).env
+    env = PageRenderer(Settings(), SystemClock()).env
     seen: set[str] = set()
     todo = [env_name]
     names: set[str] = set()

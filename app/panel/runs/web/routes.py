@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from app.panel.db.engine import MAX_INTEGER, Database
 from app.panel.logs.store import LogStore
 from app.panel.logs.views import OPTIONS_COOKIE, LogFilter, LogOptions, LogView, log_filter, log_options, viewer
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.queries import RunDetail, RunFilters, RunQueries
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import RunState, Trigger
@@ -37,7 +37,7 @@ class RunPages:
 
     settings: Settings
     db: Database
-    site: Site
+    renderer: PageRenderer
     runs: RunService
     queries: RunQueries
     logs: LogStore
@@ -73,7 +73,7 @@ def _add_reads(routes: APIRouter, pages: RunPages) -> None:
             first_url=f"/runs?{urlencode(given)}" if before is not None else "",
             key=secrets.token_urlsafe(16),
         )
-        return pages.site.page(request, view, section="runs")
+        return pages.renderer.render(request, view, section="runs")
 
     @routes.get("/runs/new")
     def new_run(request: Request, run: str = "", stage: str = "") -> Response:
@@ -87,7 +87,7 @@ def _add_reads(routes: APIRouter, pages: RunPages) -> None:
             n_errors=0,
             key=secrets.token_urlsafe(16),
         )
-        return pages.site.page(request, view, section="runs")
+        return pages.renderer.render(request, view, section="runs")
 
     @routes.get("/runs/{run_id}")
     def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
@@ -113,7 +113,7 @@ def _add_reads(routes: APIRouter, pages: RunPages) -> None:
                 at=int(at) if at.isascii() and at.isdecimal() else None,
                 show_all=lines == "all",
             )
-        answer = pages.site.page(request, _run_view(pages, request, detail, log), section="runs")
+        answer = pages.renderer.render(request, _run_view(pages, request, detail, log), section="runs")
         if times:
             answer.set_cookie(OPTIONS_COOKIE, options.cookie, max_age=YEAR_S, samesite="lax")
         return answer
@@ -163,7 +163,7 @@ def _start_with(pages: RunPages, request: Request, texts: dict[str, str]) -> Res
             n_errors=len(errors),
             key=key,
         )
-        return pages.site.page(request, view, section="runs", status=422)
+        return pages.renderer.render(request, view, section="runs", status=422)
     if parent is not None:
         started = pages.runs.rerun(
             parent.row.id, from_stage=stage, params=params, idempotency_key=key, requested_by=ACTOR
@@ -190,7 +190,7 @@ def _run_view(pages: RunPages, request: Request, detail: RunDetail, log: LogView
         params=shown_params(form.flat(detail.params), form.flat(_defaults(pages.settings))),
         rerun_from=_rerun_from(detail) if not row.active else (),
         failed_stage=unfinished[0] if unfinished and not row.active else None,
-        mlflow_url=pages.site.mlflow_url(request, detail.mlflow_run_id) if detail.mlflow_run_id else None,
+        mlflow_url=pages.renderer.mlflow_url(request, detail.mlflow_run_id) if detail.mlflow_run_id else None,
         log=log,
         key=secrets.token_urlsafe(16),
         poll_s=2 if row.active else 0,

@@ -13,7 +13,7 @@ from app.panel.auth.routes import router
 from app.panel.auth.service import Auth
 from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
 
 
@@ -55,7 +55,7 @@ def auth(settings: Settings, db: Database, clock: HandClock) -> Auth:
 def application(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
     """The login and one page behind it."""
     app = FastAPI()
-    app.include_router(router(Site(settings, clock), auth))
+    app.include_router(router(PageRenderer(settings, clock), auth))
 
     @app.get("/")
     @app.get("/api/v1/thing")

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.panel.clock import SystemClock
 from app.panel.pages import error_handlers as errors
-from app.panel.pages.renderer import INSIDE, Health, Site
+from app.panel.pages.renderer import AUTHENTICATED, Health, PageRenderer
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
@@ -19,7 +19,7 @@ SCRIPT = {"Accept": "application/json"}
 def test_page_says_what_why_and_what_to_do_when_there_is_no_such_page(client: TestClient) -> None:
     page = client.get("/nowhere/<b>")
     assert page.status_code == 404
-    assert all(text in page.text for text in ("WEB-04", "There is no such page.", "/nowhere/&lt;b&gt;"))
+    assert all(text in page.text for text in ("WEB-04", "Page not found.", "/nowhere/&lt;b&gt;"))
     assert client.get("/nowhere", headers=SCRIPT).json()["id"] == "WEB-04"
     assert client.get("/api/v1/nowhere").headers["content-type"] == "application/problem+json"
     toast = client.get("/runs/99999", headers={"HX-Request": "true"})
@@ -40,7 +40,7 @@ def test_method_is_refused_when_a_path_does_not_take_it(client: TestClient) -> N
 
 def test_no_detail_leaves_when_something_unforeseen_breaks(caplog: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
-    errors.install(app, Site(Settings(), SystemClock()))
+    errors.install(app, PageRenderer(Settings(), SystemClock()))
 
     @app.get("/break")
     def broken() -> None:
@@ -64,7 +64,7 @@ def test_no_detail_leaves_when_something_unforeseen_breaks(caplog: pytest.LogCap
     assert all(text in page.text for text in ("What &lt;happened&gt;.", "Why.", "Do.", "run --this"))
 
 
-def test_sibling_has_another_name_when_the_panel_is_on_this_machine() -> None:
+def test_service_has_another_name_when_the_panel_is_on_this_machine() -> None:
     from starlette.requests import Request
 
     def url(host: str) -> str:
@@ -75,7 +75,7 @@ def test_sibling_has_another_name_when_the_panel_is_on_this_machine() -> None:
             "query_string": b"",
             "headers": [(b"host", host.encode())],
         }
-        return Site(Settings(), SystemClock()).sibling_url(Request({**scope, "server": ("x", 1)}), 5000)
+        return PageRenderer(Settings(), SystemClock()).service_url(Request({**scope, "server": ("x", 1)}), 5000)
 
     assert url("127.0.0.1:8080") == "http://localhost:5000/"
     assert url("localhost:8080") == "http://127.0.0.1:5000/"
@@ -84,13 +84,12 @@ def test_sibling_has_another_name_when_the_panel_is_on_this_machine() -> None:
 
 
 def test_health_is_on_each_page_and_in_each_swap_when_it_is_known() -> None:
-    site = Site(Settings(), SystemClock())
-    site.health = lambda: Health("warn", "MLflow is not well")
+    renderer = PageRenderer(Settings(), SystemClock(), lambda: Health("warn", "MLflow is not well"))
     app = FastAPI()
-    errors.install(app, site)
+    errors.install(app, renderer)
 
     async def logged_in(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, INSIDE: True}, receive, send)
+        await app({**scope, AUTHENTICATED: True}, receive, send)
 
     assert "MLflow is not well" in TestClient(logged_in, headers={"Accept": "text/html"}).get("/runs/x").text
 
@@ -110,7 +109,7 @@ def test_stranger_sees_nothing_of_the_panel_when_something_is_refused(client: Te
 @pytest.mark.parametrize(("status", "when"), [(503, "5"), (507, "5"), (409, None)])
 def test_page_says_when_to_come_back_when_waiting_helps(status: int, when: str | None) -> None:
     app = FastAPI()
-    errors.install(app, Site(Settings(), SystemClock()))
+    errors.install(app, PageRenderer(Settings(), SystemClock()))
 
     @app.get("/full")
     def full() -> None:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.panel.pages import error_handlers as errors
-from app.panel.pages.renderer import Site
+from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.web import api
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import PanelHarness
@@ -31,7 +31,7 @@ def harness(make_harness: MakeHarness) -> PanelHarness:
 @pytest.fixture
 def client(harness: PanelHarness) -> Iterator[TestClient]:
     app = FastAPI()
-    errors.install(app, Site(harness.settings, harness.clock))
+    errors.install(app, PageRenderer(harness.settings, harness.clock))
     app.include_router(api.router)
     app.state.panel = Parts(harness.runs, harness.queries)
     with TestClient(app) as found:
