@@ -11,7 +11,7 @@ from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_model
 from pipeline.core.params import Task
 from pipeline.core.problems import BundleError
 from pipeline.evaluation.gate import Champion
-from pipeline.features.processed_dataset import UNSEEN_COLUMN, raw_inputs
+from pipeline.features.processed_dataset import HELD_OUT_COLUMN, raw_inputs
 from pipeline.onnx.session import Graph, RawRows
 
 
@@ -25,12 +25,12 @@ class Question:
 
 
 def load_champion(
-    models_dir: Path, question: Question, digest: str, unseen_by: str, frame: Callable[[], pd.DataFrame]
+    models_dir: Path, question: Question, digest: str, held_out_from: str, frame: Callable[[], pd.DataFrame]
 ) -> Champion | None:
     """The champion and its answers to the raw test rows `frame()`; None if no model is live.
 
     A live model that cannot be read or that needs a column which is gone comes without answers, with the obstacle.
-    One with the challenger's own `digest` is not asked. `unseen_by` is the digest that the column `__unseen__` is about.
+    One with the challenger's own `digest` is not asked. `held_out_from` is the digest that the column `__held_out__` is about.
     """
     try:
         pointer = read_pointer(models_dir)
@@ -49,10 +49,10 @@ def load_champion(
     live = Question(manifest.task, manifest.target, manifest.classes)
     if live != question:
         return Champion(manifest.version, manifest.digest, None, mismatch=_mismatch(question, live, manifest.version))
-    return _answering(manifest, model, frame(), unseen_by)
+    return _answering(manifest, model, frame(), held_out_from)
 
 
-def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame, unseen_by: str) -> Champion:
+def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame, held_out_from: str) -> Champion:
     gone = [repr(feature.name) for feature in manifest.features if feature.name not in frame.columns]
     if gone:
         obstacle = (
@@ -60,12 +60,12 @@ def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame, unseen_by:
         )
         return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
     try:
-        output = Graph(model).answer(RawRows(*raw_inputs(manifest.features, frame)))
+        output = Graph(model).run(RawRows(*raw_inputs(manifest.features, frame)))
     except Exception as error:  # noqa: BLE001  # onnxruntime's errors share no base class of their own
         obstacle = f"its graph does not run ({type(error).__name__})"
         return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
-    unseen = frame[UNSEEN_COLUMN].to_numpy(dtype=np.bool_) if unseen_by == manifest.digest else None
-    return Champion(manifest.version, manifest.digest, output, unseen=unseen)
+    held_out = frame[HELD_OUT_COLUMN].to_numpy(dtype=np.bool_) if held_out_from == manifest.digest else None
+    return Champion(manifest.version, manifest.digest, output, held_out=held_out)
 
 
 def _mismatch(new: Question, live: Question, version: int) -> str:

@@ -25,7 +25,7 @@ class Champion:
 
     `output` are its answers to the test rows, None where it cannot answer them; `obstacle` then says why in a clause
     ("it needs the column x, which is gone"). `mismatch` names in a clause how the challenger's target, task or classes
-    differ from its own, "" where they do not. `unseen` are the test rows that it was not trained on, None where that is
+    differ from its own, "" where they do not. `held_out` are the test rows that it was not trained on, None where that is
     all of them.
     """
 
@@ -34,7 +34,7 @@ class Champion:
     output: Floats | None
     obstacle: str = ""
     mismatch: str = ""
-    unseen: npt.NDArray[np.bool_] | None = None
+    held_out: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def decide(
         rows = np.sort(np.random.default_rng(seed).choice(len(y), MAX_ROWS, replace=False))
         y, challenger, baseline = y[rows], challenger[rows], baseline[rows]
         if champion is not None and champion.output is not None:
-            unseen = None if champion.unseen is None else champion.unseen[rows]
-            champion = replace(champion, output=champion.output[rows], unseen=unseen)
+            held_out = None if champion.held_out is None else champion.held_out[rows]
+            champion = replace(champion, output=champion.output[rows], held_out=held_out)
     metric = PRIMARY[task]
     ours, dummy = primary_value(task, y, challenger), primary_value(task, y, baseline)
     case = _Case(metric, ours, dummy, len(y), champion)
@@ -165,8 +165,8 @@ def _compare(case: _Case, given: _Answers, champion: Champion, rule: Rule, seed:
     if champion.output is None:
         return _against_unscored(case, champion.version, champion.obstacle, rule)
     task, y, challenger, theirs = given.task, given.y, given.challenger, champion.output
-    if champion.unseen is not None:
-        rows = np.flatnonzero(champion.unseen)
+    if champion.held_out is not None:
+        rows = np.flatnonzero(champion.held_out)
         ours = primary_value(task, y[rows], challenger[rows]) if len(rows) else float("nan")
         if not np.isfinite(ours):
             obstacle = f"it was trained on all but {len(rows):,} of the test rows"

@@ -90,14 +90,14 @@ def importances(
     n = min(len(rows), IMPORTANCE_ROWS, max(200, IMPORTANCE_ANSWERS // max(width, 1)))
     drawn = np.sort(rng.choice(len(rows), n, replace=False))
     part, truth = rows.take(drawn), y[drawn]
-    whole = primary_value(task, truth, graph.answer(part))
+    whole = primary_value(task, truth, graph.run(part))
     found: dict[str, float] = {}
     for kind, names in enumerate((numeric, categorical)):
         for j, name in enumerate(names):
             changed = RawRows(part.numeric.copy(), part.categorical.copy())
             values: Labels = changed.numeric if kind == 0 else changed.categorical
             values[:, j] = values[rng.permutation(n), j]
-            fall = whole - primary_value(task, truth, graph.answer(changed))
+            fall = whole - primary_value(task, truth, graph.run(changed))
             found[name] = rounded(fall) if np.isfinite(fall) else 0.0
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 

@@ -21,7 +21,7 @@ def golden_rows(graph: Graph, features: list[Feature], test: RawRows, task: Task
     rows = test.take(places)
     rows = RawRows(rows.numeric.copy(), rows.categorical.copy())
     _blank(rows, features)
-    answers = graph.answer(rows)
+    answers = graph.run(rows)
     return [
         Golden(
             record=record(features, rows, i),

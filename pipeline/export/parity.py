@@ -67,8 +67,8 @@ def prove_parity(fitted: Fitted, graph: Graph, prepare: Graph, test: RawRows, an
     """
     edge = edge_rows(test)
     pairs = [
-        (fitted.answers(prepare.answer(test)), answers),
-        (fitted.answers(prepare.answer(edge)), graph.answer(edge)),
+        (fitted.answers(prepare.run(test)), answers),
+        (fitted.answers(prepare.run(edge)), graph.run(edge)),
     ]
     found = max(
         (largest_difference(fitted.task, reference, said, fitted.scale) for reference, said in pairs),

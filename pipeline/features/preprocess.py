@@ -24,7 +24,7 @@ from pipeline.features.profile import ColumnProfile, Profile, describe, to_featu
 from pipeline.features.selection import Selection
 from pipeline.features.split import Split
 from pipeline.features.target import Target
-from pipeline.ingest.columns import Column, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.ingest.columns import Column, NumberColumn, Table, TextColumn, UnusableColumn
 from pipeline.ingest.sample_table import MEANINGS
 from pipeline.onnx.session import Graph, RawRows
 
@@ -36,7 +36,7 @@ Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
-class Unseen:
+class HeldOut:
     """The rows of the table that the live model with `digest` was not trained on."""
 
     rows: npt.NDArray[np.bool_]
@@ -52,7 +52,7 @@ class Job:
     split: Split
     selection: Selection
     params: Params
-    unseen: Unseen | None = None
+    held_out: HeldOut | None = None
 
     @property
     def numeric(self) -> list[NumberColumn]:
@@ -108,7 +108,7 @@ def _write(job: Job, folder: Path, warn: Callable[[str], None]) -> Preparation:
         n_train=int(train.sum()),
         n_validation=int(job.split.validation.sum()),
         n_test=int(job.split.test.sum()),
-        unseen_by=job.unseen.digest if job.unseen else "",
+        held_out_from=job.held_out.digest if job.held_out else "",
     )
     profile = Profile(
         n_rows=job.table.n_rows, n_train=meta.n_train, n_test=meta.n_test, columns=list(profiles.values())
@@ -129,7 +129,7 @@ def _fit(job: Job, derived: list[Derived], train: npt.NDArray[np.bool_], warn: C
         for batch in _batches(job.table.n_rows):
             rows = train[batch]
             count = int(rows.sum())
-            made[done : done + count] = graph.answer(RawRows(_numeric(job, batch)[rows], _texts(job, slice(0, 0))))
+            made[done : done + count] = graph.run(RawRows(_numeric(job, batch)[rows], _texts(job, slice(0, 0))))
             done += count
     for i, one in enumerate(derived):
         if np.isnan(made[:, i]).all():
@@ -167,15 +167,15 @@ def _write_rows(job: Job, made: Prepared, folder: Path) -> None:
     kept = {
         name: column
         for name, column in job.table.columns.items()
-        if name != job.target.name and not isinstance(column, OpaqueColumn)
+        if name != job.target.name and not isinstance(column, UnusableColumn)
     }
     schemas = {
         name: pa.schema([*((o, pa.float32()) for o in made.outputs), *((e, kinds[e]) for e in columns)])
         for name, columns in extra.items()
     }
     raw_schema = pa.schema([*((n, _arrow_type(c)) for n, c in kept.items()), (processed_dataset.TARGET_COLUMN, target)])
-    if job.unseen:
-        raw_schema = raw_schema.append(pa.field(processed_dataset.UNSEEN_COLUMN, pa.bool_()))
+    if job.held_out:
+        raw_schema = raw_schema.append(pa.field(processed_dataset.HELD_OUT_COLUMN, pa.bool_()))
     schemas[processed_dataset.RAW_TEST_FILE] = raw_schema
     with ExitStack() as stack:
         writers = {
@@ -183,7 +183,7 @@ def _write_rows(job: Job, made: Prepared, folder: Path) -> None:
             for name, schema in schemas.items()
         }
         for batch in _batches(job.table.n_rows):
-            prepared = graph.answer(RawRows(_numeric(job, batch), _texts(job, batch)))
+            prepared = graph.run(RawRows(_numeric(job, batch), _texts(job, batch)))
             test, validation, values = job.split.test[batch], job.split.validation[batch], job.target.values[batch]
             for name, rows in ((processed_dataset.TRAIN_FILE, ~test), (processed_dataset.TEST_FILE, test)):
                 side = prepared[rows]
@@ -191,8 +191,8 @@ def _write_rows(job: Job, made: Prepared, folder: Path) -> None:
                 arrays += [pa.array(values[rows]), pa.array(validation[rows])][: len(extra[name])]
                 writers[name].write_table(pa.Table.from_arrays(arrays, schema=schemas[name]))
             raw = [*(_arrow(column, batch, test) for column in kept.values()), pa.array(values[test])]
-            if job.unseen:
-                raw.append(pa.array(job.unseen.rows[batch][test]))
+            if job.held_out:
+                raw.append(pa.array(job.held_out.rows[batch][test]))
             writers[processed_dataset.RAW_TEST_FILE].write_table(pa.Table.from_arrays(raw, schema=raw_schema))
 
 

@@ -3,7 +3,7 @@
     data/processed/<key>/train.parquet      prepared float32 columns, `__target__`, `__validation__`
     data/processed/<key>/test.parquet       prepared float32 columns, `__target__`
     data/processed/<key>/raw_test.parquet   the same test rows as they stand in the table, `__target__`, and where
-                                            the live model was trained on some of them `__unseen__`, true for the others
+                                            the live model was trained on some of them `__held_out__`, true for the others
     data/processed/<key>/prepare.onnx       raw columns -> prepared columns, the graph that made both sets
     data/processed/<key>/prepare.json       `Preparation`
     data/processed/<key>/profile.json       `pipeline.features.profile.Profile`
@@ -32,7 +32,7 @@ META_FILE: Final = "prepare.json"
 PROFILE_FILE: Final = "profile.json"
 TARGET_COLUMN: Final = "__target__"
 VALIDATION_COLUMN: Final = "__validation__"
-UNSEEN_COLUMN: Final = "__unseen__"
+HELD_OUT_COLUMN: Final = "__held_out__"
 
 Floats = npt.NDArray[np.float32]
 Texts = npt.NDArray[np.object_]
@@ -48,7 +48,7 @@ class Preparation(BaseModel):
     `categorical` the others). `outputs` name the columns of the output `prepared`; `sources[output]` are the raw
     features that it is made from. `derived` are the declarations `Name = expression` that are in the graph. `classes`
     are ordered as in the target codes (for binary the second is the positive one), empty for regression; labels of
-    class_type `boolean` are "false" and "true". `unseen_by` is the digest of the live model that the column `__unseen__`
+    class_type `boolean` are "false" and "true". `held_out_from` is the digest of the live model that the column `__held_out__`
     is about, "" where there is no such column.
     """
 
@@ -65,7 +65,7 @@ class Preparation(BaseModel):
     n_train: int
     n_validation: int
     n_test: int
-    unseen_by: str = ""
+    held_out_from: str = ""
 
 
 def load_meta(processed_dir: Path) -> Preparation:

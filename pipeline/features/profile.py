@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.core.bundle import Feature, Histogram, Scalar
-from pipeline.ingest.columns import Column, NumberColumn, OpaqueColumn, TextColumn
+from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn
 
 QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 N_BINS: Final = 20
@@ -69,7 +69,7 @@ def describe(
     n_rows = int(rows.sum())
     if isinstance(column, NumberColumn):
         return _numbers(column, column.values[rows], role, reason)
-    if isinstance(column, OpaqueColumn):
+    if isinstance(column, UnusableColumn):
         distinct = len(np.unique(column.row_hashes[rows]))
         return ColumnProfile(
             name=column.name, role=role, kind="other", reason=reason, missing=0, missing_share=0.0, distinct=distinct

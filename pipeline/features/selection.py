@@ -12,9 +12,9 @@ from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_point
 from pipeline.core.params import Params
 from pipeline.core.problems import BundleError
 from pipeline.features.problems import LostColumnsError, NoFeatureError
-from pipeline.features.split import Mask, row_hashes, side_of_tests
+from pipeline.features.split import Mask, row_hashes, test_mask
 from pipeline.features.target import Target
-from pipeline.ingest.columns import EXACT_BELOW, Column, Hashes, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.ingest.columns import EXACT_BELOW, Column, Hashes, NumberColumn, Table, TextColumn, UnusableColumn
 
 MAX_CATEGORIES: Final = 50
 MAX_TOLD: Final = 5
@@ -52,7 +52,9 @@ def select(table: Table, target: str, ignore: Collection[str], train: npt.NDArra
     return Selection(features, dropped, warnings + _told(dropped, ignore))
 
 
-def telltales(features: list[NumberColumn | TextColumn], target: Target, train: npt.NDArray[np.bool_]) -> list[str]:
+def target_leakage(
+    features: list[NumberColumn | TextColumn], target: Target, train: npt.NDArray[np.bool_]
+) -> list[str]:
     """Warnings of features that are the target in other words: a value of its own for each class (missing counts as a
     value), or a straight line of the number to predict. Looks at MAX_PROBED of the rows `train` at most.
     """
@@ -115,7 +117,7 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
     return remarks
 
 
-def unseen_rows(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> Mask | None:
+def held_out_rows(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> Mask | None:
     """The rows that the live model was not trained on: its own test rows. None where a column that it knew is gone, so
     that nobody can tell. `hashes` are those of the whole table.
 
@@ -127,7 +129,7 @@ def unseen_rows(champion: Manifest, table: Table, hashes: Hashes, test_share: fl
         return None
     if columns != table.columns.keys():
         hashes = row_hashes([table.columns[name] for name in columns], table.n_rows)
-    return side_of_tests(hashes, test_share if champion.test_share is None else champion.test_share)
+    return test_mask(hashes, test_share if champion.test_share is None else champion.test_share)
 
 
 def _told(dropped: dict[str, str], ignore: Collection[str]) -> list[str]:
@@ -146,7 +148,7 @@ def _told(dropped: dict[str, str], ignore: Collection[str]) -> list[str]:
 
 
 def _useless(column: Column, train: npt.NDArray[np.bool_]) -> str:
-    if isinstance(column, OpaqueColumn):
+    if isinstance(column, UnusableColumn):
         return column.reason
     if isinstance(column, NumberColumn):
         values = column.values[train]

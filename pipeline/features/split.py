@@ -43,16 +43,16 @@ def row_hashes(columns: Iterable[Column], n_rows: int) -> Hashes:
 
 def split(hashes: Hashes, test_share: float) -> Split:
     """Each row goes to the test set with probability `test_share`, and else to validation with VALIDATION_SHARE."""
-    test = side_of_tests(hashes, test_share)
+    test = test_mask(hashes, test_share)
     return Split(test=test, validation=_below(hashes, "validation", VALIDATION_SHARE) & ~test)
 
 
-def side_of_tests(hashes: Hashes, test_share: float) -> Mask:
+def test_mask(hashes: Hashes, test_share: float) -> Mask:
     """The rows that go to the test set."""
     return _below(hashes, "test", test_share)
 
 
-def check_sides(chosen: Split, hashes: Hashes, codes: npt.NDArray[np.int64] | None, classes: list[str]) -> list[str]:
+def check_split(chosen: Split, hashes: Hashes, codes: npt.NDArray[np.int64] | None, classes: list[str]) -> list[str]:
     """Remarks on classes of three or more that no test row has: nothing tells how well they are predicted.
 
     Raises DataError DATA-14 if a side has hardly a row, if a class is absent from the training rows, or if one of two

@@ -15,10 +15,10 @@ from pipeline.features.problems import (
     UnknownTargetError,
     listed,
 )
-from pipeline.ingest.columns import EXACT_BELOW, Column, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.ingest.columns import EXACT_BELOW, Column, NumberColumn, Table, TextColumn, UnusableColumn
 
 # What a target is usually called. It is inferred only if exactly one column is called so.
-USUAL_NAMES: Final = frozenset({"seriousdlqin2yrs", "target", "label", "y", "class", "outcome", "response"})
+COMMON_TARGET_NAMES: Final = frozenset({"seriousdlqin2yrs", "target", "label", "y", "class", "outcome", "response"})
 MAX_INFERRED_CLASSES: Final = 20  # whole numbers with more values than this are taken as amounts
 MIN_ROWS_PER_CLASS: Final = 5
 MAX_CLASSES: Final = 100
@@ -50,7 +50,7 @@ def infer_name(names: Iterable[str], wanted: str | None) -> str:
         if wanted in known:
             return wanted
         raise UnknownTargetError(wanted, known)
-    usual = [name for name in known if name.lower() in USUAL_NAMES]
+    usual = [name for name in known if name.lower() in COMMON_TARGET_NAMES]
     if len(usual) == 1:
         return usual[0]
     raise AmbiguousTargetError(usual, known)
@@ -59,7 +59,7 @@ def infer_name(names: Iterable[str], wanted: str | None) -> str:
 def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass", "regression"]) -> Target:
     """The target of the table. Raises DataError DATA-12 for one value or none, DATA-13 if it does not fit `task`."""
     column = table.columns[name]
-    if isinstance(column, OpaqueColumn):
+    if isinstance(column, UnusableColumn):
         raise UnfitTargetError(name, f"It holds {column.reason.split(':')[0]}.")
     present = column.codes >= 0 if isinstance(column, TextColumn) else ~np.isnan(column.values)
     labels, class_type, codes = _labels(column, present)

@@ -63,7 +63,7 @@ class TextColumn:
 
 
 @dataclass(frozen=True)
-class OpaqueColumn:
+class UnusableColumn:
     """A column that no model takes, and why."""
 
     name: str
@@ -75,7 +75,7 @@ class OpaqueColumn:
         return self.row_hashes
 
 
-Column = NumberColumn | TextColumn | OpaqueColumn
+Column = NumberColumn | TextColumn | UnusableColumn
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def number_column(name: str, values: npt.NDArray[np.generic], boolean: bool = Fa
     return NumberColumn(name, narrow, boolean, count)
 
 
-def typed(column: TextColumn, decimals: Iterable[str], warn: Callable[[str], None]) -> Column:
+def infer_type(column: TextColumn, decimals: Iterable[str], warn: Callable[[str], None]) -> Column:
     """What a column of text really is: booleans (true/false), numbers written as text, dates, or text.
 
     Two words like yes and no stay text: a model is asked in the words of the table. Numbers may have thousands marks
@@ -124,7 +124,7 @@ def typed(column: TextColumn, decimals: Iterable[str], warn: Callable[[str], Non
             warn(f"Column {column.name!r}: {int(counts[bad].sum())} values are no numbers ({shown}); taken as missing.")
         return number_column(column.name, _take(numbers, column.codes))
     if all(_DATE.fullmatch(label) for label in labels[:1000]):
-        return OpaqueColumn(column.name, column.hashes(), "dates are not used; derive a number from them")
+        return UnusableColumn(column.name, column.hashes(), "dates are not used; derive a number from them")
     return column
 
 

@@ -18,13 +18,13 @@ from pipeline.ingest.columns import (
     Column,
     Hashes,
     NumberColumn,
-    OpaqueColumn,
     Table,
     TextColumn,
+    UnusableColumn,
+    infer_type,
     is_identifier,
     is_row_number,
     number_column,
-    typed,
 )
 from pipeline.ingest.headers import Source
 from pipeline.ingest.problems import EmptyTableError, EncodingError, RowLengthError, UnreadableFileError
@@ -38,7 +38,7 @@ def read(paths: list[Path]) -> Table:
     """All rows of the files, in the order given. Raises DataError DATA-02 to DATA-09 and DATA-18."""
     found = sources.inspect_all(paths)
     names = found[0].names
-    piles = {name: _Pile() for name in names}
+    piles = {name: ColumnBuilder() for name in names}
     n_rows = 0
     for source in found:
         here = 0
@@ -71,17 +71,19 @@ def read(paths: list[Path]) -> Table:
     return Table(columns, n_rows, notes, warned)
 
 
-def _column(name: str, pile: "_Pile", warned: list[str]) -> Column | None:
+def _column(name: str, pile: "ColumnBuilder", warned: list[str]) -> Column | None:
     """The typed column; None if it only numbers the rows, so that it does not even count for the split."""
     column = pile.column(name)
     if isinstance(column, TextColumn):
-        column = typed(column, pile.decimals, warned.append)
+        column = infer_type(column, pile.decimals, warned.append)
     if isinstance(column, TextColumn) and len(column.labels) > max(50, IDENTIFIER_SHARE * np.sum(column.codes >= 0)):
-        return OpaqueColumn(name, column.hashes(), f"{len(column.labels)} different texts: an identifier or free text")
+        return UnusableColumn(
+            name, column.hashes(), f"{len(column.labels)} different texts: an identifier or free text"
+        )
     if is_row_number(column):
         return None
     if is_identifier(column):
-        return OpaqueColumn(name, column.hashes(), "a number of its own in each row: an identifier")
+        return UnusableColumn(name, column.hashes(), "a number of its own in each row: an identifier")
     if isinstance(column, NumberColumn) and column.infinite:
         warned.append(f"Column {name!r}: {column.infinite} infinite values; taken as missing.")
     return column
@@ -137,9 +139,9 @@ def _parquet_frames(source: Source, text: list[str] | None) -> Iterator[pd.DataF
         raise UnreadableFileError.damaged_parquet(source.path, _reason(error)) from error
 
 
-def _as_text(found: list[Source], names: list[str]) -> dict[str, "_Pile"]:
+def _as_text(found: list[Source], names: list[str]) -> dict[str, "ColumnBuilder"]:
     """Columns that are numbers in one piece and text in another, read once more as they are written."""
-    piles = {name: _Pile() for name in names}
+    piles = {name: ColumnBuilder() for name in names}
     for source in found:
         for frame in _frames(source, names):
             for name in names:
@@ -152,7 +154,7 @@ def _reason(error: Exception) -> str:
 
 
 @dataclass
-class _Pile:
+class ColumnBuilder:
     """The pieces of one column as they are read: float32 values, or int32 positions in `positions`."""
 
     pieces: list[npt.NDArray[np.float32] | npt.NDArray[np.int32]] = field(default_factory=list)
@@ -192,7 +194,7 @@ class _Pile:
 
     def column(self, name: str) -> Column:
         if self.opaque:
-            return OpaqueColumn(name, np.concatenate(self.row_hashes), self.opaque)
+            return UnusableColumn(name, np.concatenate(self.row_hashes), self.opaque)
         if "text" in self.kinds:
             return self._text(name)
         return NumberColumn(name, np.concatenate(self.pieces), self.kinds == {"boolean"}, self.infinite)

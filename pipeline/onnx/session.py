@@ -47,7 +47,7 @@ class Graph:
         self._inputs = {node.name for node in self._session.get_inputs()}
         self._output = self._session.get_outputs()[0].name
 
-    def answer(self, rows: RawRows) -> Floats:
+    def run(self, rows: RawRows) -> Floats:
         """The graph's output for raw rows, float32 [n, width]."""
         feed: dict[str, npt.NDArray[np.generic]] = {}
         if NUMERIC_INPUT in self._inputs:
@@ -56,7 +56,7 @@ class Graph:
             feed[CATEGORICAL_INPUT] = rows.categorical
         return self._run(feed)
 
-    def answer_prepared(self, X: Floats) -> Floats:
+    def run_prepared(self, X: Floats) -> Floats:
         """The output of an estimator's graph for prepared rows, float32 [n, width]."""
         return self._run({PREPARED_OUTPUT: X})
 

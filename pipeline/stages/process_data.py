@@ -13,9 +13,9 @@ from pipeline.core.bundle import Manifest
 from pipeline.core.events import Events
 from pipeline.core.stage import DataResult, SeedResult, StageContext, read_result
 from pipeline.features import preprocess, selection
-from pipeline.features.preprocess import Job, Unseen
+from pipeline.features.preprocess import HeldOut, Job
 from pipeline.features.processed_dataset import Preparation
-from pipeline.features.split import check_sides, row_hashes, split
+from pipeline.features.split import check_split, row_hashes, split
 from pipeline.features.target import Target, infer_name, resolve
 from pipeline.ingest import sources, tables
 from pipeline.ingest.columns import Column, Hashes, NumberColumn, Table, TextColumn
@@ -59,18 +59,18 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     # The hash covers every column, whatever becomes a feature: other parameters do not move a row to the other side.
     hashes = row_hashes(table.columns.values(), table.n_rows)
     sides = split(hashes, ctx.params.test_share)
-    unseen = _unseen(champion, table, hashes, ctx.params.test_share) if champion is not None else None
-    for remark in check_sides(sides, hashes, target.codes, target.classes):
+    held_out = _held_out(champion, table, hashes, ctx.params.test_share) if champion is not None else None
+    for remark in check_split(sides, hashes, target.codes, target.classes):
         warn(remark)
     chosen = selection.select(table, name, ctx.params.ignore, ~sides.test)
-    for warning in chosen.warnings + selection.telltales(chosen.features, target, ~sides.test):
+    for warning in chosen.warnings + selection.target_leakage(chosen.features, target, ~sides.test):
         warn(warning)
     _log_gaps(chosen.features, table.n_rows, events)
 
     events.progress(2, STEPS, "preparing")
     folder = ctx.data_dir / "processed"
     key = _key(seed)
-    meta = preprocess.build(Job(table, target, sides, chosen, ctx.params, unseen), folder, key, warn)
+    meta = preprocess.build(Job(table, target, sides, chosen, ctx.params, held_out), folder, key, warn)
     _log_outcome(meta, key, events)
     events.progress(STEPS, STEPS, "done")
     return DataResult(
@@ -88,12 +88,12 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     )
 
 
-def _unseen(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> Unseen | None:
+def _held_out(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> HeldOut | None:
     """None where the live model was trained on none of the test rows, or nobody can tell."""
-    rows = selection.unseen_rows(champion, table, hashes, test_share)
+    rows = selection.held_out_rows(champion, table, hashes, test_share)
     if rows is None or rows[split(hashes, test_share).test].all():
         return None
-    return Unseen(rows, champion.digest)
+    return HeldOut(rows, champion.digest)
 
 
 def _key(seed: SeedResult) -> str:

@@ -83,7 +83,7 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
         dummy = dummy_answers(data)
     with steps.step("export"):
         trained = _export(params, data, fitted, chosen)
-        output = trained.graph.answer(data.test)
+        output = trained.graph.run(data.test)
     with steps.step("prove"):
         parity = prove_parity(fitted, trained.graph, Graph(data.prepare), data.test, output)
         events.log(f"The graph agrees with scikit-learn within {parity:.1e} on {len(data.y_test):,} test rows.")
@@ -102,7 +102,7 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
     left_out = sorted({processed.target, *processed.dropped})
     manifest = _manifest(ctx, data, trained, seeded=seeded, subject=subject, evaluation=evaluation, left_out=left_out)
     with steps.step("judge"):
-        verdict = _judge(ctx, processed.processed_dir, subject, manifest.digest, data.meta.unseen_by)
+        verdict = _judge(ctx, processed.processed_dir, subject, manifest.digest, data.meta.held_out_from)
         events.log(verdict.reason)
     with steps.step("pack"):
         bundle = ctx.run_dir / BUNDLE_DIR
@@ -189,7 +189,7 @@ def _export(params: Params, data: Data, fitted: Fitted, chosen: Hyperparameters)
     model = join(data.prepare, estimator)
     threshold = None
     if data.meta.task == "binary":
-        answers = Graph(estimator.SerializeToString()).answer_prepared(data.validation.X)
+        answers = Graph(estimator.SerializeToString()).run_prepared(data.validation.X)
         threshold = best_threshold(data.validation.y, answers[:, 1], params.threshold_metric)
     return Trained(fitted, chosen, model, Graph(model), threshold)
 
@@ -260,12 +260,12 @@ def _manifest(
     )
 
 
-def _judge(ctx: StageContext, processed_dir: Path, subject: Subject, digest: str, unseen_by: str) -> GateVerdict:
+def _judge(ctx: StageContext, processed_dir: Path, subject: Subject, digest: str, held_out_from: str) -> GateVerdict:
     champion = load_champion(
         ctx.models_dir,
         Question(subject.task, subject.target, subject.classes),
         digest,
-        unseen_by,
+        held_out_from,
         lambda: load_raw_test_frame(processed_dir),
     )
     return decide(

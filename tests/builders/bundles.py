@@ -163,7 +163,7 @@ def _core(  # noqa: PLR0917 - the key of the cache
 ) -> _Core:
     rows = _rows(n_numeric, categorical, boolean, seed)
     prepare = _prepare_graph(rows)
-    prepared = Graph(prepare).answer(rows)
+    prepared = Graph(prepare).run(rows)
     y = _targets(task, rows, seed)
     fitted = _fit(task, prepared, y, linear=linear, n_trees=n_trees)
     model = join(prepare, estimator_graph(fitted, prepared.shape[1], prepare))

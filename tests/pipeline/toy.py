@@ -70,4 +70,4 @@ def targets(task: Task, rows: RawRows, seed: int = 0) -> npt.NDArray[np.generic]
 def prepared(task: Task, n: int, seed: int = 0) -> tuple[Rows, RawRows]:
     """Prepared rows with their targets, and the raw rows that they are made of."""
     raw = raw_rows(n, seed)
-    return Rows(Graph(prepare_graph()).answer(raw), targets(task, raw, seed)), raw
+    return Rows(Graph(prepare_graph()).run(raw), targets(task, raw, seed)), raw

@@ -77,7 +77,7 @@ def test_rows_that_the_champion_was_trained_on_do_not_decide_when_it_knows_them_
     y, _ = _binary()
     by_heart = np.where(np.arange(2000)[:, None] < 1500, np.eye(2)[y] * 0.98 + 0.01, NOISY)
     assert _decide(GOOD, Champion(3, "old", by_heart)).decision == "keep"
-    verdict = _decide(GOOD, Champion(3, "old", by_heart, unseen=np.arange(2000) >= 1500), BETTER)
+    verdict = _decide(GOOD, Champion(3, "old", by_heart, held_out=np.arange(2000) >= 1500), BETTER)
     assert (verdict.decision, verdict.n_rows) == ("promote", 500)
     assert "on 500 test rows that neither was trained on" in verdict.reason
     assert verdict.challenger == pytest.approx(roc_auc_score(y[1500:], GOOD[1500:, 1]), rel=1e-5)
@@ -85,7 +85,7 @@ def test_rows_that_the_champion_was_trained_on_do_not_decide_when_it_knows_them_
 
 @pytest.mark.parametrize(("rule", "decision"), [(NOT_WORSE, "promote"), (BETTER, "keep")])
 def test_rule_decides_when_the_champion_was_trained_on_every_test_row(rule: Rule, decision: str) -> None:
-    verdict = _decide(GOOD, Champion(3, "old", GOOD, unseen=np.zeros(2000, dtype=np.bool_)), rule)
+    verdict = _decide(GOOD, Champion(3, "old", GOOD, held_out=np.zeros(2000, dtype=np.bool_)), rule)
     assert verdict.decision == decision
     assert "it was trained on all but 0 of the test rows" in verdict.reason
     assert verdict.n_rows == 2000

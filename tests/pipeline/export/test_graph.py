@@ -47,7 +47,7 @@ def test_graph_agrees_with_scikit_learn_when_values_are_missing_huge_or_unseen(k
     fitted = _fitted(kind, task)
     graph = Graph(_joined(fitted))
     test = raw_rows(700, seed=9)
-    answers = graph.answer(test)
+    answers = graph.run(test)
     assert answers.shape == (700, {"binary": 2, "multiclass": 3, "regression": 1}[task])
     assert prove_parity(fitted, graph, Graph(PREPARE), test, answers) <= 1e-5
 
@@ -57,7 +57,7 @@ def test_graph_agrees_with_scikit_learn_when_classes_are_weighted(kind: Estimato
     fitted = _fitted(kind, "binary", balance="class_weight")
     graph = Graph(_joined(fitted))
     test = raw_rows(300, seed=9)
-    assert prove_parity(fitted, graph, Graph(PREPARE), test, graph.answer(test)) <= 1e-5
+    assert prove_parity(fitted, graph, Graph(PREPARE), test, graph.run(test)) <= 1e-5
 
 
 @pytest.mark.parametrize("task", get_args(Task))
@@ -85,7 +85,7 @@ def test_rows_stay_on_their_side_when_values_are_neighbours_in_float32(kind: Est
         balance="none",
         seed=0,
     )
-    answers = Graph(estimator_graph(fitted, 7, PREPARE).SerializeToString()).answer_prepared(X)
+    answers = Graph(estimator_graph(fitted, 7, PREPARE).SerializeToString()).run_prepared(X)
     assert largest_difference(task, fitted.answers(X), answers, fitted.scale) <= 1e-5
 
 
@@ -101,7 +101,7 @@ def test_graph_has_the_names_and_shapes_of_the_bundle_when_joined() -> None:
 @pytest.mark.parametrize("kind", ["hist_gradient_boosting", "linear", "dummy"])
 def test_a_class_that_no_training_row_has_gets_probability_zero_when_served(kind: Estimator) -> None:
     fitted = _fitted(kind, "multiclass", n_classes=5)
-    answers = Graph(_joined(fitted)).answer(raw_rows(20))
+    answers = Graph(_joined(fitted)).run(raw_rows(20))
     assert answers.shape == (20, 5)
     assert (answers[:, 3:] == 0).all()
     assert np.allclose(answers.sum(axis=1), 1.0, atol=1e-6)
@@ -118,7 +118,7 @@ def test_publishing_is_refused_with_train_02_when_the_graph_is_of_another_model(
     graph = Graph(_joined(other))
     test = raw_rows(50)
     with pytest.raises(TrainingError) as caught:
-        prove_parity(fitted, graph, Graph(PREPARE), test, graph.answer(test))
+        prove_parity(fitted, graph, Graph(PREPARE), test, graph.run(test))
     assert caught.value.id == "TRAIN-02"
 
 
@@ -126,7 +126,7 @@ def test_publishing_is_refused_with_train_02_when_an_answer_is_not_a_number() ->
     fitted = _fitted("linear", "binary")
     graph = Graph(_joined(fitted))
     test = raw_rows(50)
-    answers = graph.answer(test)
+    answers = graph.run(test)
     answers[7] = np.nan
     with pytest.raises(TrainingError, match="TRAIN-02"):
         prove_parity(fitted, graph, Graph(PREPARE), test, answers)
@@ -170,7 +170,7 @@ def test_answer_is_finite_when_the_target_is_as_large_as_float32_allows() -> Non
         seed=0,
     )
     graph = Graph(_joined(fitted))
-    assert prove_parity(fitted, graph, Graph(PREPARE), raw, graph.answer(raw)) <= 1e-5
+    assert prove_parity(fitted, graph, Graph(PREPARE), raw, graph.run(raw)) <= 1e-5
 
 
 def test_columns_stay_apart_when_there_are_no_words() -> None:

@@ -58,7 +58,7 @@ def test_numbers_come_out_as_from_scikit_learn_when_some_are_missing(imputation:
         expected = SCALERS[scaling]().fit(train_filled).transform(expected)
     flags = MissingIndicator(features="missing-only").fit(train).transform(test)
     np.testing.assert_allclose(
-        Graph(made.model).answer(RawRows(test, NO_TEXT)),
+        Graph(made.model).run(RawRows(test, NO_TEXT)),
         np.hstack([expected, flags.astype(float)]),
         rtol=1e-5,
         atol=1e-6,
@@ -71,7 +71,7 @@ def test_infinite_is_missing_when_the_graph_meets_it() -> None:
     made, _ = fit(table(), Params())
     odd = np.repeat(table()[:1], 3, axis=0)
     odd[0, 4], odd[1, 4], odd[2, 4] = np.nan, np.inf, -np.inf
-    answers = Graph(made.model).answer(RawRows(odd, NO_TEXT))
+    answers = Graph(made.model).run(RawRows(odd, NO_TEXT))
     assert (answers == answers[0]).all()
 
 
@@ -79,14 +79,14 @@ def test_huge_values_stay_finite_when_they_are_scaled() -> None:
     train = table() * np.float32(1e-6)
     made, _ = fit(train, Params())
     huge = np.full((1, 5), 3e38, dtype=np.float32)
-    assert np.isfinite(Graph(made.model).answer(RawRows(huge, NO_TEXT))).all()
+    assert np.isfinite(Graph(made.model).run(RawRows(huge, NO_TEXT))).all()
 
 
 def test_a_constant_column_is_not_divided_by_zero_when_it_is_scaled() -> None:
     train = np.full((100, 1), 7.0, dtype=np.float32)
     for scaling in ("standard", "robust", "min_max"):
         made, _ = fit(train, Params(scaling=scaling))
-        assert np.isfinite(Graph(made.model).answer(RawRows(train, NO_TEXT))).all()
+        assert np.isfinite(Graph(made.model).run(RawRows(train, NO_TEXT))).all()
 
 
 def test_no_indicator_comes_out_when_it_is_switched_off() -> None:
@@ -103,7 +103,7 @@ def texts(n_kinds: int) -> TextColumn:
 def run_texts(fits: list[TextFit], rows: list[list[str]]) -> npt.NDArray[np.float32]:
     nothing = NumberFit(np.zeros(0, np.float32), "none", np.zeros(0), np.ones(0), [])
     made = prepare_graph([], [], nothing, fits)
-    return Graph(made.model).answer(RawRows(np.empty((len(rows), 0), np.float32), np.array(rows, dtype=object)))
+    return Graph(made.model).run(RawRows(np.empty((len(rows), 0), np.float32), np.array(rows, dtype=object)))
 
 
 def test_few_texts_come_out_as_from_one_hot_encoding_when_unseen_and_empty_ones_are_among_them() -> None:
@@ -152,8 +152,8 @@ def test_a_row_has_one_answer_when_it_comes_alone_or_among_others() -> None:
     both = np.hstack([values, made.astype(np.float32)])
     fitted = fit_numbers(2, 4, lambda i: both[:, i], Params())
     graph = Graph(prepare_graph(names, derived, fitted, []).model)
-    together = graph.answer(RawRows(values, NO_TEXT))
-    alone = np.vstack([graph.answer(RawRows(values[i : i + 1], NO_TEXT[:1])) for i in range(len(values))])
+    together = graph.run(RawRows(values, NO_TEXT))
+    alone = np.vstack([graph.run(RawRows(values[i : i + 1], NO_TEXT[:1])) for i in range(len(values))])
     np.testing.assert_array_equal(together, alone)
     assert np.isfinite(together).all()
 
@@ -183,7 +183,7 @@ def test_values_stay_apart_when_one_is_huge(scaling: Scaling, huge: float) -> No
     train = table()[:, 4:]
     train[7] = huge
     made, numbers = fit(train, Params(scaling=scaling))
-    kept = len(np.unique(Graph(made.model).answer(RawRows(train, NO_TEXT[: len(train)]))))
+    kept = len(np.unique(Graph(made.model).run(RawRows(train, NO_TEXT[: len(train)]))))
     assert kept >= 0.95 * len(np.unique(train))
     # With the huge value at the upper end, min-max scaling keeps the others apart by itself.
     assert numbers.merged == ([] if (scaling, huge) == ("min_max", 1e12) else [0])
@@ -194,7 +194,7 @@ def test_a_linear_model_gets_the_scaling_that_was_asked_for_when_one_value_is_hu
     train[7] = 1e12
     made, numbers = fit(train, Params(estimator="linear"))
     assert numbers.merged == [0]
-    assert np.abs(Graph(made.model).answer(RawRows(train, NO_TEXT[: len(train)]))).max() < 100
+    assert np.abs(Graph(made.model).run(RawRows(train, NO_TEXT[: len(train)]))).max() < 100
 
 
 def test_ordinary_and_heavy_tailed_columns_are_scaled_as_asked_when_no_value_is_lost() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.features.profile import describe, to_feature
-from pipeline.ingest.columns import NumberColumn, OpaqueColumn, TextColumn, number_column
+from pipeline.ingest.columns import NumberColumn, TextColumn, UnusableColumn, number_column
 
 ALL = np.ones(100, dtype=np.bool_)
 
@@ -83,5 +83,5 @@ def test_a_number_feature_has_its_range_when_it_is_made_from_a_profile() -> None
 
 
 def test_identifiers_are_only_counted_when_they_are_described() -> None:
-    found = describe(OpaqueColumn("id", np.arange(100, dtype=np.uint64), "an identifier"), ALL, "dropped")
+    found = describe(UnusableColumn("id", np.arange(100, dtype=np.uint64), "an identifier"), ALL, "dropped")
     assert (found.kind, found.distinct) == ("other", 100)

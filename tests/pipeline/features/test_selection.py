@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.bundle import Feature, Histogram, Manifest
 from pipeline.core.params import Params
 from pipeline.core.problems import DataError
-from pipeline.features.selection import check_against, live_model, select, telltales, unseen_rows
+from pipeline.features.selection import check_against, held_out_rows, live_model, select, target_leakage
 from pipeline.features.split import row_hashes, split
 from pipeline.features.target import resolve
 from pipeline.ingest import tables
@@ -136,7 +136,7 @@ def test_it_is_told_when_a_column_is_gone_that_only_dealt_the_rows(tmp_path: Pat
     assert [remark.split(":")[0] for remark in check(table, live)] == [
         "Without 'name' nobody can tell which rows the live model was trained on"
     ]
-    assert unseen_rows(live, table, row_hashes(table.columns.values(), table.n_rows), 0.2) is None
+    assert held_out_rows(live, table, row_hashes(table.columns.values(), table.n_rows), 0.2) is None
 
 
 def test_the_live_models_own_test_rows_are_new_to_it_whatever_the_share_and_the_columns_are_now(
@@ -147,9 +147,9 @@ def test_the_live_models_own_test_rows_are_new_to_it_whatever_the_share_and_the_
     hashes = row_hashes(old.columns.values(), 300)
     live = champion().model_copy(update={"left_out": ["t"], "test_share": 0.3})
     expected = split(hashes, 0.3).test
-    np.testing.assert_array_equal(unseen_rows(live, old, hashes, 0.1), expected)
+    np.testing.assert_array_equal(held_out_rows(live, old, hashes, 0.1), expected)
     wider = read(tmp_path, "age,flag,city,t,extra", [f"{row},{i}" for i, row in enumerate(rows)])
-    found = unseen_rows(live, wider, row_hashes(wider.columns.values(), 300), 0.3)
+    found = held_out_rows(live, wider, row_hashes(wider.columns.values(), 300), 0.3)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -215,7 +215,7 @@ def test_a_column_is_told_when_it_is_the_class_in_other_words(
 ) -> None:
     table = read(tmp_path, "x,t", [f"{column(i)},{['yes', 'no', 'maybe'][i % 3]}" for i in range(60)])
     found = select(table, "t", [], everything(table)).features
-    warnings = telltales(found, resolve(table, "t", "auto"), everything(table))
+    warnings = target_leakage(found, resolve(table, "t", "auto"), everything(table))
     assert [warning.startswith("Column 'x' tells 't' by itself.") for warning in warnings] == [True] * tells
 
 
@@ -232,4 +232,4 @@ def test_a_column_is_told_when_it_is_the_number_in_another_unit(
 ) -> None:
     table = read(tmp_path, "x,t", [f"{column(i)},{i * i + 0.5}" for i in range(100)])
     found = select(table, "t", [], everything(table)).features
-    assert len(telltales(found, resolve(table, "t", "auto"), everything(table))) == tells
+    assert len(target_leakage(found, resolve(table, "t", "auto"), everything(table))) == tells

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.problems import DataError
-from pipeline.features.split import VALIDATION_SHARE, Split, check_sides, row_hashes, split
+from pipeline.features.split import VALIDATION_SHARE, Split, check_split, row_hashes, split
 from pipeline.ingest import tables
 from pipeline.ingest.columns import Column, NumberColumn, TextColumn, number_column
 
@@ -80,9 +80,9 @@ SIDES = Split(test=mask(0, 1, 2, 3), validation=mask(4, 5, 6))
 
 def test_a_side_is_refused_when_it_has_no_row() -> None:
     with pytest.raises(DataError, match="too few rows") as caught:
-        check_sides(Split(test=mask(), validation=mask(4, 5)), APART, None, [])
+        check_split(Split(test=mask(), validation=mask(4, 5)), APART, None, [])
     assert caught.value.id == "DATA-14"
-    assert check_sides(SIDES, APART, None, []) == []
+    assert check_split(SIDES, APART, None, []) == []
 
 
 @pytest.mark.parametrize("lacking", ["test", "validation", "training"])
@@ -90,27 +90,27 @@ def test_the_class_is_named_when_a_side_lacks_it(lacking: str) -> None:
     rows = {"test": mask(0, 1, 2, 3), "validation": mask(4, 5, 6), "training": mask(7, 8, 9, 10, 11)}[lacking]
     codes = np.where(rows, 0, np.arange(12) % 2)
     with pytest.raises(DataError) as caught:
-        check_sides(SIDES, APART, codes, ["good", "bad"])
+        check_split(SIDES, APART, codes, ["good", "bad"])
     assert caught.value.id == "DATA-14"
     assert f"The {lacking} set has no row of class 'bad'" in caught.value.why
 
 
 def test_validation_rows_may_lack_a_class_when_there_are_three() -> None:
     codes = np.array([0, 1, 2, 0, 0, 1, 0, 0, 1, 2, 2, 1])
-    assert check_sides(SIDES, APART, codes, ["a", "b", "c"]) == []
+    assert check_split(SIDES, APART, codes, ["a", "b", "c"]) == []
 
 
 def test_a_rare_class_is_told_when_no_test_row_has_it_and_there_are_three() -> None:
     codes = np.array([0, 1, 0, 1, 2, 1, 0, 0, 1, 2, 0, 1])
-    remarks = check_sides(SIDES, APART, codes, ["a", "b", "c"])
+    remarks = check_split(SIDES, APART, codes, ["a", "b", "c"])
     assert remarks == [
         "None of the 2 rows of class 'c' is in the test set: the class is trained on, but not evaluated."
     ]
     with pytest.raises(DataError, match="DATA-14"):
-        check_sides(SIDES, APART, np.where(mask(0, 1, 4), 2, codes % 2), ["a", "b", "c"])
+        check_split(SIDES, APART, np.where(mask(0, 1, 4), 2, codes % 2), ["a", "b", "c"])
 
 
 def test_equal_rows_are_named_as_the_cause_when_a_side_is_empty_for_them() -> None:
     with pytest.raises(DataError) as caught:
-        check_sides(Split(test=mask(), validation=mask(4, 5)), APART // np.uint64(5), None, [])
+        check_split(Split(test=mask(), validation=mask(4, 5)), APART // np.uint64(5), None, [])
     assert "only 3 of 12 rows are distinct" in caught.value.why

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline.ingest.columns import Column, NumberColumn, OpaqueColumn, TextColumn, typed
+from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn, infer_type
 
 
 def made(labels: list[str], decimal: str = ".") -> Column:
     """What becomes of a column that holds each of the labels once."""
-    return typed(TextColumn("a", np.arange(len(labels), dtype=np.int32), labels), [decimal], lambda _warning: None)
+    return infer_type(TextColumn("a", np.arange(len(labels), dtype=np.int32), labels), [decimal], lambda _warning: None)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def made(labels: list[str], decimal: str = ".") -> Column:
     ],
 )
 def test_dates_are_known_when_they_are_written_in_other_ways(text: str, is_date: bool) -> None:
-    assert isinstance(made([text]), OpaqueColumn if is_date else TextColumn)
+    assert isinstance(made([text]), UnusableColumn if is_date else TextColumn)
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_numbers_keep_their_size_when_they_have_marks(decimal: str, labels: list
 
 def test_nothing_is_guessed_when_files_with_other_decimal_marks_hold_the_text() -> None:
     column = TextColumn("a", np.arange(2, dtype=np.int32), ["1,234", "5.678"])
-    assert isinstance(typed(column, [".", ","], lambda _warning: None), TextColumn)
+    assert isinstance(infer_type(column, [".", ","], lambda _warning: None), TextColumn)

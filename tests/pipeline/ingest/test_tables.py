@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.problems import DataError
 from pipeline.ingest import tables
-from pipeline.ingest.columns import Column, NumberColumn, OpaqueColumn, Table, TextColumn
+from pipeline.ingest.columns import Column, NumberColumn, Table, TextColumn, UnusableColumn
 
 
 def read(folder: Path, text: str | bytes) -> Table:
@@ -142,7 +142,7 @@ def test_infinite_values_become_missing_with_a_count_when_there_are_any(tmp_path
 def test_identifiers_and_dates_and_free_text_are_opaque_when_they_are_read(tmp_path: Path, header: str) -> None:
     rows = "".join(f"{i},person {i},2024-01-{i % 28 + 1:02d},{i % 3}\n" for i in range(120))
     table = read(tmp_path, f"{header},name,day,n\n{rows}")
-    assert [name for name, column in table.columns.items() if isinstance(column, OpaqueColumn)] == [
+    assert [name for name, column in table.columns.items() if isinstance(column, UnusableColumn)] == [
         header,
         "name",
         "day",
@@ -174,7 +174,7 @@ def test_texts_are_given_up_but_still_told_apart_when_there_are_too_many(
     monkeypatch.setattr(tables, "CHUNK_ROWS", 50)
     monkeypatch.setattr(tables, "MAX_LABELS", 60)
     given_up = read(tmp_path, text).columns["a"]
-    assert isinstance(given_up, OpaqueColumn)
+    assert isinstance(given_up, UnusableColumn)
     assert given_up.hashes().tolist() == whole.hashes().tolist()
     assert len(set(given_up.hashes().tolist())) == 200
 
@@ -198,8 +198,8 @@ def test_parquet_gives_the_same_columns_when_it_holds_the_same_table(tmp_path: P
     assert {name: columns[name].hashes().tolist() for name in "nibt"} == {
         name: as_csv[name].hashes().tolist() for name in "nibt"
     }
-    assert isinstance(columns["when"], OpaqueColumn)
-    assert isinstance(columns["list"], OpaqueColumn)
+    assert isinstance(columns["when"], UnusableColumn)
+    assert isinstance(columns["list"], UnusableColumn)
 
 
 def test_bytes_are_texts_when_they_are_utf_8_and_left_out_when_not(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_bytes_are_texts_when_they_are_utf_8_and_left_out_when_not(tmp_path: Pat
     columns = tables.read([tmp_path / "t.parquet"]).columns
     assert values(columns["text"]) == ["Größe", None, "x"]
     assert values(columns["digits"]) == [1.0, 2.0, 3.0]
-    reasons = [column.reason for column in columns.values() if isinstance(column, OpaqueColumn)]
+    reasons = [column.reason for column in columns.values() if isinstance(column, UnusableColumn)]
     assert reasons == ["bytes that are no text"] * 2
 
 

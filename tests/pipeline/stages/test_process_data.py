@@ -81,7 +81,7 @@ def test_the_sets_are_what_the_graph_makes_of_the_raw_rows_when_they_are_written
     folder = result.processed_dir
     X, y = processed_dataset.load_test(folder)
     numeric, categorical, raw_y = processed_dataset.load_raw_test(folder)
-    np.testing.assert_array_equal(Graph(processed_dataset.load_graph(folder)).answer(RawRows(numeric, categorical)), X)
+    np.testing.assert_array_equal(Graph(processed_dataset.load_graph(folder)).run(RawRows(numeric, categorical)), X)
     np.testing.assert_array_equal(y, raw_y)
     meta = processed_dataset.load_meta(folder)
     assert meta.sources["Twice"] == ["amount (€)", "size"]

@@ -110,7 +110,7 @@ def test_golden_rows_are_answered_as_written_when_sent_as_json(trained: Cycle) -
     assert len(golden) == 8
     assert any(value is None for value in golden[-1]["record"].values())
     frame = pd.DataFrame([row["record"] for row in golden], dtype=object)
-    answers = Graph(read_model(folder, manifest)).answer(RawRows(*raw_inputs(manifest.features, frame)))
+    answers = Graph(read_model(folder, manifest)).run(RawRows(*raw_inputs(manifest.features, frame)))
     assert np.abs(answers - np.array([row["probabilities"] for row in golden])).max() <= 1e-6
 
 
