@@ -19,7 +19,8 @@ from app.frontend.settings import Settings
 from app.frontend.site import Site
 from app.frontend.store import ResultStore
 from app.web.assets import Assets
-from app.web.security import Policy, SecurityMiddleware, allowed_hosts
+from app.web.host_guard import allowed_hosts
+from app.web.security import Policy, SecurityMiddleware
 from app.web.templating import environment
 from pipeline.core.problems import ProblemError
 

@@ -33,7 +33,8 @@ from app.panel.services import routes as services_routes
 from app.panel.workers import Worker, running
 from app.web.assets import Assets
 from app.web.dependencies import provide
-from app.web.security import Policy, SecurityMiddleware, allowed_hosts
+from app.web.host_guard import allowed_hosts
+from app.web.security import Policy, SecurityMiddleware
 from pipeline.core.product import NAME
 
 

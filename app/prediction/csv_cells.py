@@ -6,10 +6,10 @@ import io
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
+from app.prediction.problems import InvalidTableError
 from app.prediction.rows import FLOAT32_MAX, MAX_TEXT
 from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.cells import BOOLEANS, MISSING_NUMBERS, MISSING_TOKENS, parse_number
-from pipeline.core.problems import ProblemError
 
 MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
 EXPECTED: Final = {
@@ -22,22 +22,22 @@ EXPECTED: Final = {
 def parse_table(raw: bytes, features: Sequence[Feature]) -> list[dict[str, Scalar]]:
     """The records of a whole CSV table with a header line; other columns than `features` are refused by the reader.
 
-    Raises ProblemError API-09 (400) for what is no such table; a cell that is no number stays text.
+    Raises InvalidTableError API-09 (400); a cell that is no number stays text.
     """
     try:
         lines = [cells for cells in _parse(raw.decode("utf-8-sig")) if cells]
     except UnicodeDecodeError as error:
-        raise no_table("It is not UTF-8 text.") from error
+        raise InvalidTableError("It is not UTF-8 text.") from error
     if not lines:
-        raise no_table("The body is empty.")
+        raise InvalidTableError("The body is empty.")
     header, *rows = lines
     if len(set(header)) < len(header):
-        raise no_table("A column stands there twice.")
+        raise InvalidTableError("Duplicate columns in the header.")
     by_name = {feature.name: feature for feature in features}
     records: list[dict[str, Scalar]] = []
     for number, cells in enumerate(rows):
         if len(cells) != len(header):
-            raise no_table(f"Row {number} has {len(cells)} cells where the header has {len(header)}.")
+            raise InvalidTableError(f"Row {number} has {len(cells)} cells where the header has {len(header)}.")
         record: dict[str, Scalar] = {}
         for name, cell in zip(header, cells, strict=True):
             feature = by_name.get(name)
@@ -68,7 +68,7 @@ def value(cell: str, feature: Feature) -> Scalar:
 
 
 async def rows_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
-    """The cells of each row, as soon as it is whole. Raises ProblemError API-09 for what is not UTF-8 or has an endless line."""
+    """The cells of each row, as soon as it is whole. Raises InvalidTableError API-09 (400)."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     pending, enough = "", 0
     async for chunk in chunks:
@@ -87,12 +87,12 @@ async def rows_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
                 yield cells
                 n_whole = rows.line_num
         except csv.Error as error:
-            raise no_table(f"{error}.") from error
+            raise InvalidTableError(f"{error}.") from error
         pending = "".join(lines[n_whole:]) + pending[end:]
         # A row that comes in crumbs is not read again at each of them.
         enough = 2 * len(pending)
         if len(pending) > MAX_LINE:
-            raise no_table("A line does not end; is a quote not closed?")
+            raise InvalidTableError("A line does not end; is a quote not closed?")
     pending += _decoded(decoder, b"", final=True)
     for cells in _parse(pending):
         yield cells
@@ -102,22 +102,11 @@ def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
     try:
         return decoder.decode(chunk, final)
     except UnicodeDecodeError as error:
-        raise no_table("It is not UTF-8 text.") from error
+        raise InvalidTableError("It is not UTF-8 text.") from error
 
 
 def _parse(text: str) -> Iterator[list[str]]:
     try:
         yield from csv.reader(io.StringIO(text, newline=""))
     except csv.Error as error:
-        raise no_table(f"{error}.") from error
-
-
-def no_table(why: str) -> ProblemError:
-    """API-09: no table, or not one for this model."""
-    return ProblemError(
-        "API-09",
-        "The body is not a table that can be read.",
-        why=why,
-        fix="Send CSV in UTF-8, separated by commas, with the model's features in its header line.",
-        status=400,
-    )
+        raise InvalidTableError(f"{error}.") from error

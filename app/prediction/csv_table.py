@@ -15,12 +15,13 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from app.prediction.body import body_stream
-from app.prediction.csv_cells import EXPECTED, no_table, rows_of, value
+from app.prediction.csv_cells import EXPECTED, rows_of, value
 from app.prediction.loaded_model import Served
+from app.prediction.problems import InvalidTableError
 from app.prediction.responses import answers
 from app.prediction.service import PredictionService
 from app.prediction.settings import ApiSettings
+from app.web.body_limit import stream_body
 from pipeline.core.bundle import Scalar
 from pipeline.core.problems import ProblemError
 
@@ -38,7 +39,7 @@ def router(service: PredictionService) -> APIRouter:
         """CSV with a header line in, the same table with `prediction`, `probability` and `error` out."""
         served = service.served
         table = _Table(served, service, request.scope["request_id"])
-        lines = rows_of(body_stream(request.receive, service.settings))
+        lines = rows_of(stream_body(request.receive, service.stream_limits))
         header = await anext(lines, None)
         table.start(header)
         return _WhileReading(table, lines, service.settings)
@@ -100,15 +101,15 @@ class _Table:
         self.is_cut_off = False  # by a problem of the whole table, in the middle of it
 
     def start(self, header: list[str] | None) -> None:
-        """Take the header line. Raises ProblemError API-09 (400) when the table cannot be for this model."""
+        """Take the header line. Raises InvalidTableError API-09 (400) when the table cannot be for this model."""
         if header is None or not any(cell.strip() for cell in header):
-            raise no_table("The body is empty.")
+            raise InvalidTableError("The body is empty.")
         known = [name for name in header if name in self._features]
         if not known:
-            raise no_table(f"None of its columns is a feature of the model: {', '.join(header)[:200]}.")
+            raise InvalidTableError(f"None of its columns is a feature of the model: {', '.join(header)[:200]}.")
         twice = sorted({name for name in known if known.count(name) > 1})
         if twice:
-            raise no_table(f"Columns stand there twice: {', '.join(twice)[:200]}.")
+            raise InvalidTableError(f"Duplicate columns: {', '.join(twice)[:200]}.")
         self._columns = header
 
     async def answer(self, lines: AsyncIterator[list[str]]) -> AsyncIterator[bytes]:

@@ -24,12 +24,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from app.prediction.model import Floats, Model, Texts
+from app.prediction.model import Model
+from app.prediction.problems import InvalidExplanationError
 from app.prediction.responses import predictions
 from app.prediction.rows import Rows
 from app.prediction.service import check_finite
 from pipeline.core.bundle import Feature, Scalar
-from pipeline.core.problems import ProblemError
+from pipeline.onnx.session import Floats, Texts
 
 EXACT_FEATURES: Final = 10
 SAMPLED_ROWS: Final = 1_000  # one call of the graph; about what fits in 20 ms
@@ -50,8 +51,8 @@ def explain(model: Model, rows: Rows) -> dict[str, Any]:
     """The answer of `/explain` for one valid row: `base`, `score`, `contributions`, the largest first, and `method`.
 
     Each contribution has `feature`, `value`, `typical` (the value that it is compared with) and `contribution`, in
-    units of the score. Multiclass answers also name the `class`. Raises ProblemError API-13 for several rows, API-15 for a score
-    that is infinite.
+    units of the score. Multiclass answers also name the `class`. Raises InvalidExplanationError API-13 for
+    several rows, NonFiniteScoreError API-15 for a score that is infinite.
     """
     row, typical = _only(rows), typical_row(model)
     column = _explained_class(model, rows)
@@ -84,13 +85,16 @@ def curve(model: Model, rows: Rows, name: str) -> dict[str, Any]:
 
     `points` have `value`, `score` and `prediction`. Numbers: about 50 from the 1st to the 99th percentile of the
     training data, whole where they were whole, and the row's own value among them, ascending; booleans: false and
-    true; categories: those of the training data, most frequent first, and the row's own. Raises ProblemError API-13 or API-15.
+    true; categories: those of the training data, most frequent first, and the row's own. Raises
+    InvalidExplanationError API-13 or NonFiniteScoreError API-15.
     """
     row = _only(rows)
     ordered = [*model.numeric, *model.categorical]
     places = [i for i, feature in enumerate(ordered) if feature.name == name]
     if not places:
-        raise unusable(f"The model has no feature {name[:100]!r}. It has: {', '.join(model.names[:50])}.")
+        raise InvalidExplanationError(
+            f"The model has no feature {name[:100]!r}. It has: {', '.join(model.names[:50])}."
+        )
     column = _explained_class(model, rows)
     own = _value(model, row, places[0])
     values = (
@@ -126,27 +130,16 @@ def typical_row(model: Model) -> _Row:
 
 
 def curve_request(raw: bytes) -> tuple[Mapping[str, object], str]:
-    """`record` and `feature` of a body of `/curve`. Raises ProblemError API-13 for any other body."""
+    """`record` and `feature` of a body of `/curve`. Raises InvalidExplanationError API-13 (422) for any other body."""
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise unusable(f"The body is not JSON: {error}.") from error
+        raise InvalidExplanationError(f"The body is not JSON: {error}.") from error
     if isinstance(body, dict) and set(body) == {"record", "feature"}:
         record, feature = body["record"], body["feature"]
         if isinstance(record, dict) and isinstance(feature, str):
             return record, feature
-    raise unusable("Expected an object with exactly `record`, an object, and `feature`, a name.")
-
-
-def unusable(why: str) -> ProblemError:
-    """API-13: nothing that can be explained or drawn."""
-    return ProblemError(
-        "API-13",
-        "This cannot be explained.",
-        why=why,
-        fix='/explain takes one record, /curve takes {"record": {...}, "feature": "NAME"}.',
-        status=422,
-    )
+    raise InvalidExplanationError("Expected an object with exactly `record`, an object, and `feature`, a name.")
 
 
 def _exact(
@@ -223,7 +216,7 @@ def _class(model: Model, column: int) -> dict[str, Scalar]:
 
 def _only(rows: Rows) -> _Row:
     if len(rows) != 1:
-        raise unusable(f"The body has {len(rows)} records where one is needed.")
+        raise InvalidExplanationError(f"The body has {len(rows)} records where one is needed.")
     categorical = np.zeros((0,), dtype=object) if rows.categorical is None else rows.categorical[0]
     return _Row(rows.numeric[0], categorical)
 

@@ -15,10 +15,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from app.prediction.body import read_body
 from app.prediction.explain import curve, curve_request, explain
 from app.prediction.loaded_model import Served
 from app.prediction.service import PredictionService
+from app.web.body_limit import read_body
 
 
 def router(service: PredictionService) -> APIRouter:
@@ -27,14 +27,14 @@ def router(service: PredictionService) -> APIRouter:
 
     @routes.post("/explain", summary="What each feature did to the score")
     async def explain_record(request: Request) -> JSONResponse:
-        raw = await read_body(request.receive, service.settings)
+        raw = await read_body(request.receive, service.body_limits)
         served = service.served
         found = await asyncio.to_thread(lambda: explain(served.model, served.reader.body(raw)))
         return _answer(found, served.model.version, request)
 
     @routes.post("/curve", summary="The score over the values of one feature")
     async def curve_of(request: Request) -> JSONResponse:
-        raw = await read_body(request.receive, service.settings)
+        raw = await read_body(request.receive, service.body_limits)
         served = service.served
         found = await asyncio.to_thread(_curve, served, raw)
         return _answer(found, served.model.version, request)

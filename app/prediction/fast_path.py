@@ -15,12 +15,13 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.prediction.body import check_size, read_body
-from app.prediction.error_responses import check_json, coded, no_key, refusal, unexpected
-from app.prediction.host_guard import Hosts
+from app.prediction.error_responses import check_json, refusal
 from app.prediction.loaded_model import Served
+from app.prediction.problems import HostNotAllowedError, UnauthorizedError, UnexpectedError, UnsupportedBodyError
 from app.prediction.responses import encoded
 from app.prediction.service import PredictionService
+from app.web.body_limit import read_body
+from app.web.host_guard import HostGuard, unownable_hosts
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Front:
         self._service = service
         self._app = app
         self._key = service.settings.api_key.encode()
-        self._hosts = Hosts(service.settings.allowed_hosts)
+        self._hosts = HostGuard(unownable_hosts(service.settings.allowed_hosts), allow_missing=True)
         # Unique over restarts by the first half, over requests by the second.
         self._prefix = secrets.token_hex(4)
         self._numbers = count(1)
@@ -78,25 +79,27 @@ class Front:
             log.exception("action=request_failed request_id=%s", request_id)
             status = 500
             if is_predict:  # the others have been answered, as far as they could
-                await _with_id(refusal(unexpected(), request_id), scope, receive, send)
+                await _with_id(refusal(UnexpectedError(), request_id), scope, receive, send)
         self._service.meter.observe(route(path), status, time.perf_counter() - start)
 
     def _check(self, host: bytes, coding: bytes, key: bytes) -> None:
-        """Raise ProblemError API-08 (401) for a wrong key or, where there is none, API-17 (421) for a stranger's name;
-        API-07 (415) for a compressed body."""
+        """Raise UnauthorizedError API-08 (401) for a wrong key, HostNotAllowedError API-17 (421) for a foreign host name
+        where no key is set, UnsupportedBodyError API-07 (415) for a compressed body."""
         if not self._key:
-            self._hosts.check(host)
+            if not self._hosts.allows(host):
+                raise HostNotAllowedError(host)
         elif not hmac.compare_digest(key, self._key):
-            raise no_key()
+            raise UnauthorizedError
         if coding and coding != b"identity":
-            raise coded(coding.decode("latin-1"))
+            raise UnsupportedBodyError.compressed(coding.decode("latin-1"))
 
     async def _predict(self, kind: bytes, length: bytes, request_id: str, receive: Receive, send: Send) -> int:
         service = self._service
         if kind != b"application/json":
             check_json(kind.decode("latin-1"))
-        check_size(int(length) if length.isdigit() else 0, service.settings.max_body_bytes)
-        raw = await read_body(receive, service.settings)
+        limits = service.body_limits
+        limits.check_size(int(length) if length.isdigit() else 0)
+        raw = await read_body(receive, limits)
         # Only now, and only once: the whole answer comes from the model that is live at this moment.
         served = service.served
         if len(raw) <= INLINE_BYTES:

@@ -13,14 +13,14 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from app.prediction.body import read_body
 from app.prediction.csv_cells import parse_table
 from app.prediction.lenient_json import decode
 from app.prediction.loaded_model import Served
+from app.prediction.problems import InvalidInvocationError, UnsupportedBodyError
 from app.prediction.responses import answers
 from app.prediction.rows import Rows
 from app.prediction.service import PredictionService
-from pipeline.core.problems import ProblemError
+from app.web.body_limit import read_body
 
 PROTOCOL: Final = "2.0"  # of MLflow's scoring protocol; what `/version` answers
 FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -36,7 +36,7 @@ def router(service: PredictionService) -> APIRouter:
     @routes.post("/invocations", summary="Predict, in MLflow's scoring protocol")
     async def invocations(request: Request) -> Response:
         is_csv = _is_csv(request.headers.get("content-type", "application/json"))
-        raw = await read_body(request.receive, service.settings)
+        raw = await read_body(request.receive, service.body_limits)
         served = service.served
         request_id = request.scope["request_id"]
         content = await asyncio.to_thread(_answer, service, served, raw, is_csv, request_id)
@@ -64,7 +64,7 @@ def _answer(service: PredictionService, served: Served, raw: bytes, is_csv: bool
 
 
 def rows_of(served: Served, raw: bytes, *, is_csv: bool) -> Rows:
-    """The rows of a body. Raises ProblemError API-02, -09 or -11 (400), API-03 (422), API-04 (413)."""
+    """The rows of a body. Raises API-02, -09 or -11 (400), API-03 (422), API-04 (413)."""
     if is_csv:
         return served.reader.records(parse_table(raw, served.model.manifest.features))
     return served.reader.records(records_of(decode(raw), served.model.names))
@@ -73,40 +73,40 @@ def rows_of(served: Served, raw: bytes, *, is_csv: bool) -> Rows:
 def records_of(body: object, names: Sequence[str]) -> Records:
     """The records in a parsed JSON body; `names` are those of the features, for rows without any. Raises API-11."""
     if not isinstance(body, dict):
-        raise unusable("The body is not an object.")
+        raise InvalidInvocationError("The body is not an object.")
     given = [name for name in FORMATS if name in body]
     if len(given) != 1:
-        raise unusable(f"It has {' and '.join(given) or 'none of them'}.")
+        raise InvalidInvocationError(f"It has {' and '.join(given) or 'none of them'}.")
     unknown = sorted(set(body) - {*FORMATS, "params", "signature_name"})
     if unknown:
-        raise unusable(f"There is something else in it: {', '.join(unknown)[:200]}.")
+        raise InvalidInvocationError(f"Unexpected fields: {', '.join(unknown)[:200]}.")
     if not isinstance(body.get("params", {}), dict | None):
-        raise unusable("`params` is not an object.")
+        raise InvalidInvocationError("`params` is not an object.")
     rows = body[given[0]]
     if given[0] == "dataframe_split":
         return _split(rows, names)
     if given[0] == "dataframe_records":
         if not isinstance(rows, list):
-            raise unusable("`dataframe_records` is not a list of records.")
+            raise InvalidInvocationError("`dataframe_records` is not a list of records.")
         return rows
     return _columns(rows) if isinstance(rows, dict) else _rows(rows, names)
 
 
 def _split(frame: object, names: Sequence[str]) -> Records:
     if not isinstance(frame, dict) or not isinstance(frame.get("data"), list):
-        raise unusable("`dataframe_split` has no list `data`.")
+        raise InvalidInvocationError("`dataframe_split` has no list `data`.")
     columns = frame.get("columns", names)
     if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
-        raise unusable("`columns` is not a list of names.")
+        raise InvalidInvocationError("`columns` is not a list of names.")
     if len(set(columns)) < len(columns):
-        raise unusable("`columns` has a name twice.")
+        raise InvalidInvocationError("`columns` has a name twice.")
     return [_named(row, columns, i) for i, row in enumerate(frame["data"])]
 
 
 def _rows(rows: object, names: Sequence[str]) -> Records:
     """A list of records, a list of rows without names, or one such row; of single values for one feature."""
     if not isinstance(rows, list):
-        raise unusable("The rows are neither a list nor an object of columns.")
+        raise InvalidInvocationError("The rows are neither a list nor an object of columns.")
     if rows and not any(isinstance(row, list | dict) for row in rows):
         # For a model of one feature each value can only be a row.
         rows = [[value] for value in rows] if len(names) == 1 else [rows]
@@ -116,7 +116,7 @@ def _rows(rows: object, names: Sequence[str]) -> Records:
 def _named(row: object, names: Sequence[str], i: int) -> Mapping[str, object]:
     if not isinstance(row, list) or len(row) != len(names):
         width = len(row) if isinstance(row, list) else "no"
-        raise unusable(f"Row {i} has {width} values for {len(names)} columns: {', '.join(names[:50])}.")
+        raise InvalidInvocationError(f"Row {i} has {width} values for {len(names)} columns: {', '.join(names[:50])}.")
     return dict(zip(names, row, strict=True))
 
 
@@ -125,10 +125,10 @@ def _columns(columns: Mapping[str, Any]) -> Records:
     if not any(isinstance(values, list) for values in columns.values()):
         return [columns]
     if not all(isinstance(values, list) for values in columns.values()):
-        raise unusable("Some columns are lists, others are single values.")
+        raise InvalidInvocationError("Some columns are lists, others are single values.")
     n_rows = {len(values) for values in columns.values()}
     if len(n_rows) != 1:
-        raise unusable(f"The columns have different lengths: {', '.join(map(str, sorted(n_rows)[:10]))}.")
+        raise InvalidInvocationError(f"The columns have different lengths: {', '.join(map(str, sorted(n_rows)[:10]))}.")
     flat = {name: [_unwrapped(value) for value in values] for name, values in columns.items()}
     return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
 
@@ -141,21 +141,4 @@ def _is_csv(content_type: str) -> bool:
     kind, *parameters = (part.strip().lower().replace('"', "") for part in content_type.split(";"))
     if kind in {"application/json", "text/csv", ""} and all(p in {"charset=utf-8", ""} for p in parameters):
         return kind == "text/csv"
-    raise ProblemError(
-        "API-07",
-        "Bodies of this type are not read here.",
-        why=f"The Content-Type is {content_type[:80]!r}.",
-        fix="Send application/json or text/csv, in UTF-8.",
-        status=415,
-    )
-
-
-def unusable(why: str) -> ProblemError:
-    """API-11: JSON, but not MLflow's scoring protocol."""
-    return ProblemError(
-        "API-11",
-        "The body is not in MLflow's scoring protocol.",
-        why=why,
-        fix=f"Send an object with exactly one of {', '.join(FORMATS)}; /docs shows one that works.",
-        status=400,
-    )
+    raise UnsupportedBodyError.neither_json_nor_csv(content_type)

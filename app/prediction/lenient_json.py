@@ -6,14 +6,14 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from pipeline.core.problems import ProblemError
+from app.prediction.problems import InvalidBodyError
 
 # Half a pair of UTF-16 by its escape: json takes it, but it is no text that could be written again.
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401 - it is what the client sent
-    """The parsed body, NaN as None. Raises ProblemError API-02 (400) for what is not JSON, infinite numbers included."""
+    """The parsed body, NaN as None. Raises InvalidBodyError API-02 (400) for what is not JSON, infinite numbers included."""
     try:
         return msgspec.json.decode(raw)
     except (msgspec.MsgspecError, RecursionError, ValueError):
@@ -21,13 +21,7 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - it is what the client sent
     try:
         return careful(raw, parse_constant=_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise ProblemError(
-            "API-02",
-            "The body is not JSON.",
-            why=f"{str(error)[:200] or type(error).__name__}.",
-            fix="Send one JSON object; /docs shows one that works.",
-            status=400,
-        ) from error
+        raise InvalidBodyError.not_json(error) from error
 
 
 def careful(raw: bytes, **options: Any) -> Any:  # noqa: ANN401 - what the client sent, and as json.loads takes them

@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from app.prediction.model import Floats, Model, Texts
+from app.prediction.model import Model
 from pipeline.core.bundle import Histogram
 from pipeline.core.prediction_api import CategoryCounts, NumericCounts, ScoreCounts, Stats
+from pipeline.onnx.session import Floats, Texts
 
 BUFFER_ROWS: Final = 1_024
 Counts = npt.NDArray[np.int64]

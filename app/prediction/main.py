@@ -11,8 +11,9 @@ from starlette.types import ASGIApp
 
 from app.prediction import csv_table, explain_routes, invocations, open_inference
 from app.prediction.docs import add_docs
-from app.prediction.error_responses import refusal, unexpected
+from app.prediction.error_responses import refusal
 from app.prediction.fast_path import Front
+from app.prediction.problems import NoRouteError, UnexpectedError
 from app.prediction.reloader import Keeper
 from app.prediction.request_metrics import CONTENT_TYPE, Meter
 from app.prediction.service import PredictionService
@@ -90,18 +91,12 @@ async def _problem(request: Request, problem: Exception) -> Response:
 
 
 async def _unexpected(request: Request, _: Exception) -> Response:
-    return refusal(unexpected(), request.scope["request_id"])
+    return refusal(UnexpectedError(), request.scope["request_id"])
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    problem = ProblemError(
-        "API-10",
-        f"{error.detail}: {request.method} {request.scope['path'][:200]}.",
-        why="There is nothing of that name and method here.",
-        fix="/docs lists what there is.",
-        status=error.status_code,
-    )
+    problem = NoRouteError(error.detail, method=request.method, path=request.scope["path"], status=error.status_code)
     response = refusal(problem, request.scope["request_id"])
     response.headers.update(error.headers or {})
     return response

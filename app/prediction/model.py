@@ -6,14 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
+from app.prediction.problems import GoldenRowsError, ModelLoadError
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
-from pipeline.core.problems import BundleError
-
-Floats = npt.NDArray[np.float32]
-Texts = npt.NDArray[np.object_]
+from pipeline.onnx.session import Floats, Texts, new_session
 
 # From so many rows on all processors share the work; below, handing it out costs more than it saves.
 LARGE_BATCH_ROWS: Final = 2_000
@@ -25,16 +22,12 @@ _processors = ThreadPoolExecutor(_PROCESSORS, "score")
 GOLDEN_TOLERANCE: Final = 1e-5
 
 
-def session(model: bytes) -> ort.InferenceSession:
-    """An onnxruntime session of one thread over bytes in memory. Raises BundleError MODEL-03 when it is not a model."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
+def _load_session(model: bytes) -> ort.InferenceSession:
+    """Return an onnxruntime session of one thread over bytes in memory. Raises ModelLoadError MODEL-03."""
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return new_session(model)
     except Exception as error:  # onnxruntime's own classes share no public base
-        raise BundleError("MODEL-03", "The model cannot be loaded.", why=str(error).splitlines()[0][:300]) from error
+        raise ModelLoadError(str(error).splitlines()[0][:300]) from error
 
 
 class Model:
@@ -59,13 +52,13 @@ class Model:
         self.categorical_at = {feature.name: i for i, feature in enumerate(self.categorical)}
         self.left_out = frozenset(manifest.left_out)
         self.names = [feature.name for feature in manifest.features]
-        self._session = session(model)
+        self._session = _load_session(model)
         self._outputs = [self._session.get_outputs()[0].name]
         inputs = {node.name for node in self._session.get_inputs()}
         self._takes_numeric = NUMERIC_INPUT in inputs
         self._takes_categorical = CATEGORICAL_INPUT in inputs
         if self._takes_numeric != bool(self.numeric) or self._takes_categorical != bool(self.categorical):
-            raise BundleError("MODEL-03", "Model and manifest do not fit.", why="They name different inputs.")
+            raise ModelLoadError("They name different inputs.", what="The model does not match its manifest.")
 
     def score(self, numeric: Floats, categorical: Texts | None) -> Floats:
         """Probabilities [n, n_classes], or values [n, 1] for regression."""
@@ -143,24 +136,22 @@ class Model:
         self.score(*self.rows([row.record for row in self.manifest.golden[:1]] or [{}]))
 
     def check_golden(self) -> None:
-        """Raise BundleError MODEL-04 unless every golden row gets the answer that the manifest names."""
+        """Raise GoldenRowsError MODEL-04 unless every golden row gets the prediction that the manifest names."""
         golden = self.manifest.golden
         if not golden:
-            raise BundleError("MODEL-04", "The bundle has no golden rows.", why="Its answers cannot be checked.")
+            raise GoldenRowsError("The bundle has no golden rows.", why="Its predictions cannot be checked.")
         scores = self.score(*self.rows([row.record for row in golden]))
         width = 1 if self.task == "regression" else len(self.labels)
         if scores.shape != (len(golden), width) or not np.isfinite(scores).all():
-            raise BundleError("MODEL-04", "The model gives answers that are none.", why="Wrong shape, NaN or infinite.")
+            raise GoldenRowsError("The model returned invalid output (wrong shape, NaN or infinite).")
         for row, got in zip(golden, scores, strict=True):
             expected = [row.value] if self.task == "regression" else row.probabilities
             if expected is None or any(value is None for value in expected) or len(expected) != width:
-                raise BundleError("MODEL-04", "A golden row has no expected answer.")
+                raise GoldenRowsError("A golden row has no expected prediction.")
             size = max(1.0, *(abs(float(value)) for value in expected if value is not None))
             if np.abs(got - np.array(expected, dtype=np.float64)).max() > GOLDEN_TOLERANCE * size:
-                raise BundleError(
-                    "MODEL-04",
-                    "The model does not give the golden answers.",
-                    why="It is not the model that was trained.",
+                raise GoldenRowsError(
+                    "The model does not reproduce the golden rows.", why="It is not the model that was trained."
                 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.core.problems import BundleError
+from app.prediction.problems import ForbiddenContentError, ModelLoadError
 
 MAX_DEPTH: Final = 16
 
@@ -24,7 +24,7 @@ class Found:
 
 
 def scan(model: bytes) -> Found:
-    """What `model` refers to. Raises BundleError MODEL-03 for bytes that are no protocol buffer."""
+    """What `model` refers to. Raises ModelLoadError MODEL-03 for bytes that are no protocol buffer, ForbiddenContentError MODEL-06."""
     found = Found()
     try:
         for number, value in _fields(memoryview(model)):
@@ -33,9 +33,9 @@ def scan(model: bytes) -> Found:
             elif number == 8 and isinstance(value, memoryview):
                 found.domains.update(_text(inner) for n, inner in _fields(value) if n == 1)
             elif number == 25:
-                raise BundleError("MODEL-06", "The model brings functions of its own.", why="That is not allowed.")
+                raise ForbiddenContentError("The model defines functions of its own.", why="That is not allowed.")
     except (ValueError, IndexError, UnicodeDecodeError, RecursionError) as error:
-        raise BundleError("MODEL-03", "The model cannot be read.", why=f"It is no ONNX file: {error}.") from error
+        raise ModelLoadError(f"It is not an ONNX file: {error}.", what="The model cannot be read.") from error
     return found
 
 

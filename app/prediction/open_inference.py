@@ -13,13 +13,14 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.prediction.body import read_body
 from app.prediction.error_responses import refusal
 from app.prediction.lenient_json import decode
 from app.prediction.loaded_model import Served
 from app.prediction.model import Model
+from app.prediction.problems import InvalidTensorsError, UnknownModelError
 from app.prediction.service import PredictionService
-from app.prediction.tensors import Wanted, inputs_of, output_tensors, outputs_of, rows_of, tensor, unusable
+from app.prediction.tensors import Wanted, inputs_of, output_tensors, outputs_of, rows_of, tensor
+from app.web.body_limit import read_body
 from pipeline.core.problems import ProblemError
 from pipeline.core.product import NAME
 
@@ -71,7 +72,7 @@ def router(service: PredictionService) -> APIRouter:
     @routes.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
     @_in_protocol
     async def infer(request: Request, name: str) -> Response:
-        raw = await read_body(request.receive, service.settings)
+        raw = await read_body(request.receive, service.body_limits)
         served = _served(service, name, request)
         header = request.headers.get(HEADER_LENGTH)
         content, json_bytes = await asyncio.to_thread(
@@ -92,7 +93,7 @@ def _answer(
     model = served.model
     request = decode(body)
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
-        raise unusable("The body is not an object with a list `inputs`.")
+        raise InvalidTensorsError("The body is not an object with a list `inputs`.")
     wanted = _wanted(request, model)
     tensors = []
     for given in request["inputs"]:
@@ -117,7 +118,9 @@ def _split(raw: bytes, header: str | None) -> tuple[bytes, memoryview | None]:
     if header is None:
         return raw, None
     if not header.isascii() or not header.isdigit() or len(header) > 12 or int(header) > len(raw):
-        raise unusable(f"The header Inference-Header-Content-Length, {header[:40]!r}, is no length within the body.")
+        raise InvalidTensorsError(
+            f"The header Inference-Header-Content-Length, {header[:40]!r}, is no length within the body."
+        )
     return raw[: int(header)], memoryview(raw)[int(header) :]
 
 
@@ -132,9 +135,9 @@ def _wanted(request: Mapping[str, Any], model: Model) -> list[Wanted]:
     for output in outputs if isinstance(outputs, list) else [outputs]:
         name = output.get("name") if isinstance(output, dict) else None
         if name not in known:
-            raise unusable(f"There is no output {str(name)[:100]!r}; there are {', '.join(known)}.")
+            raise InvalidTensorsError(f"There is no output {str(name)[:100]!r}; there are {', '.join(known)}.")
         if any(name == each.name for each in wanted):
-            raise unusable(f"The output {name!r} is asked for twice.")
+            raise InvalidTensorsError(f"The output {name!r} is asked for twice.")
         wanted.append(Wanted(str(name), _parameter(output, "binary_data", default=by_default)))
     return wanted
 
@@ -143,24 +146,17 @@ def _parameter(of: Mapping[str, Any], name: str, *, default: bool = False) -> bo
     parameters = of.get("parameters")
     given = parameters.get(name) if isinstance(parameters, Mapping) else None
     if given is not None and not isinstance(given, bool):
-        raise unusable(f"The parameter {name!r} is neither true nor false.")
+        raise InvalidTensorsError(f"The parameter {name!r} is neither true nor false.")
     return default if given is None else given
 
 
 def _served(service: PredictionService, name: str, request: Request) -> Served:
-    """The live model, if it is the one that the path names. Raises ProblemError API-14 (404), API-05 (503)."""
+    """The live model, if it is the one that the path names. Raises UnknownModelError API-14 (404), NoModelError API-05 (503)."""
     served = service.served
     version: str = request.path_params.get("version", "")
     if name == NAME and version in {"", str(served.model.version)}:
         return served
-    raise ProblemError(
-        "API-14",
-        f"The model {name[:100]!r}{f' in version {version[:20]!r}' if version else ''} is not served here.",
-        why=f"The live one is {NAME!r} in version {served.model.version}.",
-        fix="Ask for that, or leave the version out.",
-        command="curl http://127.0.0.1:8000/v2",
-        status=404,
-    )
+    raise UnknownModelError(name, version, live_name=NAME, live_version=served.model.version)
 
 
 def _in_protocol(handler: Handler) -> Handler:

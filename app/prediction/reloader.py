@@ -16,6 +16,7 @@ from typing import Final
 
 from app.prediction.loaded_model import Served
 from app.prediction.model import Model
+from app.prediction.problems import ModelLoadError
 from app.prediction.settings import ApiSettings
 from app.prediction.verify import verify
 from pipeline.core.bundle import (
@@ -27,7 +28,7 @@ from pipeline.core.bundle import (
     read_model,
     read_pointer,
 )
-from pipeline.core.problems import BundleError, ProblemError
+from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Keeper:
             self.counts.failures += 1
         except Exception as error:
             log.exception("action=reload_failed")
-            self.problem = BundleError("MODEL-03", "The new model could not be loaded.", why=type(error).__name__)
+            self.problem = ModelLoadError(f"{type(error).__name__}.")
             self.counts.failures += 1
         self._seen = seen
         self._again_at = time.monotonic() + self._pause_s

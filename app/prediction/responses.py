@@ -6,9 +6,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from app.prediction.model import Floats, Model
+from app.prediction.model import Model
 from app.prediction.rows import Rows
 from pipeline.core.bundle import Scalar
+from pipeline.onnx.session import Floats
 
 
 def chosen(model: Model, scores: Floats) -> npt.NDArray[np.int64]:

@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 
 from app.prediction.lenient_json import careful
-from app.prediction.model import Floats, Model, Texts, example_record
+from app.prediction.model import Model, example_record
+from app.prediction.problems import InvalidBodyError, InvalidValuesError, RequestTooLargeError
 from pipeline.core.bundle import Feature, Scalar
-from pipeline.core.problems import ProblemError
+from pipeline.onnx.session import Floats, Texts
 
 MAX_TEXT: Final = 1_000
 FLOAT32_MAX: Final = 3.4e38
@@ -49,24 +50,6 @@ class Rows:
         return absent
 
 
-class RowsError(ProblemError):
-    """API-03: values that the model cannot take; `errors` names row, field, value and what was expected."""
-
-    def __init__(self, model: Model, errors: list[dict[str, object]], n_errors: int) -> None:
-        first = errors[0]
-        place = f"row {first['row']}, " if first["row"] is not None else ""
-        super().__init__(
-            "API-03",
-            f"{n_errors} value{'s' if n_errors > 1 else ''} cannot be used.",
-            why=f"First: {place}field {first['field']!r}: {first['problem']}",
-            fix="Send the features of the model by name; what you leave out or send as null is filled in.",
-            command="curl -s http://127.0.0.1:8000/model",
-            status=422,
-        )
-        self.errors = errors
-        self.example = example_record(model.manifest.features)
-
-
 class Reader:
     """Reads rows for one model."""
 
@@ -80,7 +63,7 @@ class Reader:
     def body(self, raw: bytes) -> Rows:
         """The rows of a JSON body: one object, or a list of objects.
 
-        Raises ProblemError API-02 (400) for what is no JSON or no record, RowsError API-03 (422), API-04 (413) for
+        Raises ProblemError API-02 (400) for what is no JSON or no record, InvalidValuesError API-03 (422), API-04 (413) for
         too many rows.
         """
         if self._many is not None and raw[:64].lstrip()[:1] == b"[":
@@ -96,7 +79,7 @@ class Reader:
         return self.filled(records, single=single)
 
     def filled(self, records: Sequence[object], *, single: bool = False) -> Rows:
-        """The same for any number of records. Raises RowsError API-03 (422)."""
+        """The same for any number of records. Raises InvalidValuesError API-03 (422)."""
         numeric, categorical = self._model.empty(len(records))
         errors: list[dict[str, object]] = []
         n_errors = 0
@@ -108,21 +91,15 @@ class Reader:
                         {"row": None if single else i, "field": name, "value": _shown(value), "problem": problem}
                     )
         if errors:
-            raise RowsError(self._model, errors, n_errors)
+            raise InvalidValuesError(errors, n_errors=n_errors, example=example_record(self._model.manifest.features))
         return Rows(numeric, categorical, single)
 
     def check_count(self, n_rows: int) -> None:
         """Raise API-02 for no rows, API-04 for too many."""
         if n_rows == 0:
-            raise not_a_record("The list is empty.")
+            raise InvalidBodyError.no_rows("The list is empty.")
         if n_rows > self._max_rows:
-            raise ProblemError(
-                "API-04",
-                f"{n_rows:,} rows are too many for one request.",
-                why=f"At most {self._max_rows:,} are answered at once.",
-                fix="Send them in parts, or as CSV to /predict/csv, which has no limit.",
-                status=413,
-            )
+            raise RequestTooLargeError.too_many_rows(n_rows, self._max_rows)
 
     def _array(self, found: Sequence[msgspec.Struct]) -> Rows:
         self.check_count(len(found))
@@ -139,10 +116,7 @@ class Reader:
         try:
             found = self._parsed(raw)
         except (ValueError, RecursionError) as error:
-            why = str(error)[:200] or "It is nested too deeply"
-            raise ProblemError(
-                "API-02", "The body is not JSON that can be read.", why=f"{why}.", fix=_EXAMPLE_FIX, status=400
-            ) from error
+            raise InvalidBodyError.not_json(error) from error
         if isinstance(found, list):
             return self.records(found)
         return self.records([found], single=True)
@@ -181,14 +155,6 @@ class Reader:
             elif name not in model.left_out:
                 wrong.append((str(name)[:100], value, _unknown(model)))
         return wrong
-
-
-_EXAMPLE_FIX: Final = "Send one object {feature: value}, or a list of such objects; /docs shows one that works."
-
-
-def not_a_record(why: str) -> ProblemError:
-    """API-02: JSON, but no rows."""
-    return ProblemError("API-02", "The body holds no rows.", why=why, fix=_EXAMPLE_FIX, status=400)
 
 
 def row_type(model: Model) -> type[msgspec.Struct] | None:

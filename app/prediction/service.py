@@ -4,30 +4,15 @@ import numpy as np
 import numpy.typing as npt
 
 from app.prediction.loaded_model import Served
-from app.prediction.model import Floats
+from app.prediction.problems import NoModelError, NonFiniteScoreError, RequestTooLargeError, SlowBodyError
 from app.prediction.reloader import Keeper
 from app.prediction.request_metrics import Meter
 from app.prediction.rows import Rows
 from app.prediction.settings import ApiSettings
-from pipeline.core.problems import ProblemError
+from app.web.body_limit import BODY_BYTES_PER_S, BodyLimits
+from pipeline.onnx.session import Floats
 
 Bools = npt.NDArray[np.bool_]
-
-
-class NoModelError(ProblemError):
-    """API-05: there is no model yet. 503 with `Retry-After`; `run_url` is where the first one is being made."""
-
-    def __init__(self, panel_url: str) -> None:
-        super().__init__(
-            "API-05",
-            "There is no model yet.",
-            why="No run has put one live so far.",
-            fix="Start a run in the panel, or wait for the one that is going on.",
-            command="ml-pipeline run --follow",
-            retryable=True,
-            status=503,
-        )
-        self.run_url = f"{panel_url}/runs" if panel_url else ""
 
 
 class PredictionService:
@@ -37,6 +22,20 @@ class PredictionService:
         self.settings = settings
         self.keeper = keeper
         self.meter = meter
+        timeout_s = settings.body_timeout_s
+        self.body_limits = BodyLimits(
+            max_bytes=settings.max_body_bytes,
+            timeout_s=timeout_s,
+            too_large=RequestTooLargeError.too_many_bytes,
+            too_slow=lambda: SlowBodyError(f"It took more than {timeout_s:g} s."),
+        )
+        # A table may have any length; only that its client keeps sending is demanded.
+        self.stream_limits = BodyLimits(
+            timeout_s=timeout_s,
+            bytes_per_s=BODY_BYTES_PER_S,
+            too_large=RequestTooLargeError.too_many_bytes,
+            too_slow=lambda: SlowBodyError(f"It arrived at less than {BODY_BYTES_PER_S // 1024} KB a second."),
+        )
 
     @property
     def served(self) -> Served:
@@ -52,7 +51,7 @@ class PredictionService:
     def score_now(self, served: Served, rows: Rows) -> Floats:
         """Scores of valid rows, in this very thread; they count as seen.
 
-        Raises ProblemError API-15 (422) if the model has no finite answer to one of them; then none counts.
+        Raises NonFiniteScoreError API-15 (422) if the model has no finite answer to one of them; then none counts.
         """
         scores = served.model.score(rows.numeric, rows.categorical)
         check_finite(scores)
@@ -77,14 +76,7 @@ class PredictionService:
 
 
 def check_finite(scores: Floats, where: str = "") -> None:
-    """Raise ProblemError API-15 (422) if a score is infinite or none; `where` instead of the number of its row."""
+    """Raise NonFiniteScoreError API-15 (422) if a score is infinite or none; `where` instead of the number of its row."""
     finite = np.isfinite(scores).all(axis=1)
     if not finite.all():
-        where = where or f"In row {int(np.flatnonzero(~finite)[0])}"
-        raise ProblemError(
-            "API-15",
-            "The model has no finite answer for this input.",
-            why=f"{where} its result is too large to be a number.",
-            fix="Send values of the size that the training data had; GET /model shows their ranges.",
-            status=422,
-        )
+        raise NonFiniteScoreError(where or f"In row {int(np.flatnonzero(~finite)[0])}")

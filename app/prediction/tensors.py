@@ -13,11 +13,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.prediction.model import Floats, Model
+from app.prediction.model import Model, example_record
+from app.prediction.problems import InvalidTensorsError, InvalidValuesError, RequestTooLargeError
 from app.prediction.responses import chosen
-from app.prediction.rows import FLOAT32_MAX, MAX_TEXT, Rows, RowsError
+from app.prediction.rows import FLOAT32_MAX, MAX_TEXT, Rows
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
-from pipeline.core.problems import ProblemError
+from pipeline.onnx.session import Floats
 
 NUMBERS: Final = {
     "BOOL": "?",
@@ -110,24 +111,26 @@ def _to_bytes(datatype: str, values: Array) -> bytes:
 
 
 def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
-    """The rows that the tensors hold. Raises ProblemError API-12 (400), RowsError API-03 (422), API-04 (413)."""
+    """The rows that the tensors hold. Raises InvalidTensorsError API-12 (400), InvalidValuesError API-03 (422), API-04 (413)."""
     if not tensors:
-        raise unusable("It has no inputs.")
+        raise InvalidTensorsError("It has no inputs.")
     counts = {tensor.shape[0] for tensor in tensors}
     if len(counts) != 1:
-        raise unusable(f"The inputs have different numbers of rows: {', '.join(map(str, sorted(counts)[:10]))}.")
+        raise InvalidTensorsError(
+            f"The inputs have different numbers of rows: {', '.join(map(str, sorted(counts)[:10]))}."
+        )
     (n,) = counts
     if n == 0:
-        raise unusable("The inputs have no rows.")
+        raise InvalidTensorsError("The inputs have no rows.")
     if n > max_rows:
-        raise too_many(n, max_rows)
+        raise RequestTooLargeError.too_many_rows(n, max_rows)
     numeric, categorical = model.empty(n)
     filled: set[str] = set()
     by_name = {feature.name: feature for feature in model.manifest.features}
     for tensor in tensors:
         for feature, values in _columns(model, by_name.get(tensor.name), tensor):
             if feature.name in filled:
-                raise unusable(f"The feature {feature.name!r} is there twice.")
+                raise InvalidTensorsError(f"The feature {feature.name!r} is there twice.")
             filled.add(feature.name)
             if feature.kind == "categorical":
                 assert categorical is not None
@@ -143,20 +146,20 @@ def _columns(model: Model, feature: Feature | None, tensor: Tensor) -> list[tupl
     if feature is not None and prod(tensor.shape[1:]) == 1:
         if is_text != (feature.kind == "categorical"):
             wanted = "BYTES" if feature.kind == "categorical" else "a number type such as FP32"
-            raise unusable(f"Input {tensor.name!r} is {tensor.datatype}; it has to be {wanted}.")
+            raise InvalidTensorsError(f"Input {tensor.name!r} is {tensor.datatype}; it has to be {wanted}.")
         if tensor.datatype == "BOOL" and feature.kind != "boolean":
-            raise unusable(f"Input {tensor.name!r} is BOOL, and its feature is a number.")
+            raise InvalidTensorsError(f"Input {tensor.name!r} is BOOL, and its feature is a number.")
         return [(feature, tensor.values)]
     features = model.categorical if is_text else model.numeric
     whole = CATEGORICAL_INPUT if is_text else NUMERIC_INPUT
     if tensor.name != whole and (is_text or model.categorical):
-        raise unusable(
+        raise InvalidTensorsError(
             f"There is no input {tensor.name[:100]!r}. There is one by the name of each feature, "
             f"{', '.join(model.names[:50])}, and `{NUMERIC_INPUT}` and `{CATEGORICAL_INPUT}` for all of a kind."
         )
     if len(tensor.shape) != 2 or tensor.shape[1] != len(features):
         names = ", ".join(each.name for each in features[:50])
-        raise unusable(
+        raise InvalidTensorsError(
             f"Input {tensor.name[:100]!r} has the shape {list(tensor.shape)}; it has to be [n, {len(features)}], for {names}."
         )
     table = tensor.values.reshape(tensor.shape)
@@ -180,33 +183,35 @@ def _numbers(model: Model, feature: Feature, values: Array) -> Floats:
             }
             for i in wrong[:20]
         ]
-        raise RowsError(model, errors, len(wrong))
+        raise InvalidValuesError(errors, n_errors=len(wrong), example=example_record(model.manifest.features))
     return values.astype(np.float32)
 
 
 def tensor(given: object, binary: memoryview | None) -> tuple[Tensor, memoryview | None]:
-    """One input of a request, checked, and what is left of the binary data. Raises ProblemError API-12."""
+    """One input of a request, checked, and what is left of the binary data. Raises InvalidTensorsError API-12."""
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
-        raise unusable("An input has no name.")
+        raise InvalidTensorsError("An input has no name.")
     name, datatype, shape = given["name"], given.get("datatype"), given.get("shape")
     if datatype != "BYTES" and (not isinstance(datatype, str) or datatype not in NUMBERS):
-        raise unusable(
+        raise InvalidTensorsError(
             f"Input {name[:100]!r}: the datatype {str(datatype)[:20]!r} is none of BYTES, {', '.join(NUMBERS)}."
         )
     if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
-        raise unusable(f"Input {name[:100]!r}: the shape is no list of whole numbers.")
+        raise InvalidTensorsError(f"Input {name[:100]!r}: the shape is no list of whole numbers.")
     if len(shape) > MAX_DIMENSIONS:
-        raise unusable(f"Input {name[:100]!r}: the shape has {len(shape)} dimensions; two are enough.")
+        raise InvalidTensorsError(f"Input {name[:100]!r}: the shape has {len(shape)} dimensions; two are enough.")
     parameters = given.get("parameters")
     size = parameters.get("binary_data_size") if isinstance(parameters, Mapping) else None
     if size is not None:
         if binary is None or type(size) is not int or not 0 <= size <= len(binary):
-            raise unusable(f"Input {name[:100]!r}: `binary_data_size` is more than there is of binary data.")
+            raise InvalidTensorsError(f"Input {name[:100]!r}: `binary_data_size` is more than there is of binary data.")
         values, binary = _from_bytes(name, datatype, binary[:size]), binary[size:]
     else:
         values = _from_json(name, datatype, given.get("data"))
     if len(values) != prod(shape):
-        raise unusable(f"Input {name[:100]!r} has {len(values)} values; its shape {shape} needs {prod(shape)}.")
+        raise InvalidTensorsError(
+            f"Input {name[:100]!r} has {len(values)} values; its shape {shape} needs {prod(shape)}."
+        )
     return Tensor(name, datatype, tuple(shape), values), binary
 
 
@@ -214,7 +219,7 @@ def _from_bytes(name: str, datatype: str, raw: memoryview) -> Array:
     if datatype != "BYTES":
         kind = np.dtype(NUMBERS[datatype])
         if len(raw) % kind.itemsize:
-            raise unusable(f"Input {name[:100]!r}: {len(raw)} bytes are no whole number of {datatype}.")
+            raise InvalidTensorsError(f"Input {name[:100]!r}: {len(raw)} bytes are no whole number of {datatype}.")
         values = np.frombuffer(raw, dtype=kind)
         return values if datatype == "FP32" else values.astype(np.float64)
     texts: list[str] = []
@@ -223,11 +228,11 @@ def _from_bytes(name: str, datatype: str, raw: memoryview) -> Array:
         size = int.from_bytes(raw[at : at + 4], "little")
         at += 4
         if at + size > len(raw):
-            raise unusable(f"Input {name[:100]!r}: a text is longer than the binary data.")
+            raise InvalidTensorsError(f"Input {name[:100]!r}: a text is longer than the binary data.")
         try:
             texts.append(str(raw[at : at + size], "utf-8"))
         except UnicodeDecodeError as error:
-            raise unusable(f"Input {name[:100]!r} is not UTF-8 text.") from error
+            raise InvalidTensorsError(f"Input {name[:100]!r} is not UTF-8 text.") from error
         at += size
     return _texts(name, texts)
 
@@ -239,16 +244,16 @@ def _from_json(name: str, datatype: str, data: object) -> Array:
     allowed = (bool, int, float) if datatype == "BOOL" else (int, float)
     for value in flat:
         if value is not None and (not isinstance(value, allowed) or (isinstance(value, bool) and datatype != "BOOL")):
-            raise unusable(f"Input {name[:100]!r}: {str(value)[:60]!r} is no {datatype}.")
+            raise InvalidTensorsError(f"Input {name[:100]!r}: {str(value)[:60]!r} is no {datatype}.")
     try:
         return np.array([np.nan if value is None else value for value in flat], dtype=np.float64)
     except OverflowError as error:
-        raise unusable(f"Input {name[:100]!r} has a number that is too large.") from error
+        raise InvalidTensorsError(f"Input {name[:100]!r} has a number that is too large.") from error
 
 
 def _flat(name: str, data: object, depth: int) -> list[Any]:
     if not isinstance(data, list) or depth > MAX_DIMENSIONS:
-        raise unusable(f"Input {name[:100]!r} has no list `data`.")
+        raise InvalidTensorsError(f"Input {name[:100]!r} has no list `data`.")
     if not data or not isinstance(data[0], list):
         return data
     return [value for part in data for value in _flat(name, part, depth + 1)]
@@ -257,29 +262,9 @@ def _flat(name: str, data: object, depth: int) -> list[Any]:
 def _texts(name: str, values: Sequence[object]) -> Array:
     for value in values:
         if value is not None and (not isinstance(value, str) or len(value) > MAX_TEXT):
-            raise unusable(f"Input {name[:100]!r}: {str(value)[:60]!r} is no text of at most {MAX_TEXT} characters.")
+            raise InvalidTensorsError(
+                f"Input {name[:100]!r}: {str(value)[:60]!r} is no text of at most {MAX_TEXT} characters."
+            )
     found = np.empty(len(values), dtype=object)
     found[:] = ["" if value is None else value for value in values]
     return found
-
-
-def too_many(n_rows: int, max_rows: int) -> ProblemError:
-    """API-04: more rows than are answered at once."""
-    return ProblemError(
-        "API-04",
-        f"{n_rows:,} rows are too many for one request.",
-        why=f"At most {max_rows:,} are answered at once.",
-        fix="Send them in parts.",
-        status=413,
-    )
-
-
-def unusable(why: str) -> ProblemError:
-    """API-12: not a request of the Open Inference Protocol, or not for this model."""
-    return ProblemError(
-        "API-12",
-        "The inputs cannot be used.",
-        why=why,
-        fix="GET /v2/models/automated-ml-pipeline lists the inputs; /docs shows a request that works.",
-        status=400,
-    )

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from app.prediction.problems import ForbiddenContentError, UnsafeBundleError
 from app.processes.child import start
 from pipeline.core.problems import BundleError, ProblemError
 
@@ -32,14 +33,13 @@ async def verify(folder: Path, sha256: str, *, timeout_s: float, memory_bytes: i
     try:
         out, _ = await child.communicate_async(job, timeout_s=timeout_s)
     except TimeoutError as error:
-        raise BundleError(
-            "MODEL-05", f"The bundle {folder.name} hangs.", why=f"Its check did not end within {timeout_s:g} s."
+        raise UnsafeBundleError(
+            f"The bundle {folder.name} hangs.", why=f"Its verification did not end within {timeout_s:g} s."
         ) from error
     if child.exit_code != 0:
-        raise BundleError(
-            "MODEL-05",
-            f"The bundle {folder.name} crashes whoever loads it.",
-            why=f"The process that checked it ended with {child.exit_code}.",
+        raise UnsafeBundleError(
+            f"The bundle {folder.name} crashes the process that loads it.",
+            why=f"The process that verified it exited with {child.exit_code}.",
         )
     verdict = json.loads(out)
     if verdict is not None:
@@ -56,10 +56,10 @@ def judge(folder: Path, sha256: str) -> None:
     raw = read_model(folder, manifest)
     found = scan(raw)
     if found.external_data:
-        raise BundleError("MODEL-06", "The model refers to files outside itself.", why="External data is not allowed.")
+        raise ForbiddenContentError("The model refers to files outside itself.", why="External data is not allowed.")
     foreign = sorted(found.domains - ALLOWED_DOMAINS)
     if foreign:
-        raise BundleError("MODEL-06", "The model uses operators that are not allowed.", why=", ".join(foreign))
+        raise ForbiddenContentError("The model uses operators that are not allowed.", why=", ".join(foreign))
     Model(manifest, raw, b"").check_golden()
 
 
@@ -78,9 +78,9 @@ def main() -> int:
     try:
         judge(Path(job["folder"]), job["sha256"])
     except ProblemError as problem:
-        verdict = {key: value for key, value in problem.as_dict().items() if key in {"id", "what", "why"}}
+        verdict = problem.as_dict()
     except MemoryError:
-        verdict = {"id": "MODEL-05", "what": "The bundle needs more memory than is allowed.", "why": ""}
+        verdict = UnsafeBundleError("The bundle needs more memory than is allowed.").as_dict()
     sys.stdout.write(json.dumps(verdict))
     sys.stdout.flush()
     return 0

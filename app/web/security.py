@@ -4,12 +4,11 @@ Pure ASGI, because a stream must pass through unbuffered. It reads the scope and
 from the very header that is checked here. It knows nothing of users: that is the panel's `auth`.
 """
 
-import asyncio
 import contextlib
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,16 +16,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web.body_limit import BODY_BYTES_PER_S, BodyLimits, LimitedBody
+from app.web.host_guard import HostGuard, listed_hosts
 from app.web.problem_response import problem_response
 from app.web.problems import BodyTooLargeError, BodyTooSlowError, CrossOriginError, HostNotAllowedError
 from pipeline.core.problems import ProblemError
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
-# A body may take this long, and longer the more of it has come: a dripping one never ends.
-BODY_S: Final = 60.0
-BODY_BYTES_PER_S: Final = 16 * 1024
-HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?")
+BODY_S: Final = 60.0  # how long a body may take, and longer the more of it has arrived
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -68,23 +65,15 @@ class Policy:
     render: Render = field(default=_as_json)
 
 
-def allowed_hosts(bind: str, extra: str = "") -> frozenset[str]:
-    """Loopback names, the address that is bound (unless it is a wildcard) and `extra`, a comma-separated list.
-
-    A name in `extra` may have a port, which browsers see where a proxy stands in front: `panel.example:443`.
-    """
-    names = [*LOOPBACK_NAMES, *(name.strip() for name in extra.split(","))]
-    if bind not in {"0.0.0.0", "::", "[::]"}:  # noqa: S104 - compared, not bound
-        names.append(f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind)
-    return frozenset(name.lower() for name in names if name)
-
-
 class SecurityMiddleware:
     """Refuses what `policy` does not allow, bounds bodies while they arrive, and adds the headers to every answer."""
 
     def __init__(self, app: ASGIApp, policy: Policy) -> None:
         self._app = app
         self._policy = policy
+        self._hosts = HostGuard(listed_hosts(policy.hosts, policy.ports))
+        self._body_limits = _body_limits(policy.body_bytes)
+        self._upload_limits = _body_limits(policy.upload_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
@@ -94,12 +83,12 @@ class SecurityMiddleware:
                 await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        problem = check_host(headers, self._policy) or check_origin(scope, headers, self._policy)
-        limit = self._limit(scope["path"])
-        if problem is None and _declared_bytes(headers) > limit:
-            problem = BodyTooLargeError(limit)
+        problem = check_host(headers, self._hosts) or check_origin(scope, headers, self._policy)
+        limits = self._limits(scope["path"])
+        if problem is None and _declared_bytes(headers) > limits.max_bytes:
+            problem = BodyTooLargeError(limits.max_bytes)
         if problem is None:
-            body = _Body(receive, _with_headers(send), limit)
+            body = _Body(receive, _with_headers(send), limits)
             # Whatever the app makes of a body that breaks off, the answer is the one below.
             with contextlib.suppress(ClientDisconnect):
                 await self._app(scope, body.receive, body.send)
@@ -109,19 +98,16 @@ class SecurityMiddleware:
             response = self._policy.render(Request(scope), problem)
             await response(scope, receive, _with_headers(send))
 
-    def _limit(self, path: str) -> int:
+    def _limits(self, path: str) -> BodyLimits:
         is_upload = self._policy.upload_paths and path.startswith(self._policy.upload_paths)
-        return self._policy.upload_bytes if is_upload else self._policy.body_bytes
+        return self._upload_limits if is_upload else self._body_limits
 
 
-def check_host(headers: Headers, policy: Policy) -> ProblemError | None:
-    """WEB-01 unless there is exactly one Host header, well formed and on the list: a rebinding name is not."""
+def check_host(headers: Headers, guard: HostGuard) -> ProblemError | None:
+    """Return WEB-01 unless there is exactly one Host header, and `guard` allows it."""
     hosts = headers.getlist("host")
-    found = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-    if found is not None:
-        name, ports = found["name"].lower(), {int(found["port"])} if found["port"] else {80, 443}
-        if (name in policy.hosts and ports & policy.ports) or any(f"{name}:{port}" in policy.hosts for port in ports):
-            return None
+    if len(hosts) == 1 and guard.allows(hosts[0].encode("latin-1")):
+        return None
     return HostNotAllowedError(hosts)
 
 
@@ -148,43 +134,40 @@ def check_origin(scope: Scope, headers: Headers, policy: Policy) -> ProblemError
     return None if site == "same-origin" else CrossOriginError("a client that does not name its origin")
 
 
+def _body_limits(max_bytes: int) -> BodyLimits:
+    return BodyLimits(
+        max_bytes=max_bytes,
+        timeout_s=BODY_S,
+        bytes_per_s=BODY_BYTES_PER_S,
+        too_large=BodyTooLargeError,
+        too_slow=partial(BodyTooSlowError, BODY_BYTES_PER_S),
+    )
+
+
 def _declared_bytes(headers: Headers) -> int:
     declared = headers.get("content-length", "0")
     return int(declared) if re.fullmatch("[0-9]{1,18}", declared) else 0
 
 
 class _Body:
-    """Counts a body and the time that it takes; past a limit it breaks off, and what the app answers is dropped."""
+    """A body within limits: past one it breaks off, and whatever the app answers from then on is dropped."""
 
-    def __init__(self, receive: Receive, send: Send, limit_bytes: int) -> None:
+    def __init__(self, receive: Receive, send: Send, limits: BodyLimits) -> None:
         self._receive = receive
         self._send = send
-        self._limit_bytes = limit_bytes
-        self._n_bytes = 0
-        self._waited_s = 0.0
-        self._is_whole = False
+        self._body = LimitedBody(receive, limits)
         self.has_begun = False
         self.problem: ProblemError | None = None
 
     async def receive(self) -> Message:
-        if self._is_whole or self.problem is not None:
+        if self._body.is_whole or self.problem is not None:
             # Whoever streams an answer waits here for the reader to leave.
             return await self._receive()
-        left_s = BODY_S + self._n_bytes / BODY_BYTES_PER_S - self._waited_s
-        begun = time.monotonic()
         try:
-            async with asyncio.timeout(left_s):
-                message = await self._receive()
-        except TimeoutError:
-            self.problem = BodyTooSlowError(BODY_BYTES_PER_S)
+            return await self._body.receive()
+        except ProblemError as problem:
+            self.problem = problem
             return {"type": "http.disconnect"}
-        self._waited_s += time.monotonic() - begun
-        self._n_bytes += len(message.get("body", b""))
-        self._is_whole = not message.get("more_body", False)
-        if self._n_bytes > self._limit_bytes:
-            self.problem = BodyTooLargeError(self._limit_bytes)
-            return {"type": "http.disconnect"}
-        return message
 
     async def send(self, message: Message) -> None:
         if self.problem is None:

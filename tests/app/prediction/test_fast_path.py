@@ -125,6 +125,27 @@ def test_data_need_the_key_but_what_describes_and_what_watches_does_not(locked: 
         assert locked.client.get(path).status_code == 200
 
 
+def test_data_and_predictions_are_not_read_by_a_page_that_named_us_after_itself(
+    tmp_path: Path, start_api: StartApi
+) -> None:
+    make_bundle(tmp_path / "models")
+    strange = {"Host": f"evil.example:{8000}"}
+    with start_api(tmp_path / "models") as api:
+        api.wait_for(1)
+        for answer in (
+            api.client.get("/model", headers=strange),
+            api.client.get("/stats", headers=strange),
+            api.client.post("/predict", json={}, headers=strange),
+            api.client.post("/explain", json={}, headers=strange),
+        ):
+            assert (answer.status_code, answer.json()["id"]) == (421, "API-17")
+        assert api.client.get("/readyz", headers=strange).status_code == 200
+        assert api.predict({}).status_code == 200
+    with start_api(tmp_path / "models", API_KEY="s3cret") as api:
+        api.wait_for(1)
+        assert api.predict({}, Authorization="Bearer s3cret", **strange).status_code == 200
+
+
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API with the key s3cret."""

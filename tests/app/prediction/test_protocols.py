@@ -226,6 +226,6 @@ def test_invocations_are_refused_when_not_in_the_protocol(served: Apis, body: An
 def test_nan_means_missing_and_infinity_nothing_when_a_client_writes_numpys_json() -> None:
     assert decode(b'{"a": [NaN, 1]}') == {"a": [None, 1]}
     for text in (b"[Infinity]", b"[1e400, NaN]", b"[-Infinity]", b"{", b"\xff", b"[" * 100_000, b"NaN" * 2):
-        with pytest.raises(Exception, match="not JSON") as caught:
+        with pytest.raises(Exception, match="not valid JSON") as caught:
             decode(text)
         assert getattr(caught.value, "id", "") == "API-02"

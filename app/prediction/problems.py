@@ -1,0 +1,383 @@
+"""The problems of the prediction API: why a request is refused, and why a bundle is not served."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from pipeline.core.bundle import Scalar
+from pipeline.core.problems import BundleError, ProblemError
+
+
+class InvalidBodyError(ProblemError):
+    """The body is not JSON, or has no rows.
+
+    Send one object `{feature: value}`, or a list of such objects with at least one in it, in UTF-8. `/docs` shows a
+    request that works.
+    """
+
+    id = "API-02"
+
+    def __init__(self, what: str, *, why: str) -> None:
+        fix = "Send one object {feature: value}, or a list of such objects; /docs shows a request that works."
+        super().__init__(what, why=why, fix=fix)
+
+    @classmethod
+    def not_json(cls, error: Exception) -> Self:
+        """Return the problem for a body that a parser refused with `error`."""
+        why = "It is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+        return cls("The body is not valid JSON.", why=f"{why}.")
+
+    @classmethod
+    def no_rows(cls, why: str) -> Self:
+        """Return the problem for JSON that holds no rows."""
+        return cls("The body has no rows.", why=why)
+
+
+class InvalidValuesError(ProblemError):
+    """Some values cannot be used.
+
+    `errors` names the row, the field, the value and what was expected for each of the first 20 values; `example` is a
+    record that works. Features that you leave out or send as null are imputed as in training. A name that the model
+    does not have is refused, because a misspelt feature would otherwise be imputed without notice.
+    """
+
+    id = "API-03"
+    status = 422
+    command = "curl -s http://127.0.0.1:8000/model"
+
+    def __init__(self, errors: Sequence[dict[str, object]], *, n_errors: int, example: dict[str, Scalar]) -> None:
+        first = errors[0]
+        place = f"row {first['row']}, " if first["row"] is not None else ""
+        super().__init__(
+            f"{n_errors} value{'s' if n_errors > 1 else ''} cannot be used.",
+            why=f"First: {place}field {first['field']!r}: {first['problem']}",
+            fix="Send the model's features by name; those that you leave out or send as null are imputed.",
+        )
+        self.errors = errors
+        self.example = example
+
+
+class RequestTooLargeError(ProblemError):
+    """The body is too large, or has too many rows.
+
+    A request is limited by `API_MAX_BODY_BYTES` (64 MiB) and `API_MAX_ROWS` (200,000). Send the rows in parts, or as CSV
+    to `/predict/csv`, which streams and has no such limit.
+    """
+
+    id = "API-04"
+    status = 413
+
+    def __init__(self, what: str, *, why: str) -> None:
+        super().__init__(what, why=why, fix="Send the rows in parts, or as CSV to /predict/csv, which has no limit.")
+
+    @classmethod
+    def too_many_bytes(cls, max_bytes: int) -> Self:
+        """Return the problem for a body of more than `max_bytes`."""
+        return cls("The body is too large.", why=f"The limit is {max_bytes:,} bytes.")
+
+    @classmethod
+    def too_many_rows(cls, n_rows: int, max_rows: int) -> Self:
+        """Return the problem for a request with `n_rows` rows."""
+        return cls(f"{n_rows:,} rows are too many for one request.", why=f"The limit is {max_rows:,} rows.")
+
+
+class NoModelError(ProblemError):
+    """No model is live yet.
+
+    The API is running, but no run has deployed a model so far. Start a run in the panel; `run_url` leads there. The API
+    loads the model within a second of its publication.
+    """
+
+    id = "API-05"
+    status = 503
+    retryable = True
+    command = "ml-pipeline run --follow"
+
+    def __init__(self, panel_url: str) -> None:
+        super().__init__(
+            "No model is live yet.",
+            why="No run has deployed one so far.",
+            fix="Start a run in the panel, or wait for the one in progress.",
+        )
+        self.run_url = f"{panel_url}/runs" if panel_url else ""
+
+
+class SlowBodyError(ProblemError):
+    """The body did not arrive in time.
+
+    A client has `API_BODY_TIMEOUT_S` (60 s) to send the body of a request; a table for `/predict/csv` has one more
+    second for each 16 KB that has arrived.
+    """
+
+    id = "API-06"
+    status = 408
+
+    def __init__(self, why: str) -> None:
+        super().__init__("The body did not arrive in time.", why=why, fix="Send it faster, or in parts.")
+
+
+class UnsupportedBodyError(ProblemError):
+    """The body has a type that is not accepted here.
+
+    Send `Content-Type: application/json` (UTF-8) to `/predict`, and JSON or `text/csv` to `/invocations`. Other types are
+    refused so that no web page can make a browser send them without asking first. Compressed bodies
+    (`Content-Encoding`) are not accepted either.
+    """
+
+    id = "API-07"
+    status = 415
+
+    @classmethod
+    def not_json(cls, content_type: str) -> Self:
+        """Return the problem for a body that is declared as something else than JSON in UTF-8."""
+        return cls(
+            "Content-Type must be application/json (UTF-8).",
+            why=f"It is {content_type[:80]!r}.",
+            fix="Send the header Content-Type: application/json. For CSV, use /predict/csv.",
+        )
+
+    @classmethod
+    def neither_json_nor_csv(cls, content_type: str) -> Self:
+        """Return the problem for a body that is declared as something else than JSON or CSV in UTF-8."""
+        return cls(
+            "Content-Type must be application/json or text/csv (UTF-8).",
+            why=f"It is {content_type[:80]!r}.",
+            fix="Send one of these two.",
+        )
+
+    @classmethod
+    def compressed(cls, content_encoding: str) -> Self:
+        """Return the problem for a compressed body."""
+        return cls(
+            "The body is compressed.",
+            why=f"Its Content-Encoding is {content_encoding[:40]!r}; a small body could decompress to any size.",
+            fix="Send it uncompressed.",
+        )
+
+
+class UnauthorizedError(ProblemError):
+    """The API key is missing or wrong.
+
+    The API was started with `API_KEY` or `API_KEY_FILE`. Send the key as `Authorization: Bearer KEY` or
+    `X-API-Key: KEY`.
+    """
+
+    id = "API-08"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The API key is missing or wrong.",
+            why="This API was started with API_KEY or API_KEY_FILE.",
+            fix="Send the header Authorization: Bearer KEY.",
+        )
+
+
+class InvalidTableError(ProblemError):
+    """The body is not a readable table.
+
+    Send CSV in UTF-8, separated by commas, whose header line names at least one feature of the model and no feature
+    twice.
+    """
+
+    id = "API-09"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "The body is not a readable table.",
+            why=why,
+            fix="Send CSV in UTF-8, separated by commas, with the model's features in the header line.",
+        )
+
+
+class NoRouteError(ProblemError):
+    """There is no such path, or not with this method.
+
+    `/docs` lists all paths and methods.
+    """
+
+    id = "API-10"
+    status = 404
+
+    def __init__(self, reason: str, *, method: str, path: str, status: int) -> None:
+        super().__init__(
+            f"{reason}: {method} {path[:200]}.",
+            why="The API has no such path, or not with this method.",
+            fix="/docs lists all paths and methods.",
+            status=status,
+        )
+
+
+class InvalidInvocationError(ProblemError):
+    """The body does not follow MLflow's scoring protocol.
+
+    Send an object with exactly one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, and optionally
+    `params`.
+    """
+
+    id = "API-11"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "The body does not follow MLflow's scoring protocol.",
+            why=why,
+            fix="Send an object with exactly one of dataframe_split, dataframe_records, instances, inputs; "
+            "/docs shows a request that works.",
+        )
+
+
+class InvalidTensorsError(ProblemError):
+    """The inputs cannot be used.
+
+    The tensors of an Open Inference Protocol request do not fit the model, or contradict themselves. The message names
+    the tensor and the reason; `GET /v2/models/automated-ml-pipeline` lists the inputs.
+    """
+
+    id = "API-12"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "The inputs cannot be used.",
+            why=why,
+            fix="GET /v2/models/automated-ml-pipeline lists the inputs; /docs shows a request that works.",
+        )
+
+
+class InvalidExplanationError(ProblemError):
+    """The request cannot be explained.
+
+    `/explain` takes one record; `/curve` takes `{"record": {...}, "feature": "NAME"}` with a feature of the model.
+    """
+
+    id = "API-13"
+    status = 422
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "The request cannot be explained.",
+            why=why,
+            fix='/explain takes one record, /curve takes {"record": {...}, "feature": "NAME"}.',
+        )
+
+
+class UnknownModelError(ProblemError):
+    """This model or version is not served.
+
+    The API serves one model, `automated-ml-pipeline`, in the version that is live.
+    """
+
+    id = "API-14"
+    status = 404
+    command = "curl http://127.0.0.1:8000/v2"
+
+    def __init__(self, name: str, version: str, *, live_name: str, live_version: int) -> None:
+        in_version = f" in version {version[:20]!r}" if version else ""
+        super().__init__(
+            f"The model {name[:100]!r}{in_version} is not served here.",
+            why=f"The live model is {live_name!r} in version {live_version}.",
+            fix="Request that one, or leave the version out.",
+        )
+
+
+class NonFiniteScoreError(ProblemError):
+    """The model has no finite prediction for this input.
+
+    The values are numbers, but so large that the result overflows. Send values in the range of the training data.
+    """
+
+    id = "API-15"
+    status = 422
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            "The model has no finite prediction for this input.",
+            why=f"{where} the result is too large to be a number.",
+            fix="Send values in the range of the training data; GET /model shows it.",
+        )
+
+
+class UnexpectedError(ProblemError):
+    """The request failed because of an internal error.
+
+    The model cannot handle this input, or the API has a bug. The API's log, on the panel's page Services, has the
+    details under the request id. After a deployment, such failures make the panel roll back to the previous model.
+    """
+
+    id = "API-16"
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Internal error.",
+            why="An unexpected error occurred; the API's log has the details.",
+            fix="Look up the request id in the API's log, on the panel's page Services.",
+        )
+
+
+class HostNotAllowedError(ProblemError):
+    """The API does not answer to that host name.
+
+    The API has no key, and the request names a public host: a web page could have pointed its own name at this machine
+    in order to read answers as its own. Call the API by its address or its short name, list the name in
+    `API_ALLOWED_HOSTS` (`*` allows all), or set `API_KEY`.
+    """
+
+    id = "API-17"
+    status = 421
+
+    def __init__(self, host: bytes) -> None:
+        super().__init__(
+            "The API does not answer to that host name.",
+            why=f"The request named {host[:80].decode('latin-1')!r}, which a web page could have pointed here.",
+            fix="Call it by its address or its short name, list the name in API_ALLOWED_HOSTS, or set API_KEY.",
+        )
+
+
+class ModelLoadError(BundleError):
+    """The model cannot be loaded.
+
+    It is not an ONNX file, or it does not match its manifest. The previous model stays live. Train again.
+    """
+
+    id = "MODEL-03"
+
+    def __init__(self, why: str, *, what: str = "The model cannot be loaded.") -> None:
+        super().__init__(what, why=why)
+
+
+class GoldenRowsError(BundleError):
+    """The model does not reproduce the golden rows.
+
+    Before a model goes live, it predicts the rows that are stored with it. Its predictions differed or were not finite
+    numbers, so it is not the model that was trained. The previous model stays live. Train again.
+    """
+
+    id = "MODEL-04"
+
+    def __init__(self, what: str, *, why: str = "") -> None:
+        super().__init__(what, why=why)
+
+
+class UnsafeBundleError(BundleError):
+    """The bundle crashes, hangs or needs too much memory.
+
+    A bundle is verified in a process of its own with limits of time and memory, and that process did not end well. The
+    API is not affected; the previous model stays live.
+    """
+
+    id = "MODEL-05"
+
+    def __init__(self, what: str, *, why: str = "") -> None:
+        super().__init__(what, why=why)
+
+
+class ForbiddenContentError(BundleError):
+    """The model refers to something that is not allowed.
+
+    Data outside its file, operators of other vendors, or functions of its own: such a file could read or execute things
+    on this machine. Only models that this pipeline exported are served.
+    """
+
+    id = "MODEL-06"
+
+    def __init__(self, what: str, *, why: str) -> None:
+        super().__init__(what, why=why)
