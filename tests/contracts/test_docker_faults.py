@@ -12,7 +12,7 @@ import pytest
 from app.panel.services.docker import container_config
 from app.panel.services.docker import engine as docker_engine
 from app.panel.services.docker.engine import Engine
-from app.panel.services.docker.problems import Asked
+from app.panel.services.docker.engine_errors import ErrorContext
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec
 from app.panel.settings import Settings
@@ -123,7 +123,7 @@ def test_a_container_that_was_created_only_is_removed_and_never_started(docker_b
     spec = docker_bench.spec()
     started(docker_bench)
     docker_bench.runtime.stop("api")
-    left = docker_bench.engine.create(docker_bench.name, container_config.body(spec, docker_bench.home), Asked())
+    left = docker_bench.engine.create(docker_bench.name, container_config.body(spec, docker_bench.home), ErrorContext())
     assert docker_bench.runtime.observe("api").state == "exited"
     docker_bench.runtime.ensure(spec)
     assert inspect(docker_bench.name)["Id"] != left

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.panel.services.docker import container_config
-from app.panel.services.docker.problems import Asked
+from app.panel.services.docker.engine_errors import ErrorContext
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
@@ -47,9 +47,9 @@ def test_a_port_is_not_called_taken_when_the_trial_of_the_new_one_has_it(docker_
     """The checks are printed when the panel starts, which is when a changed port is tried out."""
     spec = docker_bench.spec()
     body = container_config.body(spec, docker_bench.home, role="trial")
-    made = docker_bench.engine.create(container_config.title(docker_bench.home, "api", "trial"), body, Asked())
+    made = docker_bench.engine.create(container_config.title(docker_bench.home, "api", "trial"), body, ErrorContext())
     docker_bench.engine.make_network(docker_bench.home.network, {})
-    docker_bench.engine.start(made, Asked())
+    docker_bench.engine.start(made, ErrorContext())
     assert [check.id for check in docker_bench.runtime.checks({"api": spec}) if check.state != "ok"] == []
 
 
@@ -79,7 +79,7 @@ def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench
     docker("rename", docker_bench.name, f"{docker_bench.name}-previous")
     changed = docker_bench.spec(ROLE="changed")
     body = container_config.body(changed, docker_bench.home)
-    docker_bench.engine.create(docker_bench.name, body, Asked())
+    docker_bench.engine.create(docker_bench.name, body, ErrorContext())
     assert answers(docker_bench, spec)
     docker_bench.runtime.ensure(changed)
     assert until(docker_bench.runtime, "running").digest == changed.digest
@@ -92,7 +92,7 @@ def test_what_an_unfinished_replacement_left_is_seen_and_removed_when_the_rest_i
 ) -> None:
     spec, first = started(docker_bench)
     made = container_config.body(spec, docker_bench.home, role=role, publish=False)
-    docker_bench.engine.create(container_config.title(docker_bench.home, "api", role), made, Asked())
+    docker_bench.engine.create(container_config.title(docker_bench.home, "api", role), made, ErrorContext())
     docker_bench.runtime.close()
     runtime = DockerRuntime(Settings(), docker_bench.engine, home=docker_bench.home)
     assert runtime.observe("api").digest != spec.digest

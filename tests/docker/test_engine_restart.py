@@ -10,8 +10,8 @@ import pytest
 
 from app.panel.services.docker.container_config import OWNER
 from app.panel.services.docker.engine import Engine
+from app.panel.services.docker.engine_errors import ErrorContext
 from app.panel.services.docker.host_container import Home
-from app.panel.services.docker.problems import Asked
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
@@ -32,11 +32,11 @@ class Counting(Engine):
         super().__init__(path=path)
         self.happening = happening
 
-    def _change(self, call: Callable[[Any], T], asked: Asked | None = None) -> T:
+    def _change(self, call: Callable[[Any], T], context: ErrorContext | None = None) -> T:
         self.n_changes += 1
         if self.n_changes == self.happens_at:
             self.happening()
-        return super()._change(call, asked)
+        return super()._change(call, context)
 
 
 def spec(role: str) -> ServiceSpec:

@@ -15,6 +15,13 @@ from typing import Final, Literal
 import psutil
 
 from app.panel.clock import Clock
+from app.panel.services.problems import (
+    FolderNotWritableError,
+    LowDiskError,
+    LowMemoryError,
+    MlflowNotInstalledError,
+    NetworkFileSystemError,
+)
 from app.panel.services.protocol import Check, CheckState
 from app.panel.services.queries import PreflightView, ServiceProblem, ServiceRow, ServicesView
 from app.panel.services.reconcile import HEALTHY_S
@@ -126,72 +133,35 @@ def check_writable(folder: Path, setting: str) -> str:
     """Where it is. Raises PERM-01 if nothing can be written there."""
     path = _existing(folder)
     if not os.access(path, os.W_OK | os.X_OK):
-        owner = path.stat().st_uid
-        raise ProblemError(
-            "PERM-01",
-            f"Cannot write to {folder}.",
-            why=f"It belongs to user {owner}, and the panel runs as {os.geteuid()}.",
-            fix=f"Give it to this user, or name another folder in {setting}.",
-            command=f"sudo chown -R {os.geteuid()} {folder}",
-        )
+        raise FolderNotWritableError(folder, setting, owner_uid=path.stat().st_uid)
     return f"{folder} can be written."
 
 
 def check_disk(folder: Path, free_bytes: int) -> str:
     """How much is free. Raises DISK-02 if it is less than a few runs need."""
-    text = f"{free_bytes / 2**30:.1f} GB are free"
     if free_bytes < DISK_WARN_BYTES:
-        raise ProblemError(
-            "DISK-02",
-            f"Only {text} where {folder} lies.",
-            why="A run needs up to 0.5 GB; with less than that none is started.",
-            fix="Remove other files; old runs and models are removed by the panel itself.",
-            command=f"df -h {folder}",
-            retryable=free_bytes >= DISK_BYTES,
-        )
-    return f"{text}."
+        raise LowDiskError(folder, free_bytes, can_run=free_bytes >= DISK_BYTES)
+    return f"{free_bytes / 2**30:.1f} GB are free."
 
 
 def check_memory(available_bytes: int) -> str:
     """How much is available. Raises MEM-01 if training is likely to run out of it."""
-    text = f"{available_bytes / 2**30:.1f} GB of memory are available"
     if available_bytes < MEMORY_BYTES:
-        raise ProblemError(
-            "MEM-01",
-            f"Only {text}.",
-            why="Training on the built-in table and the three services need about 1 GB.",
-            fix="Close other programs, or use a smaller table.",
-            command="free -h",
-            retryable=True,
-        )
-    return f"{text}."
+        raise LowMemoryError(available_bytes)
+    return f"{available_bytes / 2**30:.1f} GB of memory are available."
 
 
 def check_file_system(kind: str) -> str:
     """What the state folder lies on. Raises FS-01 for a network file system, where locks cannot be trusted."""
     if kind in NETWORK_FILE_SYSTEMS:
-        raise ProblemError(
-            "FS-01",
-            f"The state folder lies on {kind}, a network or shared file system.",
-            why="SQLite's locks are not safe there; the history could be damaged.",
-            fix="Set ML_PIPELINE_STATE to a folder on a local disk.",
-            command="ML_PIPELINE_STATE=/var/tmp/ml-pipeline make run",
-            retryable=True,
-        )
+        raise NetworkFileSystemError(kind)
     return f"The state folder lies on {kind or 'a local file system'}."
 
 
 def check_mlflow() -> str:
     """That MLflow is installed. Raises MLF-03 if not."""
     if find_spec("mlflow") is None:
-        raise ProblemError(
-            "MLF-03",
-            "MLflow is not installed.",
-            why="Runs work without it; their records are kept and delivered later.",
-            fix="Install the panel's requirements; with Docker, build the image again.",
-            command=".venv/bin/python -m pip install --require-hashes -r requirements/panel.txt    # or: docker compose up -d --build",
-            retryable=True,
-        )
+        raise MlflowNotInstalledError
     return "Installed."
 
 

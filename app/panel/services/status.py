@@ -93,32 +93,6 @@ def cpu_percent(before: Look, observed: Observed, now: float) -> float | None:
     return max(0.0, 100.0 * (observed.cpu_s - was.cpu_s) / (now - before.looked))
 
 
-def not_ready(name: ServiceName, look: Look, timeout_s: float) -> ProblemError:
-    """SVC-02: it does not answer in time."""
-    return ProblemError(
-        "SVC-02",
-        f"{TITLES[name]} is not ready after {timeout_s:.0f} s.",
-        why=look.silence or "It did not answer in time.",
-        fix="Read its log on the services page; the supervisor goes on trying.",
-        command="ml-pipeline status",
-        retryable=True,
-        status=503,
-    )
-
-
-def ended_by_itself(name: ServiceName, reason: str) -> ProblemError:
-    """SVC-03: it ended without the panel, and memory was not the reason as far as known."""
-    return ProblemError(
-        "SVC-03",
-        f"{TITLES[name]} ended. {reason}",
-        why="The panel did not stop it.",
-        fix="It is started again by itself. If this repeats, read its log on the services page.",
-        command="ml-pipeline status",
-        retryable=True,
-        status=503,
-    )
-
-
 def _detail(look: Look) -> str:
     return look.silence or look.observed.reason
 

@@ -13,11 +13,12 @@ from typing import Final
 
 from app.panel.clock import Clock
 from app.panel.services import http_client
+from app.panel.services.problems import ServiceEndedError, ServiceNotReadyError
 from app.panel.services.protocol import TITLES, LogChunk, Observed, Runtime, ServiceName, ServiceSpec
 from app.panel.services.queries import ServiceRow, ServicesView
 from app.panel.services.reconcile import NOTHING, decide, failed
 from app.panel.services.specs import Wanted
-from app.panel.services.status import Look, cpu_percent, ended_by_itself, not_ready, row
+from app.panel.services.status import Look, cpu_percent, row
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class ServiceSupervisor:
             # Held as long as it is being replaced.
             while not self._acting[name].acquire(timeout=0.1):
                 if stop.is_set() or self._clock.monotonic() >= deadline:
-                    raise not_ready(name, self._looks[name], timeout_s)
+                    raise ServiceNotReadyError(name, self._looks[name].silence, timeout_s)
             look = self._looks[name]
             self._looks[name] = replace(look, memory=replace(look.memory, next_try=float("-inf")), problem=None)
             self._acting[name].release()
@@ -131,7 +132,7 @@ class ServiceSupervisor:
                 raise problem
             if stop.is_set() or self._clock.monotonic() >= deadline:
                 name = next((name for name in wanted if not self._looks[name].is_answering), wanted[0])
-                raise not_ready(name, self._looks[name], timeout_s)
+                raise ServiceNotReadyError(name, self._looks[name].silence, timeout_s)
             for name in wanted:
                 self._wake[name].set()
             with self._looked:
@@ -215,7 +216,7 @@ class ServiceSupervisor:
             reason = "Removed by hand."
         else:
             reason = "Started again from outside the panel."
-        problem = observed.ended or ended_by_itself(name, reason)
+        problem = observed.ended or ServiceEndedError(name, reason)
         log.warning("%s", problem)
         return replace(look, ended=problem, ended_at=self._clock.now(), told=problem.what)
 

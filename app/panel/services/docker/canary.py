@@ -8,9 +8,10 @@ from typing import Final
 from app.panel.services.docker import container_config
 from app.panel.services.docker.container_config import Role
 from app.panel.services.docker.engine import Engine, Inspected
+from app.panel.services.docker.engine_errors import ErrorContext
 from app.panel.services.docker.host_container import Home
 from app.panel.services.docker.inspection import health, log_chunk
-from app.panel.services.docker.problems import Asked, not_starting
+from app.panel.services.problems import ServiceStartError
 from app.panel.services.protocol import ServiceSpec
 from pipeline.core.problems import ProblemError
 
@@ -55,27 +56,27 @@ class Swap:
             with contextlib.suppress(ProblemError):
                 self._engine.rename(old["Id"], name)
             with contextlib.suppress(ProblemError):
-                self._engine.start(old["Id"], self._asked())
+                self._engine.start(old["Id"], self._context())
             raise
         self._engine.remove(old["Id"])
 
     def create(self, role: Role, *, publish: bool = True) -> str:
         """Create it and return its id; an engine that ignores a limit (a kernel without it) is taken at its word, once."""
         name = container_config.title(self._home, self._spec.name, role)
-        asked = replace(self._asked(), container=name)
+        context = replace(self._context(), container=name)
         body = container_config.body(self._spec, self._home, role=role, publish=publish)
-        made = self._engine.create(name, body, asked)
+        made = self._engine.create(name, body, context)
         found = self._engine.container(made)
         if found is not None and container_config.is_edited(found):
             self._engine.remove(made)
             body["Labels"][container_config.CONTENT] = container_config.content(found)
-            made = self._engine.create(name, body, asked)
+            made = self._engine.create(name, body, context)
         return made
 
     def start(self, made: str) -> None:
         """Start it, or leave nothing behind: one that lost its port once may come up without any at the next try."""
         try:
-            self._engine.start(made, self._asked())
+            self._engine.start(made, self._context())
             found = self._engine.container(made)
             if (
                 found is not None
@@ -83,7 +84,9 @@ class Swap:
                 and not found["State"].get("Restarting")  # it ended at once, which is for the next look to say
                 and not container_config.asked_ports(found) <= container_config.published(found)
             ):
-                raise not_starting(self._title, "The engine did not publish its port.", old_serves=False)
+                raise ServiceStartError.of_container(
+                    self._title, "The engine did not publish its port.", old_serves=False
+                )
         except ProblemError:
             with contextlib.suppress(ProblemError):
                 self._engine.remove(made)
@@ -97,13 +100,13 @@ class Swap:
                 return
             if found is None or not found["State"]["Running"] or time.monotonic() > deadline:
                 lines = log_chunk(self._engine.logs(made, since_s=0, limit=5), 0).lines
-                raise not_starting(self._title, " / ".join(lines)[-400:], old_serves=True)
+                raise ServiceStartError.of_container(self._title, " / ".join(lines)[-400:], old_serves=True)
             time.sleep(_POLL_S)
 
     @property
     def _title(self) -> str:
         return self._home.container(self._spec.name)
 
-    def _asked(self) -> Asked:
+    def _context(self) -> ErrorContext:
         """What is being done, for a message. Who has the port is asked only after the engine has refused it."""
-        return Asked(self._title, self._spec.port, self._spec.port_setting)
+        return ErrorContext(self._title, self._spec.port, self._spec.port_setting)

@@ -5,8 +5,9 @@ from typing import get_args
 
 from app.panel.services.docker import container_config
 from app.panel.services.docker.engine import Engine
+from app.panel.services.docker.engine_errors import ErrorContext, port_taken
 from app.panel.services.docker.host_container import Home
-from app.panel.services.docker.problems import Asked, foreign_name, port_taken
+from app.panel.services.docker.problems import ContainerNameTakenError, LowEngineMemoryError
 from app.panel.services.protocol import TITLES, Check, CheckState, ServiceName, ServiceSpec
 from pipeline.core.problems import ProblemError
 
@@ -36,15 +37,7 @@ def _memory(total_bytes: int) -> Check:
     text = f"Docker has {total_bytes / 2**30:.1f} GiB of memory."
     if total_bytes >= MEMORY_BYTES:
         return Check("docker-memory", "Docker's memory", "ok", text)
-    return Check(
-        "DOCK-13",
-        "Docker's memory",
-        "warning",
-        text,
-        why="Training on the built-in table and the three services need about 2 GiB.",
-        fix="Give Docker more memory in its settings, or train on fewer rows.",
-        command="docker info --format '{{.MemTotal}}'",
-    )
+    return failed("Docker's memory", LowEngineMemoryError(total_bytes), "warning")
 
 
 def _service(engine: Engine, home: Home, spec: ServiceSpec) -> Check:
@@ -55,7 +48,7 @@ def _service(engine: Engine, home: Home, spec: ServiceSpec) -> Check:
         found is not None
         and not container_config.owned(home, spec.name).items() <= (found["Config"].get("Labels") or {}).items()
     ):
-        return failed(title, foreign_name(name))
+        return failed(title, ContainerNameTakenError(name))
     holder = engine.holder(spec.port)
     if holder.removeprefix("container ") in {
         "",
@@ -63,4 +56,4 @@ def _service(engine: Engine, home: Home, spec: ServiceSpec) -> Check:
     }:
         what = f"{TITLES[spec.name]} has it." if holder else f"No container has it; it is {TITLES[spec.name]}'s."
         return Check(spec.port_setting.lower(), title, "ok", what)
-    return failed(title, port_taken(Asked(name, spec.port, spec.port_setting, holder)))
+    return failed(title, port_taken(ErrorContext(name, spec.port, spec.port_setting, holder)))

@@ -1,6 +1,6 @@
 """The Docker engine behind its socket: a handful of typed calls with deadlines. The only importer of `docker`.
 
-Looking takes at most 5 s, changing at most 60 s. Whatever goes wrong leaves as a ProblemError (`docker_errors`), but for
+Looking takes at most 5 s, changing at most 60 s. Whatever goes wrong leaves as a ProblemError (`engine_errors`), but for
 "there is no such thing", which is an answer: None, or nothing done.
 """
 
@@ -20,7 +20,9 @@ import requests
 import urllib3
 from docker.errors import DockerException, NotFound
 
-from app.panel.services.docker.problems import MIN_API, Asked, problem, remote, still_there, too_old
+from app.panel.services.docker.engine_errors import ErrorContext, to_problem
+from app.panel.services.docker.engine_problems import MIN_API, EngineTooOldError, RemoteEngineError
+from app.panel.services.docker.problems import ContainerNotRemovedError
 from pipeline.core.problems import ProblemError
 
 LOOK_S: Final = 5
@@ -93,14 +95,14 @@ class Engine:
         filters = {"container": id, "event": ["oom", "die"]}
         return self._look(lambda client: list(client.events(since=since, until=until, filters=filters, decode=True)))
 
-    def create(self, name: str, body: Mapping[str, Any], asked: Asked) -> str:
+    def create(self, name: str, body: Mapping[str, Any], context: ErrorContext) -> str:
         """A new container; its id. It is not started."""
-        created = self._change(lambda client: client.create_container_from_config(dict(body), name), asked)
+        created = self._change(lambda client: client.create_container_from_config(dict(body), name), context)
         return str(created["Id"])
 
-    def start(self, id: str, asked: Asked) -> None:
+    def start(self, id: str, context: ErrorContext) -> None:
         """Start it; PORT-01 when its port is taken (it then lies there, created: remove it)."""
-        self._change(lambda client: client.start(id), asked)
+        self._change(lambda client: client.start(id), context)
 
     def restart(self, id: str, *, grace_s: int) -> None:
         """Stop and start the same container."""
@@ -123,7 +125,7 @@ class Engine:
         """Give it another name; one that has it already keeps it."""
         found = self.container(id)
         if found is None or found["Name"] != f"/{name}":
-            self._change(lambda client: client.rename(id, name), Asked(container=name))
+            self._change(lambda client: client.rename(id, name), ErrorContext(container=name))
 
     def remove(self, id: str) -> None:
         """Remove it, running or not, and return when its name is free; somebody may be removing it already.
@@ -134,7 +136,7 @@ class Engine:
         deadline = time.monotonic() + LOOK_S
         while (found := self.container(id)) is not None:
             if time.monotonic() >= deadline:
-                raise still_there(found["Name"].lstrip("/"))
+                raise ContainerNotRemovedError(found["Name"].lstrip("/"))
             time.sleep(_POLL_S)
 
     def make_network(self, name: str, labels: Mapping[str, str]) -> None:
@@ -148,10 +150,10 @@ class Engine:
         self._change(lambda client: client.connect_container_to_network(id, network, aliases=[alias]))
 
     def _look(self, call: Callable[[Any], T]) -> T:
-        return self._call(call, 0, Asked())
+        return self._call(call, 0, ErrorContext())
 
-    def _change(self, call: Callable[[Any], T], asked: Asked | None = None) -> T:
-        return self._call(call, 1, asked or Asked())
+    def _change(self, call: Callable[[Any], T], context: ErrorContext | None = None) -> T:
+        return self._call(call, 1, context or ErrorContext())
 
     def _or_none(self, call: Callable[[Any], T]) -> T | None:
         def guarded(client: Any) -> T | None:  # noqa: ANN401 - the library has no types
@@ -180,7 +182,7 @@ class Engine:
 
         self._change(guarded)
 
-    def _call(self, call: Callable[[Any], T], which: int, asked: Asked) -> T:
+    def _call(self, call: Callable[[Any], T], which: int, context: ErrorContext) -> T:
         clients = None
         try:
             clients = self._connected()
@@ -191,7 +193,7 @@ class Engine:
             if getattr(error, "response", None) is None:
                 # The connection is of no use any more; the next call finds out why before it makes another.
                 self._drop(clients)
-            raise problem(error, self._about(error, asked)) from error
+            raise to_problem(error, self._about(error, context)) from error
 
     def _drop(self, clients: tuple[Any, Any] | None) -> None:
         """Without the lock, which somebody who is trying to connect may hold for long."""
@@ -227,11 +229,11 @@ class Engine:
 
     def _connect(self) -> tuple[Any, Any]:
         if self.address and not self.address.startswith("unix://"):
-            raise remote(self.address)
+            raise RemoteEngineError(self.address)
         self._knock()
         found = self._ask_version()
         if tuple(int(part) for part in found["ApiVersion"].split(".")[:2]) < MIN_API:
-            raise too_old(found["Version"], found["ApiVersion"])
+            raise EngineTooOldError(found["Version"], found["ApiVersion"])
         self.version = f"{found['Version']} (API {found['ApiVersion']})"
         quick, patient = (self._client(found["ApiVersion"], seconds) for seconds in (LOOK_S, CHANGE_S))
         return quick, patient
@@ -255,15 +257,15 @@ class Engine:
     def _client(self, version: str, timeout_s: int) -> Any:  # noqa: ANN401 - the library has no types
         return docker.APIClient(base_url=f"unix://{self.path}", version=version, timeout=timeout_s)
 
-    def _about(self, error: Exception, asked: Asked) -> Asked:
-        """`asked`, and what there is to know about the failure: who may use the socket, or who has the port."""
+    def _about(self, error: Exception, context: ErrorContext) -> ErrorContext:
+        """`context`, and what there is to know about the failure: who may use the socket, or who has the port."""
         if getattr(error, "response", None) is not None:
             taken = "already allocated" in str(error) or "already in use" in str(error)
-            return replace(asked, holder=self.holder(asked.port)) if taken and asked.port else asked
+            return replace(context, holder=self.holder(context.port)) if taken and context.port else context
         try:
             found = Path(self.path).stat()
         except OSError:
-            return replace(asked, socket=self.path, address=self.address)
+            return replace(context, socket=self.path, address=self.address)
         is_ours = found.st_gid in {*os.getgroups(), os.getegid()} and found.st_mode & stat.S_IWGRP
         group = None if is_ours else found.st_gid
-        return replace(asked, socket=self.path, socket_group=group, address=self.address)
+        return replace(context, socket=self.path, socket_group=group, address=self.address)

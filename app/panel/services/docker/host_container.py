@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.panel.services.protocol import ServiceName, Volume
-from pipeline.core.problems import ProblemError
 from pipeline.core.product import NAME
 
 PROJECT: Final = NAME
@@ -82,16 +81,4 @@ def home_of(inspected: Mapping[str, Any], *, cpus: float) -> Home:
         },
         cpus=cpus,
         container_id=inspected["Id"],
-    )
-
-
-def not_mounted(volume: Volume) -> ProblemError:
-    """DOCK-12: a volume that the services need is not mounted into the panel."""
-    return ProblemError(
-        "DOCK-12",
-        f"The panel's container has nothing mounted at {PATHS[volume]}.",
-        why=f"The services get the volume `{volume}` from there.",
-        fix=f"Keep the line `{volume}:{PATHS[volume]}` of the service panel in compose.yaml and start it again.",
-        command="docker compose up -d",
-        status=503,
     )

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from app.panel.services.docker.container_config import SERVICE, SPEC, asked_ports, is_edited, published
 from app.panel.services.docker.host_container import Home
-from app.panel.services.docker.problems import out_of_memory
+from app.panel.services.docker.problems import ContainerOutOfMemoryError
+from app.panel.services.problems import ServiceEndedError
 from app.panel.services.protocol import LogChunk, Observed, State
-from app.panel.services.status import ended_by_itself
 from pipeline.core.problems import ProblemError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,7 +73,7 @@ def end_before(container: Mapping[str, Any], events: Iterable[Mapping[str, Any]]
     if "oom" in seen:
         return _out_of_memory(container)
     code = seen.get("die", {}).get("exitCode")
-    return None if code is None else ended_by_itself(container["Config"]["Labels"][SERVICE], f"Exit code {code}.")
+    return None if code is None else ServiceEndedError(container["Config"]["Labels"][SERVICE], f"Exit code {code}.")
 
 
 def lived(container: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -107,7 +107,7 @@ def log_chunk(text: str, after: int) -> LogChunk:
 
 
 def _out_of_memory(container: Mapping[str, Any]) -> ProblemError:
-    return out_of_memory(container["Name"].lstrip("/"), container["HostConfig"]["Memory"])
+    return ContainerOutOfMemoryError.at_limit(container["Name"].lstrip("/"), container["HostConfig"]["Memory"])
 
 
 def _state(container: Mapping[str, Any], home: Home) -> tuple[State, str]:  # noqa: PLR0911 - a table of cases

@@ -16,9 +16,10 @@ from app.panel.services.docker import container_config
 from app.panel.services.docker.canary import Swap
 from app.panel.services.docker.checks import engine_checks
 from app.panel.services.docker.engine import Engine, Inspected
-from app.panel.services.docker.host_container import PATHS, Home, home_of, not_mounted, own_container_id
+from app.panel.services.docker.engine_problems import NotInContainerError
+from app.panel.services.docker.host_container import PATHS, Home, home_of, own_container_id
 from app.panel.services.docker.inspection import end_before, lived, log_chunk, observed, serves
-from app.panel.services.docker.problems import foreign_name, foreign_network, not_in_container
+from app.panel.services.docker.problems import ContainerNameTakenError, NetworkNameTakenError, VolumeNotMountedError
 from app.panel.services.protocol import (
     ABSENT,
     SERVICES,
@@ -65,11 +66,11 @@ class DockerRuntime:
             if inspected is None:
                 # Without an engine that is what to say first.
                 self._engine.info()
-                raise not_in_container()
+                raise NotInContainerError
             home = home_of(inspected, cpus=float(self._engine.info()["NCPU"]))
             missing = sorted(PATHS.keys() - home.sources.keys())
             if missing:
-                raise not_mounted(missing[0])
+                raise VolumeNotMountedError(missing[0], PATHS[missing[0]])
             self._home = home
         return self._home
 
@@ -134,7 +135,11 @@ class DockerRuntime:
         if found is None or not self._is_ours(found, name):
             live = self._live(self._ours(name), name)
             if live is None:
-                return ABSENT if found is None else Observed("foreign", reason=foreign_name(home.container(name)).what)
+                return (
+                    ABSENT
+                    if found is None
+                    else Observed("foreign", reason=ContainerNameTakenError(home.container(name)).what)
+                )
             # Renamed by hand: it serves, and is not as it should be.
             return observed(live, home, digest="")
         of_service = (container for container in all_ours if container["Labels"].get(container_config.SERVICE) == name)
@@ -240,7 +245,7 @@ class DockerRuntime:
         if holder is None:
             return
         if not self._is_ours(holder):
-            raise foreign_name(container)
+            raise ContainerNameTakenError(container)
         # Another service of ours under this name: aside, where its own look finds it by its label and names it rightly.
         self._engine.rename(holder["Id"], f"{container}-aside")
 
@@ -253,7 +258,7 @@ class DockerRuntime:
                 self._engine.make_network(home.network, {**home.compose_labels, **labels})
                 found = self._engine.network(home.network) or {"Labels": labels, "Containers": {}}
             if not labels.items() <= (found.get("Labels") or {}).items():
-                raise foreign_network(home.network)
+                raise NetworkNameTakenError(home.network)
             if home.container_id and home.container_id not in (found.get("Containers") or {}):
                 self._engine.join(home.network, home.container_id, "panel")
 

@@ -1,4 +1,4 @@
-"""Whether a port is free, who holds it otherwise, and who listens on it."""
+"""Checks whether a port is free, who holds it otherwise, and who listens on it."""
 
 import errno
 import socket
@@ -6,36 +6,22 @@ from collections.abc import Iterable
 
 import psutil
 
-from pipeline.core.problems import ProblemError
+from app.panel.services.problems import PortTakenError
+from app.panel.services.process.problems import PortUnusableError
 
 
 def check_free(host: str, port: int, setting: str) -> None:
-    """Return if a server may listen there. Raises PORT-01 (taken, names the holder) or PORT-02 (not permitted)."""
-    code = _try(host, port)
-    if code == errno.EADDRINUSE:
-        free = next((p for p in range(port + 1, min(port + 100, 65536)) if _try(host, p) == 0), port + 1)
-        raise ProblemError(
-            "PORT-01",
-            f"Port {port} is used by {holder(port)}.",
-            why="Two programs cannot listen on one port.",
-            fix=f"Stop it, or set {setting} to a free port and start again.",
-            command=f"{setting}={free} make run",
-            retryable=True,
-            status=409,
-        )
-    if code != 0:
-        raise ProblemError(
-            "PORT-02",
-            f"Nothing may listen on {host} port {port}.",
-            why=f"{errno.errorcode.get(code, code)}: the port or the address is not for this user or machine.",
-            fix=f"Set {setting} to a port above 1023, and PANEL_HOST to an address of this machine.",
-            command=f"{setting}={port + 8000 if port < 1024 else port} make run",
-            status=409,
-        )
+    """Return if a server may listen there; raise PORT-01 (taken, names the holder) or PORT-02 (not permitted)."""
+    error_number = _bind_error(host, port)
+    if error_number == errno.EADDRINUSE:
+        free_port = next((p for p in range(port + 1, min(port + 100, 65536)) if _bind_error(host, p) == 0), port + 1)
+        raise PortTakenError(port, setting, holder=holder(port), free_port=free_port)
+    if error_number != 0:
+        raise PortUnusableError(host, port, setting, error_number=error_number)
 
 
-def _try(host: str, port: int) -> int:
-    """0, or the errno of binding there."""
+def _bind_error(host: str, port: int) -> int:
+    """Return the errno of binding there, 0 where it works."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -47,7 +33,7 @@ def _try(host: str, port: int) -> int:
 
 
 def holder(port: int) -> str:
-    """Who listens on the port, for people: `nginx (process 812)`, or `another program` where that is hidden."""
+    """Return who listens on the port, for people: `nginx (process 812)`, or `another program` where that is hidden."""
     try:
         pid = next(
             (c.pid for c in psutil.net_connections("tcp") if _is_listener(c.status, c.laddr, port) and c.pid), None
@@ -58,7 +44,7 @@ def holder(port: int) -> str:
 
 
 def listens(processes: Iterable[psutil.Process], port: int) -> bool:
-    """Whether one of the processes listens on the port: what answers there is then that process, and nothing else."""
+    """Return whether one of the processes listens on the port: what responds there is then that process, nothing else."""
     for process in processes:
         try:
             if any(_is_listener(c.status, c.laddr, port) for c in process.net_connections("tcp")):

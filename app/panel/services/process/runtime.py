@@ -17,7 +17,7 @@ from typing import Final
 import psutil
 
 from app.panel.services.process import ports
-from app.panel.services.process.children import ServiceProcess, ServiceProcesses
+from app.panel.services.process.service_processes import ServiceProcess, ServiceProcesses
 from app.panel.services.protocol import ABSENT, TITLES, Check, LogChunk, Observed, Place, ServiceName, ServiceSpec
 from app.panel.services.service_log import ServiceLog
 from app.processes.tree import descendants

@@ -9,7 +9,8 @@ import pytest
 from app.panel.services.docker.checks import engine_checks
 from app.panel.services.docker.container_config import body, content, is_edited
 from app.panel.services.docker.engine import Engine
-from app.panel.services.docker.host_container import Home, home_of, not_mounted, own_container_id
+from app.panel.services.docker.host_container import Home, home_of, own_container_id
+from app.panel.services.docker.problems import VolumeNotMountedError
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import SERVICES, ServiceName, ServiceSpec
 from app.panel.services.specs import build
@@ -165,8 +166,8 @@ def test_siblings_share_what_the_panel_has_when_it_looks_at_itself() -> None:
 
 
 def test_the_missing_volume_is_named_when_the_panel_has_none() -> None:
-    found = not_mounted("models")
-    assert (found.id, "/models" in found.what) == ("DOCK-12", True)
+    problem = VolumeNotMountedError("models", "/models")
+    assert (problem.id, "/models" in problem.what) == ("DOCK-12", True)
 
 
 def test_it_is_only_a_warning_when_docker_has_little_memory() -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.panel.services.process.children import OWNER_VARIABLE, ServiceProcesses
+from app.panel.services.process.service_processes import OWNER_VARIABLE, ServiceProcesses
 from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import FAKE, fake_spec, free_ports
 
 PANEL = """
 import os, sys, time
 from pathlib import Path
-from app.panel.services.process.children import ServiceProcesses
+from app.panel.services.process.service_processes import ServiceProcesses
 from tests.app.panel.services.conftest import fake_spec
 services = ServiceProcesses("test-owner")
 folder = Path(sys.argv[1])

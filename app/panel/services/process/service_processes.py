@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from app.panel.services.protocol import TITLES, ServiceSpec
+from app.panel.services.problems import ServiceStartError
+from app.panel.services.protocol import ServiceSpec
 from app.processes.child import ChildProcess, start
 from app.processes.marks import kill_marked
 from app.processes.reaper_process import ReaperProcess
-from pipeline.core.problems import ProblemError
 
 OWNER_VARIABLE: Final = "ML_PIPELINE_OWNER"
 # Variables that a program needs to work at all; nothing of the panel's secrets is among them.
@@ -44,15 +44,7 @@ class ServiceProcesses:
         try:
             process = start(spec.argv, env=env, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, reaper=self._reaper)
         except OSError as error:
-            raise ProblemError(
-                "SVC-01",
-                f"{TITLES[spec.name]} cannot be started.",
-                why=f"{error.strerror or error}.",
-                fix="See whether the machine is out of processes or memory.",
-                command="ml-pipeline doctor",
-                retryable=True,
-                status=503,
-            ) from error
+            raise ServiceStartError.of_process(spec.name, f"{error.strerror or error}.") from error
         started_at = datetime.now(UTC)
         instance_id = f"{process.pid}-{started_at.timestamp():.6f}"
         return ServiceProcess(process, spec.digest, spec.listen_port, instance_id, started_at)

@@ -15,7 +15,9 @@ import pytest
 
 from app.panel.services.docker import engine as docker_engine
 from app.panel.services.docker.engine import Engine
-from app.panel.services.docker.problems import Asked, foreign_network, not_in_container, out_of_memory, problem
+from app.panel.services.docker.engine_errors import ErrorContext, to_problem
+from app.panel.services.docker.engine_problems import NotInContainerError
+from app.panel.services.docker.problems import ContainerOutOfMemoryError, NetworkNameTakenError
 from pipeline.core.problems import ProblemError
 
 PORT = "driver failed programming external connectivity on endpoint ml-api: Bind for 127.0.0.1:8000 failed: port is already allocated"
@@ -92,7 +94,7 @@ def test_the_id_says_what_is_wrong_when_the_engine_refuses(
     tmp_path: Path, status: int, message: str, id: str, named: str
 ) -> None:
     with engine_that_says(tmp_path, status, message) as engine, pytest.raises(ProblemError) as caught:
-        engine.create("ml-api", {}, Asked("ml-api", 8000, "API_PORT"))
+        engine.create("ml-api", {}, ErrorContext("ml-api", 8000, "API_PORT"))
     assert caught.value.id == id
     assert named in str(caught.value)
     assert caught.value.fix
@@ -124,12 +126,12 @@ def test_a_folder_is_no_socket_when_the_engine_made_one_in_its_place(tmp_path: P
 
 def test_the_group_is_named_when_the_socket_may_not_be_used() -> None:
     denied = PermissionError(13, "Permission denied")
-    found = problem(denied, Asked(socket_group=998))
+    found = to_problem(denied, ErrorContext(socket_group=998))
     assert (found.id, "group 998" in found.what) == ("DOCK-02", True)
 
 
 def test_a_security_module_is_named_when_the_group_may_use_the_socket() -> None:
-    assert problem(PermissionError(13, "Permission denied"), Asked()).id == "DOCK-05"
+    assert to_problem(PermissionError(13, "Permission denied"), ErrorContext()).id == "DOCK-05"
 
 
 def test_the_way_to_the_other_socket_is_shown_when_the_engine_is_rootless(tmp_path: Path) -> None:
@@ -219,9 +221,9 @@ def test_it_is_asked_anew_only_after_a_moment_when_the_engine_was_away(
 
 
 def test_the_rest_is_named_too() -> None:
-    assert not_in_container().id == "DOCK-09"
-    assert "limit 512 MiB" in out_of_memory("ml-app", 512 * 2**20).what
-    assert foreign_network("x_serving").id == "NAME-02"
+    assert NotInContainerError().id == "DOCK-09"
+    assert "limit 512 MiB" in ContainerOutOfMemoryError.at_limit("ml-app", 512 * 2**20).what
+    assert NetworkNameTakenError("x_serving").id == "NAME-02"
 
 
 def test_there_is_no_log_and_no_problem_when_the_container_is_being_removed(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""Problems with the Docker engine itself: not there, not ours to use, not the right one, or refusing."""
+
+from typing import Final
+
+from pipeline.core.problems import ProblemError
+
+UP: Final = "docker compose up -d"
+MIN_API: Final = (1, 41)
+
+
+class EngineSocketMissingError(ProblemError):
+    """There is no Docker socket.
+
+    The panel's container has no Docker socket, or the engine made an empty folder in its place because there was none on
+    the machine. Keep the line that mounts `/var/run/docker.sock` in `compose.yaml`; start Docker first, then
+    `docker compose up -d`. On macOS and with Colima mount exactly that path: it is looked up inside Docker's own machine.
+    """
+
+    id = "DOCK-01"
+    status = 503
+    command = UP
+
+    def __init__(self, socket: str) -> None:
+        super().__init__(
+            f"Docker is not reachable: there is no socket at {socket}.",
+            why="The panel starts its services through the engine's socket.",
+            fix="Keep the line that mounts the socket in compose.yaml; or run without Docker: make run.",
+        )
+
+
+class EngineAccessDeniedError(ProblemError):
+    """The panel may not use the Docker socket.
+
+    The socket belongs to a group that the panel is not in. The entrypoint takes the socket's group whenever the
+    container starts, so recreate it: `docker compose up -d --force-recreate panel`. There is no need to open the socket
+    to everybody.
+    """
+
+    id = "DOCK-02"
+    status = 503
+    command = f"{UP} --force-recreate panel"
+
+    def __init__(self, socket_group: int) -> None:
+        super().__init__(
+            f"The panel may not use Docker: the socket belongs to group {socket_group}.",
+            why="The entrypoint takes the socket's group when the container starts; it changed since, or was not root.",
+            fix="Recreate the panel's container. There is no need to open the socket to everybody.",
+        )
+
+
+class RootlessEngineError(ProblemError):
+    """The engine is rootless.
+
+    `DOCKER_HOST` points to a socket of your own user. Say where it is and Compose mounts it:
+    `DOCKER_SOCK=/run/user/1000/docker.sock docker compose up -d`.
+    """
+
+    id = "DOCK-03"
+    status = 503
+
+    def __init__(self, address: str, reason: str) -> None:
+        socket = address.removeprefix("unix://") if address.startswith("unix:///run/user/") else ""
+        super().__init__(
+            f"This looks like rootless Docker: its socket is {socket or address}, not the usual one.",
+            why=reason,
+            fix="Say where the socket is; Compose mounts it at the usual place.",
+            command=f"DOCKER_SOCK={socket or '/run/user/$(id -u)/docker.sock'} {UP}",
+        )
+
+
+class RemoteEngineError(ProblemError):
+    """The engine is on another machine.
+
+    `DOCKER_HOST` is a `tcp://` or `ssh://` address. The panel shares folders and loopback ports with its services and
+    needs the engine on the same machine. Run it there, or unset `DOCKER_HOST`.
+    """
+
+    id = "DOCK-04"
+    status = 503
+    command = f"env -u DOCKER_HOST {UP}"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"DOCKER_HOST names an engine that is not on this machine: {address}.",
+            why="The panel shares folders and 127.0.0.1 ports with its services, so it needs the engine beside it.",
+            fix="Run it on the machine of that engine, or unset DOCKER_HOST.",
+        )
+
+
+class EngineBlockedError(ProblemError):
+    """A security module blocks the Docker socket.
+
+    The group matches and access is denied all the same: usually by SELinux. Keep `label=disable` under `security_opt`
+    of the service `panel`.
+    """
+
+    id = "DOCK-05"
+    status = 503
+    command = UP
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Access to the Docker socket is denied although its group matches.",
+            why="A security module such as SELinux blocks it.",
+            fix="Keep `security_opt: label=disable` of the service panel in compose.yaml and start it again.",
+        )
+
+
+class EngineTooOldError(ProblemError):
+    """The engine is too old.
+
+    Docker Engine 20.10 (API 1.41) or newer is needed; older ones lack limits that the services are started with. Update
+    it, or `make run`.
+    """
+
+    id = "DOCK-06"
+    status = 503
+    command = "make run"
+
+    def __init__(self, engine_version: str, api_version: str) -> None:
+        super().__init__(
+            f"Docker Engine {engine_version} is too old: it speaks API {api_version}, "
+            f"the panel needs {MIN_API[0]}.{MIN_API[1]}.",
+            why="Engines before 20.10 lack limits that the services are started with.",
+            fix="Update Docker to 20.10 or newer, or run without Docker.",
+        )
+
+
+class EngineNotRespondingError(ProblemError):
+    """The engine does not respond.
+
+    It is stopped, restarting, hanging, or sent garbage. The panel tries again automatically every few seconds; nothing
+    has to be done once `docker info` works.
+    """
+
+    id = "DOCK-07"
+    status = 503
+    retryable = True
+    command = "docker info"
+
+    def __init__(self, reason: str, *, timed_out: bool) -> None:
+        super().__init__(
+            "The Docker engine does not respond in time." if timed_out else "The Docker engine does not respond.",
+            why="It hangs, or the machine is overloaded." if timed_out else f"It is stopped or restarting ({reason}).",
+            fix="The panel tries again automatically; what serves keeps serving. Without Docker: make run.",
+        )
+
+
+class EngineRefusedError(ProblemError):
+    """The engine refused a request.
+
+    The engine's own words are in the message. The panel tries again automatically; if it persists, they say what to
+    look for.
+    """
+
+    id = "DOCK-08"
+    status = 503
+    retryable = True
+    command = "docker info"
+
+    def __init__(self, http_status: int, reason: str) -> None:
+        super().__init__(
+            "The Docker engine refused the panel's request.",
+            why=f"{http_status}: {reason}",
+            fix="The panel tries again automatically.",
+        )
+
+
+class NotInContainerError(ProblemError):
+    """The panel is not in a container of this engine.
+
+    `ML_PIPELINE_RUNTIME=docker` was set for a panel that runs as a process. It takes image, network and volumes for its
+    services from its own container. Start it with `docker compose up -d`, or use `ML_PIPELINE_RUNTIME=process`.
+    """
+
+    id = "DOCK-09"
+    status = 503
+    command = f"{UP}    # or: ML_PIPELINE_RUNTIME=process make run"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The panel does not run in a container of this engine, so it cannot start its services as containers.",
+            why="It takes image, network and volumes for them from its own container.",
+            fix="Start it with Compose, or let it run the services as processes.",
+        )

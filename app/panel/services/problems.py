@@ -1,0 +1,205 @@
+"""What keeps a service from running, and a machine from being fit for the panel: the problems of both runtimes."""
+
+import os
+from pathlib import Path
+
+from app.panel.services.protocol import TITLES, ServiceName
+from pipeline.core.problems import ProblemError
+
+
+class PortTakenError(ProblemError):
+    """A port is taken.
+
+    Another program listens on the port that a service needs; the message names it where the system tells. Stop that
+    program, or give the service another port with the variable that the message names, and start again. Nothing is left
+    behind, and the supervisor takes the port by itself as soon as it is free.
+    """
+
+    id = "PORT-01"
+    status = 409
+    retryable = True
+
+    def __init__(self, port: int, setting: str, *, holder: str, free_port: int, container: str = "") -> None:
+        if container:
+            why = f"{container} must be published on that port."
+            fix = f"Stop it, or choose another port with {setting}. The pipeline itself still works."
+        else:
+            why = "Two programs cannot listen on one port."
+            fix = f"Stop it, or set {setting} to a free port and start again."
+        start = "docker compose up -d" if container else "make run"
+        super().__init__(
+            f"Port {port} is used by {holder}.", why=why, fix=fix, command=f"{setting}={free_port} {start}"
+        )
+
+
+class ServiceStartError(ProblemError):
+    """A service cannot be started.
+
+    The system refused to start a process: too many of them, no memory, or a program that is missing. The supervisor
+    tries again, ever more rarely. See `ml-pipeline doctor`. With Docker, the container was created and what runs in it
+    does not come up; `docker logs ml-api` shows its last output. While the old container still serves, it is kept.
+    """
+
+    id = "SVC-01"
+    status = 503
+    retryable = True
+
+    @classmethod
+    def of_process(cls, name: ServiceName, why: str) -> "ServiceStartError":
+        """Return the problem of a process that the system did not start."""
+        return cls(
+            f"{TITLES[name]} cannot be started.",
+            why=why,
+            fix="Check whether the machine is out of processes or memory.",
+            command="ml-pipeline doctor",
+        )
+
+    @classmethod
+    def of_container(cls, container: str, why: str, *, old_serves: bool) -> "ServiceStartError":
+        """Return the problem of a container that does not come up; `old_serves`: its predecessor is still there."""
+        return cls(
+            f"The new {container} does not start; the old one keeps serving."
+            if old_serves
+            else f"{container} cannot be started.",
+            why=why,
+            fix="Read its last output.",
+            command=f"docker logs --tail 50 {container}",
+        )
+
+
+class ServiceNotReadyError(ProblemError):
+    """A service is not ready in time.
+
+    It was started but does not respond as it should. Its log on the services page says why; the supervisor keeps
+    trying.
+    """
+
+    id = "SVC-02"
+    status = 503
+    retryable = True
+    command = "ml-pipeline status"
+
+    def __init__(self, name: ServiceName, reason: str, timeout_s: float) -> None:
+        super().__init__(
+            f"{TITLES[name]} is not ready after {timeout_s:.0f} s.",
+            why=reason or "It did not respond in time.",
+            fix="Read its log on the services page; the supervisor keeps trying.",
+        )
+
+
+class ServiceEndedError(ProblemError):
+    """A service ended unexpectedly.
+
+    The panel did not stop it, and memory was not the reason as far as known (that is DOCK-11); the message has its exit
+    code, or says that it was removed or restarted from outside the panel. It is restarted automatically, after 1, 2, 4
+    ... 60 s if it keeps ending. Its last output is on the services page. A deployment that waited for it is tried again
+    with the run's next attempt.
+    """
+
+    id = "SVC-03"
+    status = 503
+    retryable = True
+    command = "ml-pipeline status"
+
+    def __init__(self, name: ServiceName, reason: str) -> None:
+        super().__init__(
+            f"{TITLES[name]} ended. {reason}",
+            why="The panel did not stop it.",
+            fix="It is restarted automatically. If this repeats, read its log on the services page.",
+        )
+
+
+class FolderNotWritableError(ProblemError):
+    """A folder cannot be written.
+
+    The data, state or models folder belongs to another user than the one that runs the panel. Give it to that user with
+    the command of the message, or name another folder.
+    """
+
+    id = "PERM-01"
+
+    def __init__(self, folder: Path, setting: str, *, owner_uid: int) -> None:
+        super().__init__(
+            f"Cannot write to {folder}.",
+            why=f"It belongs to user {owner_uid}, and the panel runs as {os.geteuid()}.",
+            fix=f"Give it to this user, or name another folder in {setting}.",
+            command=f"sudo chown -R {os.geteuid()} {folder}",
+        )
+
+
+class LowDiskError(ProblemError):
+    """The disk is getting full.
+
+    Less than 2 GB are free where the state folder lies. A run needs up to 0.5 GB; with less than that none is started.
+    Remove other files: of its own the panel keeps the models of the newest 50 runs and the newest 20 published
+    versions.
+    """
+
+    id = "DISK-02"
+
+    def __init__(self, folder: Path, free_bytes: int, *, can_run: bool) -> None:
+        super().__init__(
+            f"Only {free_bytes / 2**30:.1f} GB are free on the disk of {folder}.",
+            why="A run needs up to 0.5 GB; with less than that none is started.",
+            fix="Remove other files; the panel removes old runs and models itself.",
+            command=f"df -h {folder}",
+            retryable=can_run,
+        )
+
+
+class LowMemoryError(ProblemError):
+    """Little memory is available.
+
+    Training on the built-in table and the three services together need about 1 GB. With less, the system may kill a
+    stage; the served model is not affected. Close other programs, or use a smaller table.
+    """
+
+    id = "MEM-01"
+    retryable = True
+    command = "free -h"
+
+    def __init__(self, available_bytes: int) -> None:
+        super().__init__(
+            f"Only {available_bytes / 2**30:.1f} GB of memory are available.",
+            why="Training on the built-in table and the three services need about 1 GB.",
+            fix="Close other programs, or use a smaller table.",
+        )
+
+
+class NetworkFileSystemError(ProblemError):
+    """The state folder lies on a network file system.
+
+    SQLite needs locks that such file systems do not keep reliably; the history could be damaged. Set ML_PIPELINE_STATE
+    to a folder on a local disk, or in containers use the named volume, which is the default.
+    """
+
+    id = "FS-01"
+    retryable = True
+    command = "ML_PIPELINE_STATE=/var/tmp/ml-pipeline make run"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"The state folder lies on {kind}, a network or shared file system.",
+            why="SQLite's locks are not reliable there; the history could be damaged.",
+            fix="Set ML_PIPELINE_STATE to a folder on a local disk.",
+        )
+
+
+class MlflowNotInstalledError(ProblemError):
+    """MLflow is not installed.
+
+    The panel's environment has no MLflow. Runs, serving and the history work; tracking is off until it is installed:
+    `.venv/bin/python -m pip install --require-hashes -r requirements/panel.txt`, or with Docker, where it belongs to the
+    image, `docker compose up -d --build`.
+    """
+
+    id = "MLF-03"
+    retryable = True
+    command = ".venv/bin/python -m pip install --require-hashes -r requirements/panel.txt    # or: docker compose up -d --build"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "MLflow is not installed.",
+            why="Runs work without it; their records are kept and delivered later.",
+            fix="Install the panel's requirements; with Docker, build the image again.",
+        )
