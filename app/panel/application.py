@@ -107,7 +107,7 @@ def _pages(panel: Panel) -> list[APIRouter]:
     return [
         home_routes.router(home_pages),
         runs_routes.router(run_pages),
-        models_routes.router(renderer, panel.models, panel.model_queries.view),
+        models_routes.router,
         services_routes.router(renderer, settings, panel.services),
         datasets_routes.router(DataPages(settings=settings, renderer=renderer, datasets=datasets, queries=queries)),
         datasets_api.router(datasets),

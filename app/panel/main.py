@@ -86,11 +86,11 @@ def create_app(
         models_dir=settings.models_dir,
         db=db,
         queries=model_queries,
-        api=services,
+        services=services,
+        client=client,
         clock=clock,
         watch_s=settings.watch_after_deploy_s,
-        client=client,
-        notice=tracking.warning,
+        warning=tracking.warning,
     )
     executor = Executor(
         Tools(

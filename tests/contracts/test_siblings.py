@@ -12,7 +12,7 @@ from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
-from app.panel.registry.store import Ledger
+from app.panel.registry.store import DeploymentStore
 from app.panel.services import http_client
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.process.runtime import ProcessRuntime
@@ -99,24 +99,24 @@ def test_real_models_go_live_and_back_when_they_are_promoted(siblings: Siblings,
     db = open_database(tmp_path / "panel.db", SystemClock().now())
     models_dir = siblings.settings.models_dir
     queries = ModelQueries(db, models_dir)
-    ledger = Ledger(db, SystemClock())
+    store = DeploymentStore(db, SystemClock())
     models = ModelService(
         models_dir=models_dir,
         db=db,
         queries=queries,
-        api=supervisor,
+        services=supervisor,
         client=PredictionClient(supervisor),
         clock=SystemClock(),
         watch_s=0.0,
     )
     for version, task in enumerate(TASKS, start=1):
         built = make_bundle(models_dir, task=task, version=version, live=False)
-        ledger.record_version(built.manifest, built.pointer.bundle, verdict_of("keep"))
+        store.record_version(built.manifest, built.pointer.bundle, verdict_of("keep"))
         row = models.promote(version, "anna")
         assert row.outcome == "done"
         assert (row.duration_s or 99) < 5
         assert http_client.get(supervisor.url("api") + "/readyz", 5).json()["version"] == version
-    back = models.rollback("anna")
+    back = models.roll_back("anna")
     assert (back.to_version, (back.duration_s or 99) < 2) == (2, True)
     pointer = read_pointer(models_dir)
     assert pointer is not None

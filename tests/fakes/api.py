@@ -12,7 +12,7 @@ from pipeline.core.prediction_api import Prediction, ProblemMembers, Readiness
 
 
 class FakeApi:
-    """Serves on a free port of loopback from a thread. Implements `registry.deployer.Api`.
+    """Serves on a free port of loopback from a thread. Implements `registry.deployer.Services`.
 
     `stuck`: does not follow the pointer any more. `refused`: versions that it does not take. `shift`: added to each
     answer. `n_errors`: server errors that `/metrics` admits, from `counts_from` (monotonic) on. `problem`: raised by

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.panel.db.engine import Database
 from app.panel.home.views import HomeView, Links, as_interval
 from app.panel.pages.renderer import PageRenderer
-from app.panel.registry.queries import ModelRow
+from app.panel.registry.views import ModelRow
 from app.panel.runs.domain.queries import RunQueries, RunRow, StageView
 from app.panel.runs.domain.typical_durations import typical_durations
 from app.panel.runs.web.views import cells

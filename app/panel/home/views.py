@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.panel.registry.queries import ModelRow
+from app.panel.registry.views import ModelRow
 from app.panel.runs.domain.queries import RunRow
 from app.panel.runs.web.views import StageCell
 from app.panel.schedule.service import ScheduleView

@@ -1,7 +1,7 @@
-"""Moves the pointer, and does not leave it moved unless the prediction API answers as the bundle promises.
+"""Puts a bundle into service: moves the pointer, and keeps it there only if the prediction API reproduces the bundle.
 
-One switch at a time. What the API holds is asked, never assumed: it polls the pointer, and says by `/readyz` which
-version it serves. On any failure the pointer goes back, and the model that served before never stopped.
+One deployment at a time. What the API serves is never assumed: the API polls the pointer and reports by `/readyz`
+which version it has loaded. On any failure the pointer goes back to the previous version, which never stopped serving.
 """
 
 import contextlib
@@ -14,175 +14,184 @@ from typing import Final, Protocol
 
 from app.panel.clock import Clock
 from app.panel.registry.golden import TOLERANCE, largest_difference
-from app.panel.registry.queries import DeploymentKind
-from app.panel.registry.store import Ledger, busy
+from app.panel.registry.problems import (
+    ActivationTimeoutError,
+    DeploymentCancelledError,
+    DeploymentConflictError,
+    GoldenRowsDifferError,
+    VersionRejectedError,
+)
+from app.panel.registry.store import DeploymentStore
 from app.panel.registry.tables import Deployment
+from app.panel.registry.views import DeploymentKind
 from app.panel.runs.domain.interfaces import StageLog
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from app.panel.services.protocol import ServiceName
 from pipeline.core.bundle import Manifest, Pointer, bundle_dir, pointer_to, read_manifest, read_pointer, write_pointer
-from pipeline.core.problems import BundleError, ProblemError
+from pipeline.core.problems import BundleError
 from pipeline.core.stage import GateVerdict
 
-READY_S: Final = 60.0
-# The API itself gives a bundle 20 s to prove itself before it refuses it.
-TAKES_S: Final = 30.0
-POLL_S: Final = 0.02
-LOCK_S: Final = 30.0
+READY_TIMEOUT_S: Final = 60.0
+# The API itself gives a bundle 20 s to prove itself before it rejects it.
+ACTIVATION_TIMEOUT_S: Final = 30.0
+POLL_INTERVAL_S: Final = 0.02
+LOCK_TIMEOUT_S: Final = 30.0
 
 
-class Api(Protocol):
-    """What is needed of the supervisor."""
+class Services(Protocol):
+    """The supervisor, as far as deployments need it."""
 
     def wait_ready(self, names: tuple[ServiceName, ...], timeout_s: float, stop: threading.Event) -> None:
-        """Return when they answer. Raises ProblemError."""
-
-    def url(self, name: ServiceName) -> str:
-        """Base URL."""
+        """Return when the services are ready. Raises ProblemError."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """What is to go live, and on whose word. `bundle` is a published folder."""
+class DeploymentRequest:
+    """What is to go live, and who asked for it. `bundle` is the name of a published bundle.
+
+    With `only_from`, the deployment is given up (DEPLOY-06) if another version is live when its turn comes.
+    """
 
     bundle: str
     kind: DeploymentKind
-    who: str
-    why: str
+    actor: str
+    reason: str
     run_id: str | None = None
     attempt: int = 0
     verdict: GateVerdict | None = None
-    only_from: int | None = None  # give up (DEPLOY-06) if another version is live by the time it is this one's turn
+    only_from: int | None = None
 
 
-class Switch:
+class Deployer:
     """See the module. Sync and thread-safe."""
 
-    def __init__(self, models_dir: Path, ledger: Ledger, api: Api, clock: Clock, client: PredictionClient) -> None:
+    def __init__(
+        self, *, models_dir: Path, store: DeploymentStore, services: Services, client: PredictionClient, clock: Clock
+    ) -> None:
         self._models_dir = models_dir
-        self._ledger = ledger
-        self._api = api
-        self._clock = clock
+        self._store = store
+        self._services = services
         self._client = client
-        self._turn = threading.Lock()
+        self._clock = clock
+        self._lock = threading.Lock()
 
-    def move(self, change: Change, stop: threading.Event, log: StageLog | None = None) -> Deployment:
-        """Make a bundle live and return the closed line of the ledger, once it has taken effect.
+    def deploy(self, request: DeploymentRequest, stop: threading.Event, log: StageLog | None = None) -> Deployment:
+        """Make a bundle live and return the finished deployment, once it has taken effect.
 
-        Raises ProblemError: MODEL-02 the bundle is not intact, DEPLOY-01 the API did not take it in time, DEPLOY-02
-        the API refused it, DEPLOY-03 its answers differ, DEPLOY-06 another deployment is under way, DEPLOY-08 `stop`
-        was set, or what keeps the API from running. In each case the pointer is what it was.
+        Raises ProblemError: MODEL-02 the bundle is not intact, DEPLOY-01 the API did not load it in time, DEPLOY-02
+        the API rejected it, DEPLOY-03 its predictions differ, DEPLOY-06 another deployment came first, DEPLOY-08
+        `stop` was set, or the problem that keeps the API from running. In each case the pointer is what it was.
         """
-        with self._my_turn(stop):
-            self.settle()
+        with self._deploy_lock(stop):
+            self.reconcile()
             before = read_pointer(self._models_dir)
-            if change.only_from is not None and (before is None or before.version != change.only_from):
-                raise busy(f"Version {change.only_from} is no longer the live one.")
-            after = pointer_to(self._models_dir, change.bundle)
+            if request.only_from is not None and (before is None or before.version != request.only_from):
+                raise DeploymentConflictError(f"Version {request.only_from} is no longer live.")
+            after = pointer_to(self._models_dir, request.bundle)
             manifest = read_manifest(bundle_dir(self._models_dir, after), after.sha256)
-            begun = self._clock.monotonic()
-            row = self._ledger.begin(
-                change.kind,
+            started = self._clock.monotonic()
+            row = self._store.begin(
+                request.kind,
                 before,
                 after,
-                who=change.who,
-                why=change.why,
-                run_id=change.run_id,
-                attempt=change.attempt,
-                verdict=change.verdict,
+                actor=request.actor,
+                reason=request.reason,
+                run_id=request.run_id,
+                attempt=request.attempt,
+                verdict=request.verdict,
             )
             assert row.id is not None
             try:
-                self._take(after, manifest, stop, log)
-                return self._ledger.finish(row.id, "done", "", self._clock.monotonic() - begun)
+                self._activate(after, manifest, stop, log)
+                return self._store.finish(row.id, "done", "", self._clock.monotonic() - started)
             except BaseException as error:
                 if read_pointer(self._models_dir) == after:
                     write_pointer(self._models_dir, before)
                 detail = str(error) or type(error).__name__
-                self._ledger.finish(row.id, "failed", detail, self._clock.monotonic() - begun)
+                self._store.finish(row.id, "failed", detail, self._clock.monotonic() - started)
                 raise
 
-    def settle(self) -> None:
-        """Bring pointer and ledger together where a kill, a full disk or a hand has parted them.
+    def reconcile(self) -> None:
+        """Make pointer and history agree again after a kill, a full disk or a change by hand.
 
-        Only at start, or by whoever has the turn: a line that is pending then is nobody's.
+        Only at start, or while holding the deploy lock: nobody is working on a pending deployment then.
         """
-        for row in self._ledger.pending():
+        for row in self._store.pending():
             self._undo(row)
         try:
             read_pointer(self._models_dir)
         except BundleError:
-            latest = self._ledger.latest()
+            latest = self._store.latest()
             with contextlib.suppress(BundleError):
-                known = latest.to_bundle if latest is not None else None
-                write_pointer(self._models_dir, pointer_to(self._models_dir, known) if known else None)
-
-    def _undo(self, row: Deployment) -> None:
-        """Nobody saw it answer, so it goes back."""
-        assert row.id is not None
-        try:
-            before = pointer_to(self._models_dir, row.from_bundle) if row.from_bundle else None
-        except BundleError:
-            stays = "The panel ended in the middle of it; the version before cannot be read, so this one stays."
-            self._ledger.finish(row.id, "done", stays, None)
-            return
-        with contextlib.suppress(BundleError):
-            now = read_pointer(self._models_dir)
-            if now is not None and now.bundle == row.to_bundle and now.bundle != row.from_bundle:
-                write_pointer(self._models_dir, before)
-        self._ledger.finish(row.id, "failed", "The panel ended in the middle of it; the pointer went back.", None)
+                bundle = latest.to_bundle if latest is not None else None
+                write_pointer(self._models_dir, pointer_to(self._models_dir, bundle) if bundle else None)
 
     @contextmanager
     def idle(self) -> Iterator[bool]:
-        """Whether no switch is under way; none begins inside."""
-        is_idle = self._turn.acquire(blocking=False)
+        """Yield True if no deployment is in progress; none starts within the block."""
+        is_idle = self._lock.acquire(blocking=False)
         try:
             yield is_idle
         finally:
             if is_idle:
-                self._turn.release()
+                self._lock.release()
 
     @contextmanager
-    def _my_turn(self, stop: threading.Event) -> Iterator[None]:
-        deadline = self._clock.monotonic() + LOCK_S
-        while not self._turn.acquire(timeout=0.1):
+    def _deploy_lock(self, stop: threading.Event) -> Iterator[None]:
+        deadline = self._clock.monotonic() + LOCK_TIMEOUT_S
+        while not self._lock.acquire(timeout=0.1):
             if stop.is_set():
-                raise _cancelled()
+                raise DeploymentCancelledError
             if self._clock.monotonic() >= deadline:
-                raise busy("It has not ended within half a minute.")
+                raise DeploymentConflictError(f"It has not finished within {LOCK_TIMEOUT_S:.0f} s.")
         try:
             yield
         finally:
-            self._turn.release()
+            self._lock.release()
 
-    def _take(self, after: Pointer, manifest: Manifest, stop: threading.Event, log: StageLog | None) -> None:
-        self._api.wait_ready(("api",), READY_S, stop)
+    def _undo(self, row: Deployment) -> None:
+        """Restore the previous version: nobody has seen the API serve the new one."""
+        assert row.id is not None
+        try:
+            before = pointer_to(self._models_dir, row.from_bundle) if row.from_bundle else None
+        except BundleError:
+            stays = "The panel stopped during this deployment. The previous version cannot be read, so this one stays."
+            self._store.finish(row.id, "done", stays, None)
+            return
+        with contextlib.suppress(BundleError):
+            current = read_pointer(self._models_dir)
+            if current is not None and current.bundle == row.to_bundle and current.bundle != row.from_bundle:
+                write_pointer(self._models_dir, before)
+        detail = "The panel stopped during this deployment. The previous version was restored."
+        self._store.finish(row.id, "failed", detail, None)
+
+    def _activate(self, after: Pointer, manifest: Manifest, stop: threading.Event, log: StageLog | None) -> None:
+        self._services.wait_ready(("api",), READY_TIMEOUT_S, stop)
         if stop.is_set():
-            # A stale attempt ends here: it has not touched anything.
-            raise _cancelled()
-        n_refused = self._n_refused()
+            # A stale attempt ends here: it has not changed anything.
+            raise DeploymentCancelledError
+        n_failed_reloads = self._n_failed_reloads()
         write_pointer(self._models_dir, after)
-        begun = self._clock.monotonic()
-        self._wait_for(manifest, n_refused, stop)
-        waited_s = self._clock.monotonic() - begun
-        difference = self._check_golden(manifest)
+        started = self._clock.monotonic()
+        self._wait_until_served(manifest, n_failed_reloads, stop)
+        waited_s = self._clock.monotonic() - started
+        difference = self._check_golden_rows(manifest)
         if stop.is_set():
-            raise _cancelled()
+            raise DeploymentCancelledError
         if log is not None:
-            log.log(f"The prediction API answers with version {manifest.version} after {waited_s:.2f} s.")
+            log.log(f"The prediction API serves version {manifest.version} after {waited_s:.2f} s.")
             n_rows = len(manifest.golden)
-            log.log(f"{n_rows} golden rows agree over HTTP; the largest difference is {difference:.1e}.")
+            log.log(f"{n_rows} golden rows match over HTTP; the largest difference is {difference:.1e}.")
 
-    def _n_refused(self) -> int:
-        """How many pointers the API could not follow since it started; 0 where it does not say."""
+    def _n_failed_reloads(self) -> int:
         try:
             return self._client.readiness().reload_failed
         except NoResponseError:
             return 0
 
-    def _wait_for(self, manifest: Manifest, n_refused: int, stop: threading.Event) -> None:
-        """Return when the API is ready with the version; raises DEPLOY-01, DEPLOY-02 or DEPLOY-08."""
-        deadline = self._clock.monotonic() + TAKES_S
+    def _wait_until_served(self, manifest: Manifest, n_failed_reloads: int, stop: threading.Event) -> None:
+        """Return when the API serves the version; raises DEPLOY-01, DEPLOY-02 or DEPLOY-08."""
+        deadline = self._clock.monotonic() + ACTIVATION_TIMEOUT_S
         while True:
             try:
                 readiness = self._client.readiness()
@@ -192,67 +201,22 @@ class Switch:
                 if readiness.ready and (readiness.version, readiness.digest) == (manifest.version, manifest.digest):
                     return
                 problem = readiness.problem
-                if problem is not None and readiness.reload_failed > n_refused:
-                    raise _refused(manifest.version, f"{problem.id}: {problem.what} {problem.why}")
+                if problem is not None and readiness.reload_failed > n_failed_reloads:
+                    raise VersionRejectedError(manifest.version, f"{problem.id}: {problem.what} {problem.why}")
                 live = readiness.version
                 state = "It has no model yet." if live is None else f"It serves version {live}."
             if self._clock.monotonic() >= deadline:
-                raise _not_taken(manifest.version, state)
-            if stop.wait(POLL_S):
-                raise _cancelled()
+                raise ActivationTimeoutError(manifest.version, timeout_s=ACTIVATION_TIMEOUT_S, state=state)
+            if stop.wait(POLL_INTERVAL_S):
+                raise DeploymentCancelledError
 
-    def _check_golden(self, manifest: Manifest) -> float:
-        """The largest difference; raises DEPLOY-03 if that is too large."""
+    def _check_golden_rows(self, manifest: Manifest) -> float:
+        """Return the largest difference; raises DEPLOY-03 if it is too large."""
         try:
             predictions = self._client.predict([golden.record for golden in manifest.golden])
         except NoResponseError as error:
-            raise _differs(manifest.version, str(error)) from error
+            raise GoldenRowsDifferError(manifest.version, str(error)) from error
         difference = largest_difference(manifest, predictions)
         if difference > TOLERANCE:
-            n_rows = len(manifest.golden)
-            raise _differs(manifest.version, f"The largest difference over {n_rows} golden rows is {difference:.1e}.")
+            raise GoldenRowsDifferError.by(manifest.version, difference=difference, n_rows=len(manifest.golden))
         return difference
-
-
-def _differs(version: int, why: str) -> ProblemError:
-    return ProblemError(
-        "DEPLOY-03",
-        f"The prediction API answers differently from version {version} as it was trained.",
-        why=why,
-        fix="The version before is live again. Look at the API's log on the services page.",
-        command="ml-pipeline status",
-        status=502,
-    )
-
-
-def _not_taken(version: int, state: str) -> ProblemError:
-    return ProblemError(
-        "DEPLOY-01",
-        f"The prediction API did not take version {version} within {TAKES_S:.0f} s.",
-        why=state,
-        fix="The version before is live again. Look at the API's log on the services page.",
-        command="ml-pipeline status",
-        retryable=True,
-        status=504,
-    )
-
-
-def _refused(version: int, reason: str) -> ProblemError:
-    return ProblemError(
-        "DEPLOY-02",
-        f"The prediction API refused version {version}.",
-        why=reason,
-        fix="The version before is live again. Train again; if it stays, report it with the API's log.",
-        command="ml-pipeline run",
-        status=502,
-    )
-
-
-def _cancelled() -> ProblemError:
-    return ProblemError(
-        "DEPLOY-08",
-        "The deployment was cancelled.",
-        why="The run was cancelled or its time was over.",
-        fix="The version before is live. Promote the new one by hand if you want it.",
-        status=409,
-    )

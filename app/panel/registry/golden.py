@@ -1,4 +1,4 @@
-"""Whether answers of the prediction API are those that the bundle promises. Pure."""
+"""Compares predictions of the API with those of the golden rows in the bundle. Pure."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,5 @@
-"""The page of models: versions, which one is live, promote, roll back, and the ledger of what was live when."""
+"""The Models page: versions, promotion, rollback and the history of deployments."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -9,18 +8,22 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.db.engine import MAX_INTEGER
 from app.panel.pages.renderer import PageRenderer
-from app.panel.registry.queries import DeploymentRow, ModelRow, ModelsView
+from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
+from app.panel.registry.views import DeploymentRow, ModelRow
+from app.web.dependencies import provided
 from app.web.templating import View
 from pipeline.core.metric_labels import metric_label
 
-WHO: Final = "hand"
-Number = Annotated[int | None, Form(ge=1, le=MAX_INTEGER)]
+router = APIRouter()
+ACTOR: Final = "web"
+OptionalVersion = Annotated[int | None, Form(ge=1, le=MAX_INTEGER)]
+Models = Annotated[ModelService, provided(ModelService)]
 
 
 @dataclass(frozen=True)
 class ModelsPage(View):
-    """All versions. `metric_title` is what their score is called; `live_metrics` are titles and values of the live one."""
+    """All versions. `metric_title` is the name of their score; `live_metrics` are names and values of the live one."""
 
     TEMPLATE: ClassVar[str] = "panel/models.html"
 
@@ -33,35 +36,37 @@ class ModelsPage(View):
     has_promotable: bool
 
 
-def router(renderer: PageRenderer, models: ModelService, view: Callable[[], ModelsView]) -> APIRouter:
-    """The routes of models."""
-    routes = APIRouter()
+@router.get("/models")
+def show_models(
+    request: Request,
+    renderer: Annotated[PageRenderer, provided(PageRenderer)],
+    queries: Annotated[ModelQueries, provided(ModelQueries)],
+) -> Response:
+    """Show all versions and the history of deployments."""
+    view = queries.view()
+    newest = view.live or (view.rows[0] if view.rows else None)
+    live_metrics = view.live.metrics.items() if view.live else ()
+    page = ModelsPage(
+        live=view.live,
+        previous=view.previous,
+        rows=view.rows,
+        deployments=view.deployments,
+        metric_title=metric_label(newest.primary_metric) if newest else "Score",
+        live_metrics=tuple((metric_label(name), value) for name, value in live_metrics),
+        has_promotable=any(row.can_promote for row in view.rows),
+    )
+    return renderer.render(request, page, section="models")
 
-    @routes.get("/models")
-    def show(request: Request) -> Response:
-        shown = view()
-        newest = shown.live or (shown.rows[0] if shown.rows else None)
-        page = ModelsPage(
-            live=shown.live,
-            previous=shown.previous,
-            rows=shown.rows,
-            deployments=shown.deployments,
-            metric_title=metric_label(newest.primary_metric) if newest else "Score",
-            live_metrics=tuple((metric_label(name), value) for name, value in shown.live.metrics.items())
-            if shown.live
-            else (),
-            has_promotable=any(row.can_promote and not row.is_live for row in shown.rows),
-        )
-        return renderer.render(request, page, section="models")
 
-    @routes.post("/models/rollback")
-    def rollback(to: Number = None, leaving: Number = None) -> Response:
-        models.rollback(WHO, to, leaving)
-        return RedirectResponse("/models", status_code=303)
+@router.post("/models/rollback")
+def roll_back(models: Models, to: OptionalVersion = None, leaving: OptionalVersion = None) -> Response:
+    """Roll back, and show the page again."""
+    models.roll_back(ACTOR, to, leaving)
+    return RedirectResponse("/models", status_code=303)
 
-    @routes.post("/models/{version}/promote")
-    def promote(version: Annotated[int, Path(ge=1, le=MAX_INTEGER)]) -> Response:
-        models.promote(version, WHO)
-        return RedirectResponse("/models", status_code=303)
 
-    return routes
+@router.post("/models/{version}/promote")
+def promote(version: Annotated[int, Path(ge=1, le=MAX_INTEGER)], models: Models) -> Response:
+    """Promote a version, and show the page again."""
+    models.promote(version, ACTOR)
+    return RedirectResponse("/models", status_code=303)

@@ -1,4 +1,4 @@
-"""The only writer of model versions and of the ledger of deployments."""
+"""The only writer of model versions and deployments."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,14 +9,14 @@ from sqlmodel import Session, col, select
 
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
-from app.panel.registry.queries import DeploymentKind
+from app.panel.registry.problems import DeploymentConflictError
 from app.panel.registry.tables import Deployment, ModelVersion
+from app.panel.registry.views import DeploymentKind
 from pipeline.core.bundle import Manifest, Pointer
-from pipeline.core.problems import ProblemError
 from pipeline.core.stage import GateVerdict
 
 
-class Ledger:
+class DeploymentStore:
     """Sync and thread-safe; each verb is one transaction."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
@@ -24,7 +24,7 @@ class Ledger:
         self._clock = clock
 
     def record_version(self, manifest: Manifest, bundle: str, verdict: GateVerdict) -> None:
-        """Note a published bundle; noting it again changes the verdict only."""
+        """Record a published bundle; recording it again changes only the verdict."""
         with self._db.write() as session:
             row = session.get(ModelVersion, manifest.version)
             if row is None:
@@ -53,21 +53,24 @@ class Ledger:
         before: Pointer | None,
         after: Pointer | None,
         *,
-        who: str,
-        why: str,
+        actor: str,
+        reason: str,
         run_id: str | None = None,
         attempt: int = 0,
         verdict: GateVerdict | None = None,
     ) -> Deployment:
-        """A pending line. Raises DEPLOY-06 if another one is under way or a later attempt of the run came before."""
+        """Return a new pending deployment.
+
+        Raises DEPLOY-06 if another one is pending or a later attempt of the run has already deployed.
+        """
         row = Deployment(
             kind=kind,
             from_version=before.version if before else None,
             from_bundle=before.bundle if before else None,
             to_version=after.version if after else None,
             to_bundle=after.bundle if after else None,
-            who=who,
-            why=why,
+            actor=actor,
+            reason=reason,
             run_id=run_id,
             attempt=attempt,
             at=self._clock.now(),
@@ -77,18 +80,20 @@ class Ledger:
             with self._db.write() as session:
                 newest = session.exec(select(func.max(Deployment.attempt)).where(Deployment.run_id == run_id)).one()
                 if run_id is not None and newest is not None and newest > attempt:
-                    raise busy(f"Attempt {newest} of the same run came before this one, which is attempt {attempt}.")
+                    raise DeploymentConflictError(
+                        f"Attempt {newest} of the same run came before this one, which is attempt {attempt}."
+                    )
                 session.add(row)
         except IntegrityError as error:
-            raise busy("The ledger has a line that is still pending.") from error
+            raise DeploymentConflictError("It is still in progress.") from error
         return row
 
     def finish(self, id: int, outcome: Literal["done", "failed"], detail: str, duration_s: float | None) -> Deployment:
-        """Close a pending line, once.
+        """Close a pending deployment, once, and return it.
 
-        What follows from a change that took effect is written with it, so that no kill comes in between: no run deploys
-        a digest that was left by a rollback, one that a person put into service may be deployed again, and a line that
-        was taken back by itself is `undone`.
+        The consequences of one that took effect are written in the same transaction, so that no kill comes in between:
+        a digest that was rolled back is blocked for runs, one that a person put into service is unblocked, and a
+        deployment that was rolled back automatically is `undone`.
         """
         with self._db.write() as session:
             row = session.get_one(Deployment, id)
@@ -99,57 +104,44 @@ class Ledger:
                 row.finished_at = self._clock.now()
                 session.add(row)
                 if outcome == "done":
-                    _consequences(session, row)
+                    _apply_consequences(session, row)
         return row
 
     def pending(self) -> list[Deployment]:
-        """Lines that are under way, or were when a panel died."""
+        """Return the deployments that are in progress, or were when a panel was killed."""
         with self._db.read() as session:
             return list(session.exec(select(Deployment).where(Deployment.outcome == "pending")))
 
     def latest(self) -> Deployment | None:
-        """The line that put into service what is live now, or None before the first."""
+        """Return the deployment that put the live version into service, or None before the first."""
         with self._db.read() as session:
             done = select(Deployment).where(Deployment.outcome == "done")
             return session.exec(done.order_by(col(Deployment.id).desc()).limit(1)).first()
 
-    def pruned(self, version: int) -> None:
-        """Note that the files of a version were deleted."""
+    def mark_pruned(self, version: int) -> None:
+        """Record that the files of a version are deleted."""
         with self._db.write() as session:
             row = session.get_one(ModelVersion, version)
             row.pruned_at = self._clock.now()
             session.add(row)
 
 
-def _consequences(session: Session, row: Deployment) -> None:
+def _apply_consequences(session: Session, row: Deployment) -> None:
     if row.kind in {"rollback", "auto_rollback"}:
-        _hold(session, row.from_version, is_held=True)
+        _block(session, row.from_version, is_blocked=True)
     if row.kind in {"promote", "rollback"}:
-        _hold(session, row.to_version, is_held=False)
+        _block(session, row.to_version, is_blocked=False)
     if row.kind == "auto_rollback":
         query = select(Deployment).where(Deployment.to_version == row.from_version, Deployment.outcome == "done")
-        taken_back = session.exec(query.order_by(col(Deployment.id).desc()).limit(1)).first()
-        if taken_back is not None:
-            taken_back.outcome, taken_back.detail = "undone", row.why
-            session.add(taken_back)
+        rolled_back = session.exec(query.order_by(col(Deployment.id).desc()).limit(1)).first()
+        if rolled_back is not None:
+            rolled_back.outcome, rolled_back.detail = "undone", row.reason
+            session.add(rolled_back)
 
 
-def _hold(session: Session, version: int | None, *, is_held: bool) -> None:
-    """Hold, or let go, the digest of a version: no run deploys a digest that is held."""
-    found = session.get(ModelVersion, version) if version is not None else None
-    if found is not None:
-        same = col(ModelVersion.digest) == found.digest
-        session.exec(update(ModelVersion).where(same).values(is_held=is_held))
-
-
-def busy(why: str) -> ProblemError:
-    """DEPLOY-06."""
-    return ProblemError(
-        "DEPLOY-06",
-        "Another deployment is under way.",
-        why=why,
-        fix="Wait until it has ended, then try again.",
-        command="ml-pipeline status",
-        retryable=True,
-        status=409,
-    )
+def _block(session: Session, version: int | None, *, is_blocked: bool) -> None:
+    """Block or unblock the digest of a version: no run deploys a blocked digest."""
+    row = session.get(ModelVersion, version) if version is not None else None
+    if row is not None:
+        same_digest = col(ModelVersion.digest) == row.digest
+        session.exec(update(ModelVersion).where(same_digest).values(is_blocked=is_blocked))

@@ -1,4 +1,4 @@
-"""Tables of models: every version that ever was, and the ledger of what was put into service. Written by `ledger.py`."""
+"""Tables of the registry: every model version, and the history of deployments. Written by `store.py` alone."""
 
 from datetime import datetime
 from typing import Any
@@ -9,8 +9,8 @@ from sqlmodel import JSON, Column, Field, SQLModel
 class ModelVersion(SQLModel, table=True):
     """One model version. Its files lie in `models/versions/<bundle>` unless `pruned_at` is set.
 
-    `decision` and `reason` are the gate's. `is_held`: rolled back by hand; no run deploys that digest again until a
-    person promotes it.
+    `decision` and `reason` are the gate's. `is_blocked`: it was rolled back, and no run deploys that digest again until
+    a person promotes it.
     """
 
     __tablename__ = "model_version"
@@ -28,15 +28,15 @@ class ModelVersion(SQLModel, table=True):
     model_bytes: int
     decision: str
     reason: str
-    is_held: bool = False
+    is_blocked: bool = Field(default=False, sa_column_kwargs={"name": "is_held"})
     pruned_at: datetime | None = None
 
 
 class Deployment(SQLModel, table=True):
-    """One line of the ledger. `pending` lines are under way, or were when the panel died.
+    """One deployment. A `pending` one is in progress, or was when the panel was killed.
 
-    `from_bundle` and `to_bundle` are what the pointer named before and what it should name; `verdict` are the gate's
-    numbers where a run did it.
+    `from_bundle` and `to_bundle` are what the pointer named before and should name afterwards; `verdict` is the gate's
+    if a run deployed. `actor`: `run`, `web`, `api` or `monitor`; in older rows also `hand` (web) and `watch` (monitor).
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -45,8 +45,8 @@ class Deployment(SQLModel, table=True):
     from_bundle: str | None = None
     to_version: int | None = None
     to_bundle: str | None = None
-    who: str
-    why: str
+    actor: str = Field(sa_column_kwargs={"name": "who"})
+    reason: str = Field(sa_column_kwargs={"name": "why"})
     run_id: str | None = Field(default=None, index=True)
     attempt: int = 0
     at: datetime

@@ -1,4 +1,4 @@
-"""A panel's models over a real database, real bundles on disk, and an API that follows the pointer."""
+"""The registry of a panel over a real database, real bundles on disk, and an API that follows the pointer."""
 
 import hashlib
 import threading
@@ -94,7 +94,7 @@ def verdict_of(decision: Decision) -> GateVerdict:
     )
 
 
-class World:
+class RegistryHarness:
     """`deploy(n)` is the deploy stage of run n, whose model is `model` (its number unless given)."""
 
     def __init__(self, folder: Path, watch_s: float = 0.0) -> None:
@@ -105,7 +105,7 @@ class World:
         self.api = FakeApi(self.models_dir)
         self.log = Log()
         self.watch_s = watch_s
-        self.notice = ""
+        self.warning = ""
         self.begin()
 
     def begin(self) -> None:
@@ -115,11 +115,11 @@ class World:
             models_dir=self.models_dir,
             db=self.db,
             queries=self.queries,
-            api=self.api,
+            services=self.api,
             clock=SystemClock(),
             watch_s=self.watch_s,
             client=PredictionClient(self.api),
-            notice=lambda: self.notice,
+            warning=lambda: self.warning,
         )
 
     def close(self) -> None:
@@ -174,14 +174,14 @@ class World:
         pointer = read_pointer(self.models_dir)
         return pointer.version if pointer else None
 
-    def ledger(self) -> list[tuple[str, int | None, int | None, str]]:
+    def history(self) -> list[tuple[str, int | None, int | None, str]]:
         """Kind, from, to, outcome; oldest first."""
         rows = reversed(self.queries.deployments())
         return [(row.kind, row.from_version, row.to_version, row.outcome) for row in rows]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
+def registry(tmp_path: Path) -> Iterator[RegistryHarness]:
+    harness = RegistryHarness(tmp_path)
+    yield harness
+    harness.close()

@@ -1,49 +1,61 @@
 """Models as JSON: the same verbs as on the page."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from app.panel.registry import api
+from app.web.dependencies import provide
 from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
-from tests.app.panel.registry.conftest import World
+from tests.app.panel.registry.conftest import RegistryHarness
 
 
 @pytest.fixture
-def client(world: World) -> Iterator[TestClient]:
+def client(registry: RegistryHarness) -> Iterator[TestClient]:
     app = FastAPI()
-    app.state.panel = SimpleNamespace(models=world.models, model_queries=world.queries)
+    provide(app, (registry.models, registry.queries))
     app.include_router(api.router)
 
     @app.exception_handler(ProblemError)
     def answer(_: Request, problem: ProblemError) -> object:
         return problem_response(problem)
 
-    with TestClient(app) as made:
-        yield made
+    with TestClient(app) as opened:
+        yield opened
 
 
-def test_versions_are_listed_newest_first_when_there_are_some(client: TestClient, world: World) -> None:
+def test_versions_are_listed_newest_first_when_there_are_some(client: TestClient, registry: RegistryHarness) -> None:
     assert client.get("/api/v1/models").json() == {"live": None, "previous": None, "models": []}
-    world.deploy(1)
-    world.deploy(2)
+    registry.deploy(1)
+    registry.deploy(2)
     body = client.get("/api/v1/models").json()
     assert (body["live"], body["previous"]) == (2, 1)
     assert [(row["version"], row["state"]) for row in body["models"]] == [(2, "live"), (1, "previous")]
 
 
-def test_it_is_live_when_the_answer_comes(client: TestClient, world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
+def test_members_have_their_public_names_when_the_code_has_others(
+    client: TestClient, registry: RegistryHarness
+) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
+    assert {"who": "api", "why": "Rolled back through the API."}.items() <= client.post(
+        "/api/v1/models/rollback"
+    ).json().items()
+    assert [row["is_held"] for row in client.get("/api/v1/models").json()["models"]] == [True, False]
+    assert client.get("/api/v1/deployments").json()["deployments"][0]["who"] == "api"
+
+
+def test_it_is_live_when_the_answer_comes(client: TestClient, registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
     answer = client.post("/api/v1/models/1/promote")
     assert (answer.status_code, answer.json()["outcome"], answer.json()["to_version"]) == (200, "done", 1)
-    assert world.live == 1
+    assert registry.live == 1
     assert client.post("/api/v1/models/rollback", json={"to": 2}).json()["to_version"] == 2
-    assert world.live == 2
+    assert registry.live == 2
 
 
 @pytest.mark.parametrize(
@@ -62,9 +74,11 @@ def test_the_reason_is_given_when_it_is_refused(
     assert (answer.status_code, answer.json().get("id")) == (status, id)
 
 
-def test_the_ledger_is_paged_and_says_what_was_live_when(client: TestClient, world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
+def test_deployments_are_paged_and_found_by_time_when_there_are_some(
+    client: TestClient, registry: RegistryHarness
+) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
     rows = client.get("/api/v1/deployments").json()["deployments"]
     assert [row["to_version"] for row in rows] == [2, 1]
     older = client.get("/api/v1/deployments", params={"before_id": rows[0]["id"]}).json()["deployments"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.panel.registry.monitor import Counters, judge, read_counters
+from app.panel.registry.monitor import Counters, read_counters, rollback_reason
 
 METRICS = """# HELP api_requests_total Answered requests.
 # TYPE api_requests_total counter
@@ -36,7 +36,7 @@ def test_requests_errors_and_latencies_are_read_when_the_api_tells_them() -> Non
 def test_server_errors_send_it_back_when_there_are_more_than_one_in_a_hundred(
     before: Counters, now: Counters, is_bad: bool
 ) -> None:
-    assert bool(judge(before, now)) is is_bad
+    assert bool(rollback_reason(before, now)) is is_bad
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_latency_sends_it_back_when_the_median_is_five_times_what_it_was(
 ) -> None:
     before = Counters(fast[1], 0, ((0.001, fast[0]), (0.25, fast[1])))
     now = Counters(slow[1], 0, ((0.001, slow[0]), (0.25, slow[1])))
-    assert bool(judge(before, now)) is is_bad
+    assert bool(rollback_reason(before, now)) is is_bad

@@ -1,4 +1,4 @@
-"""Promote, roll back, hold, recover, keep room."""
+"""Promote, roll back, block, recover, prune."""
 
 import shutil
 import threading
@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from app.panel.clock import SystemClock
 from app.panel.registry import monitor, retention
-from app.panel.registry.store import Ledger
+from app.panel.registry.store import DeploymentStore
 from pipeline.core.bundle import pointer_to, read_pointer, write_pointer
 from pipeline.core.problems import ProblemError
-from tests.app.panel.registry.conftest import World
+from tests.app.panel.registry.conftest import RegistryHarness
 
 
 def until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
@@ -25,328 +25,338 @@ def until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-def test_the_version_before_is_live_within_two_seconds_when_it_is_rolled_back(world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
+def test_the_version_before_is_live_within_two_seconds_when_it_is_rolled_back(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
     begun = time.monotonic()
-    row = world.models.rollback("anna")
+    row = registry.models.roll_back("anna")
     assert time.monotonic() - begun < 2
-    assert (row.kind, row.from_version, row.to_version, row.who, row.outcome) == ("rollback", 2, 1, "anna", "done")
-    assert world.api.seen == [1, 2, 1]
-    held = world.queries.find(2)
-    assert held is not None
-    assert held.is_held
+    assert (row.kind, row.from_version, row.to_version, row.actor, row.outcome) == ("rollback", 2, 1, "anna", "done")
+    assert registry.api.seen == [1, 2, 1]
+    left = registry.queries.find(2)
+    assert left is not None
+    assert left.is_blocked
 
 
-def test_a_model_stays_out_when_it_was_rolled_back_until_a_person_promotes_it(world: World) -> None:
-    world.deploy(1, model="good")
-    world.deploy(2, model="bad")
-    world.models.rollback("anna")
+def test_a_model_stays_out_when_it_was_rolled_back_until_a_person_promotes_it(registry: RegistryHarness) -> None:
+    registry.deploy(1, model="good")
+    registry.deploy(2, model="bad")
+    registry.models.roll_back("anna")
     for cycle in (3, 4, 5):
-        result = world.deploy(cycle, model="bad")
+        result = registry.deploy(cycle, model="bad")
         assert (result.version, result.deployed) == (2, False)
         assert "until a person promotes it" in result.reason
-    assert (world.live, len(world.log.warnings)) == (1, 3)
-    world.begin()
-    assert not world.deploy(6, model="bad").deployed
-    world.models.promote(2, "anna")
-    assert world.live == 2
-    world.deploy(7)
-    assert world.deploy(8, model="bad").deployed
+    assert (registry.live, len(registry.log.warnings)) == (1, 3)
+    registry.begin()
+    assert not registry.deploy(6, model="bad").deployed
+    registry.models.promote(2, "anna")
+    assert registry.live == 2
+    registry.deploy(7)
+    assert registry.deploy(8, model="bad").deployed
 
 
-def test_rolling_back_again_goes_further_back_when_there_is_more(world: World) -> None:
+def test_rolling_back_again_goes_further_back_when_there_is_more(registry: RegistryHarness) -> None:
     for run in (1, 2, 3):
-        world.deploy(run)
-    world.models.rollback("anna")
-    assert world.live == 2
-    world.models.rollback("anna")
-    assert world.live == 1
+        registry.deploy(run)
+    registry.models.roll_back("anna")
+    assert registry.live == 2
+    registry.models.roll_back("anna")
+    assert registry.live == 1
     with pytest.raises(ProblemError, match="DEPLOY-07"):
-        world.models.rollback("anna")
+        registry.models.roll_back("anna")
 
 
-def test_a_rollback_goes_where_it_is_told_when_a_version_is_named(world: World) -> None:
+def test_a_rollback_goes_where_it_is_told_when_a_version_is_named(registry: RegistryHarness) -> None:
     for run in (1, 2, 3):
-        world.deploy(run)
-    world.models.rollback("anna", to=1)
-    assert world.live == 1
-    world.models.rollback("anna", to=3)
-    assert [(row.version, row.is_held) for row in world.queries.view().rows] == [(3, False), (2, False), (1, True)]
+        registry.deploy(run)
+    registry.models.roll_back("anna", to=1)
+    assert registry.live == 1
+    registry.models.roll_back("anna", to=3)
+    assert [(row.version, row.is_blocked) for row in registry.queries.view().rows] == [
+        (3, False),
+        (2, False),
+        (1, True),
+    ]
 
 
-def test_it_is_refused_when_there_is_no_such_version_or_it_is_live(world: World) -> None:
-    world.deploy(1)
+def test_it_is_refused_when_there_is_no_such_version_or_it_is_live(registry: RegistryHarness) -> None:
+    registry.deploy(1)
     with pytest.raises(ProblemError, match="DEPLOY-04"):
-        world.models.promote(9, "anna")
+        registry.models.promote(9, "anna")
     with pytest.raises(ProblemError, match="DEPLOY-05"):
-        world.models.promote(1, "anna")
+        registry.models.promote(1, "anna")
 
 
-def test_the_ledger_says_what_was_live_at_any_time(world: World) -> None:
+def test_the_history_says_what_was_live_at_any_time(registry: RegistryHarness) -> None:
     clock = SystemClock()
     before = clock.now()
-    world.deploy(1)
+    registry.deploy(1)
     between = clock.now()
-    world.deploy(2)
-    assert world.queries.live_at(before) is None
-    row = world.queries.live_at(between)
+    registry.deploy(2)
+    assert registry.queries.live_at(before) is None
+    row = registry.queries.live_at(between)
     assert row is not None
     assert row.to_version == 1
-    now = world.queries.live_at(clock.now() + timedelta(seconds=1))
+    now = registry.queries.live_at(clock.now() + timedelta(seconds=1))
     assert now is not None
     assert now.to_version == 2
 
 
-def test_an_unfinished_deployment_is_undone_when_the_panel_starts_again(world: World) -> None:
-    world.deploy(1)
-    ctx, result = world.trained(2)
-    world.api.problem = ProblemError("SVC-02", "It is not ready.")
+def test_an_unfinished_deployment_is_undone_when_the_panel_starts_again(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    ctx, result = registry.trained(2)
+    registry.api.problem = ProblemError("SVC-02", "It is not ready.")
     with pytest.raises(ProblemError, match="SVC-02"):
-        world.models.deploy(ctx, result, world.log, threading.Event())
+        registry.models.deploy(ctx, result, registry.log, threading.Event())
     # As a panel leaves it that is killed right after the swap.
-    ledger = Ledger(world.db, SystemClock())
-    before = read_pointer(world.models_dir)
+    store = DeploymentStore(registry.db, SystemClock())
+    before = read_pointer(registry.models_dir)
     assert before is not None
     after = before.model_copy(update={"version": 2, "bundle": "run-2"})
-    ledger.begin("deploy", before, after, who="run", why="", run_id="run-2", attempt=3)
-    write_pointer(world.models_dir, after)
+    store.begin("deploy", before, after, actor="run", reason="", run_id="run-2", attempt=3)
+    write_pointer(registry.models_dir, after)
     with pytest.raises(ProblemError, match="DEPLOY-06"):
-        ledger.begin("promote", before, after, who="anna", why="")
-    world.begin()
-    world.models.recover()
-    assert world.live == 1
-    assert world.ledger()[-1] == ("deploy", 1, 2, "failed")
-    world.api.problem = None
-    assert world.deploy(2, attempt=4).deployed
+        store.begin("promote", before, after, actor="anna", reason="")
+    registry.begin()
+    registry.models.recover()
+    assert registry.live == 1
+    assert registry.history()[-1] == ("deploy", 1, 2, "failed")
+    registry.api.problem = None
+    assert registry.deploy(2, attempt=4).deployed
 
 
 def test_it_goes_back_by_itself_when_errors_appear_after_a_deployment(tmp_path: Path) -> None:
-    world = World(tmp_path, watch_s=30.0)
-    world.deploy(1)
-    world.deploy(2)
-    world.api.n_errors = 5
-    until(lambda: world.ledger()[-1][0] == "auto_rollback" and world.ledger()[-1][3] == "done")
-    until(lambda: world.ledger()[1] == ("deploy", 1, 2, "undone"))
-    assert world.live == 1
-    assert "server error" in world.queries.deployments()[0].why
-    assert not world.deploy(3, model="2").deployed
-    world.close()
+    registry = RegistryHarness(tmp_path, watch_s=30.0)
+    registry.deploy(1)
+    registry.deploy(2)
+    registry.api.n_errors = 5
+    until(lambda: registry.history()[-1][0] == "auto_rollback" and registry.history()[-1][3] == "done")
+    until(lambda: registry.history()[1] == ("deploy", 1, 2, "undone"))
+    assert registry.live == 1
+    assert "server error" in registry.queries.deployments()[0].reason
+    assert not registry.deploy(3, model="2").deployed
+    registry.close()
 
 
 def test_the_watch_goes_on_when_the_panel_starts_again(tmp_path: Path) -> None:
-    world = World(tmp_path, watch_s=30.0)
-    world.deploy(1)
-    world.deploy(2)
-    world.models.close()
-    world.begin()
-    world.models.recover()
-    world.api.n_errors = 5
-    until(lambda: world.ledger()[1] == ("deploy", 1, 2, "undone"))
-    assert world.live == 1
-    world.close()
+    registry = RegistryHarness(tmp_path, watch_s=30.0)
+    registry.deploy(1)
+    registry.deploy(2)
+    registry.models.close()
+    registry.begin()
+    registry.models.recover()
+    registry.api.n_errors = 5
+    until(lambda: registry.history()[1] == ("deploy", 1, 2, "undone"))
+    assert registry.live == 1
+    registry.close()
 
 
 def test_a_model_stays_when_the_api_only_starts_with_the_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor, "LOST_S", 0.5)
-    monkeypatch.setattr(monitor, "LOOK_EVERY_S", 0.1)
-    world = World(tmp_path, watch_s=3.0)
-    world.deploy(1)
-    world.deploy(2)
-    world.models.close()
-    world.api.is_lost = True
-    world.begin()
-    world.models.recover()
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "watch"])
-    assert world.live == 2
+    monkeypatch.setattr(monitor, "UNREADY_LIMIT_S", 0.5)
+    monkeypatch.setattr(monitor, "CHECK_INTERVAL_S", 0.1)
+    registry = RegistryHarness(tmp_path, watch_s=3.0)
+    registry.deploy(1)
+    registry.deploy(2)
+    registry.models.close()
+    registry.api.is_lost = True
+    registry.begin()
+    registry.models.recover()
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "deployment-monitor"])
+    assert registry.live == 2
     # Once it was there, to be away is to be lost.
-    world.api.is_lost = False
-    world.deploy(3)
-    world.api.is_lost = True
-    until(lambda: world.ledger()[-1][0] == "auto_rollback")
-    world.close()
+    registry.api.is_lost = False
+    registry.deploy(3)
+    registry.api.is_lost = True
+    until(lambda: registry.history()[-1][0] == "auto_rollback")
+    registry.close()
 
 
 def test_no_watch_goes_on_when_its_time_was_over_before_the_panel_started_again(tmp_path: Path) -> None:
-    world = World(tmp_path, watch_s=0.0)
-    world.deploy(1)
-    world.watch_s = 0.001
-    world.begin()
-    world.models.recover()
-    assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
-    world.close()
+    registry = RegistryHarness(tmp_path, watch_s=0.0)
+    registry.deploy(1)
+    registry.watch_s = 0.001
+    registry.begin()
+    registry.models.recover()
+    assert not [thread for thread in threading.enumerate() if thread.name == "deployment-monitor"]
+    registry.close()
 
 
-def test_two_deployments_take_turns_when_they_meet(world: World) -> None:
+def test_two_deployments_take_turns_when_they_meet(registry: RegistryHarness) -> None:
     for run in (1, 2, 3):
-        world.deploy(run, "promote" if run == 1 else "keep")
-    threads = [threading.Thread(target=world.models.promote, args=(version, "anna")) for version in (2, 3)]
+        registry.deploy(run, "promote" if run == 1 else "keep")
+    threads = [threading.Thread(target=registry.models.promote, args=(version, "anna")) for version in (2, 3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert {row[3] for row in world.ledger()} == {"done"}
-    assert len(world.ledger()) == 3
-    assert world.live == world.ledger()[-1][2]
+    assert {row[3] for row in registry.history()} == {"done"}
+    assert len(registry.history()) == 3
+    assert registry.live == registry.history()[-1][2]
 
 
-def test_old_bundles_go_but_never_the_live_one_or_the_one_before(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_bundles_go_but_never_the_live_one_or_the_one_before(
+    registry: RegistryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(retention.surplus, "__defaults__", (2,))
     for run in (1, 2, 3):
-        world.deploy(run)
-    world.models.promote(2, "anna")
-    world.deploy(4)
-    world.deploy(5, "keep")
-    states = {row.version: row.state for row in world.queries.view().rows}
+        registry.deploy(run)
+    registry.models.promote(2, "anna")
+    registry.deploy(4)
+    registry.deploy(5, "keep")
+    states = {row.version: row.state for row in registry.queries.view().rows}
     assert states == {5: "kept", 4: "live", 3: "pruned", 2: "previous", 1: "pruned"}
-    on_disk = sorted(path.name for path in (world.models_dir / "versions").iterdir())
+    on_disk = sorted(path.name for path in (registry.models_dir / "versions").iterdir())
     assert on_disk == ["run-2", "run-4", "run-5"]
     with pytest.raises(ProblemError, match="DEPLOY-05"):
-        world.models.promote(1, "anna")
+        registry.models.promote(1, "anna")
 
 
-def test_what_a_killed_panel_left_half_done_is_removed_when_it_starts(world: World) -> None:
-    world.deploy(1)
+def test_what_a_killed_panel_left_half_done_is_removed_when_it_starts(registry: RegistryHarness) -> None:
+    registry.deploy(1)
     for name in (".new-run-2-77", ".old-run-0"):
-        (world.models_dir / "versions" / name).mkdir()
-    world.models.recover()
-    assert [path.name for path in (world.models_dir / "versions").iterdir()] == ["run-1"]
-    assert world.live == 1
+        (registry.models_dir / "versions" / name).mkdir()
+    registry.models.recover()
+    assert [path.name for path in (registry.models_dir / "versions").iterdir()] == ["run-1"]
+    assert registry.live == 1
 
 
-def test_numbers_go_on_when_the_database_was_lost(world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
-    with world.db.write() as session:
+def test_numbers_go_on_when_the_database_was_lost(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
+    with registry.db.write() as session:
         session.connection().exec_driver_sql("DELETE FROM model_version")
-    assert world.models.next_version() == 3
+    assert registry.models.next_version() == 3
 
 
-def refuse_holding(world: World) -> None:
-    """From now on the database takes no change of `is_held`: as if the panel were killed before it."""
-    with world.db.write() as session:
+def refuse_blocking(registry: RegistryHarness) -> None:
+    """From now on the database refuses changes of `is_held`: as if the panel were killed before them."""
+    with registry.db.write() as session:
         session.connection().exec_driver_sql(
-            "CREATE TRIGGER no_hold BEFORE UPDATE OF is_held ON model_version BEGIN SELECT RAISE(ABORT, 'killed'); END"
+            "CREATE TRIGGER no_block BEFORE UPDATE OF is_held ON model_version BEGIN SELECT RAISE(ABORT, 'killed'); END"
         )
 
 
-def test_no_rollback_takes_effect_without_the_hold_when_it_is_cut_short(world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
-    refuse_holding(world)
+def test_no_rollback_takes_effect_without_the_block_when_it_is_cut_short(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
+    refuse_blocking(registry)
     with pytest.raises(IntegrityError):
-        world.models.rollback("anna")
-    assert world.live == 2
-    assert world.ledger()[-1] == ("rollback", 2, 1, "failed")
+        registry.models.roll_back("anna")
+    assert registry.live == 2
+    assert registry.history()[-1] == ("rollback", 2, 1, "failed")
 
 
-def test_a_model_stays_held_when_its_promotion_fails(world: World) -> None:
-    world.deploy(1, model="good")
-    world.deploy(2, model="bad")
-    world.models.rollback("anna")
-    world.api.refused = {2}
+def test_a_model_stays_blocked_when_its_promotion_fails(registry: RegistryHarness) -> None:
+    registry.deploy(1, model="good")
+    registry.deploy(2, model="bad")
+    registry.models.roll_back("anna")
+    registry.api.refused = {2}
     with pytest.raises(ProblemError, match="DEPLOY-02"):
-        world.models.promote(2, "anna")
-    assert not world.deploy(3, model="bad").deployed
+        registry.models.promote(2, "anna")
+    assert not registry.deploy(3, model="bad").deployed
 
 
-def test_a_rollback_is_refused_when_another_version_went_live_meanwhile(world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
-    world.deploy(3)
+def test_a_rollback_is_refused_when_another_version_went_live_meanwhile(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
+    registry.deploy(3)
     with pytest.raises(ProblemError, match="DEPLOY-06"):
-        world.models.rollback("anna", to=1, leaving=2)
-    world.api.stuck = True
-    deploying = threading.Thread(target=world.deploy, args=(4,))
+        registry.models.roll_back("anna", to=1, leaving=2)
+    registry.api.stuck = True
+    deploying = threading.Thread(target=registry.deploy, args=(4,))
     deploying.start()
-    until(lambda: world.live == 4)
+    until(lambda: registry.live == 4)
     # The page, and the pointer, still said 3 when it was asked for.
     caught: list[ProblemError] = []
 
     def back() -> None:
         try:
-            world.models.rollback("anna", to=2, leaving=3)
+            registry.models.roll_back("anna", to=2, leaving=3)
         except ProblemError as problem:
             caught.append(problem)
 
     rolling = threading.Thread(target=back)
     rolling.start()
-    world.api.stuck = False
+    registry.api.stuck = False
     deploying.join(20)
     rolling.join(20)
     assert [problem.id for problem in caught] == ["DEPLOY-06"]
-    assert world.live == 4
-    assert not any(row.is_held for row in world.queries.view().rows)
+    assert registry.live == 4
+    assert not any(row.is_blocked for row in registry.queries.view().rows)
 
 
-def test_nothing_is_deleted_when_a_switch_is_under_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_deleted_when_a_switch_is_under_way(
+    registry: RegistryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for run in (1, 2, 3, 4):
-        world.deploy(run)
-    world.models.promote(1, "anna")
-    world.api.refused = {3}
+        registry.deploy(run)
+    registry.models.promote(1, "anna")
+    registry.api.refused = {3}
     monkeypatch.setattr(retention.surplus, "__defaults__", (1,))
-    world.api.stuck = True
+    registry.api.stuck = True
 
     def promote() -> None:
         with pytest.raises(ProblemError, match="DEPLOY-02"):
-            world.models.promote(3, "anna")
+            registry.models.promote(3, "anna")
 
     promoting = threading.Thread(target=promote)
     promoting.start()
-    until(lambda: world.live == 3)
-    world.deploy(5, "keep")
-    world.api.stuck = False
+    until(lambda: registry.live == 3)
+    registry.deploy(5, "keep")
+    registry.api.stuck = False
     promoting.join(20)
-    assert world.live == 1
-    pointer = read_pointer(world.models_dir)
+    assert registry.live == 1
+    pointer = read_pointer(registry.models_dir)
     assert pointer is not None
-    assert pointer_to(world.models_dir, pointer.bundle) == pointer
+    assert pointer_to(registry.models_dir, pointer.bundle) == pointer
 
 
-def test_a_new_model_takes_the_place_of_one_that_cannot_be_read(world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
-    shutil.rmtree(world.models_dir / "versions" / "run-2")
-    assert world.deploy(3).deployed
-    (world.models_dir / "current.json").write_text("not a pointer")
-    assert world.deploy(4).deployed
-    assert any("not intact" in warning for warning in world.log.warnings)
+def test_a_new_model_takes_the_place_of_one_that_cannot_be_read(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
+    shutil.rmtree(registry.models_dir / "versions" / "run-2")
+    assert registry.deploy(3).deployed
+    (registry.models_dir / "current.json").write_text("not a pointer")
+    assert registry.deploy(4).deployed
+    assert any("not intact" in warning for warning in registry.log.warnings)
 
 
-def test_the_pointer_is_put_back_when_it_cannot_be_read(world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
-    before = read_pointer(world.models_dir)
-    (world.models_dir / "current.json").write_text("not a pointer")
-    world.models.recover()
-    assert read_pointer(world.models_dir) == before
+def test_the_pointer_is_put_back_when_it_cannot_be_read(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
+    before = read_pointer(registry.models_dir)
+    (registry.models_dir / "current.json").write_text("not a pointer")
+    registry.models.recover()
+    assert read_pointer(registry.models_dir) == before
 
 
-def test_the_next_deployment_goes_on_when_one_could_not_be_closed(world: World) -> None:
-    world.deploy(1)
-    before, after = read_pointer(world.models_dir), None
-    Ledger(world.db, SystemClock()).begin("promote", before, after, who="anna", why="")
-    assert world.deploy(2).deployed
-    assert [row[3] for row in world.ledger()] == ["done", "failed", "done"]
+def test_the_next_deployment_goes_on_when_one_could_not_be_closed(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    before, after = read_pointer(registry.models_dir), None
+    DeploymentStore(registry.db, SystemClock()).begin("promote", before, after, actor="anna", reason="")
+    assert registry.deploy(2).deployed
+    assert [row[3] for row in registry.history()] == ["done", "failed", "done"]
 
 
-def test_the_panel_starts_when_the_version_to_go_back_to_is_gone(world: World) -> None:
-    world.deploy(1)
-    world.deploy(2)
-    ledger = Ledger(world.db, SystemClock())
-    ledger.begin("promote", pointer_to(world.models_dir, "run-1"), read_pointer(world.models_dir), who="anna", why="")
-    shutil.rmtree(world.models_dir / "versions" / "run-1")
-    world.models.recover()
-    assert world.live == 2
-    assert world.ledger()[-1] == ("promote", 1, 2, "done")
+def test_the_panel_starts_when_the_version_to_go_back_to_is_gone(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
+    store = DeploymentStore(registry.db, SystemClock())
+    store.begin(
+        "promote", pointer_to(registry.models_dir, "run-1"), read_pointer(registry.models_dir), actor="anna", reason=""
+    )
+    shutil.rmtree(registry.models_dir / "versions" / "run-1")
+    registry.models.recover()
+    assert registry.live == 2
+    assert registry.history()[-1] == ("promote", 1, 2, "done")
 
 
 def test_earlier_errors_are_not_laid_at_a_model_s_door_when_the_api_did_not_count_at_first(tmp_path: Path) -> None:
-    world = World(tmp_path, watch_s=2.5)
-    world.api.n_errors = 5
-    world.deploy(1)
-    world.api.counts_from = time.monotonic() + 1
-    world.deploy(2)
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "watch"])
-    assert world.live == 2
-    world.close()
+    registry = RegistryHarness(tmp_path, watch_s=2.5)
+    registry.api.n_errors = 5
+    registry.deploy(1)
+    registry.api.counts_from = time.monotonic() + 1
+    registry.deploy(2)
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "deployment-monitor"])
+    assert registry.live == 2
+    registry.close()
