@@ -1,4 +1,4 @@
-"""What metrics are called on pages, in plots and in sentences."""
+"""What metrics are called on pages, in plots and in sentences, and which of them are errors."""
 
 from typing import Final
 
@@ -20,6 +20,7 @@ METRIC_LABELS: Final = {
     "median_ae": "Median absolute error",
     "max_error": "Maximum error",
 }
+LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "rmse", "mae", "median_ae", "max_error"})
 
 
 def metric_label(name: str) -> str:

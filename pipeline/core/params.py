@@ -128,7 +128,7 @@ class Params(_Group):
             "not_worse",
             "Gate",
             "Rule",
-            "Promote what is not worse by more than the margin, or only what is better than chance allows.",
+            "Promote a model that is not worse by more than the margin, or only one that is significantly better.",
         ),
     ] = "not_worse"
     gate_margin: Annotated[float, _field(0.002, "Gate", "Margin", "In units of the gate's metric.", ge=0, le=1)] = 0.002

@@ -1,1 +1,1 @@
-"""Judging answers: metrics, the evaluation report, the gate between challenger and champion."""
+"""Metrics, the evaluation report, and the gate between challenger and champion."""

@@ -1,7 +1,6 @@
-"""How sure a difference between two models is: paired bootstrap over the rows that both answered.
+"""Paired bootstrap interval of the difference between two models, over the rows that both answered.
 
-The rows are drawn again and again, both models are scored on each draw, so that what is hard or easy about a row
-cancels out.
+Rows are resampled and both models are scored on each resample, so that how hard a row is cancels out.
 """
 
 from typing import Final
@@ -25,19 +24,19 @@ def difference_interval(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
-    """Low and high end of the interval of challenger minus champion, oriented so that more is better.
+    """Return the low and high end of the interval of challenger minus champion, oriented so that more is better.
 
-    Percentiles of `resamples` paired draws of the rows; draws on which the metric is not defined are left out, and
+    Percentiles of `resamples` paired resamples of the rows; those on which the metric is undefined are left out, and
     if none is left the interval is NaN.
     """
     rng = np.random.default_rng(seed)
-    score = _Difference(task, y, challenger, champion)
+    difference = _Difference(task, y, challenger, champion)
     n = len(y)
-    draws = np.array([score(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)])
-    draws = draws[np.isfinite(draws)]
-    if not len(draws):
+    differences = np.array([difference(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)])
+    differences = differences[np.isfinite(differences)]
+    if not len(differences):
         return float("nan"), float("nan")
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(differences, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
@@ -60,7 +59,7 @@ class _Auc:
 
 
 class _Difference:
-    """Difference of a metric for a weighting (int64 [n]) of the rows; made once, called for each draw."""
+    """Difference of a metric for a weighting (int64 [n]) of the rows; built once, called for each resample."""
 
     def __init__(self, task: Task, y: npt.NDArray[np.generic], challenger: Floats, champion: Floats) -> None:
         self._task = task

@@ -1,4 +1,4 @@
-"""The live model, brought before the gate: its answers to the test rows of this run, or why it has none."""
+"""Loads the live model for the gate: its answers to the test rows of this run, or why it has none."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_model
 from pipeline.core.params import Task
 from pipeline.core.problems import BundleError
 from pipeline.evaluation.gate import Champion
+from pipeline.evaluation.verdict import lower_first
 from pipeline.features.processed_dataset import HELD_OUT_COLUMN, raw_inputs
 from pipeline.onnx.session import Graph, RawRows
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the challenger predicts; a champion that predicts something else cannot be compared with it."""
+class PredictionTask:
+    """What a model predicts; a champion that predicts something else cannot be compared with the challenger."""
 
     task: Task
     target: str
@@ -25,12 +26,18 @@ class Question:
 
 
 def load_champion(
-    models_dir: Path, question: Question, digest: str, held_out_from: str, frame: Callable[[], pd.DataFrame]
+    models_dir: Path,
+    *,
+    prediction_task: PredictionTask,
+    digest: str,
+    held_out_from: str,
+    read_test_rows: Callable[[], pd.DataFrame],
 ) -> Champion | None:
-    """The champion and its answers to the raw test rows `frame()`; None if no model is live.
+    """Return the champion with its answers to the raw test rows; None if no model is live.
 
-    A live model that cannot be read or that needs a column which is gone comes without answers, with the obstacle.
-    One with the challenger's own `digest` is not asked. `held_out_from` is the digest that the column `__held_out__` is about.
+    A live model that cannot be read or that needs a missing column comes without answers, with the obstacle. One with
+    the challenger's own `digest` is not scored. `held_out_from` is the digest of the model for which the test rows have
+    the column `__held_out__`.
     """
     try:
         pointer = read_pointer(models_dir)
@@ -46,29 +53,29 @@ def load_champion(
         return Champion(pointer.version, "", None, obstacle=_clause(error))
     if manifest.digest == digest:
         return Champion(manifest.version, manifest.digest, None)
-    live = Question(manifest.task, manifest.target, manifest.classes)
-    if live != question:
-        return Champion(manifest.version, manifest.digest, None, mismatch=_mismatch(question, live, manifest.version))
-    return _answering(manifest, model, frame(), held_out_from)
+    live = PredictionTask(manifest.task, manifest.target, manifest.classes)
+    if live != prediction_task:
+        mismatch = _mismatch(prediction_task, live, manifest.version)
+        return Champion(manifest.version, manifest.digest, None, mismatch=mismatch)
+    return _scored(manifest, model, read_test_rows(), held_out_from)
 
 
-def _answering(manifest: Manifest, model: bytes, frame: pd.DataFrame, held_out_from: str) -> Champion:
-    gone = [repr(feature.name) for feature in manifest.features if feature.name not in frame.columns]
-    if gone:
-        obstacle = (
-            f"it needs the {'column' if len(gone) == 1 else 'columns'} {_some(gone)}, which the table no longer has"
-        )
+def _scored(manifest: Manifest, model: bytes, test_rows: pd.DataFrame, held_out_from: str) -> Champion:
+    missing = [repr(feature.name) for feature in manifest.features if feature.name not in test_rows.columns]
+    if missing:
+        columns = f"{'column' if len(missing) == 1 else 'columns'} {_listed(missing)}"
+        obstacle = f"it needs the {columns}, which the table no longer has"
         return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
     try:
-        output = Graph(model).run(RawRows(*raw_inputs(manifest.features, frame)))
+        output = Graph(model).run(RawRows(*raw_inputs(manifest.features, test_rows)))
     except Exception as error:  # noqa: BLE001  # onnxruntime's errors share no base class of their own
         obstacle = f"its graph does not run ({type(error).__name__})"
         return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
-    held_out = frame[HELD_OUT_COLUMN].to_numpy(dtype=np.bool_) if held_out_from == manifest.digest else None
+    held_out = test_rows[HELD_OUT_COLUMN].to_numpy(dtype=np.bool_) if held_out_from == manifest.digest else None
     return Champion(manifest.version, manifest.digest, output, held_out=held_out)
 
 
-def _mismatch(new: Question, live: Question, version: int) -> str:
+def _mismatch(new: PredictionTask, live: PredictionTask, version: int) -> str:
     """Return a clause that names how `new` differs from what the live version predicts."""
     if (new.target, new.task) != (live.target, live.task):
         return f"it predicts {new.target} ({new.task}); the live version {version} predicts {live.target} ({live.task})"
@@ -76,14 +83,14 @@ def _mismatch(new: Question, live: Question, version: int) -> str:
         ("new", [label for label in new.classes if label not in live.classes]),
         ("gone", [label for label in live.classes if label not in new.classes]),
     )
-    names = "; ".join(f"{change}: {_some(labels)}" for change, labels in changes if labels)
+    names = "; ".join(f"{change}: {_listed(labels)}" for change, labels in changes if labels)
     return f"its classes of {new.target} are not those of the live version {version} ({names or 'another order'})"
 
 
-def _some(labels: list[str]) -> str:
-    return ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+def _listed(names: list[str]) -> str:
+    """Return the first three names and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _clause(error: BundleError) -> str:
-    text = error.what.rstrip(".")
-    return text[0].lower() + text[1:]
+    return lower_first(error.what.rstrip("."))

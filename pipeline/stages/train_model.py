@@ -18,10 +18,12 @@ from pipeline.core.events import Events
 from pipeline.core.metric_labels import metric_in_sentence
 from pipeline.core.params import Params
 from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
-from pipeline.evaluation.champion import Question, load_champion
+from pipeline.evaluation.champion import PredictionTask, load_champion
 from pipeline.evaluation.gate import Rule, decide
+from pipeline.evaluation.histograms import score_histogram
+from pipeline.evaluation.importances import importances
 from pipeline.evaluation.metrics import PRIMARY, best_threshold
-from pipeline.evaluation.report import Json, Subject, evaluate, importances, score_histogram
+from pipeline.evaluation.report import EvaluationInput, Json, evaluate
 from pipeline.export.graph import estimator_graph, join
 from pipeline.export.manifest import golden_rows, seal
 from pipeline.export.parity import prove_parity
@@ -88,7 +90,7 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
         parity = prove_parity(fitted, trained.graph, Graph(data.prepare), data.test, output)
         events.log(f"The graph agrees with scikit-learn within {parity:.1e} on {len(data.y_test):,} test rows.")
     with steps.step("evaluate"):
-        subject = Subject(
+        model = EvaluationInput(
             task=data.meta.task,
             target=data.meta.target,
             classes=data.meta.classes,
@@ -98,11 +100,11 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
             output=output,
             baseline=dummy,
         )
-        evaluation = _evaluate(subject, data, trained, params, events)
+        evaluation = _evaluate(model, data, trained, params, events)
     left_out = sorted({processed.target, *processed.dropped})
-    manifest = _manifest(ctx, data, trained, seeded=seeded, subject=subject, evaluation=evaluation, left_out=left_out)
+    manifest = _manifest(ctx, data, trained, seeded=seeded, model=model, evaluation=evaluation, left_out=left_out)
     with steps.step("judge"):
-        verdict = _judge(ctx, processed.processed_dir, subject, manifest.digest, data.meta.held_out_from)
+        verdict = _judge(ctx, processed.processed_dir, model, manifest.digest, data.meta.held_out_from)
         events.log(verdict.reason)
     with steps.step("pack"):
         bundle = ctx.run_dir / BUNDLE_DIR
@@ -194,15 +196,15 @@ def _export(params: Params, data: Data, fitted: Fitted, chosen: Hyperparameters)
     return Trained(fitted, chosen, model, Graph(model), threshold)
 
 
-def _evaluate(subject: Subject, data: Data, trained: Trained, params: Params, events: Events) -> Json:
+def _evaluate(model: EvaluationInput, data: Data, trained: Trained, params: Params, events: Events) -> Json:
     features = data.meta.features
     found = evaluate(
-        subject,
+        model,
         importances(
             trained.graph,
             data.test,
             data.y_test,
-            task=subject.task,
+            task=model.task,
             numeric=[feature.name for feature in features if feature.kind != "categorical"],
             categorical=[feature.name for feature in features if feature.kind == "categorical"],
             seed=params.seed,
@@ -220,7 +222,7 @@ def _manifest(
     trained: Trained,
     *,
     seeded: SeedResult,
-    subject: Subject,
+    model: EvaluationInput,
     evaluation: Json,
     left_out: list[str],
 ) -> Manifest:
@@ -246,7 +248,7 @@ def _manifest(
             features=meta.features,
             derived_features=meta.derived,
             left_out=left_out,
-            score_histogram=score_histogram(meta.task, subject.output),
+            score_histogram=score_histogram(meta.task, model.output),
             golden=golden_rows(trained.graph, meta.features, data.test, meta.task),
             seed=ctx.params.seed,
             n_train=meta.n_train,
@@ -260,19 +262,21 @@ def _manifest(
     )
 
 
-def _judge(ctx: StageContext, processed_dir: Path, subject: Subject, digest: str, held_out_from: str) -> GateVerdict:
+def _judge(
+    ctx: StageContext, processed_dir: Path, model: EvaluationInput, digest: str, held_out_from: str
+) -> GateVerdict:
     champion = load_champion(
         ctx.models_dir,
-        Question(subject.task, subject.target, subject.classes),
-        digest,
-        held_out_from,
-        lambda: load_raw_test_frame(processed_dir),
+        prediction_task=PredictionTask(model.task, model.target, model.classes),
+        digest=digest,
+        held_out_from=held_out_from,
+        read_test_rows=lambda: load_raw_test_frame(processed_dir),
     )
     return decide(
-        subject.task,
-        subject.y,
-        challenger=subject.output,
-        baseline=subject.baseline,
+        model.task,
+        model.y,
+        challenger=model.output,
+        baseline=model.baseline,
         digest=digest,
         champion=champion,
         rule=Rule(ctx.params.gate_rule, ctx.params.gate_margin, ctx.params.gate_confidence),

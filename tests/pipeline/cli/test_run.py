@@ -52,7 +52,7 @@ def test_model_goes_live_once_when_published_twice(
     assert first is not None
     assert first.version == 1
     assert read_pointer(tmp_path / "models") == first
-    assert "Nothing to deploy: this model equals version 1 in every bit." in capsys.readouterr().out
+    assert "Nothing to deploy: this model is identical to version 1." in capsys.readouterr().out
 
 
 def test_nothing_goes_live_when_it_is_not_published(tmp_path: Path, table: Path) -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from pipeline.core.params import Task
 from pipeline.core.stage import GateVerdict
 from pipeline.evaluation.bootstrap import difference_interval
-from pipeline.evaluation.gate import Champion, Rule, constant, decide
+from pipeline.evaluation.gate import Champion, Rule, decide, is_constant
 
 Array = npt.NDArray[np.float64]
 NOT_WORSE = Rule("not_worse", margin=0.002, confidence=0.95)
@@ -70,14 +70,14 @@ def test_decision_when_case(challenger: Array, champion: Array | None, rule: Rul
 def test_identical_when_digests_are_equal(rule: Rule) -> None:
     verdict = _decide(GOOD, Champion(3, "same", GOOD), rule, digest="same")
     assert (verdict.decision, verdict.difference, verdict.champion_version) == ("identical", 0.0, 3)
-    assert verdict.reason == "Nothing to deploy: this model equals version 3 in every bit."
+    assert verdict.reason == "Nothing to deploy: this model is identical to version 3."
 
 
-def test_rows_that_the_champion_was_trained_on_do_not_decide_when_it_knows_them_by_heart() -> None:
+def test_rows_that_the_champion_was_trained_on_do_not_decide_when_it_has_memorised_them() -> None:
     y, _ = _binary()
-    by_heart = np.where(np.arange(2000)[:, None] < 1500, np.eye(2)[y] * 0.98 + 0.01, NOISY)
-    assert _decide(GOOD, Champion(3, "old", by_heart)).decision == "keep"
-    verdict = _decide(GOOD, Champion(3, "old", by_heart, held_out=np.arange(2000) >= 1500), BETTER)
+    memorised = np.where(np.arange(2000)[:, None] < 1500, np.eye(2)[y] * 0.98 + 0.01, NOISY)
+    assert _decide(GOOD, Champion(3, "old", memorised)).decision == "keep"
+    verdict = _decide(GOOD, Champion(3, "old", memorised, held_out=np.arange(2000) >= 1500), BETTER)
     assert (verdict.decision, verdict.n_rows) == ("promote", 500)
     assert "on 500 test rows that neither was trained on" in verdict.reason
     assert verdict.challenger == pytest.approx(roc_auc_score(y[1500:], GOOD[1500:, 1]), rel=1e-5)
@@ -108,7 +108,7 @@ def test_nobody_is_asked_to_promote_it_when_it_is_useless_and_predicts_something
     champion = Champion(3, "old", None, mismatch="it predicts y (binary); the live version 3 predicts x (regression)")
     verdict = _decide(np.tile([0.7, 0.3], (2000, 1)), champion)
     assert verdict.decision == "keep"
-    assert "it gives the same answer for all 2,000 test rows" in verdict.reason
+    assert "it makes the same prediction for all 2,000 test rows" in verdict.reason
     assert "by hand" not in verdict.reason
 
 
@@ -132,8 +132,8 @@ def test_no_version_is_named_when_the_pointer_to_the_champion_is_broken() -> Non
 def test_reason_has_the_numbers_in_plain_words_when_champion_is_beaten() -> None:
     verdict = _decide(GOOD, Champion(3, "old", NOISY))
     assert verdict.reason == (
-        "Promoted: ROC AUC 0.9172 against 0.7359 of version 3 on the same 2,000 test rows "
-        "(0.1813 better, 95 % interval 0.1575 better to 0.2048 better) is better than chance allows."
+        "Promoted: its ROC AUC 0.9172 is significantly better than that of version 3 (0.7359) on the same 2,000 "
+        "test rows (0.1813 better, 95% confidence interval 0.1575 better to 0.2048 better)."
     )
     assert verdict.low is not None
     assert verdict.high is not None
@@ -205,9 +205,9 @@ def test_draw_of_rows_decides_when_there_are_many() -> None:
 def test_constant_is_seen_when_answers_differ_by_less_than_float32_can_tell() -> None:
     rng = np.random.default_rng(0)
     p = 0.067 + rng.random(100) * 1e-9
-    assert constant("binary", np.column_stack([1 - p, p]))
-    assert constant("regression", 1e6 + rng.random((100, 1)) * 1e-3)
-    assert not constant("regression", rng.random((100, 1)))
+    assert is_constant("binary", np.column_stack([1 - p, p]))
+    assert is_constant("regression", 1e6 + rng.random((100, 1)) * 1e-3)
+    assert not is_constant("regression", rng.random((100, 1)))
 
 
 def test_verdict_is_keep_without_metric_when_test_rows_have_one_class() -> None:

@@ -177,7 +177,8 @@ def test_champion_is_scored_on_the_same_rows_when_it_was_trained_differently(tmp
     assert verdict.champion is not None
     assert verdict.challenger is not None
     assert verdict.challenger > verdict.champion > 0.5
-    assert "of version 1 on the same" in verdict.reason
+    assert "that of version 1 (" in verdict.reason
+    assert "on the same" in verdict.reason
 
 
 def test_model_is_kept_also_the_next_time_when_the_champion_predicts_another_target(tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_champion_that_was_tampered_with_is_named_when_it_cannot_be_read(tmp_pat
 def test_dummy_never_passes_when_it_is_the_first_model(tmp_path: Path) -> None:
     verdict = run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator="dummy")).result.verdict
     assert verdict.decision == "keep"
-    assert "same answer for all" in verdict.reason
+    assert "the same prediction for all" in verdict.reason
 
 
 def test_search_is_not_worse_than_the_defaults_and_repeats_when_bounded_by_trials(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.figures.plots import plots
 from pipeline.core.figures.svg_figure import nice_axis, short
 from pipeline.core.params import Task
-from pipeline.evaluation.report import Subject, evaluate
+from pipeline.evaluation.report import EvaluationInput, evaluate
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('ü')</script> & \"x\""
@@ -28,7 +28,7 @@ def _evaluation(task: Task, n: int = 500, n_classes: int = 3) -> dict[str, Any]:
         output = 0.5 * rng.dirichlet([1] * k, n) + 0.5 * np.eye(k)[y]
     classes = [] if task == "regression" else [HOSTILE, *(f"class {i}" for i in range(1, k))]
     baseline = np.full_like(output, output.mean())
-    subject = Subject(
+    subject = EvaluationInput(
         task=task,
         target=HOSTILE,
         classes=classes,
@@ -87,7 +87,7 @@ def test_same_evaluation_gives_the_same_text() -> None:
 
 def test_undefined_curves_are_left_out_when_test_rows_have_one_class() -> None:
     p = np.random.default_rng(0).dirichlet([1, 1], 50)
-    subject = Subject(
+    subject = EvaluationInput(
         task="binary",
         target="t",
         classes=["0", "1"],
