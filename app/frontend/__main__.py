@@ -9,7 +9,7 @@ from app.web.server import Server, config
 
 
 def main() -> int:
-    """Serve until stopped; 2 if the environment makes no sense."""
+    """Serve until stopped. Returns 0, or 2 if a setting is not valid."""
     try:
         settings = Settings.from_env()
     except (ValueError, OSError) as error:

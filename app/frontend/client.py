@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class PredictionApi:
-    """One keep-alive client for all requests. Every method raises NoModelYetError or ProblemError APP-01, -02, -03."""
+    """One keep-alive client for all requests. Every method raises NoModelYetError, or APP-01, -02, -03, -04."""
 
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._url = settings.api_url
@@ -39,33 +39,33 @@ class PredictionApi:
         self._manifest: tuple[bytes, Manifest] | None = None
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def manifest(self) -> Manifest:
-        """The live model's manifest; parsed once per model."""
+        """Return the live model's manifest; it is parsed once per model."""
         response = await self._send(MANIFEST)
         if self._manifest is None or self._manifest[0] != response.content:
             self._manifest = (response.content, _parse(MANIFEST, response))
         return self._manifest[1]
 
     async def predict(self, record: dict[str, Scalar]) -> Prediction:
-        """The model's answer to one record."""
-        return await self._ask(predict(record))
+        """Return the model's prediction for one record."""
+        return await self._call(predict(record))
 
     async def explain(self, record: dict[str, Scalar]) -> Explanation:
-        """What each feature did to the score of `record`."""
-        return await self._ask(explain(record))
+        """Return the contribution of each feature to the score of `record`."""
+        return await self._call(explain(record))
 
     async def curve(self, record: dict[str, Scalar], feature: str) -> Curve:
-        """The score of `record` over all values of `feature`."""
-        return await self._ask(curve(record, feature))
+        """Return the score of `record` over the values of `feature`."""
+        return await self._call(curve(record, feature))
 
     async def table(self, rows: bytes) -> bytes:
-        """A CSV table in, the same table with predictions out."""
-        return await self._ask(predict_table(rows))
+        """Return a CSV table with predictions beside its rows."""
+        return await self._call(predict_table(rows))
 
-    async def _ask(self, request: ApiRequest[T]) -> T:
+    async def _call(self, request: ApiRequest[T]) -> T:
         return _parse(request, await self._send(request))
 
     async def _send(self, request: ApiRequest[object]) -> httpx2.Response:
@@ -73,10 +73,10 @@ class PredictionApi:
         try:
             response = await self._http.request(request.method, request.path, content=request.body, headers=headers)
         except httpx2.TransportError as error:
-            raise self._down(error) from error
+            raise self._unreachable(error) from error
         return _check(response)
 
-    def _down(self, error: httpx2.TransportError) -> ApiUnreachableError:
+    def _unreachable(self, error: httpx2.TransportError) -> ApiUnreachableError:
         is_slow = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.PoolTimeout)
         reason = "It did not answer in time" if is_slow else "It cannot be reached"
         return ApiUnreachableError(self._url, f"{reason} ({type(error).__name__})")
@@ -90,25 +90,25 @@ def _parse(request: ApiRequest[T], response: httpx2.Response) -> T:
 
 
 def _check(response: httpx2.Response) -> httpx2.Response:
-    """The response if it is an answer; otherwise the error that says why it is not."""
+    """Return the response if it is a success. Raises the error that it stands for otherwise."""
     if response.is_success:
         return response
-    problem = _problem(response)
+    members = _problem_members(response)
     if response.status_code == 503:
         raise NoModelYetError
     if response.status_code in {401, 403}:
         raise ApiKeyRejectedError
     if response.status_code in {400, 413, 422}:
         raise InputRejectedError(
-            str(problem.get("what") or problem.get("title") or ""),
-            " ".join(str(problem[key]) for key in ("why", "fix") if problem.get(key)),
+            str(members.get("what") or members.get("title") or ""),
+            " ".join(str(members[key]) for key in ("why", "fix") if members.get(key)),
         )
     raise UnexpectedApiResponseError(
-        f"It answered {response.status_code}: {problem.get('what') or problem.get('title') or 'no reason'}."
+        f"It returned {response.status_code}: {members.get('what') or members.get('title') or 'no reason given'}."
     )
 
 
-def _problem(response: httpx2.Response) -> dict[str, Any]:
+def _problem_members(response: httpx2.Response) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError:

@@ -1,6 +1,6 @@
-"""The form that a manifest asks for, and what a person typed into it. Pure.
+"""The form for one row of a model's features, and the values that a person typed into it. Pure.
 
-Inputs are named `x.<feature>`, so that a link says what it means and no feature can clash with the app's own names.
+Inputs are named `x.<feature>`, so that a link is readable and no feature can clash with the app's own names.
 """
 
 import math
@@ -9,17 +9,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.frontend.labels import spoken, words
-from app.web.formats import input_text, percent, short_number
+from app.frontend.labels import column_label, value_text
+from app.web.formats import input_text, percent, plural, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
 
 PREFIX: Final = "x."
-SELECT_UP_TO: Final = 15  # more categories than that are typed, with suggestions
-SUGGESTIONS: Final = 300
+MAX_SELECT_OPTIONS: Final = 15  # more categories than that are typed, with suggestions
+MAX_SUGGESTIONS: Final = 300
 FLOAT32_MAX: Final = 3.4028234663852886e38
 NEWLINE: Final = re.compile(r"\r\n|\r|\n")
 YES: Final = frozenset({"true", "yes", "1", "1.0"})
 NO: Final = frozenset({"false", "no", "0", "0.0"})
+
+Widget = Literal["number", "select", "text"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,12 @@ class Option:
 
     value: str
     text: str
-    is_chosen: bool
+    is_selected: bool
 
 
 @dataclass(frozen=True)
 class Field:
-    """One input: what it is called, how it is drawn, what stands in it and what is to be said about that.
+    """One input with its label, its text and the messages about that text.
 
     `error` keeps the row from being predicted; `warning` does not.
     """
@@ -45,7 +47,7 @@ class Field:
     unit: str
     description: str
     hint: str
-    widget: Literal["number", "select", "text"]
+    widget: Widget
     text: str
     step: str = "any"
     options: tuple[Option, ...] = ()
@@ -55,14 +57,14 @@ class Field:
 
     @property
     def describedby(self) -> str:
-        """Ids of everything that describes the input."""
+        """Return the ids of everything that describes the input."""
         parts = [("hint", self.hint or self.description), ("error", self.error), ("warning", self.warning)]
         return " ".join(f"{self.id}-{part}" for part, text in parts if text)
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What was sent: typed text per feature, names that the model does not know, features that were not sent."""
+class Inputs:
+    """The form as it was submitted: text per feature, names that the model does not know, features without an input."""
 
     texts: dict[str, str]
     unknown: tuple[str, ...] = ()
@@ -75,20 +77,22 @@ class Form:
 
     fields: tuple[Field, ...]
     record: dict[str, Scalar] | None
-    missing: tuple[Feature, ...] = ()
 
     @property
     def n_errors(self) -> int:
-        """Fields that must be corrected first."""
+        """Return the number of fields that must be corrected first."""
         return sum(1 for field in self.fields if field.error)
 
 
-def answers(manifest: Manifest, sent: Iterable[tuple[str, str]]) -> Answers:
-    """Sort what arrived by feature. Browsers send newlines of names as CR LF, so names are compared without regard to that."""
+def read_inputs(manifest: Manifest, pairs: Iterable[tuple[str, str]]) -> Inputs:
+    """Return the submitted `pairs` of name and text by feature.
+
+    Browsers send a newline in a name as CR LF, so names are compared with all newlines alike.
+    """
     by_key = {NEWLINE.sub("\n", feature.name): feature.name for feature in manifest.features}
     texts: dict[str, str] = {}
     unknown: list[str] = []
-    for key, text in sent:
+    for key, text in pairs:
         if not key.startswith(PREFIX):
             continue
         name = by_key.get(NEWLINE.sub("\n", key[len(PREFIX) :]))
@@ -97,11 +101,11 @@ def answers(manifest: Manifest, sent: Iterable[tuple[str, str]]) -> Answers:
         else:
             texts[name] = text
     absent = tuple(feature.name for feature in manifest.features if feature.name not in texts)
-    return Answers(texts, tuple(dict.fromkeys(unknown)), absent)
+    return Inputs(texts, tuple(dict.fromkeys(unknown)), absent)
 
 
-def examples(manifest: Manifest) -> list[dict[str, Scalar]]:
-    """Rows to fill the form with: the example of each feature first, then the golden rows, each once."""
+def example_rows(manifest: Manifest) -> list[dict[str, Scalar]]:
+    """Return rows to fill the form with: the example of each feature first, then the golden rows, each once."""
     first: dict[str, Scalar] = {feature.name: feature.example for feature in manifest.features}
     rows: list[dict[str, Scalar]] = []
     for row in [first, *(golden.record for golden in manifest.golden)]:
@@ -110,139 +114,132 @@ def examples(manifest: Manifest) -> list[dict[str, Scalar]]:
     return rows or [first]
 
 
-def texts_of(row: Mapping[str, Scalar]) -> dict[str, str]:
-    """A row as it would have been typed."""
+def input_texts(row: Mapping[str, Scalar]) -> dict[str, str]:
+    """Return a row as a person would have typed it."""
     return {name: input_text(value) for name, value in row.items()}
 
 
-def filled(manifest: Manifest, texts: Mapping[str, str], *, is_checked: bool = True) -> Form:
-    """The form with `texts` in it; `is_checked` false draws it without complaints, as when it is opened."""
+def build_form(manifest: Manifest, texts: Mapping[str, str], *, is_checked: bool = True) -> Form:
+    """Return the form with `texts` in it; without errors and warnings unless `is_checked`, as when it is opened."""
     fields: list[Field] = []
     record: dict[str, Scalar] = {}
-    missing: list[Feature] = []
     for index, feature in enumerate(manifest.features):
         text = texts.get(feature.name, "")
-        value, error = read(feature, text)
-        warning = "" if error or not is_checked else doubt(feature, value)
-        fields.append(_field(f"f{index}", feature, text, value, error=error if is_checked else "", warning=warning))
+        value, error = parse_value(feature, text)
+        warning = "" if error or not is_checked else value_warning(feature, value)
+        field = _build_field(f"f{index}", feature, text, value, error=error if is_checked else "", warning=warning)
+        fields.append(field)
         record[feature.name] = value
-        if value is None:
-            missing.append(feature)
     has_errors = any(field.error for field in fields)
-    return Form(tuple(fields), None if has_errors else record, tuple(missing))
+    return Form(tuple(fields), None if has_errors else record)
 
 
-def read(feature: Feature, text: str) -> tuple[Scalar, str]:
-    """The value that `text` stands for and "", or None and what is wrong with it. Empty is missing."""
+def parse_value(feature: Feature, text: str) -> tuple[Scalar, str]:
+    """Return the value that `text` stands for and "", or None and the error. Blank text is a missing value."""
     stripped = text.strip()
     if not stripped:
         return None, ""
     if feature.kind == "categorical":
         return (text if text in feature.categories else stripped), ""
     if feature.kind == "boolean":
-        answer = stripped.lower()
-        if answer in YES | NO:
-            return answer in YES, ""
-        return None, "Choose yes or no, or leave it empty if it is not known."
-    return _number(stripped)
+        word = stripped.lower()
+        if word in YES | NO:
+            return word in YES, ""
+        return None, "Choose yes or no, or leave it blank if unknown."
+    return _parse_number(stripped)
 
 
-def doubt(feature: Feature, value: Scalar) -> str:
-    """A warning about a value that the model can take but has hardly seen; "" if there is none."""
+def value_warning(feature: Feature, value: Scalar) -> str:
+    """Return a warning about a value that the model accepts but has hardly seen; "" if there is none."""
     if value is None:
-        return "" if feature.nullable else "Never missing in the training data, so the model had to guess here."
+        return "" if feature.nullable else "Never missing in the training data: the imputed value is a guess."
     if feature.kind == "categorical" and value not in feature.categories:
-        return "Not among the training data: treated as an unknown value."
-    return "" if isinstance(value, str | bool) else _number_doubt(feature, value)
+        return "Not in the training data: treated as an unknown category."
+    return "" if isinstance(value, str | bool) else _number_warning(feature, value)
 
 
-def _number_doubt(feature: Feature, value: float) -> str:
+def _number_warning(feature: Feature, value: float) -> str:
     if feature.min is not None and value < feature.min:
-        return (
-            f"Below everything in the training data (lowest {short_number(feature.min)}): treat the answer with care."
-        )
+        lowest = short_number(feature.min)
+        return f"Below everything in the training data (lowest {lowest}): treat the answer with care."
     if feature.max is not None and value > feature.max:
-        return (
-            f"Above everything in the training data (highest {short_number(feature.max)}): treat the answer with care."
-        )
+        highest = short_number(feature.max)
+        return f"Above everything in the training data (highest {highest}): treat the answer with care."
     if feature.low is not None and feature.high is not None and not feature.low <= value <= feature.high:
-        return (
-            f"Unusual: 98% of the training rows lie from {short_number(feature.low)} to {short_number(feature.high)}."
-        )
+        low, high = short_number(feature.low), short_number(feature.high)
+        return f"Unusual: 98% of the training rows lie between {low} and {high}."
     if feature.integer and value != int(value):
         return "Always a whole number in the training data."
     return ""
 
 
-def _number(text: str) -> tuple[Scalar, str]:
-    plain = text.replace("−", "-").replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
-    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", plain, re.ASCII) is None:
-        if re.fullmatch(r"[+-]?[\d.]*,[\d.,]*", plain, re.ASCII):
-            return None, "Write the number with a point and without commas, such as 1234.5."
-        return None, f"“{text[:40]}” is not a number. Leave it empty if it is not known."
-    number = float(plain)
+def _parse_number(text: str) -> tuple[Scalar, str]:
+    digits = text.replace("−", "-").replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", digits, re.ASCII) is None:
+        if re.fullmatch(r"[+-]?[\d.]*,[\d.,]*", digits, re.ASCII):
+            return None, "Write the number with a decimal point and no commas, such as 1234.5."
+        return None, f"“{text[:40]}” is not a number. Leave it blank if unknown."
+    number = float(digits)
     if not math.isfinite(number) or abs(number) > FLOAT32_MAX:
         return None, "This number is too large for the model."
     return (int(number) if number == int(number) and abs(number) < 2**53 else number), ""
 
 
-def _field(id: str, feature: Feature, text: str, value: Scalar, *, error: str, warning: str) -> Field:
-    widget: Literal["number", "select", "text"] = "number"
-    options: tuple[Option, ...] = ()
-    if feature.kind == "boolean":
-        widget = "select"
-        chosen = value if isinstance(value, bool) else None
-        options = (
-            *([Option(text, text, True)] if error else []),
-            Option("", "not known", chosen is None and not error),
-            Option("true", "yes", chosen is True),
-            Option("false", "no", chosen is False),
-        )
-    elif feature.kind == "categorical" and len(feature.categories) <= SELECT_UP_TO:
-        widget = "select"
-        offered = (
-            [*feature.categories] if value is None or value in feature.categories else [str(value), *feature.categories]
-        )
-        options = (
-            Option("", "not known", value is None),
-            *(Option(name, _offer(name, feature), name == value) for name in offered),
-        )
-    elif feature.kind == "categorical":
-        widget = "text"
-    elif error:
-        widget = "text"  # an input of type number would drop what is not a number instead of showing it
+def _build_field(id: str, feature: Feature, text: str, value: Scalar, *, error: str, warning: str) -> Field:
+    widget = _choose_widget(feature, has_error=bool(error))
     return Field(
         id=id,
         name=PREFIX + feature.name,
         feature=feature.name,
-        label=words(feature.name),
+        label=column_label(feature.name),
         unit=feature.unit,
         description=feature.description,
-        hint=_hint(feature),
+        hint=_build_hint(feature),
         widget=widget,
         text=text.strip() if feature.kind == "numeric" else text,
         step="1" if feature.integer else "any",
-        options=options,
-        suggestions=tuple(feature.categories[:SUGGESTIONS]) if widget == "text" else (),
+        options=_select_options(feature, text, value, has_error=bool(error)) if widget == "select" else (),
+        suggestions=tuple(feature.categories[:MAX_SUGGESTIONS]) if widget == "text" else (),
         error=error,
         warning=warning,
     )
 
 
-def _offer(name: str, feature: Feature) -> str:
-    return name if name in feature.categories else f"{name} (not in the training data)"
+def _choose_widget(feature: Feature, *, has_error: bool) -> Widget:
+    if feature.kind == "boolean":
+        return "select"
+    if feature.kind == "categorical":
+        return "select" if len(feature.categories) <= MAX_SELECT_OPTIONS else "text"
+    # An input of type number would drop text that is not a number instead of showing it.
+    return "text" if has_error else "number"
 
 
-def _hint(feature: Feature) -> str:
+def _select_options(feature: Feature, text: str, value: Scalar, *, has_error: bool) -> tuple[Option, ...]:
+    if feature.kind == "boolean":
+        return (
+            *([Option(text, text, True)] if has_error else []),
+            Option("", "unknown", value is None and not has_error),
+            Option("true", "yes", value is True),
+            Option("false", "no", value is False),
+        )
+    is_new = value is not None and value not in feature.categories
+    return (
+        Option("", "unknown", value is None),
+        *([Option(str(value), f"{value} (not in the training data)", True)] if is_new else []),
+        *(Option(name, name, name == value) for name in feature.categories),
+    )
+
+
+def _build_hint(feature: Feature) -> str:
     parts = []
     if feature.kind == "numeric" and feature.low is not None and feature.high is not None:
         parts.append(f"usually {short_number(feature.low)} to {short_number(feature.high)}")
         if feature.median is not None and feature.low != feature.high:
-            parts.append(f"typically {short_number(feature.median)}")
+            parts.append(f"median {short_number(feature.median)}")
     elif feature.kind == "categorical" and feature.categories:
-        parts.append(f"most often {spoken(feature, feature.categories[0])}")
-        if len(feature.categories) > SELECT_UP_TO:
-            parts.append(f"{len(feature.categories):,} known values")
+        parts.append(f"most often {value_text(feature, feature.categories[0])}")
+        if len(feature.categories) > MAX_SELECT_OPTIONS:
+            parts.append(plural(len(feature.categories), "category", "categories"))
     if feature.missing_share >= 0.0005:
         parts.append(f"missing in {percent(feature.missing_share)}")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Column names and values as a person reads and types them. Pure."""
+"""Columns, values and classes as a person reads them. Pure."""
 
 import re
 from typing import Final
@@ -10,20 +10,26 @@ CAMEL_CASE: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]{2}")
 HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|(?<=[A-Za-z])(?=\d\d)|(?<=\d)(?=[A-Z])")
 
 
-def words(name: str) -> str:
-    """`MonthlyIncome` -> `Monthly income`, `worst_area` -> `Worst area`; acronyms and names with spaces stay."""
-    text = HUMP.sub(" ", name) if CAMEL_CASE.search(name) else name
+def column_label(name: str) -> str:
+    """Return `Monthly income` for `MonthlyIncome`, `Worst area` for `worst_area`; acronyms stay as they are.
+
+    `NumberOfTimes90DaysLate` is `Times 90 days late`.
+    """
+    is_camel_case = CAMEL_CASE.search(name) is not None
+    text = HUMP.sub(" ", name) if is_camel_case else name
     parts = text.replace("_", " ").split()
     if not parts:
         return name
-    if CAMEL_CASE.search(name):
+    if is_camel_case:
         parts = [part if part.isupper() and len(part) > 1 else part[0].lower() + part[1:] for part in parts]
+    if [part.lower() for part in parts[:2]] == ["number", "of"] and parts[2:3] in (["time"], ["times"]):
+        parts = ["times", *parts[3:]]
     first = parts[0]
     return " ".join([first[0].upper() + first[1:], *parts[1:]])
 
 
-def spoken(feature: Feature, value: Scalar) -> str:
-    """A value inside a sentence: `5,400 USD`, `yes`, `“rent”`, `missing`."""
+def value_text(feature: Feature, value: Scalar) -> str:
+    """Return a value as it stands in a sentence: `5,400 USD`, `yes`, `“rent”`, `missing`."""
     if value is None or value == "":
         return "missing"
     if feature.kind == "boolean":
@@ -34,7 +40,7 @@ def spoken(feature: Feature, value: Scalar) -> str:
 
 
 def class_label(prediction: object, classes: list[str]) -> str:
-    """The label of the table that the JSON value `prediction` stands for: 1 is `1`, True may be `true` or `True`."""
+    """Return the label in `classes` that the JSON value `prediction` stands for: True may be `true` or `True`."""
     text = str(prediction)
     if text in classes:
         return text

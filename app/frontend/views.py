@@ -1,31 +1,27 @@
-"""What the pages are drawn from: frozen, typed, ready to print."""
+"""The views that the pages are rendered from: frozen, typed, ready to print."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from app.frontend.figures import Distribution, Gauge, Line
+from app.frontend.chart_layout import CurveLine, Distribution, Gauge
 from app.frontend.form import Field, Option
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
 
 
 @dataclass(frozen=True)
-class Model:
-    """The live model in the words of a page."""
+class ModelSummary:
+    """The live model, as each page describes it."""
 
     version: int
     target: str
-    target_words: str
-    question: str
     estimator: str
     trained_at: datetime
     n_train: int
     n_test: int
-    metric: str
-    metric_value: float
     metrics: tuple[tuple[str, float], ...]
-    importances: tuple[tuple[str, str, float], ...]  # words, name, share of the largest in percent
+    importances: tuple[tuple[str, str, float], ...]  # label, name, share of the largest in percent
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class ClassBar:
 
 @dataclass(frozen=True)
 class Reason:
-    """What one feature did to the score; the bar runs from the middle, `x` and `width` in percent."""
+    """One feature's contribution to the score; the bar starts at the middle, `x` and `width` are in percent."""
 
     label: str
     name: str
@@ -54,26 +50,24 @@ class Reason:
 
 @dataclass(frozen=True)
 class Reasons:
-    """Why the score is what it is; `rest` are the features that hardly mattered."""
+    """The contributions to the score; `rest` are those of the features that hardly mattered."""
 
     intro: str
     top: tuple[Reason, ...]
     rest: tuple[Reason, ...]
-    note: str = ""
 
 
 @dataclass(frozen=True)
-class Point:
-    """One value of the feature and the score that it would give."""
+class CurveRow:
+    """One value of the feature and the score that the row would have with it."""
 
     value: str
-    typed: str
-    score: str
+    input_text: str
+    score_text: str
     x: float | None
-    y: float
+    score: float
     width: float  # of a bar, in percent
     is_current: bool
-    is_above: bool
 
 
 @dataclass(frozen=True)
@@ -86,8 +80,8 @@ class WhatIf:
     unit: str
     summary: str
     score_name: str
-    line: Line | None
-    points: tuple[Point, ...]
+    line: CurveLine | None
+    rows: tuple[CurveRow, ...]
     current_text: str
     threshold: float | None
     threshold_text: str
@@ -98,13 +92,13 @@ class Result:
     """One prediction, ready to read."""
 
     sentence: str
-    figure: str
+    score_text: str
     caption: str
     gauge: Gauge | None
     threshold_text: str
     classes: tuple[ClassBar, ...]
     distribution: Distribution | None
-    filled_in: tuple[tuple[str, str], ...]
+    imputed: tuple[tuple[str, str], ...]
     version: int
     request_id: str
     link: str
@@ -114,29 +108,29 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Changed:
-    """The model has other fields than the form or link that was sent."""
+class FieldsChanged:
+    """The fields of the live model differ from those of the form or link that was submitted."""
 
     version: int
-    gone: tuple[str, ...]
-    new: tuple[str, ...]
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PredictPage(View):
-    """The form and, once it was sent, the result beside it."""
+    """The form and, once it was submitted, the result beside it."""
 
     TEMPLATE: ClassVar[str] = "frontend/predict.html"
 
-    model: Model
+    model: ModelSummary
     fields: tuple[Field, ...]
     n_errors: int
     method: str
-    number: int
+    example_index: int
     example_url: str
     n_examples: int
     result: Result | None = None
-    changed: Changed | None = None
+    changed: FieldsChanged | None = None
     problem: ProblemError | None = None
 
 
@@ -150,17 +144,17 @@ class RowError:
 
 @dataclass(frozen=True)
 class Preview:
-    """The first rows of a table with predictions, and what became of the whole."""
+    """The first rows of a table with predictions, and a summary of all rows."""
 
     header: tuple[str, ...]
-    n_given: int  # columns that were sent; the others are answers
-    numeric: tuple[bool, ...]
+    n_input_columns: int  # the columns after them are the API's
+    is_numeric: tuple[bool, ...]
     rows: tuple[tuple[str, ...], ...]
     n_rows: int
     n_failed: int
     errors: tuple[RowError, ...]
-    counts: tuple[tuple[str, int, float], ...]  # answer, rows, percent
-    spread: str
+    counts: tuple[tuple[str, int, float], ...]  # prediction, rows, percent
+    prediction_range: str
     download_url: str
     size_bytes: int
 
@@ -171,7 +165,7 @@ class TablePage(View):
 
     TEMPLATE: ClassVar[str] = "frontend/table.html"
 
-    model: Model
+    model: ModelSummary
     columns: tuple[str, ...]
     sample: str
     limit_bytes: int
@@ -182,17 +176,17 @@ class TablePage(View):
 
 @dataclass(frozen=True)
 class WaitingPage(View):
-    """There is no model yet."""
+    """No model is live yet."""
 
     TEMPLATE: ClassVar[str] = "frontend/waiting.html"
 
     panel_url: str
-    every_s: int
+    retry_s: int
 
 
 @dataclass(frozen=True)
 class ProblemPage(View):
-    """Something that the visitor has to know, with what to do about it."""
+    """A problem, with what to do about it."""
 
     TEMPLATE: ClassVar[str] = "frontend/problem.html"
 

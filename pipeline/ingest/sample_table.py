@@ -33,7 +33,7 @@ MEANINGS: Final = {
     "age": ("years", "Age of the borrower"),
     "NumberOfTime30-59DaysPastDueNotWorse": ("", "Times 30 to 59 days late in the last two years"),
     "DebtRatio": ("", "Monthly expenses and debt payments, as a share of the monthly income"),
-    "MonthlyIncome": ("a month", "Income before taxes"),
+    "MonthlyIncome": ("per month", "Income before taxes"),
     "NumberOfOpenCreditLinesAndLoans": ("", "Open loans, cards and credit lines"),
     "NumberOfTimes90DaysLate": ("", "Times 90 days late or more"),
     "NumberRealEstateLoansOrLines": ("", "Mortgages and other loans on real estate"),

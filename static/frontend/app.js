@@ -1,29 +1,29 @@
-// Makes the pages quicker, never possible: without it every form and link works by loading a page.
+// Makes the pages faster: without it every form and link works by loading a page.
 
 const main = document.getElementById("main");
 const status = document.getElementById("status");
-let asked = null;
-let here = location.pathname + location.search;
+let pending = null;
+let shownUrl = location.pathname + location.search;
 
-// Puts the page behind `url` in place of this one, and the focus where its answer is.
+// Replaces this page by the one behind `url`, and moves the focus to `focus`.
 async function show(url, { focus = "result", push = true } = {}) {
-  asked?.abort();
-  asked = new AbortController();
+  pending?.abort();
+  pending = new AbortController();
   main.classList.add("busy");
   try {
-    const response = await fetch(url, { signal: asked.signal, headers: { Accept: "text/html" } });
+    const response = await fetch(url, { signal: pending.signal, headers: { Accept: "text/html" } });
     if (response.headers.has("refresh")) return location.assign(url);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    const fresh = page.getElementById("main");
-    if (!fresh) return location.assign(url);
-    const open = document.querySelector("details.about")?.open;
-    main.replaceChildren(...fresh.childNodes);
+    const newMain = page.getElementById("main");
+    if (!newMain) return location.assign(url);
+    const isOpen = document.querySelector("details.about")?.open;
+    main.replaceChildren(...newMain.childNodes);
     document.querySelector(".top-end")?.replaceWith(page.querySelector(".top-end"));
     document.title = page.title;
-    if (open) document.querySelector("details.about")?.setAttribute("open", "");
+    if (isOpen) document.querySelector("details.about")?.setAttribute("open", "");
     if (push) history.pushState({}, "", url);
-    here = location.pathname + location.search;
-    arrive(focus);
+    shownUrl = location.pathname + location.search;
+    announce(focus);
   } catch (error) {
     if (error.name !== "AbortError") location.assign(url);
     return;
@@ -31,7 +31,7 @@ async function show(url, { focus = "result", push = true } = {}) {
   main.classList.remove("busy");
 }
 
-function arrive(focus) {
+function announce(focus) {
   const sentence = main.querySelector("[data-status]")?.textContent ?? main.querySelector("#result h2")?.textContent ?? "";
   status.textContent = sentence;
   const target = document.getElementById(focus);
@@ -40,7 +40,7 @@ function arrive(focus) {
     const box = target.getBoundingClientRect();
     if (box.top < 0 || box.top > innerHeight - 160) target.scrollIntoView({ block: "start" });
   }
-  ready();
+  setUpSlider();
 }
 
 document.addEventListener("submit", (event) => {
@@ -65,15 +65,15 @@ document.addEventListener("change", (event) => {
 
 addEventListener("popstate", () => {
   const url = location.pathname + location.search;
-  if (url !== here) show(url, { focus: "", push: false }); // a link within the page also arrives here
+  if (url !== shownUrl) show(url, { focus: "", push: false }); // a link within the page also arrives here
 });
 
 // The slider under the curve: where the row would be with another value.
-function ready() {
+function setUpSlider() {
   const row = main.querySelector(".try-row");
   if (!row) return;
   const points = [...main.querySelectorAll(".numbers tr[data-x]")].map((tr) => ({
-    x: tr.dataset.x, y: Number(tr.dataset.y), says: `${tr.cells[0].textContent}: ${tr.cells[1].textContent}`,
+    x: tr.dataset.x, y: Number(tr.dataset.y), text: `${tr.cells[0].textContent}: ${tr.cells[1].textContent}`,
   }));
   const input = document.getElementById(row.querySelector("input").dataset.field);
   const range = row.querySelector("input");
@@ -91,11 +91,11 @@ function ready() {
     for (const end of ["x1", "x2"]) line.setAttribute(end, `${x}%`);
     dot.setAttribute("cx", `${x}%`);
     dot.setAttribute("cy", `${y}%`);
-    row.querySelector("output").textContent = point.says;
-    range.setAttribute("aria-valuetext", point.says);
+    row.querySelector("output").textContent = point.text;
+    range.setAttribute("aria-valuetext", point.text);
   };
   range.addEventListener("input", () => { mark.removeAttribute("hidden"); draw(); });
-  row.querySelector("[data-use]").addEventListener("click", () => {
+  row.querySelector("[data-apply]").addEventListener("click", () => {
     input.value = points[range.value].x;
     input.form.requestSubmit();
   });
@@ -103,4 +103,4 @@ function ready() {
   row.hidden = false;
 }
 
-ready();
+setUpSlider();

@@ -57,15 +57,15 @@ def test_the_answer_takes_the_place_of_the_hint_when_predict_is_pressed(
     with tab(browser, apps[task], complaints) as page:
         page.locator("#row").get_by_role("button", name="Predict").first.click()
         expect(page.locator("#result")).to_be_focused()
-        expect(page.locator("#status")).to_contain_text("The model says")
+        expect(page.locator("#status")).to_contain_text("The model predicts")
         expect(page.locator("[data-status]")).to_have_text(page.locator("#status").inner_text())
         assert "x." in page.url
         page.go_back()
-        expect(page.get_by_role("heading", name="The answer appears here")).to_be_visible()
+        expect(page.get_by_role("heading", name="The prediction appears here")).to_be_visible()
         page.go_forward()
-        expect(page.locator("[data-status]")).to_contain_text("The model says")
+        expect(page.locator("[data-status]")).to_contain_text("The model predicts")
         page.reload()
-        expect(page.locator("[data-status]")).to_contain_text("The model says")
+        expect(page.locator("[data-status]")).to_contain_text("The model predicts")
 
 
 def test_the_curve_and_the_answer_follow_when_the_slider_is_moved(
@@ -73,14 +73,14 @@ def test_the_curve_and_the_answer_follow_when_the_slider_is_moved(
 ) -> None:
     with tab(browser, apps["binary"], complaints) as page:
         page.locator("#row").get_by_role("button", name="Predict").first.click()
-        page.get_by_label("Change only").select_option(NASTY[1])
+        page.get_by_label("Vary").select_option(NASTY[1])
         expect(page.locator(".curve title")).to_contain_text(NASTY[1], use_inner_text=False)
         slider = page.locator("#try")
         slider.focus()
         page.keyboard.press("Home")
-        said = page.locator("output").inner_text()
-        page.get_by_role("button", name="Use it").click()
-        expect(page.locator(".big-figure")).to_have_text(said.split(": ")[-1])
+        slider_text = page.locator("output").inner_text()
+        page.get_by_role("button", name="Apply to the form").click()
+        expect(page.locator(".big-figure")).to_have_text(slider_text.split(": ")[-1])
         assert page.locator("#f1").input_value() == page.locator(".numbers tr[data-x]").first.get_attribute("data-x")
 
 
@@ -89,7 +89,7 @@ def test_the_whole_way_works_when_there_is_only_a_keyboard(
 ) -> None:
     with tab(browser, apps["multiclass"], complaints) as page:
         page.keyboard.press("Tab")
-        expect(page.get_by_text("Skip to the content")).to_be_focused()
+        expect(page.get_by_text("Skip to content")).to_be_focused()
         page.keyboard.press("Enter")
         page.keyboard.press("Tab")
         expect(page.locator("#row").get_by_role("button", name="Predict").first).to_be_focused()
@@ -119,7 +119,7 @@ def test_it_is_usable_without_script_when_the_screen_is_that_of_a_phone(
         page.goto("/")
         page.get_by_role("button", name="Predict").first.click()
         expect(page.locator("[data-status]")).to_be_in_viewport()
-        page.get_by_label("Change only").select_option("home city")
+        page.get_by_label("Vary").select_option("home city")
         page.get_by_role("button", name="Show").click()
         expect(page.locator("#what-if")).to_be_in_viewport()
         if task != "regression":
@@ -129,7 +129,7 @@ def test_it_is_usable_without_script_when_the_screen_is_that_of_a_phone(
             expect(page.locator(".big-figure")).to_have_text(percent(score))
         page.goto("/table?sample=1")
         page.get_by_role("button", name="Predict").click()
-        expect(page.get_by_text("3 rows, all answered")).to_be_in_viewport()
+        expect(page.get_by_text("3 rows, all predicted")).to_be_in_viewport()
         with page.expect_download() as download:
             page.get_by_role("link", name="Download all").click()
         assert download.value.suggested_filename == "table-predictions.csv"
@@ -146,7 +146,7 @@ def test_the_field_is_reached_from_the_summary_when_its_value_is_wrong(
         expect(page.locator("#f0")).to_be_focused()
         page.locator("#f0").fill("40")
         page.get_by_role("button", name="Predict").last.click()
-        expect(page.locator("[data-status]")).to_contain_text("The model says")
+        expect(page.locator("[data-status]")).to_contain_text("The model predicts")
         complaints[:] = [text for text in complaints if "422" not in text]
 
 
@@ -177,4 +177,4 @@ def test_the_answers_are_in_sight_when_the_table_is_wide(
     with tab(browser, apps["regression"], complaints, viewport=PHONE) as page:
         page.goto("/table?sample=1")
         page.get_by_role("button", name="Predict").click()
-        expect(page.locator("tbody .is-answer").first).to_be_in_viewport(ratio=1)
+        expect(page.locator("tbody .is-prediction").first).to_be_in_viewport(ratio=1)

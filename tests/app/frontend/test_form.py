@@ -1,4 +1,4 @@
-"""What a person types, and what the model is asked."""
+"""The text of inputs becomes the record for the model."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.frontend.form import doubt, read
+from app.frontend.form import parse_value, value_warning
 from app.web.formats import input_text
 from pipeline.core.bundle import Feature, Scalar
 
@@ -20,37 +20,42 @@ CITY = Feature(name="city", kind="categorical", nullable=True, categories=["Pari
     [("45", 45), (" 4.5 ", 4.5), ("1e3", 1000), ("−3", -3), ("1 234", 1234), (".5", 0.5), ("", None), ("  ", None)],
 )
 def test_a_number_is_read_when_it_is_one(text: str, value: float | None) -> None:
-    assert read(AGE, text) == (value, "")
+    assert parse_value(AGE, text) == (value, "")
 
 
 @pytest.mark.parametrize("text", ["abc", "1,5", "1,234.5", "nan", "inf", "0x10", "1e999", "1e39", "١٢", "--1", "1 %"])
-def test_a_number_is_refused_with_a_reason_when_it_is_none(text: str) -> None:
-    value, error = read(AGE, text)
+def test_text_is_refused_with_a_reason_when_it_is_not_a_number(text: str) -> None:
+    value, error = parse_value(AGE, text)
     assert value is None
     assert error.endswith(".")
 
 
 def test_a_comma_is_explained_when_it_stands_for_a_point() -> None:
-    assert "with a point" in read(AGE, "1,5")[1]
+    assert "decimal point" in parse_value(AGE, "1,5")[1]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_any_value_comes_back_when_the_form_has_shown_it(value: float) -> None:
-    found, error = read(AGE, input_text(value))
+    parsed, error = parse_value(AGE, input_text(value))
     assert error == ""
-    assert isinstance(found, int | float)
-    assert math.isclose(found, value, rel_tol=1e-12, abs_tol=0)
+    assert isinstance(parsed, int | float)
+    assert math.isclose(parsed, value, rel_tol=1e-12, abs_tol=0)
 
 
 def test_yes_and_no_are_read_when_a_boolean_is_asked() -> None:
-    assert [read(MEMBER, text) for text in ("true", "No", "1", "")] == [(True, ""), (False, ""), (True, ""), (None, "")]
-    assert read(MEMBER, "perhaps")[0] is None
-    assert read(MEMBER, "perhaps")[1]
+    assert [parse_value(MEMBER, text) for text in ("true", "No", "1", "")] == [
+        (True, ""),
+        (False, ""),
+        (True, ""),
+        (None, ""),
+    ]
+    assert parse_value(MEMBER, "perhaps")[0] is None
+    assert parse_value(MEMBER, "perhaps")[1]
 
 
 def test_a_category_keeps_its_spaces_when_it_is_known_with_them() -> None:
-    assert read(CITY, " Rome") == (" Rome", "")
-    assert read(CITY, " Paris ") == ("Paris", "")
+    assert parse_value(CITY, " Rome") == (" Rome", "")
+    assert parse_value(CITY, " Paris ") == ("Paris", "")
 
 
 @pytest.mark.parametrize(
@@ -63,10 +68,12 @@ def test_a_category_keeps_its_spaces_when_it_is_known_with_them() -> None:
         (AGE, 45.5, "whole number"),
         (AGE, None, "Never missing"),
         (CITY, None, ""),
-        (CITY, "Oslo", "Not among"),
+        (CITY, "Oslo", "Not in the training data"),
         (MEMBER, True, ""),
     ],
 )
-def test_a_doubt_is_said_when_the_model_has_hardly_seen_the_value(feature: Feature, value: Scalar, word: str) -> None:
-    said = doubt(feature, value)
-    assert (word in said) if word else said == ""
+def test_a_warning_is_given_when_the_model_has_hardly_seen_the_value(
+    feature: Feature, value: Scalar, word: str
+) -> None:
+    warning = value_warning(feature, value)
+    assert (word in warning) if word else warning == ""

@@ -2,14 +2,16 @@
 
 import pytest
 
-from app.frontend.labels import class_label, words
+from app.frontend.labels import class_label, column_label
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("MonthlyIncome", "Monthly income"),
-        ("NumberOfTime30-59DaysPastDueNotWorse", "Number of time 30-59 days past due not worse"),
+        ("NumberOfTime30-59DaysPastDueNotWorse", "Times 30-59 days past due not worse"),
+        ("NumberOfTimes90DaysLate", "Times 90 days late"),
+        ("NumberOfDependents", "Number of dependents"),
         ("worst_area", "Worst area"),
         ("sepal length (cm)", "Sepal length (cm)"),
         ("od280/od315_of_diluted_wines", "Od280/od315 of diluted wines"),
@@ -20,7 +22,7 @@ from app.frontend.labels import class_label, words
     ],
 )
 def test_a_name_becomes_words_when_it_is_an_identifier(name: str, expected: str) -> None:
-    assert words(name) == expected
+    assert column_label(name) == expected
 
 
 def test_the_label_of_the_table_is_shown_when_json_writes_it_otherwise() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.frontend.form import examples, texts_of
+from app.frontend.form import example_rows, input_texts
 from app.web.formats import percent
 from pipeline.core.bundle import Scalar
 from pipeline.core.params import Task
@@ -25,13 +25,13 @@ def shown(served: Served, **values: str) -> Page:
 
 def asked(served: Served, record: dict[str, Scalar], **more: str) -> Page:
     """The page that a browser gets for the form with `record` in it."""
-    return shown(served, **{f"x.{name}": text for name, text in texts_of(record).items()}, **more)
+    return shown(served, **{f"x.{name}": text for name, text in input_texts(record).items()}, **more)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_form_holds_a_real_row_when_it_is_opened(served: dict[Task, Served], task: Task) -> None:
     page = shown(served[task])
-    expected = texts_of(examples(served[task].built.manifest)[0])
+    expected = input_texts(example_rows(served[task].built.manifest)[0])
     assert {name: page.sent()[f"x.{name}"] for name in expected} == expected
     assert not [tag for tag, attributes in page.tags if attributes.get("class") == "big-figure"]
 
@@ -52,7 +52,7 @@ def test_the_page_says_what_the_api_says_when_a_row_is_sent(served: dict[Task, S
     for record in records(each.built, 3):
         answer = each.api.predict(record).json()
         page = asked(each, record)
-        assert f"The model says {answer['prediction'] if task != 'regression' else ''}" in page.text
+        assert f"The model predicts {answer['prediction'] if task != 'regression' else ''}" in page.text
         if task != "regression":
             score = answer["probabilities"]["1"] if task == "binary" else max(answer["probabilities"].values())
             assert percent(score) in page.text
@@ -77,15 +77,15 @@ def test_what_was_missing_is_named_when_fields_are_left_empty(served: dict[Task,
     each = served["binary"]
     record: dict[str, Scalar] = {**records(each.built, 1)[0], "age": None, "home city": None}
     text = asked(each, record).text
-    assert re.search(r"left empty and filled in by the model[^.]*: Age .*Home city", text)
+    assert re.search(r"left blank and imputed by the model[^.]*: Age .*Home city", text)
 
 
 def test_each_example_comes_in_turn_when_the_button_is_pressed(served: dict[Task, Served]) -> None:
-    rows = examples(served["binary"].built.manifest)
+    rows = example_rows(served["binary"].built.manifest)
     assert len(rows) > 3
     for number, row in enumerate([*rows, rows[0]]):
         sent = shown(served["binary"], example=str(number)).sent()
-        assert {name: sent[f"x.{name}"] for name in row} == texts_of(row)
+        assert {name: sent[f"x.{name}"] for name in row} == input_texts(row)
 
 
 def test_all_fields_are_empty_when_the_form_is_cleared(served: dict[Task, Served]) -> None:
@@ -115,15 +115,15 @@ def test_the_value_stays_with_its_reason_when_it_is_wrong(served: dict[Task, Ser
         "Paris",
     )
     assert page.controls["x.age"].attributes["aria-invalid"] == "true"
-    assert "2 values to correct first" in page.text
-    assert "The model says" not in page.text
+    assert "Fix 2 values first" in page.text
+    assert "The model predicts" not in page.text
 
 
 def test_a_far_value_is_answered_with_a_warning_when_training_never_saw_it(served: dict[Task, Served]) -> None:
     page = asked(served["binary"], {**records(served["binary"].built, 1)[0], "age": 5000, "home city": "Atlantis"})
     assert "Above everything in the training data" in page.text
-    assert "Not among the training data" in page.text
-    assert "The model says" in page.text
+    assert "Not in the training data" in page.text
+    assert "The model predicts" in page.text
     assert page.sent()["x.home city"] == "Atlantis"
 
 
@@ -142,7 +142,7 @@ def test_the_curve_is_drawn_for_each_kind_when_it_is_chosen(
         assert [float(found["data-y"] or "") for found in drawn] == [point["score"] for point in answer["points"]]
         assert any(found.get("class") == "dot" for tag, found in page.tags if tag == "circle")
     else:
-        assert page.text.count(" now ") == 1
+        assert page.text.count(" current ") == 1
 
 
 def test_drawings_are_named_for_those_who_do_not_see_them_when_they_say_something(served: dict[Task, Served]) -> None:
@@ -160,7 +160,7 @@ def test_nothing_is_predicted_when_the_link_names_other_fields(served: dict[Task
     text = shown(served["binary"], **{"x.age": "40", "x.height": "180", "model": "6"}).text
     assert "The model has changed" in text
     assert "height" in text
-    assert "The model says" not in text
+    assert "The model predicts" not in text
 
 
 def test_the_answer_says_so_when_the_model_was_replaced_and_the_fields_fit(tmp_path: Path) -> None:
@@ -171,12 +171,12 @@ def test_the_answer_says_so_when_the_model_was_replaced_and_the_fields_fit(tmp_p
         make_bundle(tmp_path / "models", version=2, seed=5)
         api.wait_for(2)
         same = Page(app.get("/", **form).text).text
-        assert "This was meant for model 1. Model 2 is live now and gave this answer." in same
+        assert "This form or link was made for model 1. Model 2 is live now and made this prediction." in same
         make_bundle(tmp_path / "models", version=3, categorical=False)
         api.wait_for(3)
         other = Page(app.get("/", **form).text)
         assert "Model 3 is live now" in other.text
-        assert "The model says" not in other.text
+        assert "The model predicts" not in other.text
         assert other.sent()["x.age"] == form["x.age"]
     assert old.manifest.version == 1
 
@@ -189,10 +189,10 @@ def test_names_are_text_and_nothing_else_when_they_are_made_of_markup(tmp_path: 
         record = records(built, 1)[0]
         form = Page(app.get().text).sent()
         assert {f"x.{name}" for name in NASTY} <= set(form)
-        sent = {**form, **{f"x.{name}": text for name, text in texts_of(record).items()}, "curve": NASTY[0]}
+        sent = {**form, **{f"x.{name}": text for name, text in input_texts(record).items()}, "curve": NASTY[0]}
         page = Page(app.get("/", **sent).text)
         answer = api.predict(record).json()
-        assert f"The model says {answer['prediction']}" in page.text
+        assert f"The model predicts {answer['prediction']}" in page.text
         assert {tag for tag, _ in page.tags} & {"img", "b"} == set()
         assert NASTY[0] in page.text
         table = Page(app.get("/table", sample="1").text)
@@ -207,5 +207,5 @@ def test_a_very_wide_form_is_sent_as_a_body_when_a_link_would_be_too_long(tmp_pa
         page = Page(app.get().text)
         assert [found.get("method") for tag, found in page.tags if tag == "form"] == ["post"]
         response = app.client.post("/", data=page.sent(), headers={"Origin": app.url})
-        assert "The model says" in Page(response.text).text
+        assert "The model predicts" in Page(response.text).text
     assert len(built.manifest.features) == 122

@@ -1,4 +1,4 @@
-"""Results that wait to be downloaded: nameless temporary files, few, and not for long."""
+"""Results that wait to be downloaded: unnamed temporary files, few, and not for long."""
 
 import secrets
 import tempfile
@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Final
 
-KEPT: Final = 6
-KEPT_S: Final = 30 * 60
+MAX_RESULTS: Final = 6
+RESULT_LIFETIME_S: Final = 30 * 60
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A finished file and the name that a browser should save it under."""
+class StoredResult:
+    """A finished file, the token that it can be fetched with and the name that a browser should save it under."""
 
+    token: str
     file: IO[bytes]
     name: str
     size_bytes: int
@@ -26,33 +27,34 @@ class ResultStore:
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        self._stored: dict[str, Stored] = {}
+        self._stored: dict[str, StoredResult] = {}
 
     @staticmethod
     def new_file() -> IO[bytes]:
-        """A file to write a result into."""
+        """Return a file to write a result into; it has no name and goes when it is closed."""
         return tempfile.TemporaryFile()
 
-    def add(self, file: IO[bytes], name: str) -> str:
-        """Take over `file`; the answer is the token that it can be had for."""
-        self._forget()
-        while len(self._stored) >= KEPT:
+    def add(self, file: IO[bytes], name: str) -> StoredResult:
+        """Return the stored result; the store closes `file`."""
+        self._drop_expired()
+        while len(self._stored) >= MAX_RESULTS:
             self._drop(next(iter(self._stored)))
         token = secrets.token_urlsafe(16)
-        self._stored[token] = Stored(file, name, file.seek(0, 2), self._now_s() + KEPT_S)
-        return token
+        stored = StoredResult(token, file, name, file.seek(0, 2), self._now_s() + RESULT_LIFETIME_S)
+        self._stored[token] = stored
+        return stored
 
-    def get(self, token: str) -> Stored | None:
-        """The result, or None if there is none (any more)."""
-        self._forget()
+    def get(self, token: str) -> StoredResult | None:
+        """Return the result, or None if there is none or it has expired."""
+        self._drop_expired()
         return self._stored.get(token)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Drop all results."""
         for token in [*self._stored]:
             self._drop(token)
 
-    def _forget(self) -> None:
+    def _drop_expired(self) -> None:
         now_s = self._now_s()
         for token in [token for token, stored in self._stored.items() if stored.expires_at_s <= now_s]:
             self._drop(token)

@@ -1,11 +1,11 @@
-"""Geometry of the drawings: everything in percent of the drawing's box, so that text never scales with it. Pure.
+"""Geometry of the prediction app's charts, in percent of the chart's box, so that text never scales with it. Pure.
 
 x grows to the right and y downwards, as in SVG.
 """
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.web.formats import percent, short_number
@@ -33,11 +33,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class Gauge:
-    """A scale from 0 to 1 with the score on it; `threshold` is None where there is none."""
+    """A scale from 0 to 1 with the score on it; `threshold` is None for a model without one."""
 
     score: float
     threshold: float | None
-    is_above: bool
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A curve over a number: `path` is an SVG path in a box of 100 x 100."""
+class CurveLine:
+    """A curve over a numeric feature: `path` is an SVG path in a box of 100 x 100."""
 
     path: str
     x_ticks: tuple[Tick, ...]
@@ -61,17 +60,16 @@ class Line:
     mark_y: float | None
 
 
-def gauge(score: float, threshold: float | None) -> Gauge:
-    """Where a probability and its threshold lie, in percent."""
+def layout_gauge(score: float, threshold: float | None) -> Gauge:
+    """Return a probability and its threshold, in percent of the scale."""
     return Gauge(
-        score=_inside(score * 100),
-        threshold=None if threshold is None else _inside(threshold * 100),
-        is_above=threshold is not None and score >= threshold,
+        score=_clamp(score * 100),
+        threshold=None if threshold is None else _clamp(threshold * 100),
     )
 
 
-def rank(histogram: Histogram, value: float) -> float:
-    """The share of rows below `value`, in [0, 1], taking rows as spread evenly inside a bin."""
+def rank_below(histogram: Histogram, value: float) -> float:
+    """Return the share of rows below `value`, in [0, 1]; rows count as spread evenly inside a bin."""
     total = sum(histogram.counts)
     if total == 0:
         return 0.0
@@ -84,8 +82,8 @@ def rank(histogram: Histogram, value: float) -> float:
     return below / total
 
 
-def distribution(histogram: Histogram, value: float) -> Distribution:
-    """The histogram on an even axis that also reaches `value`; the bin that holds it is marked."""
+def layout_distribution(histogram: Histogram, value: float) -> Distribution:
+    """Return the histogram on a linear axis that also reaches `value`; the bin that holds it is marked."""
     edges, counts = histogram.edges, histogram.counts
     low, high = min(edges[0], value), max(edges[-1], value)
     scale = _scale(low, high)
@@ -105,20 +103,20 @@ def distribution(histogram: Histogram, value: float) -> Distribution:
     return Distribution(bars, scale(value), _ticks(low, high, is_share=False))
 
 
-def line(
+def layout_curve(
     points: Sequence[tuple[float, float]],
     *,
     current: tuple[float, float] | None,
     threshold: float | None,
     is_share: bool,
-) -> Line:
-    """The curve through `points` (sorted by x), with the current point and the threshold where it is in sight."""
+) -> CurveLine:
+    """Return the curve through `points` (sorted by x), with the current point and the threshold."""
     xs = [x for x, _ in points] + ([current[0]] if current else [])
     ys = [y for _, y in points] + ([current[1]] if current else []) + ([threshold] if threshold is not None else [])
     low, high = (0.0, min(1.0, max(ys) * 1.15 or 1.0)) if is_share else _padded(min(ys), max(ys))
     across, up = _scale(min(xs), max(xs)), _scale(low, high)
     path = " ".join(f"{'L' if i else 'M'}{across(x):.2f} {100 - up(y):.2f}" for i, (x, y) in enumerate(points))
-    return Line(
+    return CurveLine(
         path=path,
         x_ticks=_ticks(min(xs), max(xs), is_share=False),
         y_ticks=tuple(Tick(100 - tick.at, tick.text) for tick in _ticks(low, high, is_share=is_share)),
@@ -133,26 +131,18 @@ def _padded(low: float, high: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-class _Linear:
-    """Maps [low, high] to [0, 100]."""
-
-    def __init__(self, low: float, high: float) -> None:
-        self._low, self._span = low, high - low
-
-    def __call__(self, value: float) -> float:
-        return _inside(100 * (value - self._low) / self._span) if self._span > 0 else 50.0
+def _scale(low: float, high: float) -> Callable[[float], float]:
+    """Return the function that maps [low, high] to [0, 100]."""
+    span = high - low
+    return lambda value: _clamp(100 * (value - low) / span) if span > 0 else 50.0
 
 
-def _scale(low: float, high: float) -> _Linear:
-    return _Linear(low, high)
-
-
-def _inside(at: float) -> float:
+def _clamp(at: float) -> float:
     return round(min(max(at, 0.0), 100.0), 2)
 
 
 def _ticks(low: float, high: float, *, is_share: bool, about: int = 5) -> tuple[Tick, ...]:
-    """Round numbers between `low` and `high`; the ends themselves if there is no round one."""
+    """Return round numbers between `low` and `high`; `low` alone if they are equal."""
     raw = (high - low) / about
     if raw < sys.float_info.min:  # no range, or one so small that a step in it would be nothing
         return (Tick(50.0, percent(low) if is_share else short_number(low)),)
@@ -161,9 +151,9 @@ def _ticks(low: float, high: float, *, is_share: bool, about: int = 5) -> tuple[
     scale = _scale(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     values = [n * step for n in range(first, last + 1)]
-    write = _share if is_share else short_number
-    return tuple(Tick(scale(value), write(round(value, 12))) for value in values)
+    format_tick = _share_text if is_share else short_number
+    return tuple(Tick(scale(value), format_tick(round(value, 12))) for value in values)
 
 
-def _share(value: float) -> str:
+def _share_text(value: float) -> str:
     return f"{value * 100:.10g}%"

@@ -1,0 +1,176 @@
+"""Predictions for a whole table: paste or upload, look at the first rows, download all of them."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from typing import IO, Annotated, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from jinja2 import Environment
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from app.frontend import csv_tables
+from app.frontend.client import PredictionApi
+from app.frontend.form import example_rows, input_texts
+from app.frontend.model_summary import summarize_model
+from app.frontend.problems import InputRejectedError, ModelReplacedError, ResultExpiredError, UnreadableTableError
+from app.frontend.result_store import ResultStore, StoredResult
+from app.frontend.settings import Settings
+from app.frontend.views import Preview, TablePage
+from app.web.dependencies import provided
+from app.web.templating import respond
+from pipeline.core.bundle import Manifest
+from pipeline.core.problems import ProblemError
+
+MAX_TRIES: Final = 3
+MAX_ECHO_CHARS: Final = 100_000  # of pasted text that the page shows again
+
+Api = Annotated[PredictionApi, provided(PredictionApi)]
+Env = Annotated[Environment, provided(Environment)]
+AppSettings = Annotated[Settings, provided(Settings)]
+Results = Annotated[ResultStore, provided(ResultStore)]
+
+router = APIRouter()
+
+
+@router.api_route("/table", methods=["GET", "HEAD"])
+async def show_table_form(request: Request, api: Api, env: Env, settings: AppSettings) -> Response:
+    """Return the page where to paste or upload a table, with an example in it for `?sample`."""
+    manifest = await api.manifest()
+    text = _sample(manifest) if "sample" in request.query_params else ""
+    return respond(env, request, _page(settings, manifest, text=text))
+
+
+@router.post("/table")
+async def predict_table(request: Request, api: Api, env: Env, settings: AppSettings, results: Results) -> Response:
+    """Return the first rows with their predictions, and a link to all of them."""
+    manifest = await api.manifest()
+    with ResultStore.new_file() as source:
+        text, name = await _receive(request, source, settings.table_bytes)
+        try:
+            summary, result = await _predict(api, manifest, source)
+        except (InputRejectedError, UnreadableTableError, ModelReplacedError) as problem:
+            page = _page(settings, manifest, text=text, problem=problem)
+            return respond(env, request, page, status=problem.status)
+    stored = results.add(result, f"{name.rsplit('.', 1)[0]}-predictions.csv")
+    return respond(env, request, _page(settings, manifest, text=text, preview=_preview(summary, stored)))
+
+
+@router.api_route("/table/{token}.csv", methods=["GET", "HEAD"])
+async def download_result(token: str, results: Results) -> Response:
+    """Return the whole result, as a file. Raises APP-08."""
+    stored = results.get(token)
+    if stored is None:
+        raise ResultExpiredError
+    # A handle of its own: the result may be dropped while it is being read.
+    handle = os.dup(stored.file.fileno())
+    return StreamingResponse(
+        _chunks(handle, stored.size_bytes),
+        media_type="text/csv; charset=utf-8",
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(stored.name)}",
+            "Content-Length": str(stored.size_bytes),
+            "Content-Security-Policy": "sandbox",
+        },
+    )
+
+
+async def _receive(request: Request, target: IO[bytes], max_bytes: int) -> tuple[str, str]:
+    """Write the uploaded file or the pasted text into `target`. Returns the pasted text and the file's name."""
+    async with request.form(max_files=1, max_part_size=max_bytes) as form:
+        upload, text = form.get("file"), form.get("text")
+        if isinstance(upload, UploadFile) and upload.filename:
+            await asyncio.to_thread(_copy, upload.file, target)
+            return "", upload.filename
+        pasted = text if isinstance(text, str) else ""
+        await asyncio.to_thread(target.write, pasted.encode("utf-8", "replace"))
+        return pasted, "table.csv"
+
+
+async def _chunks(handle: int, size_bytes: int) -> AsyncIterator[bytes]:
+    try:
+        offset = 0
+        while offset < size_bytes:
+            chunk = await asyncio.to_thread(os.pread, handle, 4 * csv_tables.CHUNK_BYTES, offset)
+            offset += len(chunk)
+            yield chunk
+    finally:
+        os.close(handle)
+
+
+async def _predict(
+    api: PredictionApi, manifest: Manifest, source: IO[bytes]
+) -> tuple[csv_tables.TableSummary, IO[bytes]]:
+    """Send `source` through the API. Nothing is held in memory but the rows that are shown. Raises APP-09."""
+    header, delimiter = await asyncio.to_thread(csv_tables.read_head, source)
+    for _ in range(MAX_TRIES):
+        result = ResultStore.new_file()
+        collector = csv_tables.ResultCollector(result, n_input_columns=len(header), task=manifest.task)
+        blocks = csv_tables.read_blocks(source, delimiter)
+        try:
+            while block := await asyncio.to_thread(next, blocks, b""):
+                await asyncio.to_thread(collector.add, await api.table(block))
+            live = await api.manifest()
+        except BaseException:
+            result.close()
+            raise
+        if live.version == manifest.version:
+            return collector.summary, result
+        # The model was replaced meanwhile: one table must not hold the predictions of two.
+        result.close()
+        manifest = live
+    raise ModelReplacedError
+
+
+def _preview(summary: csv_tables.TableSummary, stored: StoredResult) -> Preview:
+    n_predicted = summary.n_rows - summary.n_failed
+    return Preview(
+        header=tuple(summary.header),
+        n_input_columns=summary.n_input_columns,
+        is_numeric=summary.numeric_columns(),
+        rows=tuple(tuple(row) for row in summary.rows),
+        n_rows=summary.n_rows,
+        n_failed=summary.n_failed,
+        errors=tuple(summary.errors),
+        counts=tuple(
+            (label, n, round(100 * n / n_predicted, 2))
+            for label, n in summary.predictions.most_common(csv_tables.MAX_COUNTS)
+        ),
+        prediction_range=summary.range_text,
+        download_url=f"/table/{stored.token}.csv",
+        size_bytes=stored.size_bytes,
+    )
+
+
+def _copy(upload: IO[bytes], target: IO[bytes]) -> None:
+    upload.seek(0)
+    shutil.copyfileobj(upload, target)
+
+
+def _page(
+    settings: Settings,
+    manifest: Manifest,
+    *,
+    text: str = "",
+    preview: Preview | None = None,
+    problem: ProblemError | None = None,
+) -> TablePage:
+    return TablePage(
+        model=summarize_model(manifest),
+        columns=tuple(feature.name for feature in manifest.features),
+        sample=_sample(manifest),
+        limit_bytes=settings.table_bytes,
+        text=text[:MAX_ECHO_CHARS],
+        preview=preview,
+        problem=problem,
+    )
+
+
+def _sample(manifest: Manifest) -> str:
+    """Return a small table that works, made of the example rows."""
+    rows = [list(input_texts(row).values()) for row in example_rows(manifest)[:3]]
+    return csv_tables.format_rows([[feature.name for feature in manifest.features], *rows])
