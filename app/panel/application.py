@@ -19,6 +19,9 @@ from app.panel.home import routes as home_routes
 from app.panel.home.routes import HomePages
 from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
+from app.panel.logs.dependencies import RunIds
+from app.panel.logs.line_renderer import LineRenderer
+from app.panel.logs.tail import RunWatch
 from app.panel.pages import error_handlers
 from app.panel.parts import Panel
 from app.panel.registry import api as models_api
@@ -48,7 +51,11 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
 
     app = FastAPI(title=NAME, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.panel = panel
-    provide(app, (getattr(panel, part.name) for part in fields(panel)))
+    provide(
+        app,
+        [getattr(panel, part.name) for part in fields(panel)] + [LineRenderer(panel.renderer.env, panel.logs)],
+        {RunWatch: panel.live, RunIds: panel.run_queries},
+    )
     error_handlers.install(app, panel.renderer)
     for routes in (
         probes.router,
@@ -57,9 +64,9 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
         schedule_api.router,
         services_api.router,
         models_api.router,
-        auth_routes.router(panel.renderer, panel.auth),
+        auth_routes.router,
         schedule_routes.router(panel.schedule),
-        logs_routes.router(panel.renderer, panel.logs, panel.notifier, panel.live, panel.run_queries.full_id),
+        logs_routes.router,
         *_pages(panel),
     ):
         app.include_router(routes)

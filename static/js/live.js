@@ -4,6 +4,7 @@ const root = document.querySelector("[data-log]");
 const box = root.querySelector(".log");
 const pill = root.querySelector(".log-pill");
 const status = root.querySelector("[data-log-status]");
+const count = root.querySelector("[data-log-count]");
 const following = root.querySelector("[data-log-follow]");
 const NEAR_END_PX = 24;
 const REFRESH_MS = 500;
@@ -11,6 +12,7 @@ const CHUNK_LINES = 200;
 
 let after = Number(root.dataset.after);
 let isLive = root.dataset.live === "1";
+let nShown = root.dataset.shown === undefined ? undefined : Number(root.dataset.shown);
 let isFollowing = isLive && !location.hash;
 let nNew = 0;
 let failures = 0;
@@ -41,6 +43,7 @@ function append(html) {
   for (const line of [...chunk.children]) if (document.getElementById(line.id)) line.remove();
   const n = chunk.children.length;
   if (!n) return;
+  if (nShown !== undefined) nShown += n;
   if (n === CHUNK_LINES) chunk.classList.add("full"); // what is out of sight is not laid out
   if (!box.querySelector(".line")) box.querySelector(".nothing")?.remove();
   box.append(chunk);
@@ -55,6 +58,11 @@ function append(html) {
 
 function say(text) {
   if (status.textContent !== text) status.textContent = text;
+}
+
+function showCount() {
+  const total = `${after.toLocaleString("en")} ${after === 1 ? "line" : "lines"}`;
+  count.textContent = nShown === undefined ? total : `${nShown.toLocaleString("en")} of ${total}`;
 }
 
 function refresh() {
@@ -104,11 +112,12 @@ function connect() {
   source.addEventListener("open", () => {
     failures = 0;
     say("Live");
-    document.dispatchEvent(new CustomEvent("lost", { detail: false }));
+    document.dispatchEvent(new CustomEvent("connection-lost", { detail: false }));
   });
   source.addEventListener("log", (event) => {
     after = Math.max(after, Number(event.lastEventId));
     append(event.data);
+    showCount();
   });
   source.addEventListener("state", refreshSoon);
   source.addEventListener("end", (event) => (Number(event.lastEventId) > after ? connect() : ended()));
@@ -130,14 +139,15 @@ async function poll() {
     if (!response.ok) throw new Error(String(response.status));
     append(await response.text());
     after = Number(response.headers.get("X-Log-After"));
-    document.dispatchEvent(new CustomEvent("lost", { detail: false }));
-    say("Live, by asking every 2 s");
+    showCount();
+    document.dispatchEvent(new CustomEvent("connection-lost", { detail: false }));
+    say("Live (polling every 2 s)");
     if (response.headers.get("X-Log-End") === "1") {
       ended();
       return;
     }
   } catch {
-    document.dispatchEvent(new CustomEvent("lost", { detail: true }));
+    document.dispatchEvent(new CustomEvent("connection-lost", { detail: true }));
     say(`No connection, last line ${after}`);
   }
   pollTimer = setTimeout(poll, 2000);

@@ -10,7 +10,7 @@ const MAX_FOLDED = 2000;
 const MAX_LINES = 20000;
 const YEAR_S = 31536000;
 
-// Lines of one stage and level that differ in numbers and signs only (progress) are alike, and so is all detail.
+// Lines of one stage and level that differ in numbers and signs only (progress) are alike, and so are all debug lines.
 function shape(line) {
   const level = line.querySelector(".level").textContent;
   const stage = line.querySelector(".of").textContent;
@@ -47,9 +47,9 @@ function fold(line) {
     if (last.list.children.length > MAX_FOLDED) last.list.firstElementChild.remove();
     if (!chunk.children.length) chunk.remove();
   }
-  const what = own.endsWith(" debug") ? "lines of detail" : "lines like the next";
-  const here = last.n > MAX_FOLDED ? `, the last ${MAX_FOLDED} of them here` : "";
-  last.summary.textContent = `${last.n} ${what}${here}`;
+  const kind = own.endsWith(" debug") ? "debug lines" : "similar lines";
+  const part = last.n > MAX_FOLDED ? `, the last ${MAX_FOLDED} shown` : "";
+  last.summary.textContent = `${last.n} ${kind}${part}`;
 }
 
 // A stage that floods its log must not fill the memory of whoever follows it: what is far above goes.
@@ -60,7 +60,7 @@ function trim() {
     n -= chunk.querySelectorAll(".line").length;
     chunk.remove();
     if (!box.querySelector(".nothing")) {
-      box.insertAdjacentHTML("afterbegin", '<p class="nothing">Earlier lines are not shown. <a href="?at=1">Show the first</a></p>');
+      box.insertAdjacentHTML("afterbegin", '<p class="nothing">Earlier lines are not shown. <a href="?at=1">Show them</a></p>');
     }
   }
 }
@@ -83,7 +83,7 @@ function mark() {
     line.closest("details")?.setAttribute("open", "");
   }
   copy.hidden = !lines.length || !navigator.clipboard;
-  copy.textContent = lines.length === 1 ? "Copy the line" : `Copy ${lines.length} lines`;
+  copy.textContent = lines.length === 1 ? "Copy line" : `Copy ${lines.length} lines`;
   return lines;
 }
 

@@ -1,6 +1,6 @@
-// Keeps the parts of a page fresh that say so: [data-poll-s] is fetched by htmx that often, not while the tab is
-// hidden. When the panel does not answer, one banner says so; the parts stay as they were.
-const lost = document.getElementById("lost");
+// Refreshes the parts of a page that ask for it: htmx fetches [data-poll-s] that often, not while the tab is hidden.
+// When the panel does not respond, one banner says so; the parts stay as they were.
+const banner = document.getElementById("connection-lost");
 const timers = new WeakMap();
 
 function arm(element) {
@@ -25,8 +25,8 @@ function armAll() {
 }
 
 function setLost(isLost) {
-  if (isLost && lost.hidden) lost.querySelector("[data-lost-at]").textContent = new Date().toLocaleTimeString();
-  lost.hidden = !isLost;
+  if (isLost && banner.hidden) banner.querySelector("[data-lost-at]").textContent = new Date().toLocaleTimeString();
+  banner.hidden = !isLost;
 }
 
 function toast(html) {
@@ -51,5 +51,5 @@ document.addEventListener("htmx:response:error", (event) => {
   const { response, text } = event.detail.ctx;
   if (response.status < 500 && text?.startsWith("<div class=\"toast\"")) toast(text);
 });
-document.addEventListener("lost", (event) => setLost(event.detail));
+document.addEventListener("connection-lost", (event) => setLost(event.detail));
 armAll();

@@ -41,7 +41,8 @@ def test_similar_lines_fold_while_they_come_and_errors_never_do(
     page.route("**/log/stream**", answer)
     page.goto(f"{panel.url}/runs/{run['number']}")
     expect(page.locator("#L171")).to_be_visible()
-    expect(page.locator(".fold summary")).to_have_text(["59 lines like the next", "4 lines of detail"])
+    expect(page.locator(".fold summary")).to_have_text(["59 similar lines", "4 debug lines"])
+    expect(page.locator("[data-log-count]")).to_have_text("171 lines")
     expect(page.locator("#L160")).to_be_visible()
     expect(page.locator("#L159")).to_be_hidden()
     expect(page.locator(".line.error:visible")).to_have_count(5)
@@ -60,9 +61,7 @@ def test_page_stays_small_when_a_stage_floods_its_log(page: Page, panel: PanelPr
     body = events([*[("info", word) for _ in range(15) for word in words], *same], batch=200)
     page.route("**/log/stream**", lambda route: route.fulfill(content_type="text/event-stream", body=body))
     page.goto(f"{panel.url}/runs/{run['number']}")
-    expect(page.locator(".fold summary")).to_have_text(
-        "2999 lines like the next, the last 2000 of them here", timeout=RUN_MS
-    )
+    expect(page.locator(".fold summary")).to_have_text("2999 similar lines, the last 2000 shown", timeout=RUN_MS)
     assert page.locator(".log .line").count() <= 20_200
     expect(page.get_by_text("Earlier lines are not shown.")).to_have_count(1)
     page.unroute("**/log/stream**")

@@ -1,1 +1,1 @@
-"""Who may use the panel: whoever has the printed link, the password or the token. Everything else is refused."""
+"""Authentication: by the printed link, the password or the API token. Everything else is refused."""

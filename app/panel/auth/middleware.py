@@ -1,6 +1,6 @@
-"""Default deny: every route needs a session or a token, except the few named here. What a session opened ends with it.
+"""Default deny: every route needs a session or a token, except the few named here. A response ends with its session.
 
-Pure ASGI and outside the router, so that a route that is added tomorrow is closed without anybody thinking of it.
+Pure ASGI and outside the router, so that a route that is added tomorrow is protected without further ado.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.panel.auth.problems import LoginRequiredError
 from app.panel.auth.service import Auth
 from app.panel.pages.renderer import AUTHENTICATED
 from app.web.problem_response import problem_response
-from pipeline.core.problems import ProblemError
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
 OPEN_PREFIX: Final = "/static/"
-LOOK_EVERY_S: Final = 1.0
+CHECK_EVERY_S: Final = 1.0
 
 
 class AuthMiddleware:
-    """Lets a request through if it may pass; answers it otherwise."""
+    """Passes authenticated requests on; refuses all others."""
 
     def __init__(self, app: ASGIApp, auth: Auth) -> None:
         self._app = app
@@ -45,9 +45,9 @@ class AuthMiddleware:
         else:
             session = session_token(headers, self._auth.cookie)
             if session and self._auth.is_session(session):
-                if self._auth.is_use_due(session):
-                    # It waits for the disk, and nobody needs to wait for it.
-                    asyncio.get_running_loop().run_in_executor(None, self._auth.note_use, session)
+                if self._auth.needs_touch(session):
+                    # It waits for the disk; the request need not.
+                    asyncio.get_running_loop().run_in_executor(None, self._auth.touch, session)
                 scope[AUTHENTICATED] = True
                 await self._serve(session, scope, receive, send)
                 return
@@ -57,16 +57,16 @@ class AuthMiddleware:
         if scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(self._auth, session, receive, send)
-        await self._app(scope, answer.receive, answer.send)
-        if answer.is_cut and answer.is_stream:
+        response = _Response(self._auth, session, receive, send)
+        await self._app(scope, response.receive, response.send)
+        if response.is_cut and response.is_stream:
             await send({"type": "http.response.body", "body": b""})
 
 
-class _Answer:
-    """An answer that ends with the session that asked for it: the app is told that its reader has left.
+class _Response:
+    """A response that ends with the session that requested it: the app is told that its client has disconnected.
 
-    A stream ends as if there were no more, and its reader is refused when it comes back; a file is cut off.
+    A stream ends as if it were complete, and its reader is refused when it reconnects; a file is cut off.
     """
 
     def __init__(self, auth: Auth, session: str, receive: Receive, send: Send) -> None:
@@ -80,7 +80,7 @@ class _Answer:
     async def receive(self) -> Message:
         while True:
             try:
-                async with asyncio.timeout(LOOK_EVERY_S):
+                async with asyncio.timeout(CHECK_EVERY_S):
                     return await self._receive()
             except TimeoutError:
                 if not self._auth.is_session(self._session):
@@ -96,38 +96,30 @@ class _Answer:
 
 
 def is_open(path: str) -> bool:
-    """Whether anybody may see `path`."""
+    """Return True if `path` needs no login."""
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
 
 
 def session_token(headers: Headers, cookie: str) -> str:
-    """The session's token in the request, or ""."""
-    # Not the standard library's parser: it stops at the first cookie that it does not like, and other programs on
-    # other ports of this machine set cookies that reach us as well.
+    """Return the session's token in the request, or ""."""
+    # Not the standard library's parser: it stops at the first malformed cookie, and programs on other ports of this
+    # machine set cookies that are sent here as well.
     return cookie_parser(headers.get("cookie", "")).get(cookie, "")
 
 
 def refusal(scope: Scope, headers: Headers) -> Response:
-    """People are sent to the login page and come back; scripts get 401 AUTH-01."""
+    """Return the response to a request without login: people are sent to the login page and back, scripts get 401."""
     if headers.get("hx-request") == "true":
-        # Not the part that was asked for, but the page that asked.
+        # After the login, the page that made the request, not the part that it requested.
         address = headers.get("hx-current-url", "").partition("://")[2].partition("#")[0]
-        return Response(status_code=401, headers={"HX-Redirect": _login("/" + address.partition("/")[2])})
+        return Response(status_code=401, headers={"HX-Redirect": _login_url("/" + address.partition("/")[2])})
     if "text/html" in headers.get("accept", "") and not scope["path"].startswith("/api/"):
         query = scope["query_string"].decode("latin-1")
         target = scope["path"] + (f"?{query}" if query else "")
-        return RedirectResponse(_login(target if scope["method"] == "GET" else "/"), status_code=303)
-    problem = ProblemError(
-        "AUTH-01",
-        "Log in first.",
-        why="The request carried neither a session nor a valid token.",
-        fix="Open the login link, or send the API token.",
-        command="curl -H 'Authorization: Bearer TOKEN' ...",
-        status=401,
-    )
-    return problem_response(problem, headers={"WWW-Authenticate": "Bearer"})
+        return RedirectResponse(_login_url(target if scope["method"] == "GET" else "/"), status_code=303)
+    return problem_response(LoginRequiredError(), headers={"WWW-Authenticate": "Bearer"})
 
 
-def _login(target: str) -> str:
+def _login_url(target: str) -> str:
     is_home = target.partition("?")[0] == "/"
     return "/login" if is_home else "/login?next=" + quote(target, safe="")

@@ -6,7 +6,7 @@ from sqlmodel import Field, SQLModel
 
 
 class LoginSession(SQLModel, table=True):
-    """One browser that has logged in. `digest` is keyed by the password, so a new password ends every session."""
+    """A browser that has logged in. `digest` is keyed by the password, so a new password ends every session."""
 
     __tablename__ = "login_session"
 

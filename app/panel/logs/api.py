@@ -5,51 +5,22 @@ import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
-from app.panel.logs.followers import check_room
+from app.panel.logs.dependencies import ROOM_TO_FOLLOW, Logs, Notifications, RunId, Watch
 from app.panel.logs.line import LineFilter
 from app.panel.logs.store import EVERY_LINE, LogStore
-from app.panel.logs.tail import End, KeepAlive, Lines, RunWatch, State, tail
-from app.panel.notifier import Notifier
+from app.panel.logs.tail import End, KeepAlive, Lines, State, tail
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
 from pipeline.core.events import Level
 
 router = APIRouter(prefix="/api/v1/runs", tags=["logs"])
 
-RECONNECT_MS = 1000
-
-
-def _logs(request: Request) -> LogStore:
-    logs: LogStore = request.app.state.panel.logs
-    return logs
-
-
-def _notifier(request: Request) -> Notifier:
-    notifier: Notifier = request.app.state.panel.notifier
-    return notifier
-
-
-async def _room(request: Request) -> None:
-    check_room(_notifier(request))
-
-
-def _watch(request: Request) -> RunWatch:
-    watch: RunWatch = request.app.state.panel.live
-    return watch
-
-
-def _run_id(run_id: str, request: Request) -> str:
-    """The id of an existing run, given by id or number; the problem RUN-02 comes from the queries of runs."""
-    return str(request.app.state.panel.run_queries.full_id(run_id))
-
-
-RunId = Annotated[str, Depends(_run_id)]
-Logs = Annotated[LogStore, Depends(_logs)]
+RECONNECT_MS: Final = 1000
 
 
 @router.get("/{run_id}/log", response_class=StreamingResponse)
@@ -65,23 +36,23 @@ def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
 ) -> StreamingResponse:
     """Lines with a seq greater than `after` as JSON lines (`application/x-ndjson`), at most `limit`.
 
-    `level` keeps that level and worse, `text` what contains it.
+    `level` selects that level and above, `text` the lines that contain it.
     """
-    wanted = LineFilter(stage=stage, attempt=attempt, level=level, text=text)
-    if wanted == EVERY_LINE:
+    selection = LineFilter(stage=stage, attempt=attempt, level=level, text=text)
+    if selection == EVERY_LINE:
         body = _whole(logs, run_id, after, limit)
     else:
         encode = msgspec.json.Encoder().encode
-        body = (encode(line) + b"\n" for line in islice(logs.select(run_id, after, wanted), limit))
+        body = (encode(line) + b"\n" for line in islice(logs.select(run_id, after, selection), limit))
     return StreamingResponse(body, media_type="application/x-ndjson")
 
 
-@router.get("/{run_id}/log/stream", response_class=EventStream, dependencies=[Depends(_room)])
+@router.get("/{run_id}/log/stream", response_class=EventStream, dependencies=[ROOM_TO_FOLLOW])
 async def stream_log(
     run_id: RunId,
     logs: Logs,
-    notifier: Annotated[Notifier, Depends(_notifier)],
-    watch: Annotated[RunWatch, Depends(_watch)],
+    notifier: Notifications,
+    watch: Watch,
     after: Annotated[int, Depends(cursor)],
 ) -> EventStream:
     """Server-sent events: `log` (id: the last seq; data: `{"lines": [...]}`), `state` (the run and its stage now), and

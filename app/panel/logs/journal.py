@@ -14,9 +14,9 @@ import msgspec
 from app.panel.logs.line import LogCounts, LogLine
 from pipeline.core.events import Level
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-STEP: Final = 256  # every so many lines one remembers its offset: a read skips at most that many
+INDEX_STRIDE: Final = 256  # the offset of every 256th line is kept: a read skips fewer lines than that
 KEPT_RECENT: Final = 1000  # lines kept in memory while the file is being written: a thousand followers cost no reads
 BLOCK_BYTES: Final = 256 * 1024
 SHOWN_DAMAGE: Final = 2000  # characters of a damaged line that are shown
@@ -24,7 +24,7 @@ NO_LINE: Final = LogLine(0, "1970-01-01T00:00:00.000+00:00", "", 0, "info", "")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(LogLine).decode
 
-Piece = tuple[str, str, int, Level, str]  # at, stage, attempt, level, text
+Record = tuple[str, str, int, Level, str]  # at, stage, attempt, level, text
 
 
 class Journal:
@@ -40,59 +40,59 @@ class Journal:
         self._fd: int | None = None
         self._size = 0
         self._counts = LogCounts(0, 0, 0, None)
-        self._offsets = [0]  # of lines 1, 1 + STEP, 1 + 2 STEP, ...
-        self._starts: dict[tuple[str, int], str] = {}  # when each attempt of a stage said its first line
-        self._mended: dict[int, bytes] = {}  # seq to what readers get instead of what the file has there
+        self._offsets = [0]  # of lines 1, 1 + INDEX_STRIDE, 1 + 2 INDEX_STRIDE, ...
+        self._starts: dict[tuple[str, int], str] = {}  # when each attempt of a stage wrote its first line
+        self._repaired: dict[int, bytes] = {}  # seq to the line that readers get instead of the file's
         self._recent: deque[bytes] = deque(maxlen=KEPT_RECENT)
         self._n_lost = 0
         self._lost_why = ""
-        self._loaded = False  # a long file takes a second to scan: done by the first who waits, not by who constructs
+        self._loaded = False  # a long file takes a second to scan: the first reader does that, not the constructor
 
     @property
     def idle(self) -> bool:
-        """Whether nobody writes to it."""
+        """Return True while nobody writes to it."""
         return self._fd is None
 
-    def append(self, pieces: list[Piece]) -> int:
-        """Write the pieces as lines and return the last seq. Where the disk refuses, they are counted as lost."""
+    def append(self, records: list[Record]) -> int:
+        """Write the records as lines and return the last seq. Where the disk refuses, they are counted as lost."""
         with self._lock:
             try:
                 self._load()
-                return self._append(pieces)
+                return self._append(records)
             except OSError as error:
-                self._n_lost += len(pieces)
+                self._n_lost += len(records)
                 self._lost_why = (error.strerror or "the file could not be written").lower()
                 return self._counts.n_lines
 
     def read(self, after: int, limit: int) -> list[bytes]:
-        """Lines `after` + 1 to at most `after` + `limit`, without line ends."""
+        """Return lines `after` + 1 to at most `after` + `limit`, without line ends."""
         after = max(after, 0)
-        self._be_loaded()
+        self._ensure_loaded()
         with self._memory:
             size, end = self._size, min(self._counts.n_lines, after + limit)
             if after >= end:
                 return []
-            step = after // STEP
-            offset, skip = self._offsets[step], after - step * STEP
+            entry = after // INDEX_STRIDE
+            offset, skip = self._offsets[entry], after - entry * INDEX_STRIDE
         lines: list[bytes] = []
-        wanted = skip + end - after
+        n_lines = skip + end - after
         with self._path.open("rb") as file:
             file.seek(offset)
             rest = b""
-            while len(lines) < wanted and offset < size:
+            while len(lines) < n_lines and offset < size:
                 block = file.read(min(BLOCK_BYTES, size - offset))
                 if not block:
                     break
                 offset += len(block)
                 *whole, rest = (rest + block).split(b"\n")
                 lines += whole
-        lines = lines[skip:wanted]
-        if self._mended:
-            lines = [self._mended.get(seq, raw) for seq, raw in enumerate(lines, after + 1)]
+        lines = lines[skip:n_lines]
+        if self._repaired:
+            lines = [self._repaired.get(seq, raw) for seq, raw in enumerate(lines, after + 1)]
         return lines
 
     def recent(self, after: int, limit: int) -> list[bytes] | None:
-        """As `read`, if memory holds it; else None. Does not wait for the disk."""
+        """Return what `read` would, if memory holds it, else None. Does not wait for the disk."""
         if not self._loaded:
             return None
         with self._memory:
@@ -106,14 +106,14 @@ class Journal:
             return [self._recent[i] for i in range(start, min(start + limit, n_recent))]
 
     def counts(self) -> LogCounts:
-        """What it holds so far."""
-        self._be_loaded()
+        """Return how many lines, warnings and errors it holds so far."""
+        self._ensure_loaded()
         with self._memory:
             return self._counts
 
     def starts(self) -> dict[tuple[str, int], str]:
-        """The times of the first lines by stage and attempt."""
-        self._be_loaded()
+        """Return the times of the first lines by stage and attempt."""
+        self._ensure_loaded()
         with self._memory:
             return dict(self._starts)
 
@@ -125,21 +125,21 @@ class Journal:
                 try:
                     os.fsync(fd)
                 except OSError as error:  # the lines are written; whether they outlive a power cut is not known
-                    _log.warning("action=close_log path=%s error=%s", self._path, error)
+                    log.warning("action=close_log path=%s error=%s", self._path, error)
                 os.close(fd)
             with self._memory:
                 self._recent.clear()
 
-    def _append(self, pieces: list[Piece]) -> int:
+    def _append(self, records: list[Record]) -> int:
         n_lines = self._counts.n_lines
-        if not pieces:
+        if not records:
             return n_lines
         if self._n_lost:
-            at, stage, attempt, _, _ = pieces[0]
+            at, stage, attempt, _, _ = records[0]
             lost = "1 line is" if self._n_lost == 1 else f"{self._n_lost} lines are"
             note = f"{lost} missing here: {self._lost_why}."
-            pieces = [(at, stage, attempt, "warning", note), *pieces]
-        lines = [LogLine(n_lines + i, *piece) for i, piece in enumerate(pieces, 1)]
+            records = [(at, stage, attempt, "warning", note), *records]
+        lines = [LogLine(n_lines + i, *record) for i, record in enumerate(records, 1)]
         encoded = [_encode(line) for line in lines]
         self._write(b"\n".join(encoded) + b"\n")
         self._n_lost = 0
@@ -163,7 +163,7 @@ class Journal:
             os.ftruncate(self._fd, self._size)
             raise
 
-    def _be_loaded(self) -> None:
+    def _ensure_loaded(self) -> None:
         if not self._loaded:
             with self._lock:
                 self._load()
@@ -172,22 +172,22 @@ class Journal:
         if self._loaded:
             return
         # Afresh: an earlier try may have failed half-way.
-        self._size, self._counts, self._offsets, self._mended = 0, LogCounts(0, 0, 0, None), [0], {}
+        self._size, self._counts, self._offsets, self._repaired = 0, LogCounts(0, 0, 0, None), [0], {}
         self._starts = {}
         line = NO_LINE
         with suppress(FileNotFoundError), self._path.open("rb") as file:
             for seq, raw in enumerate(file, 1):
                 if not raw.endswith(b"\n"):
                     break
-                found = _understood(raw)
-                if found is None:
+                stored = _decode_line(raw)
+                if stored is None:
                     text = raw.strip(b"\0\n").decode("utf-8", "replace")[:SHOWN_DAMAGE]
-                    found = msgspec.structs.replace(
-                        line, level="warning", text=f"This line of the log's file is damaged: {text}"
+                    stored = msgspec.structs.replace(
+                        line, level="warning", text=f"This line of the log file is damaged: {text}"
                     )
-                line = msgspec.structs.replace(found, seq=seq)
-                if found.seq != seq:
-                    self._mended[seq] = _encode(line)
+                line = msgspec.structs.replace(stored, seq=seq)
+                if stored.seq != seq:
+                    self._repaired[seq] = _encode(line)
                 self._account(line, len(raw))
         self._loaded = True
 
@@ -200,12 +200,12 @@ class Journal:
             n_lines + 1, n_warnings + (line.level == "warning"), n_errors + (line.level == "error"), first_error
         )
         self._starts.setdefault((line.stage, line.attempt), line.at)
-        if self._counts.n_lines % STEP == 0:
+        if self._counts.n_lines % INDEX_STRIDE == 0:
             self._offsets.append(self._size)
 
 
-def _understood(raw: bytes) -> LogLine | None:
-    """The line, None if it is damaged."""
+def _decode_line(raw: bytes) -> LogLine | None:
+    """Return the line, None if it is damaged."""
     try:
         line = _decode(raw)
         at = datetime.fromisoformat(line.at)

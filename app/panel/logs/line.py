@@ -13,7 +13,7 @@ EVENT_START: Final = b'{"event"'
 
 
 class LogLine(msgspec.Struct, frozen=True):
-    """A line as it is stored: `seq` from 1 without gaps, `at` ISO 8601 UTC, `text` without line ends, any characters."""
+    """One stored line: `seq` from 1 without gaps, `at` ISO 8601 UTC, `text` without line ends, any characters."""
 
     seq: int
     at: str
@@ -24,7 +24,7 @@ class LogLine(msgspec.Struct, frozen=True):
 
 
 class LogCounts(msgspec.Struct, frozen=True):
-    """What a log holds so far; `first_error_seq` is None where there is no error."""
+    """Counts of a log so far; `first_error_seq` is None where there is no error."""
 
     n_lines: int
     n_warnings: int
@@ -33,9 +33,9 @@ class LogCounts(msgspec.Struct, frozen=True):
 
 
 class LineFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which lines are wanted: of a stage, of an attempt, of a level and worse, with a text in them whatever the case.
+    """Selects lines: of a stage, of an attempt, of a level and above, with a text in them whatever the case.
 
-    Nothing narrows by default.
+    By default every line passes.
     """
 
     stage: str | None = None
@@ -44,7 +44,7 @@ class LineFilter(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
 
     def passes(self, line: LogLine) -> bool:
-        """Whether the line is wanted."""
+        """Return True if the filter selects the line."""
         return (
             (self.stage is None or line.stage == self.stage)
             and (self.attempt is None or line.attempt == self.attempt)
@@ -54,7 +54,7 @@ class LineFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split_text(text: str) -> list[str]:
-    """`text` as lines of at most 16 KiB in UTF-8; never empty. Characters stay whole, lone surrogates become `?`."""
+    """Return `text` as lines of at most 16 KiB in UTF-8; never empty. Characters stay whole, lone surrogates become `?`."""
     lines: list[str] = []
     for line in text.encode("utf-8", "replace").replace(b"\r\n", b"\n").split(b"\n"):
         lines += [piece.decode("utf-8", "replace") for piece in _pieces(line, MAX_TEXT_BYTES)]
@@ -62,17 +62,17 @@ def split_text(text: str) -> list[str]:
 
 
 class LineSplitter:
-    """Bytes as they come to whole lines.
+    """Turns bytes as they arrive into whole lines.
 
-    A carriage return starts the line anew, as on a terminal, so of a progress bar only its last state remains. What
-    is not UTF-8 becomes U+FFFD. A line beyond 16 KiB becomes several, unless it is an event.
+    A carriage return starts the line again, as on a terminal, so of a progress bar only its last state remains.
+    Bytes that are not UTF-8 become U+FFFD. A line beyond 16 KiB becomes several, unless it is an event.
     """
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are complete with `data`."""
+        """Return the lines that `data` completes."""
         *whole, rest = (self._rest + data).split(b"\n")
         lines = [text for raw in whole for text in self._texts(raw)]
         limit = MAX_EVENT_BYTES if rest.startswith(EVENT_START) else MAX_TEXT_BYTES
@@ -84,7 +84,7 @@ class LineSplitter:
         return lines
 
     def flush(self) -> list[str]:
-        """What is left without a line end, if anything."""
+        """Return what is left without a line end, as no line or one or more."""
         rest, self._rest = self._rest, b""
         return self._texts(rest) if rest else []
 
@@ -97,7 +97,7 @@ class LineSplitter:
 
 
 def _last_state(raw: bytes, *, whole_line: bool) -> bytes:
-    """What a terminal would show of a line with carriage returns; of an unfinished line its last part only."""
+    """Return what a terminal would show of a line with carriage returns; of an unfinished line its last part only."""
     if b"\r" not in raw:
         return raw
     if whole_line:
@@ -106,7 +106,7 @@ def _last_state(raw: bytes, *, whole_line: bool) -> bytes:
 
 
 def _pieces(raw: bytes, limit: int) -> list[bytes]:
-    """`raw` cut into pieces of at most `limit` bytes, never inside a character of valid UTF-8; at least one piece."""
+    """Return `raw` cut into pieces of at most `limit` bytes, never inside a character of valid UTF-8; at least one piece."""
     pieces: list[bytes] = []
     start = 0
     while len(raw) - start > limit:

@@ -8,87 +8,75 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
-from functools import lru_cache, partial
-from typing import Annotated, Final, Literal
+from functools import partial
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, StreamingResponse
 
-from app.panel.logs.followers import check_room
-from app.panel.logs.line import LogLine
+from app.panel.logs.dependencies import ROOM_TO_FOLLOW, Logs, Notifications, RunId, Watch
+from app.panel.logs.line_renderer import LineRenderer
 from app.panel.logs.store import LogStore
-from app.panel.logs.tail import MAX_LINES, End, KeepAlive, Lines, RunWatch, State, tail
-from app.panel.logs.views import LinesView, LogFilter, log_filter, shown
-from app.panel.notifier import Notifier
-from app.panel.pages.renderer import PageRenderer
+from app.panel.logs.tail import MAX_LINES, End, KeepAlive, Lines, State, tail
+from app.panel.logs.views import LogFilter, log_filter
+from app.web.dependencies import provided
 from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
-from app.web.templating import draw
 
-DRAWN_LINES: Final = 4096  # kept ready for all who watch
-EVERYTHING: Final = LogFilter()
-_decode = msgspec.json.Decoder(LogLine).decode
+router = APIRouter(prefix="/runs/{run_id}/log", include_in_schema=False)
+
+Filter = Annotated[LogFilter, Depends(log_filter)]
+Renderer = Annotated[LineRenderer, provided(LineRenderer)]
+After = Annotated[int, Depends(cursor)]
 
 
-def router(
-    renderer: PageRenderer, logs: LogStore, notifier: Notifier, watch: RunWatch, full_id: Callable[[str], str]
-) -> APIRouter:
-    """The routes of the log. `full_id` turns a run's id or number into its id; raises ProblemError RUN-02."""
-    routes = APIRouter()
-    filtered = Annotated[LogFilter, Depends(log_filter)]
-    known = Annotated[str, Depends(full_id)]
+@router.get("/stream", response_class=EventStream, dependencies=[ROOM_TO_FOLLOW])
+async def stream_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
+    run_id: RunId,
+    filter: Filter,
+    after: After,
+    logs: Logs,
+    notifier: Notifications,
+    watch: Watch,
+    renderer: Renderer,
+) -> EventStream:
+    """Server-sent events: `log` (HTML of lines), `state` (the run has moved on), `end` (the final state)."""
+    render = partial(renderer.render_live, run_id, filter)
+    return EventStream(_events(tail(run_id, after, logs, notifier, watch), render))
 
-    async def room() -> None:
-        check_room(notifier)
 
-    def html(run_id: str, filter: LogFilter, lines: list[LogLine]) -> str:
-        return draw(renderer.env, LinesView.TEMPLATE, LinesView(shown(lines, filter, logs.starts(run_id))))
+@router.get("/lines")
+def read_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
+    run_id: RunId, filter: Filter, after: After, logs: Logs, watch: Watch, renderer: Renderer
+) -> HTMLResponse:
+    """For a reader without a stream, which polls: the same lines, the same cursor."""
+    has_ended = watch.snapshot(run_id) is None and watch.ended(run_id) is not None
+    lines = logs.read(run_id, after, MAX_LINES, filter)
+    last = lines[-1].seq if lines else after
+    headers = {"X-Log-After": str(last), "X-Log-End": str(int(has_ended and len(lines) < MAX_LINES))}
+    return HTMLResponse(renderer.render(run_id, filter, lines), headers=headers)
 
-    @lru_cache(maxsize=DRAWN_LINES)
-    def drawn(run_id: str, raw: bytes) -> str:
-        return html(run_id, EVERYTHING, [_decode(raw)])
 
-    def live(run_id: str, filter: LogFilter, lines: list[bytes]) -> str:
-        if filter == EVERYTHING:  # a line looks the same to all who watch, and is drawn once for them
-            return "".join([drawn(run_id, raw) for raw in lines])
-        passing = [line for line in map(_decode, lines) if filter.passes(line)]
-        return html(run_id, filter, passing) if passing else ""
-
-    @routes.get("/runs/{run_id}/log/stream", response_class=EventStream, dependencies=[Depends(room)])
-    async def stream(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> EventStream:
-        return EventStream(_events(tail(run_id, after, logs, notifier, watch), partial(live, run_id, filter)))
-
-    @routes.get("/runs/{run_id}/log/lines")
-    def lines(run_id: known, filter: filtered, after: Annotated[int, Depends(cursor)]) -> HTMLResponse:
-        """What a reader polls who cannot have a stream: the same lines, the same cursor."""
-        has_ended = watch.snapshot(run_id) is None and watch.ended(run_id) is not None
-        found = logs.read(run_id, after, MAX_LINES, filter)
-        last = found[-1].seq if found else after
-        headers = {"X-Log-After": str(last), "X-Log-End": str(int(has_ended and len(found) < MAX_LINES))}
-        return HTMLResponse(html(run_id, filter, found), headers=headers)
-
-    @routes.get("/runs/{run_id}/log/download")
-    def download(run_id: known, filter: filtered, form: Literal["text", "ndjson"] = "text") -> StreamingResponse:
-        """What the filter shows, whole, as a file."""
-        name = f"run-{run_id}.{'log' if form == 'text' else 'jsonl'}"
-        return StreamingResponse(
-            _file(logs, run_id, filter, form),
-            media_type="text/plain; charset=utf-8" if form == "text" else "application/x-ndjson",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "Content-Security-Policy": "sandbox"},
-        )
-
-    return routes
+@router.get("/download")
+def download(run_id: RunId, filter: Filter, logs: Logs, form: Literal["text", "ndjson"] = "text") -> StreamingResponse:
+    """All lines that pass the filter, as a file."""
+    name = f"run-{run_id}.{'log' if form == 'text' else 'jsonl'}"
+    return StreamingResponse(
+        _file(logs, run_id, filter, form),
+        media_type="text/plain; charset=utf-8" if form == "text" else "application/x-ndjson",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Content-Security-Policy": "sandbox"},
+    )
 
 
 async def _events(
-    items: AsyncGenerator[Lines | State | End | KeepAlive, None], html: Callable[[list[bytes]], str]
+    items: AsyncGenerator[Lines | State | End | KeepAlive, None], render: Callable[[list[bytes]], str]
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(items):
         async for item in items:
             match item:
                 case Lines(last, raw):
-                    # An empty event is not dispatched, but it moves the browser's cursor.
-                    yield event("log", html(raw), id=last)
+                    # The browser dispatches no empty event, but it moves the browser's cursor.
+                    yield event("log", render(raw), id=last)
                 case State(text):
                     yield event("state", text)
                 case End(last, state):

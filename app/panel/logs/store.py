@@ -34,68 +34,68 @@ class LogStore:
         self._n_users: Counter[str] = Counter()
 
     def path(self, run_id: str) -> Path:
-        """Where the log of a run lies, whether or not there is one yet."""
+        """Return the path of a run's log, whether or not there is one yet."""
         return self._runs_dir / run_id / FILE
 
     def append(self, run_id: str, lines: Iterable[NewLine]) -> int:
         """Add (at, stage, attempt, level, text) and return the last seq. Texts beyond 16 KiB become several lines.
 
-        A disk that takes no more costs these lines, never the run: the next lines that fit are preceded by one that
-        says how many are missing.
+        A full disk costs these lines, never the run: the next lines that fit are preceded by one that says how many
+        are missing.
         """
-        pieces = [
-            (at.isoformat(timespec="milliseconds"), stage, attempt, level, piece)
+        records = [
+            (at.isoformat(timespec="milliseconds"), stage, attempt, level, line)
             for at, stage, attempt, level, text in lines
-            for piece in split_text(text)
+            for line in split_text(text)
         ]
         with self._using(run_id) as journal:
-            return journal.append(pieces)
+            return journal.append(records)
 
     def close(self, run_id: str) -> None:
-        """The run has ended: make its log durable and let go of the file. Later reads still work."""
+        """Make the log of an ended run durable and close its file. Later reads still work."""
         with self._using(run_id) as journal:
             journal.close()
 
     def read(
-        self, run_id: str, after: int = 0, limit: int | None = 200, wanted: LineFilter = EVERY_LINE
+        self, run_id: str, after: int = 0, limit: int | None = 200, selection: LineFilter = EVERY_LINE
     ) -> list[LogLine]:
-        """Wanted lines with seq > `after`, in order, at most `limit`. An unknown run has no lines."""
-        return list(islice(self.select(run_id, after, wanted), limit))
+        """Return selected lines with seq > `after`, in order, at most `limit`. An unknown run has no lines."""
+        return list(islice(self.select(run_id, after, selection), limit))
 
-    def select(self, run_id: str, after: int = 0, wanted: LineFilter = EVERY_LINE) -> Iterator[LogLine]:
-        """All wanted lines with seq > `after` that exist when they are reached."""
-        return filter(wanted.passes, map(_decode, self.iterate(run_id, after)))
+    def select(self, run_id: str, after: int = 0, selection: LineFilter = EVERY_LINE) -> Iterator[LogLine]:
+        """Yield all selected lines with seq > `after` that exist when they are reached."""
+        return filter(selection.passes, map(_decode, self.iterate(run_id, after)))
 
     def read_raw(self, run_id: str, after: int = 0, limit: int = 200) -> list[bytes]:
-        """The stored lines themselves, JSON without line end, seq `after` + 1 first; for streams and downloads."""
+        """Return the stored lines themselves, JSON without line end, seq `after` + 1 first; for streams and downloads."""
         with self._using(run_id) as journal:
             return journal.read(after, limit)
 
     def recent(self, run_id: str, after: int, limit: int) -> list[bytes] | None:
-        """As `read_raw`, from memory and without waiting; None where the disk must be asked."""
+        """Return what `read_raw` would, from memory and without waiting; None where only the disk has it."""
         with self._lock:
             journal = self._journals.get(run_id)
         return None if journal is None else journal.recent(after, limit)
 
     def iterate(self, run_id: str, after: int = 0) -> Iterator[bytes]:
-        """All stored lines with seq > `after` that exist when they are reached."""
+        """Yield all stored lines with seq > `after` that exist when they are reached."""
         while lines := self.read_raw(run_id, after, 1000):
             yield from lines
             after += len(lines)
 
     def counts(self, run_id: str) -> LogCounts:
-        """How many lines, warnings, errors; the seq of the first error."""
+        """Return the number of lines, warnings and errors, and the seq of the first error."""
         with self._using(run_id) as journal:
             return journal.counts()
 
     def starts(self, run_id: str) -> dict[tuple[str, int], str]:
-        """When each attempt of each stage said its first line (ISO 8601), by stage and attempt."""
+        """Return when each attempt of each stage wrote its first line (ISO 8601), by stage and attempt."""
         with self._using(run_id) as journal:
             return journal.starts()
 
     @contextmanager
     def _using(self, run_id: str) -> Iterator[Journal]:
-        """The one journal of the run: who writes and who reads must have the same, so none that is in use is let go."""
+        """Yield the one journal of the run: writers and readers must share it, so none that is in use is dropped."""
         if run_id in {"", ".", ".."} or os.sep in run_id:
             raise ValueError(run_id)
         with self._lock:

@@ -10,19 +10,19 @@ from app.panel.logs.followers import log_topic
 from app.panel.logs.store import LogStore
 from app.panel.notifier import Notifier
 
-MAX_LINES: Final = 200  # a step: a slow reader gets fewer and bigger ones, and there is no queue that could grow
+MAX_LINES: Final = 200  # in one event: a slow reader gets fewer and bigger ones, and there is no queue to grow
 COALESCE_S: Final = 0.05
 KEEP_ALIVE_S: Final = 15.0
 
 
 class RunWatch(Protocol):
-    """What a follower must know of a run, injected from `runs`."""
+    """The state of runs as a follower needs it; implemented by `runs`."""
 
     def snapshot(self, run_id: str, /) -> tuple[int, str] | None:
-        """(version, JSON) of the state of an active run, None for any other. Does not wait."""
+        """Return (version, JSON) of the state of an active run, None for any other. Does not wait."""
 
     def ended(self, run_id: str, /) -> str | None:
-        """The state in which the run ended and after which its log does not grow; None before. May read the disk."""
+        """Return the state in which the run ended and after which its log does not grow; None before. May read the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Lines:
     raw: list[bytes]
 
     def json(self) -> str:
-        """`{"lines": [...]}`."""
+        """Return `{"lines": [...]}`."""
         return '{"lines":[' + b",".join(self.raw).decode() + "]}"
 
 
@@ -59,9 +59,9 @@ class KeepAlive:
 async def tail(
     run_id: str, after: int, logs: LogStore, notifier: Notifier, watch: RunWatch
 ) -> AsyncGenerator[Lines | State | End | KeepAlive, None]:
-    """Every line with seq > `after`, in order, then new ones until the log ends; states in between.
+    """Yield every line with seq > `after`, in order, then new ones until the log ends; states in between.
 
-    Ends without `End` when the panel goes down: the reader comes back with its cursor.
+    Ends without `End` when the panel stops: the reader comes back with its cursor.
     """
     seen = 0
     sent_at = -COALESCE_S

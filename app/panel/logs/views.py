@@ -11,28 +11,29 @@ from markupsafe import Markup
 
 from app.panel.logs.line import LEVELS, LineFilter, LogLine
 from app.panel.logs.store import LogStore
+from app.panel.pages.renderer import STAGE_TITLES
 from app.web.ansi import render
 from app.web.templating import View
 from pipeline.core.events import Level
 from pipeline.core.stage import STAGES, StageName
 
-# What a page shows at once; what came before is one click away, and the download has everything.
+# Lines on a page; earlier ones are one click away, and the download has everything.
 PAGE_LINES: Final = 2000
-MAX_PAGE_LINES: Final = 20_000  # what a page shows at most, whatever is asked for: a longer one is no use to anybody
-LINES_BEFORE: Final = 200  # what is shown above a line that was asked for
+MAX_PAGE_LINES: Final = 20_000  # whatever is requested: nobody reads a longer page
+LINES_BEFORE: Final = 200  # context above a line that the address names
 OPTIONS_COOKIE: Final = "log_view"
 Times = Literal["clock", "since", "off"]
 Starts = Mapping[tuple[str, int], str]
 
 
 class LogFilter(LineFilter, frozen=True, kw_only=True):
-    """Which lines are shown, as the address says it."""
+    """The filter of the log viewer, as it stands in the address."""
 
     @property
     def query(self) -> str:
-        """The filter as it stands in an address, without "?"."""
-        given = {"stage": self.stage, "attempt": self.attempt, "level": self.level, "q": self.text}
-        return urlencode({name: value for name, value in given.items() if value})
+        """Return the filter as the query of an address, without "?"."""
+        values = {"stage": self.stage, "attempt": self.attempt, "level": self.level, "q": self.text}
+        return urlencode({name: value for name, value in values.items() if value})
 
 
 def log_filter(
@@ -41,7 +42,7 @@ def log_filter(
     level: Annotated[str, Query(max_length=10)] = "",
     q: Annotated[str, Query(max_length=200)] = "",
 ) -> LogFilter:
-    """The filter in the address; what is not known narrows nothing, so that an old link still opens."""
+    """Return the filter in the address; unknown values select everything, so that an old link still opens."""
     known_stage = cast("StageName", stage) if stage in get_args(StageName) else None
     known_attempt = int(attempt) if attempt.isascii() and attempt.isdecimal() else None
     known_level = level if level in LEVELS and level != LEVELS[0] else None
@@ -50,14 +51,14 @@ def log_filter(
 
 @dataclass(frozen=True)
 class LogOptions:
-    """How a person wants lines shown: with the time of day, with seconds since their stage began, without; wrapped."""
+    """How lines are shown: with the time of day, the time since their stage began or no time; wrapped or not."""
 
     times: Times = "clock"
     is_wrapped: bool = True
 
     @property
     def cookie(self) -> str:
-        """As the browser keeps it."""
+        """Return the options as the browser keeps them."""
         return f"{self.times}.{'wrap' if self.is_wrapped else 'nowrap'}"
 
 
@@ -66,7 +67,7 @@ def log_options(
     wrap: Annotated[str, Query(max_length=10)] = "",
     log_view: Annotated[str, Cookie(max_length=20)] = "",
 ) -> LogOptions:
-    """The options in the address, where a form without script puts them, else those that the browser keeps."""
+    """Return the options in the address, where a form without script puts them, else those of the cookie."""
     if not times:
         times, _, wrap = log_view.partition(".")
     if times not in get_args(Times):
@@ -76,9 +77,9 @@ def log_options(
 
 @dataclass(frozen=True)
 class ShownLine:
-    """One line, ready: `clock` is its time of day where the server is, `since` the time since its attempt began.
+    """One line, ready to draw: `clock` is its time of day where the server is, `since` the time since its attempt began.
 
-    `html` is safe markup, `href` its own address.
+    `stage` is its title, `html` safe markup, `href` its own address.
     """
 
     seq: int
@@ -131,14 +132,14 @@ class LogView:
 
 
 def shown(lines: list[LogLine], filter: LogFilter, starts: Starts) -> tuple[ShownLine, ...]:
-    """Lines ready for the template; in a filtered view a line's number leads to it among its neighbours."""
+    """Return lines ready for the template; in a filtered view a line's number leads to it among its neighbours."""
     return tuple(
         ShownLine(
             seq=line.seq,
             at=line.at,
             clock=f"{datetime.fromisoformat(line.at).astimezone():%H:%M:%S.%f}"[:-3],
             since=_since(line.at, starts.get((line.stage, line.attempt), line.at)),
-            stage=line.stage,
+            stage=STAGE_TITLES.get(line.stage, line.stage),
             level=line.level,
             html=render(line.text, filter.text),
             href=f"?at={line.seq}#L{line.seq}" if filter.query else f"#L{line.seq}",
@@ -158,7 +159,7 @@ def viewer(
     at: int | None = None,
     show_all: bool = False,
 ) -> LogView:
-    """The viewer of a run's log: with its last lines, with those around line `at`, or with as many as a page takes.
+    """Return the viewer of a run's log: its last lines, those around line `at`, or as many as a page takes.
 
     A failed run opens at its first error.
     """
@@ -191,14 +192,14 @@ def viewer(
 
 
 def _window(n_lines: int, at: int | None) -> tuple[int, int]:
-    """After which line the page begins, and how many it shows."""
+    """Return the seq after which the page begins, and how many lines it shows."""
     tail = max(0, n_lines - PAGE_LINES)
     return (tail if at is None else min(tail, max(0, at - 1 - LINES_BEFORE))), PAGE_LINES
 
 
-def _address(seq: int, there: tuple[int, int], filter: LogFilter) -> str:
-    """Where a line can be seen among its neighbours: on the page that shows those in `there`, or on its own."""
-    return f"#L{seq}" if there[0] < seq <= there[1] and not filter.query else f"?at={seq}#L{seq}"
+def _address(seq: int, window: tuple[int, int], filter: LogFilter) -> str:
+    """Return the address of a line among its neighbours; `window` holds the first and last seq of this page."""
+    return f"#L{seq}" if window[0] < seq <= window[1] and not filter.query else f"?at={seq}#L{seq}"
 
 
 def _since(at: str, start: str) -> str:

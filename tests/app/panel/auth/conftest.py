@@ -15,6 +15,7 @@ from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
 from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
+from app.web.dependencies import provide
 
 
 class HandClock:
@@ -55,7 +56,8 @@ def auth(settings: Settings, db: Database, clock: HandClock) -> Auth:
 def application(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
     """The login and one page behind it."""
     app = FastAPI()
-    app.include_router(router(PageRenderer(settings, clock), auth))
+    app.include_router(router)
+    provide(app, [PageRenderer(settings, clock), auth])
 
     @app.get("/")
     @app.get("/api/v1/thing")

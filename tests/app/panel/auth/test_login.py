@@ -9,9 +9,9 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from app.panel.auth.routes import relative
-from app.panel.auth.service import IDLE, LONGEST, Auth
+from app.panel.auth.service import MAX_AGE, MAX_IDLE, Auth
 from app.panel.auth.tables import LoginSession
-from app.panel.auth.throttle import FREE_TRIES
+from app.panel.auth.throttle import FREE_ATTEMPTS
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
@@ -117,7 +117,7 @@ def test_session_outlives_a_restart_but_not_a_new_password(
     assert (again.is_session(token), changed.is_session(token)) == (True, False)
 
 
-@pytest.mark.parametrize(("steps_s", "status"), [([IDLE.total_seconds() + 1], 303), ([3600.0] * 24, 200)])
+@pytest.mark.parametrize(("steps_s", "status"), [([MAX_IDLE.total_seconds() + 1], 303), ([3600.0] * 24, 200)])
 def test_session_ends_when_it_was_not_used_for_long(
     client: TestClient, auth: Auth, clock: HandClock, steps_s: list[float], status: int
 ) -> None:
@@ -133,7 +133,7 @@ def test_session_ends_when_it_is_a_week_old_however_much_it_is_used(
 ) -> None:
     client.get(_path(auth.login_url()))
     token = client.cookies["panel_session_8080"]
-    while clock.s < LONGEST.total_seconds():
+    while clock.s < MAX_AGE.total_seconds():
         clock.s += 6 * 3600
         answer = client.get("/", headers=PAGE)
     clock.s += 6 * 3600
@@ -152,7 +152,7 @@ def test_session_goes_on_when_the_database_cannot_be_written(
     clock.s += 360
     monkeypatch.setattr("app.panel.db.engine.BUSY_TIMEOUT_S", 0.01)
     with db.write():
-        auth.note_use(token)
+        auth.touch(token)
         assert client.get("/").json() == "inside"
 
 
@@ -175,10 +175,10 @@ def test_use_is_noted_once_and_survives_a_restart_when_some_minutes_have_passed(
 ) -> None:
     client.get(_path(auth.login_url()))
     token = client.cookies[auth.cookie]
-    assert not auth.is_use_due(token)
-    clock.s += IDLE.total_seconds() - 1
-    assert [auth.is_use_due(token), auth.is_use_due(token)] == [True, False]
-    auth.note_use(token)
+    assert not auth.needs_touch(token)
+    clock.s += MAX_IDLE.total_seconds() - 1
+    assert [auth.needs_touch(token), auth.needs_touch(token)] == [True, False]
+    auth.touch(token)
     clock.s += 2
     later = Auth(settings, db, clock)
     later.load()
@@ -191,7 +191,7 @@ def test_session_does_not_come_back_when_its_use_is_noted_after_the_logout(
     client.get(_path(auth.login_url()))
     token = client.cookies[auth.cookie]
     auth.logout(token)
-    auth.note_use(token)
+    auth.touch(token)
     later = Auth(settings, db, clock)
     later.load()
     assert not later.is_session(token)
@@ -202,7 +202,7 @@ def test_nothing_is_kept_of_sessions_that_are_over_when_somebody_logs_in(
 ) -> None:
     for _ in range(3):
         client.get(_path(auth.login_url()))
-        clock.s += IDLE.total_seconds() + 1
+        clock.s += MAX_IDLE.total_seconds() + 1
     client.get(_path(auth.login_url()))
     with db.read() as session:
         assert len(session.exec(select(LoginSession)).all()) == len(auth._sessions) == 1
@@ -220,7 +220,7 @@ def test_guesses_are_counted_one_by_one_when_they_come_together(
 
     with ThreadPoolExecutor(20) as threads:
         found = list(threads.map(guess, range(20)))
-    assert sorted(found) == ["AUTH-03"] * FREE_TRIES + ["AUTH-04"] * (20 - FREE_TRIES)
+    assert sorted(found) == ["AUTH-03"] * FREE_ATTEMPTS + ["AUTH-04"] * (20 - FREE_ATTEMPTS)
 
 
 @pytest.mark.parametrize("password", [None, "correct horse"])

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from app.panel.auth import middleware
 from app.panel.auth.middleware import AuthMiddleware
-from app.panel.auth.service import IDLE, Auth
+from app.panel.auth.service import MAX_IDLE, Auth
 from tests.app.panel.auth.conftest import HandClock
 
 
@@ -68,7 +68,7 @@ async def _read(auth: Auth, token: str, kind: str, then: Callable[[], None]) -> 
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(middleware, "CHECK_EVERY_S", 0.02)
 
 
 @pytest.mark.parametrize("how", ["logout", "time"])
@@ -78,7 +78,7 @@ def test_stream_ends_as_if_complete_when_its_session_ends(auth: Auth, clock: Han
     def end() -> None:
         if how == "logout":
             auth.logout(token)
-        clock.s += IDLE.total_seconds() + 1
+        clock.s += MAX_IDLE.total_seconds() + 1
 
     sent = asyncio.run(_read(auth, token, "text/event-stream", end))
     assert [message.get("body") for message in sent] == [None, b"data: 1\n\n", b""]

@@ -54,9 +54,9 @@ def test_torn_line_is_dropped_when_the_power_was_cut(tmp_path: Path) -> None:
 def test_lines_are_filtered_when_asked(tmp_path: Path) -> None:
     store = LogStore(tmp_path)
     store.append("r", [line("Alpha"), line("beta", "warning"), line("gamma", "error", "t"), line("ALPHA two", "debug")])
-    assert [found.seq for found in store.read("r", wanted=LineFilter(level="warning"))] == [2, 3]
-    assert [found.seq for found in store.read("r", wanted=LineFilter(stage="t"))] == [3]
-    assert [found.seq for found in store.read("r", wanted=LineFilter(text="alpha"))] == [1, 4]
+    assert [found.seq for found in store.read("r", selection=LineFilter(level="warning"))] == [2, 3]
+    assert [found.seq for found in store.read("r", selection=LineFilter(stage="t"))] == [3]
+    assert [found.seq for found in store.read("r", selection=LineFilter(text="alpha"))] == [1, 4]
     counts = store.counts("r")
     assert (counts.n_lines, counts.n_warnings, counts.n_errors, counts.first_error_seq) == (4, 1, 1, 3)
     assert LogStore(tmp_path).counts("r") == counts

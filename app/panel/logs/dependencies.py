@@ -1,0 +1,35 @@
+"""What routes of the log are given: the run that the address names, its log, and leave to follow it."""
+
+from typing import Annotated, Protocol
+
+from fastapi import Depends
+
+from app.panel.logs.followers import check_room
+from app.panel.logs.store import LogStore
+from app.panel.logs.tail import RunWatch
+from app.panel.notifier import Notifier
+from app.web.dependencies import provided
+
+
+class RunIds(Protocol):
+    """The runs that there are; implemented by `runs`."""
+
+    def full_id(self, reference: str, /) -> str:
+        """Return the id of the run with this id or number. Raises ProblemError RUN-02 where there is none."""
+
+
+Logs = Annotated[LogStore, provided(LogStore)]
+Notifications = Annotated[Notifier, provided(Notifier)]
+Watch = Annotated[RunWatch, provided(RunWatch)]
+
+
+def _full_id(run_id: str, runs: Annotated[RunIds, provided(RunIds)]) -> str:
+    return runs.full_id(run_id)
+
+
+async def _check_room(notifier: Notifications) -> None:
+    check_room(notifier)
+
+
+RunId = Annotated[str, Depends(_full_id)]
+ROOM_TO_FOLLOW = Depends(_check_room)
