@@ -1,6 +1,7 @@
-"""Writes `docs/errors.md` from the classes of problems: `python docs/generate.py`, or `make docs`.
+"""Writes `docs/errors.md` and `docs/settings.md` from the code: `python docs/generate.py`, or `make docs`.
 
-Each subclass of ProblemError with an id is an entry; the first paragraph of its docstring is the title.
+Each subclass of ProblemError with an id is an entry; the first paragraph of its docstring is the title. Each field of
+a process's settings is a row.
 """
 
 import inspect
@@ -15,9 +16,15 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline.core.problems import ProblemError  # noqa: E402 - only now is the tree importable
+# Only now is the tree importable.
+from app.frontend.settings import Settings as AppSettings  # noqa: E402
+from app.panel.settings import Settings as PanelSettings  # noqa: E402
+from app.prediction.settings import ApiSettings  # noqa: E402
+from pipeline.core.problems import ProblemError  # noqa: E402
+from pipeline.core.settings import ProcessSettings, env_name  # noqa: E402
 
 ERRORS: Final = ROOT / "docs" / "errors.md"
+SETTINGS: Final = ROOT / "docs" / "settings.md"
 INTRODUCTION: Final = """# Errors and what to do
 
 Every error that a person meets has an id. It says what happened, why, and what to do; here it says a little more.
@@ -35,8 +42,8 @@ SECTIONS: Final = {
     "API": "Prediction API",
     "APP": "Prediction app",
     "RUN": "Runs",
-    "PANEL": "Start of the panel",
     "CONF": "Settings",
+    "PANEL": "Start of the panel",
     "AUTH": "Login",
     "WEB": "Requests",
     "FILE": "Uploads",
@@ -52,6 +59,33 @@ SECTIONS: Final = {
     "IMG": "Images",
     "NET": "Network",
 }
+
+
+SETTINGS_INTRODUCTION: Final = """# Settings
+
+Order: command line (`make run` takes none; `python -m app.panel --help` lists the options), environment,
+`ml-pipeline.toml` in the folder where the panel starts (keys as the environment's names), defaults. The panel hands the
+`API_` and `APP_` settings of its environment on to the prediction API and the prediction app; they are not read from the
+file. A value that is not valid is named at start (CONF-01), and so is a name that looks like a slip (PANEL-09).
+
+<!-- Written by `make docs` from the classes of settings; edit those. -->
+"""
+PROCESSES: Final[dict[str, type[ProcessSettings]]] = {
+    "Control panel": PanelSettings,
+    "Prediction API": ApiSettings,
+    "Prediction app": AppSettings,
+}
+
+
+def settings_page() -> str:
+    """Return the text of `docs/settings.md`."""
+    page = SETTINGS_INTRODUCTION
+    for process, kind in PROCESSES.items():
+        page += f"\n## {process}\n\n| name | default | meaning |\n|---|---|---|\n"
+        for field, info in kind.model_fields.items():
+            default = "" if info.default in (None, "") else f"`{info.default}`"
+            page += f"| `{env_name(kind, field)}` | {default} | {info.description} |\n"
+    return page
 
 
 def problem_classes() -> dict[str, type[ProblemError]]:
@@ -99,8 +133,9 @@ def _subclasses(kind: type[ProblemError]) -> Iterator[type[ProblemError]]:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the pages."""
     ERRORS.write_text(errors_page(ERRORS.read_text("utf-8")), "utf-8")
+    SETTINGS.write_text(settings_page(), "utf-8")
 
 
 if __name__ == "__main__":

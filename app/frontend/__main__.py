@@ -6,15 +6,18 @@ import sys
 from app.frontend.main import create_app
 from app.frontend.settings import Settings
 from app.web.server import Server, config
+from pipeline.core.problems import ProblemError
+from pipeline.core.settings import read
 
 
 def main() -> int:
-    """Serve until stopped. Returns 0, or 2 if a setting is not valid."""
+    """Serve until stopped. Returns 0, or 78 if a setting is not valid."""
     try:
-        settings = Settings.from_env()
-    except (ValueError, OSError) as error:
-        print(f"The prediction app cannot start: {error}", file=sys.stderr)
-        return 2
+        settings = read(Settings)
+        settings.bearer()
+    except ProblemError as problem:
+        print(problem, file=sys.stderr)
+        return 78
     options = config(
         create_app(settings), host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=2
     )

@@ -31,7 +31,8 @@ class PredictionApi:
 
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._url = settings.api_url
-        headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+        key = settings.bearer()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         # trust_env off: a proxy of the environment has no business between two processes of one machine.
         self._http = httpx2.AsyncClient(
             base_url=settings.api_url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=False

@@ -38,7 +38,7 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
 
     policy = Policy(
         hosts=allowed_hosts(settings.host, settings.allowed_hosts),
-        ports=frozenset({settings.port, settings.public_port}),
+        ports=frozenset({settings.port, settings.public_port or settings.port}),
         upload_bytes=settings.table_bytes,
         upload_paths=("/table",),
         render=error_pages.refusal,

@@ -1,72 +1,44 @@
-"""What the prediction app reads from its environment."""
+"""Settings of the prediction app."""
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Annotated, ClassVar, Final
 
+from pydantic import AfterValidator, Field
 
-@dataclass(frozen=True)
-class Settings:
-    """Where the app listens, whom it asks and what it links to.
+from pipeline.core.product import API_PORT, APP_PORT, PANEL_PORT
+from pipeline.core.settings import ApiAccess, setting
 
-    `api_key` is sent as a bearer token when it is not empty; it never reaches a page or a log. `allowed_hosts` are
-    names besides loopback that the app may be called by, `public_port` the port that browsers see. A connection that
-    takes longer than `head_timeout_s` to say what it wants is closed.
-    """
-
-    api_url: str = "http://127.0.0.1:8000"
-    api_key: str = ""
-    host: str = "127.0.0.1"
-    port: int = 8501
-    public_port: int = 8501
-    panel_url: str = "http://localhost:8080"
-    allowed_hosts: str = ""
-    table_bytes: int = 32 * 2**20
-    head_timeout_s: float = 10.0
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `env`. Raises ValueError, naming the variable, for what is no port, no address or no time."""
-        port = _port(env, "APP_PORT", 8501)
-        return cls(
-            api_url=env.get("API_URL", cls.api_url).rstrip("/"),
-            api_key=_secret(env, "API_KEY"),
-            host=env.get("APP_HOST", cls.host),
-            port=port,
-            public_port=_port(env, "APP_PUBLIC_PORT", port),
-            panel_url=_http_url(env, "PANEL_URL", cls.panel_url),
-            allowed_hosts=env.get("APP_ALLOWED_HOSTS", ""),
-            head_timeout_s=_seconds(env, "APP_HEAD_TIMEOUT_S", cls.head_timeout_s),
-        )
+MB: Final = 2**20
 
 
-def _port(env: Mapping[str, str], name: str, default: int) -> int:
-    text = env.get(name, "").strip() or str(default)
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise ValueError(f"{name} must be a port from 1 to 65535, not {text[:20]!r}.")
-    return int(text)
-
-
-def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
-    text = env.get(name, "").strip() or str(default)
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 1 <= value <= 3600:
-        raise ValueError(f"{name} must be a number of seconds from 1 to 3600, not {text[:20]!r}.")
-    return value
-
-
-def _http_url(env: Mapping[str, str], name: str, default: str) -> str:
-    url = env.get(name, "").strip().rstrip("/") or default
+def _http_url(url: str) -> str:
+    """Return the address without a slash at its end. Raises ValueError for what a page must not link to."""
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{name} must start with http:// or https://, not {url[:20]!r}.")
-    return url
+        raise ValueError("it must start with http:// or https://")
+    return url.rstrip("/")
 
 
-def _secret(env: Mapping[str, str], name: str) -> str:
-    """The variable, or the content of the file that `<name>_FILE` names."""
-    path = env.get(f"{name}_FILE", "")
-    return Path(path).read_text("utf-8").strip() if path else env.get(name, "").strip()
+class Settings(ApiAccess):
+    """Every setting of the app with its environment name, default and meaning. The key never reaches a page or a log."""
+
+    api_url: Annotated[str, AfterValidator(_http_url)] = setting(
+        "API_URL", f"http://127.0.0.1:{API_PORT}", "Address of the prediction API; the panel sets it."
+    )
+    host: str = setting("APP_HOST", "127.0.0.1", "Address that the app listens on; the panel sets it.")
+    port: int = setting("APP_PORT", APP_PORT, "Prediction app.", ge=1, le=65535)
+    public_port: Annotated[int | None, Field(ge=1, le=65535)] = setting(
+        "APP_PUBLIC_PORT", None, "Port of the app as browsers see it, where it is not `APP_PORT`."
+    )
+    panel_url: Annotated[str, AfterValidator(_http_url)] = setting(
+        "PANEL_URL", f"http://localhost:{PANEL_PORT}", "Address of the panel, for links; the panel sets it."
+    )
+    allowed_hosts: str = setting(
+        "APP_ALLOWED_HOSTS", "", "Additional hostnames of the app, comma separated; those of the panel by default."
+    )
+    head_timeout_s: float = setting(
+        "APP_HEAD_TIMEOUT_S",
+        10.0,
+        "A connection that takes longer to send the head of a request is closed.",
+        ge=1,
+        le=3600,
+    )
+    table_bytes: ClassVar[int] = 32 * MB  # the largest table that may be uploaded

@@ -5,17 +5,17 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from app.panel.settings import Settings, env_name
+from app.frontend.settings import Settings as AppSettings
+from app.panel.settings import Settings
+from app.prediction.settings import ApiSettings
 from pipeline.core.problems import ProblemError
+from pipeline.core.settings import env_names
 
 # Of the prediction API and the prediction app, which get them through the panel; and of `compose.yaml`.
-# fmt: off
-OTHERS: Final = (
-    "API_HOST", "API_KEY", "API_KEY_FILE", "API_MAX_BODY_BYTES", "API_MAX_ROWS", "API_BODY_TIMEOUT_S",
-    "API_HEAD_TIMEOUT_S", "API_ALLOWED_HOSTS", "API_URL", "APP_HOST", "APP_PUBLIC_PORT", "APP_ALLOWED_HOSTS", "APP_HEAD_TIMEOUT_S",
-    "PANEL_URL", "ML_PIPELINE_IMAGE", "ML_PIPELINE_OWNER",
+OTHERS: Final = frozenset(
+    {*env_names(ApiSettings), *env_names(AppSettings), "ML_PIPELINE_IMAGE", "ML_PIPELINE_OWNER"}
+    - {*env_names(Settings)}
 )
-# fmt: on
 # Nobody else's names begin like this. Names that begin otherwise are spoken of only where they are one slip away.
 OURS: Final = ("PANEL_", "ML_PIPELINE_")
 LIKE: Final = 0.6
@@ -27,7 +27,7 @@ INJECTED: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_[0-9]+_(TCP|UDP)")
 
 def misspelt(names: Iterable[str]) -> list[ProblemError]:
     """PANEL-09 for each name that was surely meant for us and is not known, with the known name next to it."""
-    settings = {env_name(field) for field in Settings.model_fields}
+    settings = {*env_names(Settings)}
     known = {*settings, *OTHERS}
     accepted = {*known, *(name.lower() for name in settings)}
     found = []

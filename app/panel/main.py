@@ -80,7 +80,7 @@ def create_app(
         models_dir=settings.models_dir,
         on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
     )
-    client = PredictionClient(services, api_key(os.environ))
+    client = PredictionClient(services, api_key())
     model_queries = ModelQueries(db, settings.models_dir)
     models = ModelService(
         models_dir=settings.models_dir,

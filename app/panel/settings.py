@@ -7,121 +7,72 @@ interface (`docs/settings.md`): scripts of users rely on them.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from pipeline.core.product import API_PORT, APP_PORT, MLFLOW_PORT, PANEL_PORT
+from pipeline.core.settings import ProcessSettings, setting
 
 
-def _env(name: str) -> AliasChoices:
-    return AliasChoices(name, name.lower())
-
-
-def env_name(field: str) -> str:
-    """The name of a setting in the environment, by which it is documented as well."""
-    alias = Settings.model_fields[field].validation_alias
-    assert isinstance(alias, AliasChoices)
-    return str(alias.choices[0])
-
-
-class Settings(BaseSettings):
+class Settings(ProcessSettings):
     """Every setting with its environment name, default and meaning."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, toml_file="ml-pipeline.toml", case_sensitive=True
-    )
+    model_config = SettingsConfigDict(toml_file="ml-pipeline.toml")
 
-    data_dir: Path = Field(
-        Path("data"), validation_alias=_env("ML_PIPELINE_DATA"), description="Holds raw/ (your tables) and processed/."
+    data_dir: Path = setting("ML_PIPELINE_DATA", Path("data"), "Holds raw/ (your tables) and processed/.")
+    state_dir: Path = setting("ML_PIPELINE_STATE", Path("data/state"), "Database, run logs, MLflow's store, backups.")
+    models_dir: Path = setting("ML_PIPELINE_MODELS", Path("data/models"), "Published model bundles.")
+    panel_host: str = setting("PANEL_HOST", "127.0.0.1", "Address that the panel and its services listen on.")
+    panel_port: int = setting("PANEL_PORT", PANEL_PORT, "Control panel.", ge=1, le=65535)
+    api_port: int = setting("API_PORT", API_PORT, "Prediction API.", ge=1, le=65535)
+    app_port: int = setting("APP_PORT", APP_PORT, "Prediction app.", ge=1, le=65535)
+    mlflow_port: int = setting("MLFLOW_PORT", MLFLOW_PORT, "MLflow.", ge=1, le=65535)
+    password: SecretStr | None = setting(
+        "PANEL_PASSWORD", None, "Password to log in with; without one, a link is printed at start."
     )
-    state_dir: Path = Field(
-        Path("data/state"),
-        validation_alias=_env("ML_PIPELINE_STATE"),
-        description="Database, run logs, MLflow's store, backups.",
+    password_file: Path | None = setting("PANEL_PASSWORD_FILE", None, "File that holds the password.")
+    api_token: SecretStr | None = setting("PANEL_API_TOKEN", None, "Bearer token for scripts.")
+    api_token_file: Path | None = setting("PANEL_API_TOKEN_FILE", None, "File that holds the bearer token.")
+    allowed_hosts: str = setting(
+        "PANEL_ALLOWED_HOSTS", "", "Additional hostnames of the panel, comma separated; NAME:443 behind an HTTPS proxy."
     )
-    models_dir: Path = Field(
-        Path("data/models"), validation_alias=_env("ML_PIPELINE_MODELS"), description="Published model bundles."
-    )
-    panel_host: str = Field(
-        "127.0.0.1",
-        validation_alias=_env("PANEL_HOST"),
-        description="Address that the panel and its siblings listen on.",
-    )
-    panel_port: int = Field(
-        PANEL_PORT, ge=1, le=65535, validation_alias=_env("PANEL_PORT"), description="Control panel."
-    )
-    api_port: int = Field(API_PORT, ge=1, le=65535, validation_alias=_env("API_PORT"), description="Prediction API.")
-    app_port: int = Field(APP_PORT, ge=1, le=65535, validation_alias=_env("APP_PORT"), description="Prediction app.")
-    mlflow_port: int = Field(MLFLOW_PORT, ge=1, le=65535, validation_alias=_env("MLFLOW_PORT"), description="MLflow.")
-    password: SecretStr | None = Field(
-        None,
-        validation_alias=_env("PANEL_PASSWORD"),
-        description="Password to log in with; without one, a link is printed at start.",
-    )
-    password_file: Path | None = Field(
-        None, validation_alias=_env("PANEL_PASSWORD_FILE"), description="File that holds the password."
-    )
-    api_token: SecretStr | None = Field(
-        None, validation_alias=_env("PANEL_API_TOKEN"), description="Bearer token for scripts."
-    )
-    api_token_file: Path | None = Field(
-        None, validation_alias=_env("PANEL_API_TOKEN_FILE"), description="File that holds the bearer token."
-    )
-    allowed_hosts: str = Field(
-        "",
-        validation_alias=_env("PANEL_ALLOWED_HOSTS"),
-        description="More names to open the panel by, comma separated; NAME:443 where a proxy for https stands in front.",
-    )
-    head_timeout_s: float = Field(
+    head_timeout_s: float = setting(
+        "PANEL_HEAD_TIMEOUT_S",
         10.0,
+        "A connection that takes longer to send the head of a request is closed.",
         ge=1,
         le=3600,
-        validation_alias=_env("PANEL_HEAD_TIMEOUT_S"),
-        description="A connection that takes longer to send the head of a request is closed.",
     )
-    runtime: Literal["auto", "docker", "process"] = Field(
+    runtime: Literal["auto", "docker", "process"] = setting(
+        "ML_PIPELINE_RUNTIME",
         "auto",
-        validation_alias=_env("ML_PIPELINE_RUNTIME"),
-        description="What runs the siblings: containers when the panel itself is in one, else processes.",
+        "What runs the services: containers when the panel itself is in one, else processes.",
     )
-    cycle_interval_s: int = Field(
-        600,
-        ge=1,
-        validation_alias=_env("CYCLE_INTERVAL_S"),
-        description="Seconds between scheduled runs, until changed on the page.",
+    cycle_interval_s: int = setting(
+        "CYCLE_INTERVAL_S", 600, "Seconds between scheduled runs, until changed on the page.", ge=1
     )
-    retry_delay_s: float = Field(
-        30.0, ge=0, validation_alias=_env("RETRY_DELAY_S"), description="Seconds until a failed stage is tried again."
-    )
-    retries: int = Field(
-        3, ge=0, le=20, validation_alias=_env("RETRIES"), description="How often a failed stage is tried again."
-    )
-    stage_timeout_s: float = Field(
-        600.0, gt=0, validation_alias=_env("STAGE_TIMEOUT_S"), description="Deadline of one attempt of a stage."
-    )
-    watch_after_deploy_s: float = Field(
+    retry_delay_s: float = setting("RETRY_DELAY_S", 30.0, "Seconds until a failed stage is tried again.", ge=0)
+    retries: int = setting("RETRIES", 3, "How often a failed stage is tried again.", ge=0, le=20)
+    stage_timeout_s: float = setting("STAGE_TIMEOUT_S", 600.0, "Deadline of one attempt of a stage.", gt=0)
+    watch_after_deploy_s: float = setting(
+        "WATCH_AFTER_DEPLOY_S",
         60.0,
+        "How long a model that went live is watched, to go back by itself if errors appear; 0 is off.",
         ge=0,
-        validation_alias=_env("WATCH_AFTER_DEPLOY_S"),
-        description="How long a model that went live is watched, to go back by itself if errors appear; 0 is off.",
     )
-    target: str | None = Field(
-        None, validation_alias=_env("PIPELINE_TARGET"), description="Column to predict, when a run does not say it."
-    )
-    seed: int = Field(
-        42, ge=0, le=2**32 - 1, validation_alias=_env("SEED"), description="Seed of a run that does not say one."
-    )
+    target: str | None = setting("PIPELINE_TARGET", None, "Column to predict, when a run does not say it.")
+    seed: int = setting("SEED", 42, "Seed of a run that does not say one.", ge=0, le=2**32 - 1)
 
-    drift_threshold: float = Field(
+    drift_threshold: float = setting(
+        "DRIFT_THRESHOLD",
         0.2,
+        "Population stability index above which live data count as drifted; few rows take a little more.",
         gt=0,
-        validation_alias=_env("DRIFT_THRESHOLD"),
-        description="Population stability index above which live data count as drifted; few rows take a little more.",
     )
-    drift_starts_run: bool = Field(
+    drift_starts_run: bool = setting(
+        "DRIFT_STARTS_RUN",
         False,
-        validation_alias=_env("DRIFT_STARTS_RUN"),
-        description="Start a run when live data have drifted, once for each model and start of the panel.",
+        "Start a run when live data have drifted, once for each model and start of the panel; its trigger is `drift`.",
     )
 
     @classmethod

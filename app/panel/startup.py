@@ -6,17 +6,14 @@ import fcntl
 import os
 import secrets
 import socket
-import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from app.panel.settings import Settings, env_name
+from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
+from pipeline.core.settings import env_name, read
 
 EXIT_BUSY: Final = 75  # sysexits: try again later; another panel has the folder
 EXIT_CONFIG: Final = 78  # sysexits: something is configured in a way that cannot work
@@ -29,25 +26,16 @@ _SHORT: Final = {"panel_host": ("--host",), "panel_port": ("--port",)}
 def read_settings(argv: Sequence[str]) -> Settings:
     """Settings from the command line over the environment over `ml-pipeline.toml` over defaults.
 
-    Raises ProblemError PANEL-03 that names each setting that is not valid. `--help` and unknown options end the
+    Raises InvalidSettingError, which names each setting that is not valid. `--help` and unknown options end the
     program as argparse does.
     """
     parser = argparse.ArgumentParser(prog="python -m app.panel", description="The control panel.", allow_abbrev=False)
     for name, field in Settings.model_fields.items():
-        env = env_name(name)
-        options = (*_SHORT.get(name, ()), "--" + env.lower().replace("_", "-"))
-        parser.add_argument(
-            *options, dest=name, metavar="VALUE", help=f"{field.description} [{env}]".replace("%", "%%")
-        )
-    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        raise _invalid(error.errors(), given) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ProblemError(
-            "PANEL-03", "The file ml-pipeline.toml cannot be read.", why=f"{error}.", fix="Correct or remove it."
-        ) from error
+        env = env_name(Settings, name)
+        flags = (*_SHORT.get(name, ()), "--" + env.lower().replace("_", "-"))
+        parser.add_argument(*flags, dest=name, metavar="VALUE", help=f"{field.description} [{env}]".replace("%", "%%"))
+    options = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    return read(Settings, options)
 
 
 def lock(settings: Settings) -> IO[str]:
@@ -128,24 +116,4 @@ def _unusable(state_dir: Path, error: OSError) -> ProblemError:
         f"The state folder {state_dir} cannot be used.",
         why=f"{error.strerror}.",
         fix="Free space on its disk, make it writable for this user, or name another one in ML_PIPELINE_STATE.",
-    )
-
-
-def _invalid(errors: Sequence[ErrorDetails], given: dict[str, object]) -> ProblemError:
-    said: list[str] = []
-    for error in errors:
-        field = str(error["loc"][0]) if error["loc"] else "settings"
-        name = env_name(field) if field in Settings.model_fields else field
-        shown = (
-            ""
-            if "PASSWORD" in name or "TOKEN" in name or error["type"] == "extra_forbidden"
-            else f" ({error['input']!r})"
-        )
-        said.append(f"{name}{shown}: {error['msg']}")
-    where = "on the command line" if given else "in the environment or in ml-pipeline.toml"
-    return ProblemError(
-        "PANEL-03",
-        "A setting is not valid." if len(said) == 1 else f"{len(said)} settings are not valid.",
-        why="; ".join(said) + ".",
-        fix=f"Correct it {where}; docs/settings.md lists all.",
     )

@@ -6,16 +6,18 @@ import logging
 import sys
 
 from app.prediction.main import create_app
-from app.prediction.settings import from_environment
+from app.prediction.settings import ApiSettings
 from app.web.server import Server, config
 from pipeline.core.problems import ProblemError
+from pipeline.core.settings import read
 
 
 def main() -> int:
     """Serve until stopped; 78 when a setting cannot be used."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        settings = from_environment()
+        settings = read(ApiSettings)
+        settings.bearer()
     except ProblemError as problem:
         sys.stderr.write(f"{problem}\n")
         return 78

@@ -42,7 +42,7 @@ class Front:
     def __init__(self, service: PredictionService, app: ASGIApp) -> None:
         self._service = service
         self._app = app
-        self._key = service.settings.api_key.encode()
+        self._key = service.settings.bearer().encode()
         self._hosts = HostGuard(unownable_hosts(service.settings.allowed_hosts), allow_missing=True)
         # Unique over restarts by the first half, over requests by the second.
         self._prefix = secrets.token_hex(4)

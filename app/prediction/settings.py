@@ -1,82 +1,43 @@
-"""Settings of the prediction API, from the environment. Every limit names the failure it bounds."""
+"""Settings of the prediction API. Every limit names the failure it bounds."""
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Final
 
-from pipeline.core.problems import ProblemError
+from pipeline.core.product import API_PORT
+from pipeline.core.settings import ApiAccess, setting
 
-
-@dataclass(frozen=True, kw_only=True)
-class ApiSettings:
-    """What the API may be told.
-
-    `max_body_bytes` bounds memory per request, `max_rows` the time one batch holds the processors, `body_timeout_s` a
-    client that sends slowly, `head_timeout_s` one that does not say what it wants, `poll_s` how late a new model is
-    noticed, `verify_timeout_s` a bundle that hangs its verification, `verify_memory_bytes` one that eats memory.
-    `allowed_hosts` are public names by which an API without a key may be called.
-    """
-
-    models_dir: Path = Path("data/models")
-    host: str = "127.0.0.1"
-    port: int = 8000
-    api_key: str = ""
-    allowed_hosts: str = ""
-    panel_url: str = ""
-    max_body_bytes: int = 64 * 2**20
-    max_rows: int = 200_000
-    body_timeout_s: float = 60.0
-    head_timeout_s: float = 10.0
-    poll_s: float = 0.2
-    verify_timeout_s: float = 20.0
-    verify_memory_bytes: int = 4 * 2**30
+MB: Final = 2**20
 
 
-def from_environment(environ: Mapping[str, str] = os.environ) -> ApiSettings:
-    """The settings of this process. Raises ProblemError API-01 naming the variable that cannot be used."""
-    defaults = ApiSettings()
-    return ApiSettings(
-        models_dir=Path(environ.get("ML_PIPELINE_MODELS") or defaults.models_dir),
-        host=environ.get("API_HOST") or defaults.host,
-        port=int(_number(environ, "API_PORT", defaults.port, 1, 65535)),
-        api_key=_key(environ),
-        allowed_hosts=environ.get("API_ALLOWED_HOSTS", ""),
-        panel_url=environ.get("PANEL_URL", "").rstrip("/"),
-        max_body_bytes=int(_number(environ, "API_MAX_BODY_BYTES", defaults.max_body_bytes, 1024, 2**31)),
-        max_rows=int(_number(environ, "API_MAX_ROWS", defaults.max_rows, 1, 10_000_000)),
-        body_timeout_s=_number(environ, "API_BODY_TIMEOUT_S", defaults.body_timeout_s, 1, 3600),
-        head_timeout_s=_number(environ, "API_HEAD_TIMEOUT_S", defaults.head_timeout_s, 1, 3600),
+class ApiSettings(ApiAccess):
+    """Every setting of the API with its environment name, default and meaning."""
+
+    models_dir: Path = setting("ML_PIPELINE_MODELS", Path("data/models"), "Published model bundles.")
+    host: str = setting("API_HOST", "127.0.0.1", "Address that the API listens on; the panel sets it.")
+    port: int = setting("API_PORT", API_PORT, "Prediction API.", ge=1, le=65535)
+    allowed_hosts: str = setting(
+        "API_ALLOWED_HOSTS",
+        "",
+        "Public hostnames by which an API without a key may be called, comma separated; those of the panel by default.",
     )
-
-
-def _key(environ: Mapping[str, str]) -> str:
-    path = environ.get("API_KEY_FILE")
-    if not path:
-        return environ.get("API_KEY", "")
-    try:
-        key = Path(path).read_text("utf-8").strip()
-    except OSError as error:
-        raise _wrong("API_KEY_FILE", f"The file {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise _wrong("API_KEY_FILE", f"The file {path} is not UTF-8 text.") from error
-    if not key:
-        raise _wrong("API_KEY_FILE", f"The file {path} is empty.")
-    return key
-
-
-def _number(environ: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
-    text = environ.get(name)
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise _wrong(name, f"{text!r} is not a number from {low:g} to {high:g}.")
-    return value
-
-
-def _wrong(name: str, why: str) -> ProblemError:
-    return ProblemError("API-01", f"The setting {name} cannot be used.", why=why, fix="Correct it, or leave it out.")
+    panel_url: str = setting("PANEL_URL", "", "Address of the panel, for links; the panel sets it.")
+    max_body_bytes: int = setting(
+        "API_MAX_BODY_BYTES", 64 * MB, "Largest request body; bounds the memory of a request.", ge=1024, le=2**31
+    )
+    max_rows: int = setting(
+        "API_MAX_ROWS", 200_000, "Most rows of one request; bounds how long it holds the cores.", ge=1, le=10_000_000
+    )
+    body_timeout_s: float = setting(
+        "API_BODY_TIMEOUT_S", 60.0, "A request whose body takes longer to arrive is refused.", ge=1, le=3600
+    )
+    head_timeout_s: float = setting(
+        "API_HEAD_TIMEOUT_S",
+        10.0,
+        "A connection that takes longer to send the head of a request is closed.",
+        ge=1,
+        le=3600,
+    )
+    # Not for users to set.
+    poll_s: ClassVar[float] = 0.2  # how late a new model is noticed
+    verify_timeout_s: ClassVar[float] = 20.0  # bounds a bundle that hangs its verification
+    verify_memory_bytes: ClassVar[int] = 4096 * MB  # bounds one that eats memory

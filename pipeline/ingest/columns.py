@@ -1,7 +1,7 @@
-"""Columns in memory, and what kind each of them is.
+"""Columns in memory, and the type of each.
 
 Numbers are float32 from the start, because float32 is what the model is served with. Text is a code per row and a list
-of labels. A column that no model can take (free text, identifiers, dates) keeps one hash per row, so that it still
+of labels. A column that no model can use (free text, identifiers, dates) keeps one hash per row, so that it still
 counts for the split.
 """
 
@@ -21,7 +21,7 @@ Codes = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
 EXACT_BELOW: Final = 2**24  # from here on neighbouring whole numbers may be the same float32
-NUMBER_SHARE: Final = 0.95  # of the values that are there; a column of text with more numbers than this is numeric
+NUMBER_SHARE: Final = 0.95  # of the present values; a text column with at least this share of numbers is numeric
 ROW_NUMBER_SHARE: Final = 0.9
 _MONTH: Final = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _DATE: Final = re.compile(
@@ -34,7 +34,7 @@ _IDENTIFIER: Final = re.compile(r"(?i:(.*[ _])?(id|uuid|guid))|.*[a-z]I[Dd]")
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """float32 [n], NaN where missing (infinite values count as missing; there were `infinite` of them)."""
+    """float32 [n], NaN where missing. Infinite values count as missing; `infinite` is their number."""
 
     name: str
     values: Floats
@@ -42,7 +42,7 @@ class NumberColumn:
     infinite: int = 0
 
     def hashes(self) -> Hashes:
-        """One number per row that depends on its value only; equal values, of whatever width, have equal ones."""
+        """Return one hash per row, of its value only: equal values of different widths have equal hashes."""
         canonical = self.values + np.float32(0)  # -0.0 becomes 0.0
         canonical[np.isnan(canonical)] = np.nan
         return canonical.view(np.uint32).astype(np.uint64)
@@ -57,21 +57,21 @@ class TextColumn:
     labels: list[str]
 
     def hashes(self) -> Hashes:
-        """One number per row that depends on its label only."""
+        """Return one hash per row, of its label only."""
         table = np.append(pd.util.hash_array(np.array([*self.labels], dtype=object)), np.uint64(0))
         return table[self.codes]
 
 
 @dataclass(frozen=True)
 class UnusableColumn:
-    """A column that no model takes, and why."""
+    """A column that no model can use, and the reason."""
 
     name: str
     row_hashes: Hashes
     reason: str
 
     def hashes(self) -> Hashes:
-        """One number per row that depends on its content only."""
+        """Return one hash per row, of its content only."""
         return self.row_hashes
 
 
@@ -89,47 +89,49 @@ class Table:
 
 
 def number_column(name: str, values: npt.NDArray[np.generic], boolean: bool = False) -> NumberColumn:
-    """A column of numbers; infinite values, and those too large for float32, become missing."""
+    """Return a column of numbers; infinite values, and those too large for float32, become missing."""
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
     infinite = np.isinf(narrow)
-    count = int(infinite.sum())
-    if count:
+    n_infinite = int(infinite.sum())
+    if n_infinite:
         narrow[infinite] = np.nan
-    return NumberColumn(name, narrow, boolean, count)
+    return NumberColumn(name, narrow, boolean, n_infinite)
 
 
 def infer_type(column: TextColumn, decimals: Iterable[str], warn: Callable[[str], None]) -> Column:
-    """What a column of text really is: booleans (true/false), numbers written as text, dates, or text.
+    """Return a text column as the type that its labels have: boolean (true/false), number, date, or still text.
 
-    Two words like yes and no stay text: a model is asked in the words of the table. Numbers may have thousands marks
-    or a percent sign (5% is 5); what is no number in a column of numbers becomes missing, with a warning. `decimals`
+    Two words like yes and no stay text, so that requests use the words of the table. Numbers may have thousands
+    separators or a percent sign (5% is 5); other values in a numeric column become missing, with a warning. `decimals`
     are the decimal marks of the files that the texts come from.
     """
     labels = column.labels
     if labels and {label.lower() for label in labels} <= {"true", "false"}:
         return number_column(
-            column.name, _take([float(label.lower() == "true") for label in labels], column.codes), True
+            column.name, _by_code([float(label.lower() == "true") for label in labels], column.codes), True
         )
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(labels))
     present = int(counts.sum())
     if present == 0:
         return column
     marks = sorted(decimals)
-    numbers = np.array([_number(label, marks) for label in labels], dtype=np.float64)
-    bad = np.isnan(numbers)
-    if counts[~bad].sum() >= NUMBER_SHARE * present and present > 1:
-        shown = ", ".join(repr(label) for label in np.array(labels, dtype=object)[bad][:3])
-        if bad.any():
-            warn(f"Column {column.name!r}: {int(counts[bad].sum())} values are no numbers ({shown}); taken as missing.")
-        return number_column(column.name, _take(numbers, column.codes))
+    numbers = np.array([_to_number(label, marks) for label in labels], dtype=np.float64)
+    other = np.isnan(numbers)
+    if counts[~other].sum() >= NUMBER_SHARE * present and present > 1:
+        if other.any():
+            examples = ", ".join(repr(label) for label in np.array(labels, dtype=object)[other][:3])
+            n_other = int(counts[other].sum())
+            values = "value" if n_other == 1 else "values"
+            warn(f"Column {column.name!r}: {n_other:,} non-numeric {values} treated as missing ({examples}).")
+        return number_column(column.name, _by_code(numbers, column.codes))
     if all(_DATE.fullmatch(label) for label in labels[:1000]):
         return UnusableColumn(column.name, column.hashes(), "dates are not used; derive a number from them")
     return column
 
 
 def is_row_number(column: Column) -> bool:
-    """Whether a column only numbers the rows: it is called so, and counts up or has a number of its own in each row."""
+    """Return True for a column that only numbers the rows: by its name, and because it counts up or never repeats."""
     if not isinstance(column, NumberColumn) or not _ROW_NUMBER.fullmatch(column.name):
         return False
     steps = np.diff(column.values)
@@ -137,7 +139,7 @@ def is_row_number(column: Column) -> bool:
 
 
 def is_identifier(column: Column) -> bool:
-    """Whether a column of whole, distinct numbers is named like an identifier."""
+    """Return True for a column of distinct whole numbers that is named like an identifier."""
     if not isinstance(column, NumberColumn) or not _IDENTIFIER.fullmatch(column.name):
         return False
     return _is_distinct(column.values)
@@ -145,22 +147,22 @@ def is_identifier(column: Column) -> bool:
 
 def _is_distinct(values: Floats) -> bool:
     whole = not np.isnan(values).any() and bool(np.all(values == np.floor(values)))
-    # Huge neighbours may fall together.
+    # Huge neighbouring numbers may be the same float32.
     return whole and len(np.unique(values)) >= min(ROW_NUMBER_SHARE * len(values), EXACT_BELOW // 2)
 
 
-def _take(values: npt.ArrayLike, codes: Codes) -> npt.NDArray[np.float64]:
+def _by_code(values: npt.ArrayLike, codes: Codes) -> npt.NDArray[np.float64]:
     table = np.append(np.asarray(values, dtype=np.float64), np.nan)
     return np.asarray(table[codes], dtype=np.float64)
 
 
-def _number(label: str, decimals: Iterable[str]) -> float:
-    """The number that a text is under each of the decimal marks, NaN where there is none or more than one."""
-    found = {_parsed(label, decimal) for decimal in decimals}
-    return found.pop() if len(found) == 1 else np.nan
+def _to_number(label: str, decimals: Iterable[str]) -> float:
+    """Return the one number that a text means under all of the decimal marks, else NaN."""
+    readings = {_parse_or_nan(label, decimal) for decimal in decimals}
+    return readings.pop() if len(readings) == 1 else np.nan
 
 
-def _parsed(label: str, decimal: str) -> float:
+def _parse_or_nan(label: str, decimal: str) -> float:
     try:
         return parse_number(label, decimal)
     except ValueError:

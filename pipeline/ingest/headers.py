@@ -1,9 +1,11 @@
-"""What every raw file has, whatever its format: a header with names that can be used."""
+"""What every raw file has, whatever its format: a suffix that says so, and a header."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from pipeline.core.product import TABLE_SUFFIXES
 from pipeline.ingest.problems import HeaderError, TooManyColumnsError
 
 MAX_COLUMNS: Final = 2000
@@ -13,8 +15,8 @@ MAX_COLUMNS: Final = 2000
 class Source:
     """One raw file. `columns` are its names in file order, None for an unnamed first column (a row index).
 
-    `delimiter` and `decimal` are "" for Parquet. `skip` rows of empty cells stand above the header. `notes` are remarks
-    for the log.
+    `delimiter` and `decimal` are "" for Parquet. `skip` is the number of rows of empty cells above the header. `notes` are
+    remarks for the log.
     """
 
     path: Path
@@ -27,17 +29,22 @@ class Source:
 
     @property
     def names(self) -> list[str]:
-        """The named columns, in file order."""
+        """Return the named columns, in file order."""
         return [name for name in self.columns if name is not None]
 
 
+def is_table(path: Path) -> bool:
+    """Return True for a file, not hidden, whose name ends as a table's does."""
+    return path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
 def checked_names(path: Path, names: list[str | None]) -> tuple[str | None, ...]:
-    """The names, if they can be used. Raises DataError DATA-07 or DATA-18."""
-    given = [name for name in names if name is not None]
-    twice = sorted({name for name in given if given.count(name) > 1}) if len(set(given)) < len(given) else []
-    if twice:
-        raise HeaderError.duplicate(path, twice)
-    reserved = [name for name in given if name.startswith("__") and name.endswith("__")]
+    """Return the names, if they are usable. Raises DataError DATA-07 or DATA-18."""
+    named = [name for name in names if name is not None]
+    duplicates = [name for name, count in Counter(named).items() if count > 1]
+    if duplicates:
+        raise HeaderError.duplicate(path, duplicates)
+    reserved = [name for name in named if name.startswith("__") and name.endswith("__")]
     if reserved:
         raise HeaderError.reserved(path, reserved)
     if len(names) > MAX_COLUMNS:

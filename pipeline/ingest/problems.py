@@ -202,8 +202,8 @@ class DifferentColumnsError(DataError):
 
     id = "DATA-08"
 
-    def __init__(self, first: Path, other: Path, lacking: Iterable[str], extra: Iterable[str]) -> None:
-        parts = [f"lacks {quoted(lacking)}"] * bool(lacking) + [f"has also {quoted(extra)}"] * bool(extra)
+    def __init__(self, first: Path, other: Path, missing: Iterable[str], extra: Iterable[str]) -> None:
+        parts = [f"lacks {quoted(missing)}"] * bool(missing) + [f"also has {quoted(extra)}"] * bool(extra)
         super().__init__(
             f"{first.name} and {other.name} do not have the same columns.",
             why=f"{other.name} {' and '.join(parts)}.",

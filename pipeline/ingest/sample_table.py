@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.bundle import write_atomic
-from pipeline.core.product import TABLE_SUFFIXES
+from pipeline.ingest.headers import is_table
 
 FILE_NAME: Final = "cs-training.csv"
 TARGET: Final = "SeriousDlqin2yrs"
@@ -24,7 +24,7 @@ POSITIVE_SHARE: Final = 0.06684
 INCOME_MISSING_SHARE: Final = 0.198
 DEPENDENTS_MISSING_SHARE: Final = 0.026
 CODE_SHARE: Final = 0.0018  # rows with 96 or 98 instead of counts of late payments
-NOISE: Final = 1.07  # how far the outcome is chance: sets what a perfect model could reach
+NOISE: Final = 1.07  # of the outcome: limits what a perfect model could reach
 SEED: Final = 20110919
 
 # Unit and meaning of the columns, for the form of the prediction app.
@@ -45,16 +45,75 @@ Column = npt.NDArray[np.float64]
 
 
 def generate(n_rows: int = N_ROWS, seed: int = SEED) -> dict[str, Column]:
-    """The columns of the table in file order, the same for the same arguments; NaN where a value is missing.
+    """Return the columns of the table in file order, NaN where missing; equal arguments give equal values.
 
     Shares are exact up to rounding to whole rows.
     """
     rng = np.random.default_rng(seed)
     strain = rng.standard_normal(n_rows)  # how tight money is: hidden, drives most columns
+    person = _draw_person(rng, strain)
+    usage = _draw_usage(rng, strain, person["age"])
+    expenses, debt_ratio = _draw_expenses(rng, strain, person)
+    late_30 = _late_counts(rng, strain, -1.75, 0.62)
+    late_60 = _late_counts(rng, strain + 0.5 * np.minimum(late_30, 2), -3.75, 0.72)
+    late_90 = _late_counts(rng, strain + 0.6 * np.minimum(late_60, 2), -3.95, 0.88)
+    late = {"late_30": late_30, "late_60": late_60, "late_90": late_90}
+
+    risk = _risk(person | late | {"usage": usage, "debt_ratio": debt_ratio})
+    coded = _exact_share(rng, np.zeros(n_rows), CODE_SHARE)
+    risk[coded] += 2.1
+    codes = np.where(rng.random(len(coded)) < 0.02, 96.0, 98.0)
+    for counts in late.values():
+        counts[coded] = codes
+    noise = rng.logistic(size=n_rows)
+    target = np.zeros(n_rows)
+    target[np.argsort(-(risk + NOISE * noise), kind="stable")[: round(POSITIVE_SHARE * n_rows)]] = 1.0
+
+    # Income is unknown for the old and retired rather than for the young; the ratio then is the expenses themselves.
+    no_income = np.zeros(n_rows, dtype=bool)
+    no_income[_exact_share(rng, 0.02 * (person["age"] - 52), INCOME_MISSING_SHARE)] = True
+    debt_ratio[no_income] = np.round(expenses[no_income])
+    person["income"][no_income] = np.nan
+    no_dependents = _exact_share(rng, np.where(no_income, 4.0, -9.0), DEPENDENTS_MISSING_SHARE)
+    person["dependents"][no_dependents] = np.nan
+    return {
+        TARGET: target,
+        "RevolvingUtilizationOfUnsecuredLines": np.round(usage, 9),
+        "age": person["age"],
+        "NumberOfTime30-59DaysPastDueNotWorse": late_30,
+        "DebtRatio": np.round(debt_ratio, 9),
+        "MonthlyIncome": person["income"],
+        "NumberOfOpenCreditLinesAndLoans": person["lines"],
+        "NumberOfTimes90DaysLate": late_90,
+        "NumberRealEstateLoansOrLines": person["mortgages"],
+        "NumberOfTime60-89DaysPastDueNotWorse": late_60,
+        "NumberOfDependents": person["dependents"],
+    }
+
+
+def to_csv(columns: dict[str, Column]) -> bytes:
+    """Return the table in the layout of the public file: unnamed index from 1, `NA` where missing, LF line ends."""
+    n_rows = len(next(iter(columns.values())))
+    texts = [list(map(str, range(1, n_rows + 1))), *(_texts(values) for values in columns.values())]
+    rows = map(",".join, zip(*texts, strict=True))
+    return ("\n".join([",".join(["", *columns]), *rows]) + "\n").encode("ascii")
+
+
+def ensure_sample(raw_dir: Path) -> bool:
+    """Write the built-in table, atomically, unless `raw_dir` holds a table; return True if it was written."""
+    if raw_dir.is_dir() and any(map(is_table, raw_dir.iterdir())):
+        return False
+    raw_dir.mkdir(parents=True, exist_ok=True)
+    write_atomic(raw_dir / FILE_NAME, to_csv(generate()))
+    return True
+
+
+def _draw_person(rng: np.random.Generator, strain: Column) -> dict[str, Column]:
+    """Return age, income, dependents, lines and mortgages."""
+    n_rows = len(strain)
     age = np.clip(np.round(52 - 3.0 * strain + 14.4 * rng.standard_normal(n_rows)), 21, 103)
-    income = np.round(
-        np.exp(8.62 - 0.18 * strain + 0.012 * np.minimum(age - 50, 8) + 0.62 * rng.standard_normal(n_rows))
-    )
+    log_income = 8.62 - 0.18 * strain + 0.012 * np.minimum(age - 50, 8) + 0.62 * rng.standard_normal(n_rows)
+    income: Column = np.asarray(np.round(np.exp(log_income)), dtype=np.float64)
     income[rng.random(n_rows) < 0.011] = 0.0
     rich = rng.random(n_rows) < 0.0012
     income[rich] = np.round(income[rich] * (1 + rng.pareto(1.1, int(rich.sum())) * 12))
@@ -62,87 +121,36 @@ def generate(n_rows: int = N_ROWS, seed: int = SEED) -> dict[str, Column]:
     dependents = np.clip(rng.poisson(np.where((age > 26) & (age < 60), 1.05, 0.25)), 0, 20).astype(float)
     lines = np.clip(rng.negative_binomial(3.2, 3.2 / (3.2 + np.clip(6.2 + 0.055 * age, 3, 12))), 0, 58).astype(float)
     mortgages = np.minimum(rng.poisson(np.clip(0.25 + income / 8500, 0, 3) * (age > 24)), 54).astype(float)
+    return {"age": age, "income": income, "dependents": dependents, "lines": lines, "mortgages": mortgages}
 
+
+def _draw_usage(rng: np.random.Generator, strain: Column, age: Column) -> Column:
+    """Return the balance as a share of the limits: mostly below 1, some at the limit, few absurdly large."""
+    n_rows = len(strain)
     usage = 1 / (1 + np.exp(-(-1.35 + 1.35 * strain - 0.022 * (age - 50) + 1.55 * rng.standard_normal(n_rows))))
     usage = np.where(rng.random(n_rows) < 0.07, 0.0, usage)
     maxed = rng.random(n_rows) < np.clip(0.035 + 0.05 * (strain > 1.2), 0, 1)
     usage = np.where(maxed, 1 + rng.exponential(0.06, n_rows) * (rng.random(n_rows) < 0.4), usage)
     absurd = rng.random(n_rows) < 0.0016
     usage[absurd] = np.round(np.exp(6.5 + 1.4 * rng.standard_normal(int(absurd.sum()))))
+    return usage
 
+
+def _draw_expenses(rng: np.random.Generator, strain: Column, person: dict[str, Column]) -> tuple[Column, Column]:
+    """Return monthly expenses, and their ratio to the income."""
+    income, mortgages = person["income"], person["mortgages"]
     expenses = income * np.exp(
-        -1.25 + 0.25 * strain + 0.22 * np.minimum(mortgages, 4) + 0.6 * rng.standard_normal(n_rows)
+        -1.25 + 0.25 * strain + 0.22 * np.minimum(mortgages, 4) + 0.6 * rng.standard_normal(len(strain))
     )
     debt_ratio = expenses / (income + 1)
     debt_ratio[income == 0] = np.round(
         expenses[income == 0] + np.exp(6.8 + rng.standard_normal(int((income == 0).sum())))
     )
-
-    late_30 = _late_counts(rng, strain, -1.75, 0.62)
-    late_60 = _late_counts(rng, strain + 0.5 * np.minimum(late_30, 2), -3.75, 0.72)
-    late_90 = _late_counts(rng, strain + 0.6 * np.minimum(late_60, 2), -3.95, 0.88)
-
-    known = {"usage": usage, "age": age, "income": income, "debt_ratio": debt_ratio, "lines": lines}
-    known |= {"mortgages": mortgages, "dependents": dependents}
-    risk = _risk(known | {"late_30": late_30, "late_60": late_60, "late_90": late_90})
-    coded = _exact_share(rng, np.zeros(n_rows), CODE_SHARE)
-    risk[coded] += 2.1
-    codes = np.where(rng.random(len(coded)) < 0.02, 96.0, 98.0)
-    for counts in (late_30, late_60, late_90):
-        counts[coded] = codes
-
-    noise = rng.logistic(size=n_rows)
-    target = np.zeros(n_rows)
-    target[np.argsort(-(risk + NOISE * noise), kind="stable")[: round(POSITIVE_SHARE * n_rows)]] = 1.0
-
-    # Who does not say what they earn: the old and the retired rather than the young; the ratio then is the expenses.
-    no_income = np.zeros(n_rows, dtype=bool)
-    no_income[_exact_share(rng, 0.02 * (age - 52), INCOME_MISSING_SHARE)] = True
-    debt_ratio[no_income] = np.round(expenses[no_income])
-    income[no_income] = np.nan
-    dependents[_exact_share(rng, np.where(no_income, 4.0, -9.0), DEPENDENTS_MISSING_SHARE)] = np.nan
-    return {
-        TARGET: target,
-        "RevolvingUtilizationOfUnsecuredLines": np.round(usage, 9),
-        "age": age,
-        "NumberOfTime30-59DaysPastDueNotWorse": late_30,
-        "DebtRatio": np.round(debt_ratio, 9),
-        "MonthlyIncome": income,
-        "NumberOfOpenCreditLinesAndLoans": lines,
-        "NumberOfTimes90DaysLate": late_90,
-        "NumberRealEstateLoansOrLines": mortgages,
-        "NumberOfTime60-89DaysPastDueNotWorse": late_60,
-        "NumberOfDependents": dependents,
-    }
-
-
-def to_csv(columns: dict[str, Column]) -> bytes:
-    """The table as the public file is written: unnamed index from 1, `NA` where missing, LF line ends."""
-    n_rows = len(next(iter(columns.values())))
-    texts = [list(map(str, range(1, n_rows + 1))), *(_texts(values) for values in columns.values())]
-    rows = map(",".join, zip(*texts, strict=True))
-    return ("\n".join([",".join(["", *columns]), *rows]) + "\n").encode("ascii")
-
-
-def has_table(raw_dir: Path) -> bool:
-    """Whether a file that looks like a table lies directly in the folder."""
-    return raw_dir.is_dir() and any(
-        path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-        for path in raw_dir.iterdir()
-    )
-
-
-def ensure_sample(raw_dir: Path) -> bool:
-    """Write the built-in table unless a table lies in `raw_dir`; True if it was written. The file appears whole."""
-    if has_table(raw_dir):
-        return False
-    raw_dir.mkdir(parents=True, exist_ok=True)
-    write_atomic(raw_dir / FILE_NAME, to_csv(generate()))
-    return True
+    return expenses, debt_ratio
 
 
 def _risk(columns: dict[str, Column]) -> Column:
-    """Log-odds up to a constant: with steps, valleys and interactions that a linear model cannot follow."""
+    """Return the log-odds up to a constant, with steps, valleys and interactions that a linear model cannot follow."""
     used = np.minimum(columns["usage"], 1.3)
     age, income, debt_ratio, lines = (columns[name] for name in ("age", "income", "debt_ratio", "lines"))
     mortgages, dependents = columns["mortgages"], columns["dependents"]

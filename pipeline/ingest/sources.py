@@ -1,4 +1,4 @@
-"""The raw files: which they are, and whether each is a table at all. Looks at the start of a file, not into its rows."""
+"""Finds the raw files and checks that each is a table. Reads the start of a file, not its rows."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,22 +7,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.product import PARQUET_SUFFIXES, TABLE_SUFFIXES
+from pipeline.core.product import PARQUET_SUFFIXES
 from pipeline.ingest import delimited
-from pipeline.ingest.headers import Source, checked_names
+from pipeline.ingest.headers import Source, checked_names, is_table
 from pipeline.ingest.problems import DifferentColumnsError, EmptyTableError, NoTableError, UnreadableFileError
 
 
 def find(raw_dir: Path) -> list[Path]:
-    """The tables directly in the folder, by name. Raises DataError DATA-01 if there is none."""
-    found = sorted(path for path in raw_dir.glob("*") if _is_table(path)) if raw_dir.is_dir() else []
-    if not found:
+    """Return the tables directly in the folder, sorted by name. Raises DataError DATA-01 if there is none."""
+    paths = sorted(path for path in raw_dir.iterdir() if is_table(path)) if raw_dir.is_dir() else []
+    if not paths:
         raise NoTableError.in_folder(raw_dir)
-    return found
+    return paths
 
 
 def digest(paths: Iterable[Path]) -> tuple[str, int]:
-    """sha256 over the contents of the files in the order given, and their size in bytes. The names do not count.
+    """Return the sha256 over the files' contents in the given order, and their size in bytes. Names do not count.
 
     Raises DataError DATA-09 for a file that may not be read.
     """
@@ -38,25 +38,21 @@ def digest(paths: Iterable[Path]) -> tuple[str, int]:
 
 
 def inspect(path: Path) -> Source:
-    """How to read a file. Raises DataError DATA-02 to DATA-07 or DATA-09 if it is no table."""
+    """Return how to read a file. Raises DataError DATA-02 to -07, -09, -18, -19 or -23 if it is not a table."""
     if path.stat().st_size == 0:
         raise EmptyTableError.without_bytes(path)
     return _parquet(path) if path.suffix.lower() in PARQUET_SUFFIXES else delimited.inspect(path)
 
 
 def inspect_all(paths: list[Path]) -> list[Source]:
-    """All files, which must have the same columns. Raises as `inspect`, and DataError DATA-08 where they differ."""
+    """Return how to read the files of one table. Raises as `inspect` does, and DataError DATA-08 if columns differ."""
     sources = [inspect(path) for path in paths]
     first = sources[0]
     for other in sources[1:]:
-        lacking, extra = set(first.names) - set(other.names), set(other.names) - set(first.names)
-        if lacking or extra:
-            raise DifferentColumnsError(first.path, other.path, lacking, extra)
+        missing, extra = set(first.names) - set(other.names), set(other.names) - set(first.names)
+        if missing or extra:
+            raise DifferentColumnsError(first.path, other.path, missing, extra)
     return sources
-
-
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _parquet(path: Path) -> Source:

@@ -8,6 +8,8 @@ from typing import Final
 
 from app.panel.services.protocol import Mount, Place, RuntimeKind, ServiceName, ServiceSpec
 from app.panel.settings import Settings
+from pipeline.core.problems import ProblemError
+from pipeline.core.settings import ApiAccess, read
 
 MB: Final = 2**20
 # A request that the security layer of MLflow checks and that reads its store; `/health` answers 200 to any host.
@@ -32,14 +34,11 @@ def wanted(settings: Settings, kind: RuntimeKind, environ: Mapping[str, str]) ->
     )
 
 
-def api_key(environ: Mapping[str, str]) -> str:
-    """The key that the API asks for, as the API itself finds it; "" where it asks for none or the file is missing."""
-    path = environ.get("API_KEY_FILE")
-    if not path:
-        return environ.get("API_KEY", "")
+def api_key() -> str:
+    """Return the key that the API asks for, as the API itself reads it; "" where there is none or it is unusable."""
     try:
-        return Path(path).read_text("utf-8").strip()
-    except OSError:
+        return read(ApiAccess).bearer()
+    except ProblemError:  # the API names it when it refuses to start
         return ""
 
 

@@ -63,17 +63,19 @@ def test_setting_is_named_when_it_is_not_valid(
         monkeypatch.setenv(name, value)
     assert entry.main([]) == 78
     said = capsys.readouterr().err
-    assert said.startswith("PANEL-03: ")
+    assert said.startswith("CONF-01: ")
     assert words in said
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("text", ["PANLE_PORT = 1", "no toml", "PANEL_PORT = 'x'"])
-def test_file_is_refused_when_it_says_something_wrong(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "id"), [("PANLE_PORT = 1", "CONF-01"), ("no toml", "CONF-02"), ("PANEL_PORT = 'x'", "CONF-01")]
+)
+def test_file_is_refused_when_it_says_something_wrong(text: str, id: str) -> None:
     Path("ml-pipeline.toml").write_text(text)
     with pytest.raises(ProblemError) as caught:
         startup.read_settings([])
-    assert caught.value.id == "PANEL-03"
+    assert caught.value.id == id
 
 
 def test_secret_is_not_shown_when_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,10 +263,15 @@ def test_the_api_ends_at_once_when_it_is_told_to(tmp_path: Path, start_api: Star
         {"API_KEY_FILE": sys.executable},
     ],
 )
-def test_the_api_says_what_is_wrong_when_a_setting_cannot_be_used(setting: dict[str, str]) -> None:
-    from app.prediction.settings import from_environment
+def test_the_api_says_what_is_wrong_when_a_setting_cannot_be_used(
+    setting: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.prediction.settings import ApiSettings
     from pipeline.core.problems import ProblemError
+    from pipeline.core.settings import read
 
-    with pytest.raises(ProblemError, match=next(iter(setting))) as caught:
-        from_environment(setting)
-    assert caught.value.id == "API-01"
+    [(name, value)] = setting.items()
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ProblemError, match=name) as caught:
+        read(ApiSettings).bearer()
+    assert caught.value.id == ("AUTH-07" if name == "API_KEY_FILE" else "CONF-01")

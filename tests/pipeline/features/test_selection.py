@@ -35,7 +35,7 @@ def test_useless_columns_are_left_out_with_the_reason_when_there_are_some(tmp_pa
         "same": "the same value in every training row",
         "empty": "no value in any training row",
         "same text": "the same value in every training row",
-        "name": "60 different texts: an identifier or free text",
+        "name": "60 distinct values: looks like an ID or free text",
         "unwanted": "ignored",
     }
     assert "There is no column 'nowhere' to ignore." in found.warnings

@@ -1,5 +1,7 @@
 """What is no table is refused by name, before any row of it is read."""
 
+import contextlib
+import csv
 import gzip
 from pathlib import Path
 
@@ -160,3 +162,14 @@ def test_a_file_that_vanished_is_a_named_problem_when_it_is_digested(tmp_path: P
     with pytest.raises(DataError, match="cannot be read") as caught:
         sources.digest([tmp_path / "gone.csv"])
     assert caught.value.id == "DATA-09"
+
+
+@pytest.mark.parametrize("content", ['a,b\n1,"x"\n2,y\n', "a,b\n1\n2,y\n"])
+def test_the_limit_of_other_csv_readers_stays_when_a_file_is_read(tmp_path: Path, content: str) -> None:
+    before = csv.field_size_limit(4096)
+    try:
+        with contextlib.suppress(DataError):
+            tables.read([write(tmp_path, content)])
+        assert csv.field_size_limit() == 4096
+    finally:
+        csv.field_size_limit(before)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.problems import DataError
-from pipeline.ingest import tables
+from pipeline.ingest import column_builder, frames, tables
 from pipeline.ingest.columns import Column, NumberColumn, Table, TextColumn, UnusableColumn
 
 
@@ -129,13 +129,13 @@ def test_numbers_are_found_when_they_are_written_as_text(tmp_path: Path) -> None
 def test_a_few_words_among_numbers_become_missing_with_a_warning_when_they_are_few(tmp_path: Path) -> None:
     table = read(tmp_path, "a,b\n" + "".join(f"{i},x\n" for i in range(99)) + "oops,y\n")
     assert values(table.columns["a"])[-2:] == [98.0, None]
-    assert table.warnings == ["Column 'a': 1 values are no numbers ('oops'); taken as missing."]
+    assert table.warnings == ["Column 'a': 1 non-numeric value treated as missing ('oops')."]
 
 
 def test_infinite_values_become_missing_with_a_count_when_there_are_any(tmp_path: Path) -> None:
     table = read(tmp_path, "a,b\ninf,1\n-inf,2\n1e309,3\n1e39,4\n5,5\n")
     assert values(table.columns["a"]) == [None, None, None, None, 5.0]
-    assert table.warnings == ["Column 'a': 4 infinite values; taken as missing."]
+    assert table.warnings == ["Column 'a': 4 infinite values treated as missing."]
 
 
 @pytest.mark.parametrize("header", ["customer_id", "customerId", "ID"])
@@ -150,7 +150,7 @@ def test_identifiers_and_dates_and_free_text_are_opaque_when_they_are_read(tmp_p
 
 
 def test_codes_keep_their_zeros_when_later_pieces_are_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 4)
     table = read(tmp_path, "a,b\n007,1\n7,2\n,3\n8,4\n" + "x,5\n" * 8)
     assert values(table.columns["a"]) == ["007", "7", None, "8", *["x"] * 8]
     assert values(table.columns["b"]) == [1.0, 2.0, 3.0, 4.0, *[5.0] * 8]
@@ -159,7 +159,7 @@ def test_codes_keep_their_zeros_when_later_pieces_are_text(tmp_path: Path, monke
 def test_a_piece_without_values_is_of_any_kind_when_others_have_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 2)
     table = read(tmp_path, "a,b,c\n,,\n,,\nx,1,True\ny,2,False\n")
     assert values(table.columns["a"]) == [None, None, "x", "y"]
     assert values(table.columns["b"]) == [None, None, 1.0, 2.0]
@@ -171,8 +171,8 @@ def test_texts_are_given_up_but_still_told_apart_when_there_are_too_many(
 ) -> None:
     text = "a,b\n" + "".join(f"word {i},1\n" for i in range(200))
     whole = read(tmp_path, text).columns["a"]
-    monkeypatch.setattr(tables, "CHUNK_ROWS", 50)
-    monkeypatch.setattr(tables, "MAX_LABELS", 60)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 50)
+    monkeypatch.setattr(column_builder, "MAX_LABELS", 60)
     given_up = read(tmp_path, text).columns["a"]
     assert isinstance(given_up, UnusableColumn)
     assert given_up.hashes().tolist() == whole.hashes().tolist()
@@ -216,7 +216,7 @@ def test_bytes_are_texts_when_they_are_utf_8_and_left_out_when_not(tmp_path: Pat
     assert values(columns["text"]) == ["Größe", None, "x"]
     assert values(columns["digits"]) == [1.0, 2.0, 3.0]
     reasons = [column.reason for column in columns.values() if isinstance(column, UnusableColumn)]
-    assert reasons == ["bytes that are no text"] * 2
+    assert reasons == ["binary values that are not text"] * 2
 
 
 def test_whole_numbers_are_the_same_texts_when_one_file_has_gaps_and_another_words(tmp_path: Path) -> None:

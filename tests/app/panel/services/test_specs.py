@@ -52,9 +52,14 @@ def test_the_digest_stays_when_nothing_that_matters_changed(settings: Settings) 
     assert [spec.digest for spec in one.values()] == [spec.digest for spec in two.values()]
 
 
-def test_the_api_key_is_found_where_the_api_finds_it_when_there_is_one(tmp_path: Path) -> None:
+def test_the_api_key_is_found_where_the_api_finds_it_when_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "key").write_text("from file\n")
-    assert api_key({}) == ""
-    assert api_key({"API_KEY": "plain"}) == "plain"
-    assert api_key({"API_KEY": "plain", "API_KEY_FILE": str(tmp_path / "key")}) == "from file"
-    assert api_key({"API_KEY_FILE": str(tmp_path / "gone")}) == ""
+    assert api_key() == ""
+    monkeypatch.setenv("API_KEY", "plain")
+    assert api_key() == "plain"
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "key"))
+    assert api_key() == "from file"
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "gone"))
+    assert api_key() == ""
