@@ -1,8 +1,6 @@
 """What can go wrong at the door of the panel, and with the secrets that guard it."""
 
 import math
-from pathlib import Path
-from typing import Self
 
 from pipeline.core.problems import ProblemError
 
@@ -122,33 +120,4 @@ class ShortTokenError(ProblemError):
             "The API token is too short.",
             why=f"A token has at least {min_length} characters.",
             fix="Set PANEL_API_TOKEN to a random one.",
-        )
-
-
-class UnusableSecretError(ProblemError):
-    """A secret is empty or its file cannot be read.
-
-    `PANEL_PASSWORD`, `PANEL_API_TOKEN` or the file named by their `_FILE` variant is set but empty, missing or
-    unreadable. An empty secret would let everybody in, so the panel does not start. Give it a value or unset the
-    variable.
-    """
-
-    id = "AUTH-07"
-
-    @classmethod
-    def unreadable(cls, name: str, file: Path, reason: str) -> Self:
-        """Return the problem of a file that cannot be read as text."""
-        return cls(
-            f"The file that {name}_FILE names cannot be read.",
-            why=f"{file}: {reason}.",
-            fix=f"Make it readable, or unset {name}_FILE.",
-        )
-
-    @classmethod
-    def empty(cls, name: str) -> Self:
-        """Return the problem of a secret without a character."""
-        return cls(
-            f"{name} is set but empty.",
-            why="An empty secret would let everybody in.",
-            fix=f"Give it a value, or unset {name}.",
         )
