@@ -11,12 +11,10 @@ from app.panel.auth import routes as auth_routes
 from app.panel.auth.middleware import AuthMiddleware
 from app.panel.datasets import api as datasets_api
 from app.panel.datasets import routes as datasets_routes
-from app.panel.datasets.routes import DataPages
-from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets
+from app.panel.datasets.service import MAX_UPLOAD_BYTES
 from app.panel.drift import api as drift_api
 from app.panel.drift import routes as drift_routes
 from app.panel.home import routes as home_routes
-from app.panel.home.routes import HomePages
 from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
 from app.panel.logs.dependencies import RunIds
@@ -65,7 +63,7 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
         services_api.router,
         models_api.router,
         auth_routes.router,
-        schedule_routes.router(panel.schedule),
+        schedule_routes.router,
         logs_routes.router,
         *_pages(panel),
     ):
@@ -86,22 +84,11 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
 def _pages(panel: Panel) -> list[APIRouter]:
     """The pages; each is drawn from the parts that it is given."""
     settings, renderer, queries = panel.settings, panel.renderer, panel.run_queries
-    datasets = Datasets(settings.data_dir, panel.clock)
 
     def live_version() -> int | None:
         live = panel.model_queries.live()
         return live.version if live else None
 
-    home_pages = HomePages(
-        settings=settings,
-        db=panel.db,
-        renderer=renderer,
-        queries=queries,
-        schedule=panel.schedule,
-        services=panel.services,
-        live_model=panel.model_queries.live,
-        preflight=panel.preflight.view,
-    )
     run_pages = RunPages(
         settings=settings,
         db=panel.db,
@@ -112,12 +99,12 @@ def _pages(panel: Panel) -> list[APIRouter]:
         live_version=live_version,
     )
     return [
-        home_routes.router(home_pages),
+        home_routes.router,
         runs_routes.router(run_pages),
         models_routes.router,
         services_routes.router(renderer, settings, panel.services),
-        datasets_routes.router(DataPages(settings=settings, renderer=renderer, datasets=datasets, queries=queries)),
-        datasets_api.router(datasets),
-        drift_routes.router(renderer, settings, panel.drift),
-        drift_api.router(panel.drift),
+        datasets_routes.router,
+        datasets_api.router,
+        drift_routes.router,
+        drift_api.router,
     ]

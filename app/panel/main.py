@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app.panel.application import build
 from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
+from app.panel.datasets.service import Datasets
 from app.panel.db.migrate import open_database
 from app.panel.drift.service import DriftService
 from app.panel.logs.store import LogStore
@@ -153,6 +154,7 @@ def create_app(
             threshold=settings.drift_threshold,
             starts_run=settings.drift_starts_run,
         ),
+        datasets=Datasets(settings.data_dir, clock),
     )
     recover_runs = partial(reconcile, store=store, service=runs, logs=logs, runs_dir=settings.runs_dir, clock=clock)
     maintenance = Maintenance(

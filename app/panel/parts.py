@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.panel.auth.service import Auth
 from app.panel.clock import Clock
+from app.panel.datasets.service import Datasets
 from app.panel.db.engine import Database
 from app.panel.drift.service import DriftService
 from app.panel.logs.store import LogStore
@@ -44,3 +45,4 @@ class Panel:
     model_queries: ModelQueries
     tracking: TrackingService
     drift: DriftService
+    datasets: Datasets

@@ -11,10 +11,13 @@ function clock(totalSeconds) {
   return s >= 3600 ? `${Math.floor(s / 3600)}:${two(minutes)}:${two(s % 60)}` : `${minutes}:${two(s % 60)}`;
 }
 
+function rounded(seconds) {
+  for (const [unit, size] of units) if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
+  return `${Math.max(0, Math.floor(seconds))} s`;
+}
+
 function relative(seconds) {
-  if (seconds < 5) return "just now";
-  for (const [unit, size] of units) if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`;
-  return `${Math.floor(seconds)} s ago`;
+  return seconds < 5 ? "just now" : `${rounded(seconds)} ago`;
 }
 
 function write(element, text) {
@@ -24,6 +27,7 @@ function write(element, text) {
 function tick() {
   const now = Date.now() + offset;
   for (const t of document.querySelectorAll("time[data-ago]")) write(t, relative((now - Date.parse(t.dateTime)) / 1000));
+  for (const t of document.querySelectorAll("time[data-for]")) write(t, `for ${rounded((now - Date.parse(t.dateTime)) / 1000)}`);
   for (const t of document.querySelectorAll("time[data-since]")) write(t, clock((now - Date.parse(t.dateTime)) / 1000));
   for (const t of document.querySelectorAll("time[data-left]")) {
     const left = (Date.parse(t.dateTime) - now) / 1000;

@@ -32,7 +32,7 @@ def test_axe_finds_nothing_when_the_panel_has_a_model_and_a_failed_run(page: Pag
 def test_axe_finds_nothing_when_a_dialog_asks(page: Page, panel: PanelProcess) -> None:
     panel.wait_idle()
     page.goto(f"{panel.url}/data")
-    page.get_by_role("button", name="Take away").first.click()
+    page.get_by_role("button", name="Remove").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
 

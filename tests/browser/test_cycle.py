@@ -137,7 +137,7 @@ def test_schedule_stops_and_goes_on_when_paused_and_resumed(page: Page, panel: P
     assert panel.api("/api/v1/schedule")["paused"] is True
     page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.locator("time[data-left]").first).to_contain_text(re.compile(r"in \d+:\d\d"))
-    page.get_by_text("Change the interval").click()
+    page.get_by_text("Change interval").click()
     page.get_by_label("Every").fill("20")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("every 20 min")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The profile that the last run made of the table, read for its page. The panel reads JSON; numpy stays out."""
+"""Reads the profile that a run made of the table. It is JSON: the panel needs no numpy for it."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,14 +14,14 @@ class _Record(BaseModel):
 
 
 class Category(_Record):
-    """A text and how many training rows have it."""
+    """A value and the number of training rows that have it."""
 
     value: str
     count: int
 
 
 class Column(_Record):
-    """One column over the training rows, as `pipeline.features.profile.ColumnProfile` says."""
+    """One column over the training rows, as `pipeline.features.profile.ColumnProfile` defines it."""
 
     name: str
     role: Literal["feature", "target", "dropped"]
@@ -39,12 +39,12 @@ class Column(_Record):
 
     @property
     def counts(self) -> list[int]:
-        """Heights for a small histogram: of the bins, else of the most frequent texts."""
+        """Return the counts for a small histogram: of the bins, else of the most frequent values."""
         return self.histogram.counts if self.histogram else [category.count for category in self.categories[:20]]
 
 
 class Profile(_Record):
-    """The table of one run."""
+    """The profile of one run's table."""
 
     n_rows: int
     n_train: int
@@ -53,7 +53,7 @@ class Profile(_Record):
 
 
 def read_profile(run_dir: Path) -> Profile | None:
-    """The profile that a run left, None if it did not get so far or its data were tidied away."""
+    """Return the profile that a run left, None if it did not get so far or its data were deleted."""
     try:
         result = read_result(run_dir, "process_data", DataResult)
         return Profile.model_validate_json((result.processed_dir / "profile.json").read_bytes())

@@ -1,9 +1,9 @@
-"""The page of data: the tables in `data/raw`, an upload, and the profile that the last run made."""
+"""The Data page: the tables in `data/raw`, an upload form, and the profile that the newest run made."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from app.panel.datasets.profile import Column, Profile, read_profile
@@ -12,12 +12,14 @@ from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.queries import RunQueries, RunRow
 from app.panel.settings import Settings
 from app.web.charts import Bar, bars
+from app.web.dependencies import provided
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
 from pipeline.core.product import TABLE_SUFFIXES
 
-# How many runs back a profile is looked for: failed ones may have none.
-LOOK_BACK: Final = 20
+router = APIRouter()
+# Failed runs may have no profile.
+LOOKBACK_RUNS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class ColumnRow:
 
 @dataclass(frozen=True)
 class DataView(View):
-    """The page. `profile` and `run` are of the newest run that has one; `problem` is why an upload was refused."""
+    """The page. `profile` is that of `run`, the newest run that has one; `problem` is why an upload was refused."""
 
     TEMPLATE: ClassVar[str] = "panel/data.html"
 
@@ -44,53 +46,62 @@ class DataView(View):
 
 
 @dataclass(frozen=True)
-class DataPages:
-    """What the page needs."""
+class DataSources:
+    """What the page is drawn from."""
 
-    settings: Settings
-    renderer: PageRenderer
-    datasets: Datasets
-    queries: RunQueries
+    settings: Annotated[Settings, provided(Settings)]
+    renderer: Annotated[PageRenderer, provided(PageRenderer)]
+    datasets: Annotated[Datasets, provided(Datasets)]
+    runs: Annotated[RunQueries, provided(RunQueries)]
 
+    def render(self, request: Request, problem: ProblemError | None = None) -> Response:
+        """Return the page; with `problem`, it shows why an upload was refused."""
+        view = self._view(problem)
+        return self.renderer.render(request, view, section="data", status=problem.status if problem else 200)
 
-def router(pages: DataPages) -> APIRouter:
-    """The routes of data."""
-    routes = APIRouter()
-
-    @routes.get("/data")
-    def show(request: Request) -> Response:
-        return pages.renderer.render(request, _view(pages), section="data")
-
-    @routes.post("/data")
-    def upload(
-        request: Request, file: Annotated[UploadFile, File()], replace: Annotated[bool, Form()] = False
-    ) -> Response:
-        try:
-            pages.datasets.add(file.filename or "", file.file, replace=replace)
-        except ProblemError as problem:
-            return pages.renderer.render(request, _view(pages, problem), section="data", status=problem.status)
-        return RedirectResponse("/data", status_code=303)
-
-    @routes.post("/data/{name}/remove")
-    def remove(name: str) -> Response:
-        pages.datasets.remove(name)
-        return RedirectResponse("/data", status_code=303)
-
-    return routes
+    def _view(self, problem: ProblemError | None) -> DataView:
+        profile, run = None, None
+        for row in self.runs.page(limit=LOOKBACK_RUNS).rows:
+            profile = read_profile(self.settings.runs_dir / row.id)
+            if profile is not None:
+                run = row
+                break
+        columns = profile.columns if profile else []
+        return DataView(
+            tables=self.datasets.tables(),
+            profile=profile,
+            run=run,
+            columns=tuple(ColumnRow(column, bars(column.counts)) for column in columns),
+            problem=problem,
+        )
 
 
-def _view(pages: DataPages, problem: ProblemError | None = None) -> DataView:
-    profile, run = None, None
-    for row in pages.queries.page(limit=LOOK_BACK).rows:
-        profile = read_profile(pages.settings.runs_dir / row.id)
-        if profile is not None:
-            run = row
-            break
-    columns = profile.columns if profile else []
-    return DataView(
-        tables=pages.datasets.tables(),
-        profile=profile,
-        run=run,
-        columns=tuple(ColumnRow(column, bars(column.counts)) for column in columns),
-        problem=problem,
-    )
+Sources = Annotated[DataSources, Depends()]
+
+
+@router.get("/data")
+def show_data(request: Request, sources: Sources) -> Response:
+    """Show the tables, an upload form and the newest profile."""
+    return sources.render(request)
+
+
+@router.post("/data")
+def upload_table(
+    request: Request,
+    sources: Sources,
+    file: Annotated[UploadFile, File()],
+    replace: Annotated[bool, Form()] = False,
+) -> Response:
+    """Add a table, and show the page again."""
+    try:
+        sources.datasets.add(file.filename or "", file.file, replace=replace)
+    except ProblemError as problem:
+        return sources.render(request, problem)
+    return RedirectResponse("/data", status_code=303)
+
+
+@router.post("/data/{name}/remove")
+def remove_table(name: str, datasets: Annotated[Datasets, provided(Datasets)]) -> Response:
+    """Remove a table, and show the page again."""
+    datasets.remove(name)
+    return RedirectResponse("/data", status_code=303)

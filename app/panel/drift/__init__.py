@@ -1,1 +1,1 @@
-"""Do the rows that the live model is asked about still look like those it was trained on?"""
+"""Drift: compares the rows that the live model is asked about with those it was trained on."""

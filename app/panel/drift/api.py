@@ -1,17 +1,25 @@
 """Live data against training data as JSON."""
 
+from typing import Annotated, Literal
+
 from fastapi import APIRouter
+from pydantic import BaseModel
 
-from app.panel.drift.service import DriftService, as_json
+from app.panel.drift.report import DriftReport
+from app.panel.drift.service import DriftService
+from app.web.dependencies import provided
+
+router = APIRouter(prefix="/api/v1", tags=["drift"])
 
 
-def router(drift: DriftService) -> APIRouter:
-    """The route."""
-    routes = APIRouter(prefix="/api/v1", tags=["drift"])
+class UnknownDriftResponse(BaseModel):
+    """There is nothing to compare: no live model, or no response from the prediction API."""
 
-    @routes.get("/drift")
-    def get_drift() -> dict[str, object]:
-        """verdict (none, drift, too few rows, unknown), reason, threshold, score and features, worst first."""
-        return as_json(drift.report())
+    verdict: Literal["unknown"] = "unknown"
+    reason: str = "There is no live model, or the prediction API does not answer."
 
-    return routes
+
+@router.get("/drift")
+def read_drift(drift: Annotated[DriftService, provided(DriftService)]) -> DriftReport | UnknownDriftResponse:
+    """Return verdict, reason, threshold, score and features, the largest shift first."""
+    return drift.report() or UnknownDriftResponse()

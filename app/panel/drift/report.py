@@ -1,18 +1,18 @@
-"""From the manifest's training counts and the API's live counts to one verdict. Pure."""
+"""Compares the training counts of the manifest with the live counts of the API. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.panel.drift.psi import chance, joined, psi
+from app.panel.drift.psi import expected_by_chance, merge_bins, psi
 from pipeline.core.bundle import Feature, Manifest
 from pipeline.core.prediction_api import CategoryCounts, NumericCounts, Stats
 
-# Below, the index of rows that have not changed at all easily reaches a tenth.
+# With fewer rows, the index easily reaches 0.1 although nothing has changed.
 MIN_ROWS: Final = 500
-# How much more than the threshold it takes, in units of what chance alone makes of so many rows. Twice leaves one
-# false alarm in a hundred at 80 training rows, and fewer above.
-CHANCES: Final = 2.0
+# Added to the threshold, in units of the index that chance alone gives for so many rows. Twice leaves one false alarm
+# in a hundred at 80 training rows, and fewer above.
+CHANCE_FACTOR: Final = 2.0
 
 Verdict = Literal["none", "drift", "too few rows"]
 
@@ -21,8 +21,8 @@ Verdict = Literal["none", "drift", "too few rows"]
 class FeatureDrift:
     """One feature, or the score. Counts are per bin of training data, or per category; shares are in [0, 1].
 
-    `psi` is None while there are no rows; above `limit`, which is the threshold and a bit for chance, it has drifted
-    if there are enough rows. `outside_share`: live values outside the range, or categories never seen.
+    `psi` is None while there are no rows; above `limit`, which is the threshold and an allowance for chance, the
+    feature has drifted if there are enough rows. `outside_share`: live values out of range, or unseen categories.
     """
 
     name: str
@@ -38,7 +38,7 @@ class FeatureDrift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """What the live model has seen since it went live. `reason` is one sentence; features come worst first."""
+    """What the live model has answered since it went live. `reason` is one sentence; the largest shift comes first."""
 
     version: int
     digest: str
@@ -51,32 +51,32 @@ class DriftReport:
     features: tuple[FeatureDrift, ...]
 
 
-def report(manifest: Manifest, stats: Stats, threshold: float) -> DriftReport:
-    """Compare what `GET /stats` of the prediction API says with the manifest of the same model.
+def compare(manifest: Manifest, stats: Stats, threshold: float) -> DriftReport:
+    """Return the comparison of the API's counts with the manifest of the same model.
 
-    Raises KeyError or ValueError where `stats` are of another model.
+    Raises KeyError or ValueError if `stats` are of another model.
     """
     n_rows = stats.n
     features = sorted(
         (_feature(feature, stats.features[feature.name], n_rows, threshold) for feature in manifest.features),
         key=lambda each: -(each.psi or 0.0),
     )
-    score = compared("score", manifest.score_histogram.counts, stats.score.counts, n_rows, threshold)
+    score = compare_counts("score", manifest.score_histogram.counts, stats.score.counts, n_rows, threshold)
     drifted = [each for each in [*features, score] if each.has_drifted]
     if n_rows < MIN_ROWS:
         verdict: Verdict = "too few rows"
-        reason = f"{n_rows:,} rows so far; from {MIN_ROWS:,} on they are compared."
+        reason = f"{n_rows:,} rows so far; they are compared from {MIN_ROWS:,} rows on."
     elif drifted:
         verdict = "drift"
         worst = max(drifted, key=lambda each: each.psi or 0.0)
         others = f", and {len(drifted) - 1} more" if len(drifted) > 1 else ""
-        reason = f"{worst.name} has shifted: index {worst.psi:.2f}, {worst.limit:.2f} is its limit{others}."
+        reason = f"{worst.name} has shifted (PSI {worst.psi:.2f}, limit {worst.limit:.2f}){others}."
     else:
         verdict = "none"
         highest = max([*features, score], key=lambda each: (each.psi or 0.0) / each.limit)
         reason = (
-            f"{n_rows:,} rows look like the training rows: highest index {highest.psi or 0.0:.2f}, "
-            f"{highest.limit:.2f} is its limit."
+            f"{n_rows:,} rows look like the training rows "
+            f"(highest PSI {highest.psi or 0.0:.2f}, limit {highest.limit:.2f})."
         )
     return DriftReport(
         version=stats.version,
@@ -94,14 +94,14 @@ def report(manifest: Manifest, stats: Stats, threshold: float) -> DriftReport:
 def _feature(feature: Feature, seen: NumericCounts | CategoryCounts, n_rows: int, threshold: float) -> FeatureDrift:
     live = seen.counts
     if isinstance(seen, CategoryCounts):
-        # what training never saw is a bin of its own, empty then
+        # unseen categories are a bin of their own, which is empty in training
         training: list[float] = [*feature.category_counts, 0]
         live = [*live, seen.unseen]
         n_outside = seen.unseen
     else:
         training = list(feature.histogram.counts) if feature.histogram else []
         n_outside = seen.out_of_range
-    return compared(
+    return compare_counts(
         feature.name,
         training,
         live,
@@ -113,7 +113,7 @@ def _feature(feature: Feature, seen: NumericCounts | CategoryCounts, n_rows: int
     )
 
 
-def compared(
+def compare_counts(
     name: str,
     training: Sequence[float],
     live: Sequence[float],
@@ -124,14 +124,14 @@ def compared(
     n_missing: int = 0,
     n_outside: int = 0,
 ) -> FeatureDrift:
-    """One feature's counts in training against those of `n_rows` live rows."""
-    expected, found = joined(training, live)
-    # missing is a bin too: a feed that stops sending a feature has shifted
+    """Return the comparison of one feature's counts in training with those of `n_rows` live rows."""
+    expected, actual = merge_bins(training, live)
+    # missing values are a bin too: a client that stops sending a feature is a shift
     if missing_share < 1:
         expected.append(sum(training) * missing_share / (1 - missing_share))
-        found.append(n_missing)
-    index = psi(expected, found)
-    limit = threshold + CHANCES * chance(expected, found)
+        actual.append(n_missing)
+    index = psi(expected, actual)
+    limit = threshold + CHANCE_FACTOR * expected_by_chance(expected, actual)
     return FeatureDrift(
         name=name,
         psi=index,

@@ -1,7 +1,7 @@
-"""The page of live data: what the API is asked about beside what the model was trained on."""
+"""The Live data page: what the API is asked about, beside what the model was trained on."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -11,9 +11,11 @@ from app.panel.drift.service import DriftService
 from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
 from app.web.charts import Bar, bars
+from app.web.dependencies import provided
 from app.web.templating import View
 
-POLL_S = 5
+router = APIRouter()
+POLL_INTERVAL_S: Final = 5
 WIDTH, HEIGHT = 160.0, 32.0
 
 
@@ -40,23 +42,23 @@ class DriftView(View):
     poll_s: int
 
 
-def router(renderer: PageRenderer, settings: Settings, drift: DriftService) -> APIRouter:
-    """The route."""
-    routes = APIRouter()
-
-    @routes.get("/drift")
-    def show(request: Request) -> Response:
-        report = drift.report()
-        shown = (report.score, *report.features) if report is not None else ()
-        view = DriftView(
-            report=report,
-            rows=tuple(
-                DriftRow(each, bars(each.training, WIDTH, HEIGHT), bars(each.live, WIDTH, HEIGHT)) for each in shown
-            ),
-            starts_run=settings.drift_starts_run,
-            api_url=renderer.service_url(request, settings.api_port, "/docs"),
-            poll_s=POLL_S,
-        )
-        return renderer.render(request, view, section="drift")
-
-    return routes
+@router.get("/drift")
+def show_drift(
+    request: Request,
+    renderer: Annotated[PageRenderer, provided(PageRenderer)],
+    settings: Annotated[Settings, provided(Settings)],
+    drift: Annotated[DriftService, provided(DriftService)],
+) -> Response:
+    """Show the live rows beside the training rows, feature by feature."""
+    report = drift.report()
+    compared = (report.score, *report.features) if report is not None else ()
+    view = DriftView(
+        report=report,
+        rows=tuple(
+            DriftRow(each, bars(each.training, WIDTH, HEIGHT), bars(each.live, WIDTH, HEIGHT)) for each in compared
+        ),
+        starts_run=settings.drift_starts_run,
+        api_url=renderer.service_url(request, settings.api_port, "/docs"),
+        poll_s=POLL_INTERVAL_S,
+    )
+    return renderer.render(request, view, section="drift")

@@ -1,24 +1,23 @@
-"""Asks the prediction API what it has seen, says whether that has drifted, and starts a run if it shall."""
+"""Compares live data with training data, and starts a run on drift if the settings say so."""
 
 import asyncio
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from app.panel.drift.report import DriftReport, report
+from app.panel.drift.report import DriftReport, compare
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import Trigger
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from pipeline.core.bundle import bundle_dir, read_manifest, read_pointer
 from pipeline.core.problems import BundleError, ProblemError
 
-LOOK_EVERY_S: Final = 30.0
+CHECK_INTERVAL_S: Final = 30.0
 log = logging.getLogger(__name__)
 
 
 class DriftService:
-    """One verdict on live data. `look` is called from a task of its own, `report` by pages."""
+    """A worker that calls `check_once` in a thread; pages call `report`."""
 
     def __init__(
         self,
@@ -34,24 +33,24 @@ class DriftService:
         self._runs = runs
         self._threshold = threshold
         self._starts_run = starts_run
-        self._answered: str | None = None  # digest of the model whose drift has led to a run
+        self._handled_digest: str | None = None  # of the model whose drift has led to a run
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look every half minute, when drift shall start runs; without that nobody needs to look."""
+        """Begin to check every half minute if drift starts runs; otherwise nothing needs the check."""
         if self._starts_run:
-            self._task = asyncio.create_task(self._work(), name="drift")
+            self._task = asyncio.create_task(self._run(), name="drift")
 
     async def stop(self) -> None:
-        """End."""
+        """Stop checking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def report(self) -> DriftReport | None:
-        """What the live model has seen, against its training data. Sync; asks the API.
+        """Return the live data of the live model compared with its training data. Sync; calls the API.
 
-        None while there is no live model, the API does not answer, or it still answers with another model.
+        None while there is no live model, the API does not answer, or it still serves another model.
         """
         try:
             pointer = read_pointer(self._models_dir)
@@ -59,34 +58,27 @@ class DriftService:
                 return None
             manifest = read_manifest(bundle_dir(self._models_dir, pointer), pointer.sha256)
             stats = self._client.stats()
-            return report(manifest, stats, self._threshold) if stats.digest == manifest.digest else None
+            return compare(manifest, stats, self._threshold) if stats.digest == manifest.digest else None
         except (BundleError, NoResponseError, KeyError, ValueError):
             return None
 
-    def look(self) -> None:
-        """Start a run if live data have drifted from the live model for which that has not been done yet."""
-        found = self.report()
-        if found is None or found.verdict != "drift" or found.digest == self._answered:
+    def check_once(self) -> None:
+        """Start a run if live data have drifted, once for each live model."""
+        report = self.report()
+        if report is None or report.verdict != "drift" or report.digest == self._handled_digest:
             return
         try:
             self._runs.start(Trigger.DRIFT, force=True, requested_by="drift")
-        except ProblemError as problem:  # a run is active: the next look tries again
-            log.info("action=drift_run result=later %s", problem.id)
+        except ProblemError as problem:  # a run is active: the next check tries again
+            log.info("action=drift_run result=later problem=%s", problem.id)
             return
-        self._answered = found.digest
-        log.info("action=drift_run result=started version=%s", found.version)
+        self._handled_digest = report.digest
+        log.info("action=drift_run result=started version=%s", report.version)
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_INTERVAL_S)
             try:
-                await asyncio.to_thread(self.look)
+                await asyncio.to_thread(self.check_once)
             except Exception:
-                log.exception("action=drift_look")
-
-
-def as_json(found: DriftReport | None) -> dict[str, object]:
-    """JSON-ready; only `verdict` and `reason` while there is nothing to compare."""
-    if found is None:
-        return {"verdict": "unknown", "reason": "There is no live model that answers."}
-    return asdict(found)
+                log.exception("action=drift_check")

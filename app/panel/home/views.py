@@ -1,4 +1,4 @@
-"""What the home page is drawn from."""
+"""The view of the home page."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,7 +24,7 @@ class Links:
 
 @dataclass(frozen=True)
 class Interval:
-    """The interval as a person would say it."""
+    """The interval in the unit in which it is shown."""
 
     number: str
     unit: str
@@ -59,7 +59,7 @@ class HomeView(View):
 
 
 def as_interval(seconds: int) -> Interval:
-    """In the largest unit that gives a whole number."""
+    """Return the interval in the largest unit that gives a whole number."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds % size == 0:
             return Interval(str(seconds // size), unit)

@@ -1,18 +1,21 @@
 """The schedule as JSON."""
 
-from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.panel.schedule.service import MAX_INTERVAL_S, ScheduleService, ScheduleView
+from app.panel.schedule.problems import MAX_INTERVAL_S
+from app.panel.schedule.service import ScheduleService, ScheduleView
+from app.web.dependencies import provided
 
 router = APIRouter(prefix="/api/v1/schedule", tags=["schedule"])
+ACTOR = "api"
+Schedule = Annotated[ScheduleService, provided(ScheduleService)]
 
 
 class ScheduleChange(BaseModel):
-    """What to change; what is left out stays."""
+    """The members to change; others stay as they are."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -20,30 +23,18 @@ class ScheduleChange(BaseModel):
     interval_s: int | None = Field(None, ge=1, le=MAX_INTERVAL_S)
 
 
-def _schedule(request: Request) -> ScheduleService:
-    schedule: ScheduleService = request.app.state.panel.schedule
-    return schedule
-
-
-Schedules = Annotated[ScheduleService, Depends(_schedule)]
-
-
 @router.get("")
-def get_schedule(schedule: Schedules) -> dict[str, object]:
-    """interval_s, armed, paused, paused_by, paused_at, next_due_at, due_in_s (null while paused or not armed)."""
-    return _json(schedule.view())
+def read_schedule(schedule: Schedule) -> ScheduleView:
+    """Return the schedule; `next_due_at` and `due_in_s` are null while it is paused or not armed."""
+    return schedule.view()
 
 
 @router.put("")
-def put_schedule(change: ScheduleChange, schedule: Schedules) -> dict[str, object]:
-    """Pause, resume, change the interval; the schedule as it is then."""
+def change_schedule(change: ScheduleChange, schedule: Schedule) -> ScheduleView:
+    """Pause, resume or change the interval; return the schedule afterwards."""
     if change.interval_s is not None:
-        schedule.set_interval(change.interval_s, requested_by="api")
+        schedule.set_interval(change.interval_s, requested_by=ACTOR)
     if change.paused is not None:
         verb = schedule.pause if change.paused else schedule.resume
-        verb(requested_by="api")
-    return _json(schedule.view())
-
-
-def _json(view: ScheduleView) -> dict[str, object]:
-    return asdict(view)
+        verb(requested_by=ACTOR)
+    return schedule.view()

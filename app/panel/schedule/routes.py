@@ -1,4 +1,4 @@
-"""What the schedule's buttons on the home page do."""
+"""The schedule's buttons on the home page."""
 
 from typing import Annotated, Final, Literal
 
@@ -6,30 +6,34 @@ from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
 from app.panel.schedule.service import ScheduleService
+from app.web.dependencies import provided
 
-WHO: Final = "hand"
-SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
+router = APIRouter()
+ACTOR: Final = "web"
+UNIT_S: Final = {"s": 1, "min": 60, "h": 3600}
+Schedule = Annotated[ScheduleService, provided(ScheduleService)]
 
 
-def router(schedule: ScheduleService) -> APIRouter:
-    """Pause, resume, change the interval; each leads back home."""
-    routes = APIRouter()
+@router.post("/schedule/pause")
+def pause(schedule: Schedule) -> Response:
+    """Pause, and show the home page again."""
+    schedule.pause(requested_by=ACTOR)
+    return RedirectResponse("/", status_code=303)
 
-    @routes.post("/schedule/pause")
-    def pause() -> Response:
-        schedule.pause(requested_by=WHO)
-        return RedirectResponse("/", status_code=303)
 
-    @routes.post("/schedule/resume")
-    def resume() -> Response:
-        schedule.resume(requested_by=WHO)
-        return RedirectResponse("/", status_code=303)
+@router.post("/schedule/resume")
+def resume(schedule: Schedule) -> Response:
+    """Resume, and show the home page again."""
+    schedule.resume(requested_by=ACTOR)
+    return RedirectResponse("/", status_code=303)
 
-    @routes.post("/schedule/interval")
-    def interval(
-        number: Annotated[float, Form(gt=0, le=10**9)], unit: Annotated[Literal["s", "min", "h"], Form()]
-    ) -> Response:
-        schedule.set_interval(round(number * SECONDS[unit]), requested_by=WHO)
-        return RedirectResponse("/", status_code=303)
 
-    return routes
+@router.post("/schedule/interval")
+def change_interval(
+    schedule: Schedule,
+    number: Annotated[float, Form(gt=0, le=10**9)],
+    unit: Annotated[Literal["s", "min", "h"], Form()],
+) -> Response:
+    """Change the interval, and show the home page again."""
+    schedule.set_interval(round(number * UNIT_S[unit]), requested_by=ACTOR)
+    return RedirectResponse("/", status_code=303)

@@ -1,22 +1,21 @@
-"""What can be done with the schedule: look, pause, resume, change the interval; and the tick itself."""
+"""Pauses, resumes and changes the schedule, and starts the runs that are due."""
 
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import Trigger
 from app.panel.runs.domain.store import ActiveRunError
+from app.panel.schedule.problems import MAX_INTERVAL_S, InvalidIntervalError
 from app.panel.schedule.tables import Schedule
 from pipeline.core.problems import ProblemError
 
-_log = logging.getLogger(__name__)
-MAX_INTERVAL_S: Final = 30 * 24 * 3600
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class ScheduleView:
 
 
 class ScheduleService:
-    """The verbs. Sync and thread-safe; idempotent.
+    """Sync and thread-safe; idempotent.
 
     Due times are kept on the monotonic clock, so that a wall clock that jumps moves no run; the wall time of the next
     one is stored for people and for a restart.
@@ -54,7 +53,7 @@ class ScheduleService:
             self._due = clock.monotonic() + min(max(left_s, 0.0), self._interval_s)
 
     def view(self) -> ScheduleView:
-        """The schedule now."""
+        """Return the schedule now."""
         with self._lock:
             row, due = self._row, self._due
             due_in_s = None if due is None else max(0.0, due - self._clock.monotonic())
@@ -69,7 +68,7 @@ class ScheduleService:
             )
 
     def arm(self) -> None:
-        """From the first manual run on there is a next one. No-op when armed."""
+        """Begin to schedule runs: called with the first manual run. No-op when armed."""
         with self._lock:
             if self._row.armed:
                 return
@@ -77,37 +76,32 @@ class ScheduleService:
         self._changed()
 
     def pause(self, *, requested_by: str) -> ScheduleView:
-        """No scheduled run until it is resumed; a running one goes on."""
+        """Schedule no run until it is resumed; an active one continues."""
         with self._lock:
             if not self._row.paused:
                 self._set(None, paused=True, paused_by=requested_by, paused_at=self._clock.now())
-                _log.info("action=pause by=%s", requested_by)
+                log.info("action=pause by=%s", requested_by)
         self._changed()
         return self.view()
 
     def resume(self, *, requested_by: str) -> ScheduleView:
-        """The next scheduled run is due one interval from now. Arms the schedule. No-op when it goes already."""
+        """Make the next run due one interval from now, and arm the schedule. No-op unless it is paused or not armed."""
         with self._lock:
             if self._row.paused or not self._row.armed:
                 self._set(self._interval_s, paused=False, paused_by=None, paused_at=None, armed=True)
-                _log.info("action=resume by=%s", requested_by)
+                log.info("action=resume by=%s", requested_by)
         self._changed()
         return self.view()
 
     def set_interval(self, interval_s: int, *, requested_by: str) -> ScheduleView:
         """Change the interval; the next run is due one new interval from now. Raises ProblemError RUN-06 (422)."""
         if not 1 <= interval_s <= MAX_INTERVAL_S:
-            raise ProblemError(
-                "RUN-06",
-                f"The interval cannot be {interval_s} s.",
-                fix=f"Give 1 to {MAX_INTERVAL_S} s (30 days).",
-                status=422,
-            )
+            raise InvalidIntervalError(interval_s)
         with self._lock:
             if interval_s != self._interval_s:
                 in_s = interval_s if self._row.armed and not self._row.paused else None
                 self._set(in_s, interval_s=interval_s)
-                _log.info("action=set_interval interval_s=%d by=%s", interval_s, requested_by)
+                log.info("action=set_interval interval_s=%d by=%s", interval_s, requested_by)
         self._changed()
         return self.view()
 
@@ -126,7 +120,7 @@ class ScheduleService:
         try:
             self._runs.start(Trigger.SCHEDULE, requested_by="schedule")
         except ActiveRunError as busy:
-            self._runs.skip(f"Run {busy.number} was still under way.")
+            self._runs.skip(f"Run {busy.number} was still active.")
         except ProblemError as problem:
             self._runs.skip(str(problem))
         self._changed()

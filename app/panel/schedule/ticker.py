@@ -16,7 +16,7 @@ from app.panel.clock import Clock
 from app.panel.schedule.service import ScheduleService
 from pipeline.core.problems import ProblemError
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 BEAT_S: Final = 1.0
 DEAD_AFTER_S: Final = 10.0
 TOLERANCE_S: Final = 0.2
@@ -93,9 +93,9 @@ class Ticker:
             try:
                 await self.sync()
             except ProblemError as problem:  # a database that is full or locked for a while: tried again next time
-                _log.warning("action=tick problem=%s", problem)
-            except Exception:  # noqa: BLE001 - whatever it is, the schedule must survive it
-                _log.exception("action=tick")
+                log.warning("action=tick problem=%s", problem)
+            except Exception:  # whatever it is, the schedule must survive it
+                log.exception("action=tick")
             try:
                 await asyncio.wait_for(self._poked.wait(), BEAT_S)
             except TimeoutError:

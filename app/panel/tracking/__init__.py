@@ -1,1 +1,1 @@
-"""Hands the records of finished runs to MLflow, off the path of any run, until they are there."""
+"""Delivers the records of finished runs to MLflow, in the background and as often as it takes."""

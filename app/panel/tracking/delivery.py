@@ -31,17 +31,17 @@ class Delivered:
 
 @dataclass(frozen=True)
 class NotDelivered:
-    """It has not, and why, in one line. `is_final`: it never will, because there is nothing left to deliver."""
+    """MLflow does not have the record; `error` is one line. `is_final`: it never will, as nothing is left to deliver."""
 
     error: str
     is_final: bool = False
 
 
 class Deliver(Protocol):
-    """Hands one record over."""
+    """Delivers one record."""
 
     def __call__(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
-        """Sync; never raises for what MLflow or the network does."""
+        """Return the result. Sync; never raises for what MLflow or the network does."""
 
 
 class Delivery:
@@ -69,34 +69,34 @@ class Delivery:
         try:
             out, err = child.communicate(timeout_s=self._timeout_s)
         except TimeoutError:
-            return NotDelivered(f"MLflow did not take it within {self._timeout_s:.0f} s.")
+            return NotDelivered(f"MLflow did not accept the record within {self._timeout_s:.0f} s.")
         return outcome(child.exit_code or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
 
 def _environment() -> dict[str, str]:
-    """The panel's, so that a proxy or an authority set there holds, without what opens panel and API."""
-    kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    """Return the panel's environment, which may name a proxy or an authority, without the secrets of panel and API."""
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return {**inherited, "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def outcome(code: int, out: str, err: str) -> Delivered | NotDelivered:
-    """What a delivery that ended with `code` and wrote this has done. Pure."""
-    answer = _last_object(out)
-    run_id = answer.get("mlflow_run_id")
+    """Return the result of a delivery that ended with exit code `code` and wrote `out` and `err`. Pure."""
+    members = _last_object(out)
+    run_id = members.get("mlflow_run_id")
     if code == 0 and isinstance(run_id, str):
-        version = answer.get("model_version")
+        version = members.get("model_version")
         return Delivered(run_id, None if version is None else str(version))
     lines = [line.strip() for line in err.splitlines() if line.strip()]
-    said = " ".join(str(answer[key]) for key in ("what", "why") if answer.get(key)) or (lines[-1] if lines else "")
-    # A start that fails ends with 2 in places; only a delivery that says why makes it final.
-    return NotDelivered(said or f"The delivery ended with exit code {code}.", code == NEVER and bool(answer))
+    reason = " ".join(str(members[key]) for key in ("what", "why") if members.get(key)) or (lines[-1] if lines else "")
+    # Python itself can exit with 2; only a delivery that gives a reason is final.
+    return NotDelivered(reason or f"The delivery ended with exit code {code}.", code == NEVER and bool(members))
 
 
 def _last_object(out: str) -> dict[str, object]:
-    """The last line that is a JSON object; {} if there is none."""
+    """Return the last line that is a JSON object; {} if there is none."""
     for line in reversed(out.splitlines()):
         with contextlib.suppress(ValueError):
-            found = json.loads(line)
-            if isinstance(found, dict):
-                return found
+            members = json.loads(line)
+            if isinstance(members, dict):
+                return members
     return {}

@@ -17,7 +17,7 @@ MAX_DELAY_S: Final = 600.0
 
 
 def delay_s(n_tries: int) -> float:
-    """Seconds until the next try after so many: 10, 20, 40 ... 600. Pure."""
+    """Return the seconds until the next try after `n_tries`: 10, 20, 40 ... 600. Pure."""
     return min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** min(n_tries - 1, 10))
 
 
@@ -29,7 +29,7 @@ class TrackingStore:
         self._clock = clock
 
     def add(self, run_id: str, folder: Path) -> bool:
-        """Note a record to be delivered. False if it was known already."""
+        """Register a record to be delivered. Return False if it was registered already."""
         with self._db.write() as session:
             if session.get(TrackingRecord, run_id) is not None:
                 return False
@@ -38,28 +38,28 @@ class TrackingStore:
             return True
 
     def due(self) -> TrackingRecord | None:
-        """The oldest record whose time has come, or None."""
+        """Return the oldest record that is due, or None."""
         with self._db.read() as session:
             query = _open().where(col(TrackingRecord.next_try_at) <= self._clock.now())
             return session.exec(query.order_by(col(TrackingRecord.created_at)).limit(1)).first()
 
     def find(self, run_id: str) -> TrackingRecord | None:
-        """The record of a run, or None."""
+        """Return the record of a run, or None."""
         with self._db.read() as session:
             return session.get(TrackingRecord, run_id)
 
     def is_done(self, run_id: str) -> bool:
-        """Whether the record of a run is delivered, or never will be."""
+        """Return True if the record of a run is delivered or never will be."""
         record = self.find(run_id)
         return record is not None and (record.delivered_at is not None or record.gave_up)
 
     def n_open(self) -> int:
-        """How many are still to be delivered."""
+        """Return the number of records still to be delivered."""
         with self._db.read() as session:
             return session.exec(select(func.count()).select_from(_open().subquery())).one()
 
-    def delivered(self, run_id: str, mlflow_run_id: str, mlflow_version: str | None) -> None:
-        """MLflow has it."""
+    def mark_delivered(self, run_id: str, mlflow_run_id: str, mlflow_version: str | None) -> None:
+        """Record that MLflow has it."""
         with self._db.write() as session:
             row = session.get_one(TrackingRecord, run_id)
             row.delivered_at = self._clock.now()
@@ -69,8 +69,8 @@ class TrackingStore:
             row.error = ""
             session.add(row)
 
-    def failed(self, run_id: str, error: str, *, is_final: bool = False) -> None:
-        """MLflow has not got it: again later, or never where nothing is left to deliver."""
+    def mark_failed(self, run_id: str, error: str, *, is_final: bool = False) -> None:
+        """Record a failure; the next try is later, or never if nothing is left to deliver."""
         with self._db.write() as session:
             row = session.get_one(TrackingRecord, run_id)
             row.n_tries += 1
@@ -79,8 +79,8 @@ class TrackingStore:
             row.next_try_at = self._clock.now() + timedelta(seconds=delay_s(row.n_tries))
             session.add(row)
 
-    def now_due(self) -> None:
-        """MLflow is back: what waits is tried at once."""
+    def make_due(self) -> None:
+        """Make all records due now: MLflow is running again."""
         with self._db.write() as session:
             for row in session.exec(_open()):
                 row.next_try_at = self._clock.now()

@@ -1,4 +1,4 @@
-"""The table of records that MLflow is to get. Written by `store.py` alone."""
+"""The table of records to be delivered to MLflow. Written by `store.py` alone."""
 
 from datetime import datetime
 
@@ -6,9 +6,9 @@ from sqlmodel import Field, SQLModel
 
 
 class TrackingRecord(SQLModel, table=True):
-    """What one run left for MLflow. `delivered_at` None: it is still to be handed over, next at `next_try_at`.
+    """What one run left for MLflow. `delivered_at` None: it is still to be delivered, next at `next_try_at`.
 
-    `mlflow_version` is the number that MLflow gave the model; ours is another. `gave_up`: nothing is left to deliver.
+    `mlflow_version` is the number that MLflow gave the model, which is not the model version. `gave_up`: nothing is left to deliver.
     """
 
     __tablename__ = "tracking_record"

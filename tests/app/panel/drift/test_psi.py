@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.panel.drift.psi import chance, joined, psi
+from app.panel.drift.psi import expected_by_chance, merge_bins, psi
 
 COUNTS = st.lists(st.integers(0, 10_000), min_size=1, max_size=40)
 
@@ -39,21 +39,21 @@ def test_index_is_refused_when_bins_do_not_match() -> None:
 
 
 @given(COUNTS, st.randoms(use_true_random=False))
-def test_no_row_is_lost_when_bins_are_joined(reference: list[int], random: object) -> None:
+def test_no_row_is_lost_when_bins_are_merge_bins(reference: list[int], random: object) -> None:
     live = [count // 2 + 1 for count in reference]
-    wide_reference, wide_live = joined(reference, live)
+    wide_reference, wide_live = merge_bins(reference, live)
     assert sum(wide_reference) == sum(reference)
     assert sum(wide_live) == sum(live)
     assert len(wide_reference) == len(wide_live) <= 21
 
 
-def test_each_bin_holds_a_tenth_when_bins_are_joined() -> None:
-    wide, _ = joined([1] * 1000, [1] * 1000)
+def test_each_bin_holds_a_tenth_when_bins_are_merge_bins() -> None:
+    wide, _ = merge_bins([1] * 1000, [1] * 1000)
     assert wide == [100.0] * 10
 
 
 def test_rare_values_stay_apart_when_nearly_all_rows_have_another() -> None:
-    wide, _ = joined([2, 95, 2, 1], [0, 50, 25, 25])
+    wide, _ = merge_bins([2, 95, 2, 1], [0, 50, 25, 25])
     assert wide == [2, 95, 3]
 
 
@@ -62,7 +62,7 @@ def test_index_is_what_chance_makes_of_it_when_nothing_has_changed(n_reference: 
     rng = np.random.default_rng(1)
     shares = np.full(10, 0.1)
     found = [
-        (psi(a, b), chance(a, b))
+        (psi(a, b), expected_by_chance(a, b))
         for a, b in (
             (rng.multinomial(n_reference, shares).tolist(), rng.multinomial(n_live, shares).tolist())
             for _ in range(500)
@@ -70,4 +70,4 @@ def test_index_is_what_chance_makes_of_it_when_nothing_has_changed(n_reference: 
     ]
     indices, chances = np.array(found).T
     assert indices.mean() == pytest.approx(chances.mean(), rel=0.1)
-    assert chance([0, 0], [1, 2]) == 0
+    assert expected_by_chance([0, 0], [1, 2]) == 0

@@ -8,8 +8,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from app.panel.drift.report import MIN_ROWS, DriftReport, compared, report
-from app.panel.drift.service import DriftService, as_json
+from app.panel.drift.api import UnknownDriftResponse
+from app.panel.drift.report import MIN_ROWS, DriftReport, compare, compare_counts
+from app.panel.drift.service import DriftService
 from app.panel.runs.domain.service import RunService
 from app.panel.services.prediction_client import PredictionClient
 from app.prediction.live_stats import LiveStats
@@ -41,7 +42,7 @@ class Scene:
         if change is not None:
             change(numeric, categorical)
         self.stats.add(numeric, categorical, self.model.score(numeric, categorical))
-        return report(self.manifest, self.stats.snapshot(), THRESHOLD)
+        return compare(self.manifest, self.stats.snapshot(), THRESHOLD)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_verdict_is_drift_when_categories_were_never_seen(scene: Scene) -> None:
 def test_nothing_is_judged_when_rows_are_few(scene: Scene) -> None:
     numeric, categorical = scene.built.rows.numeric[:10], scene.built.rows.categorical[:10]
     scene.stats.add(numeric, categorical, scene.model.score(numeric, categorical))
-    found = report(scene.manifest, scene.stats.snapshot(), THRESHOLD)
+    found = compare(scene.manifest, scene.stats.snapshot(), THRESHOLD)
     assert found.verdict == "too few rows"
     assert not found.score.has_drifted
 
@@ -104,11 +105,11 @@ def test_few_alarms_are_false_when_the_training_table_was_small() -> None:
 
     def alarm() -> bool:
         training, live = (rng.multinomial(n_rows, shares).tolist() for n_rows in (80, MIN_ROWS))
-        return compared("x", training, live, MIN_ROWS, THRESHOLD).has_drifted
+        return compare_counts("x", training, live, MIN_ROWS, THRESHOLD).has_drifted
 
     assert sum(alarm() for _ in range(500)) <= 10
     moved = rng.multinomial(MIN_ROWS, [0.02] * 5 + [0.18] * 5).tolist()
-    assert compared("x", [8] * 10, moved, MIN_ROWS, THRESHOLD).has_drifted
+    assert compare_counts("x", [8] * 10, moved, MIN_ROWS, THRESHOLD).has_drifted
 
 
 @dataclass
@@ -139,20 +140,20 @@ def test_one_run_is_started_when_data_have_drifted(scene: Scene, tmp_path: Path)
 
     starts = Starts(busy=True)
     drift = _Drifted(tmp_path, cast("Any", None), cast("RunService", starts), threshold=THRESHOLD, starts_run=True)
-    drift.look()
+    drift.check_once()
     drift.found = scene.see(shift)
-    drift.look()
+    drift.check_once()
     assert starts.calls == []
     starts.busy = False
-    drift.look()
-    drift.look()
+    drift.check_once()
+    drift.check_once()
     assert starts.calls == [{"trigger": "drift", "force": True, "requested_by": "drift"}]
 
 
 def test_report_is_unknown_when_there_is_no_model(tmp_path: Path) -> None:
     drift = DriftService(tmp_path, cast("Any", None), cast("Any", None), threshold=THRESHOLD, starts_run=False)
     assert drift.report() is None
-    assert as_json(drift.report())["verdict"] == "unknown"
+    assert UnknownDriftResponse().verdict == "unknown"
 
 
 def test_report_is_made_when_the_api_has_a_key(tmp_path: Path) -> None:

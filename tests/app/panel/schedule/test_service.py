@@ -116,7 +116,7 @@ def test_tick_leaves_a_row_that_says_why_when_the_pipeline_is_busy(scheduled: Sc
     scheduled.service.tick()
     newest = scheduled.harness.queries.page().rows[0]
     assert (newest.trigger, newest.state) == (Trigger.SCHEDULE, RunState.SKIPPED)
-    assert newest.reason == "Run 1 was still under way."
+    assert newest.reason == "Run 1 was still active."
 
 
 def test_nothing_starts_when_paused_and_the_name_of_who_did_it_stays(scheduled: Scheduled) -> None:

@@ -37,7 +37,7 @@ def test_it_is_given_up_for_now_when_it_takes_too_long(tmp_path: Path) -> None:
     begun = time.monotonic()
     found = Delivery((sys.executable, "-c", "import time; time.sleep(60)"), timeout_s=0.5)(tmp_path, "http://x")
     assert isinstance(found, NotDelivered)
-    assert "did not take it" in found.error
+    assert "did not accept the record" in found.error
     assert time.monotonic() - begun < 10
 
 

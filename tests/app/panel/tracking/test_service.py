@@ -78,7 +78,7 @@ class MLflow:
         return self.answer
 
 
-class World:
+class TrackingHarness:
     def __init__(self, folder: Path, mlflow: MLflow) -> None:
         self.folder = folder
         self.mlflow = mlflow
@@ -121,7 +121,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def harness(tmp_path: Path) -> Iterator[TrackingHarness]:
     mlflow = MLflow()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -138,70 +138,72 @@ def world(tmp_path: Path) -> Iterator[World]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     mlflow.port = server.server_port
-    made = World(tmp_path, mlflow)
+    made = TrackingHarness(tmp_path, mlflow)
     yield made
     made.db.close()
     server.shutdown()
     server.server_close()
 
 
-def test_each_record_is_delivered_once_when_its_run_has_ended(world: World) -> None:
-    world.run(1)
-    world.run(2, RunState.FAILED, has_record=False)
-    world.run(3, RunState.RUNNING)
-    world.run(4, RunState.SKIPPED, has_record=False)
-    world.service.step()
-    world.service.step()
-    assert world.mlflow.delivered == ["run-1"]
-    assert world.told == [("run-1", "mlflow-run")]
-    with world.db.write() as session:
+def test_each_record_is_delivered_once_when_its_run_has_ended(harness: TrackingHarness) -> None:
+    harness.run(1)
+    harness.run(2, RunState.FAILED, has_record=False)
+    harness.run(3, RunState.RUNNING)
+    harness.run(4, RunState.SKIPPED, has_record=False)
+    harness.service.run_once()
+    harness.service.run_once()
+    assert harness.mlflow.delivered == ["run-1"]
+    assert harness.told == [("run-1", "mlflow-run")]
+    with harness.db.write() as session:
         run = session.get_one(Run, "run-3")
         run.state = RunState.SUCCEEDED
         session.add(run)
-    world.service.step()
-    assert world.mlflow.delivered == ["run-1", "run-3"]
-    world.begin()
-    world.service.step()
-    assert world.mlflow.delivered == ["run-1", "run-3"]
+    harness.service.run_once()
+    assert harness.mlflow.delivered == ["run-1", "run-3"]
+    harness.begin()
+    harness.service.run_once()
+    assert harness.mlflow.delivered == ["run-1", "run-3"]
 
 
-def test_records_wait_without_a_try_when_mlflow_is_down_and_go_when_it_is_back(world: World) -> None:
-    world.mlflow.state = "crash-looping"
+def test_records_wait_without_a_try_when_mlflow_is_down_and_go_when_it_is_back(harness: TrackingHarness) -> None:
+    harness.mlflow.state = "crash-looping"
     for number in (1, 2, 3):
-        world.run(number)
-    world.service.step()
-    assert (world.mlflow.delivered, world.service.n_open()) == ([], 3)
-    assert world.service.warning().startswith("MLF-01")
-    world.begin()
-    world.mlflow.state = "running"
-    world.service.step()
-    assert (world.mlflow.delivered, world.service.n_open()) == (["run-1", "run-2", "run-3"], 0)
-    assert world.service.warning() == ""
+        harness.run(number)
+    harness.service.run_once()
+    assert (harness.mlflow.delivered, harness.service.n_open()) == ([], 3)
+    assert harness.service.warning().startswith("MLF-01")
+    harness.begin()
+    harness.mlflow.state = "running"
+    harness.service.run_once()
+    assert (harness.mlflow.delivered, harness.service.n_open()) == (["run-1", "run-2", "run-3"], 0)
+    assert harness.service.warning() == ""
 
 
-def test_it_is_tried_again_ever_later_when_mlflow_refuses(world: World) -> None:
-    world.run(1)
-    world.mlflow.answer = NotDelivered("500")
+def test_it_is_tried_again_ever_later_when_mlflow_refuses(harness: TrackingHarness) -> None:
+    harness.run(1)
+    harness.mlflow.answer = NotDelivered("500")
     for _ in range(3):
-        world.service.step()
-    assert len(world.mlflow.delivered) == 1
-    world.clock.at += timedelta(seconds=delay_s(1))
-    world.service.step()
-    assert len(world.mlflow.delivered) == 2
-    world.clock.at += timedelta(seconds=delay_s(2) - 1)
-    world.service.step()
-    assert len(world.mlflow.delivered) == 2
-    world.mlflow.answer = Delivered("late", "1")
-    world.clock.at += timedelta(seconds=1)
-    world.service.step()
-    assert (world.told, world.service.n_open()) == ([("run-1", "late")], 0)
+        harness.service.run_once()
+    assert len(harness.mlflow.delivered) == 1
+    harness.clock.at += timedelta(seconds=delay_s(1))
+    harness.service.run_once()
+    assert len(harness.mlflow.delivered) == 2
+    harness.clock.at += timedelta(seconds=delay_s(2) - 1)
+    harness.service.run_once()
+    assert len(harness.mlflow.delivered) == 2
+    harness.mlflow.answer = Delivered("late", "1")
+    harness.clock.at += timedelta(seconds=1)
+    harness.service.run_once()
+    assert (harness.told, harness.service.n_open()) == ([("run-1", "late")], 0)
     assert [delay_s(n) for n in (1, 2, 3, 7, 99)] == [10, 20, 40, 600, 600]
 
 
-def test_delivery_goes_on_when_something_unforeseen_happened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.panel.tracking.service.LOOK_EVERY_S", 0.01)
-    world.run(1)
-    look, failed = world.mlflow.view, threading.Event()
+def test_delivery_goes_on_when_something_unforeseen_happened(
+    harness: TrackingHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.panel.tracking.service.CHECK_INTERVAL_S", 0.01)
+    harness.run(1)
+    look, failed = harness.mlflow.view, threading.Event()
 
     def view() -> ServicesView:
         if not failed.is_set():
@@ -209,43 +211,43 @@ def test_delivery_goes_on_when_something_unforeseen_happened(world: World, monke
             raise OSError("too many open files")
         return look()
 
-    monkeypatch.setattr(world.mlflow, "view", view)
-    world.service.start()
+    monkeypatch.setattr(harness.mlflow, "view", view)
+    harness.service.start()
     deadline = time.monotonic() + 10
-    while not world.told and time.monotonic() < deadline:
+    while not harness.told and time.monotonic() < deadline:
         time.sleep(0.01)
-    world.service.close()
+    harness.service.close()
     assert failed.is_set()
-    assert world.told == [("run-1", "mlflow-run")]
+    assert harness.told == [("run-1", "mlflow-run")]
 
 
-def test_it_is_not_tried_again_when_the_record_is_gone(world: World) -> None:
-    world.run(1)
-    world.mlflow.answer = NotDelivered("busy")
-    world.service.step()
-    (world.folder / "runs" / "run-1" / "record" / "record.json").unlink()
-    world.clock.at += timedelta(hours=1)
-    world.service.step()
-    record = world.store.find("run-1")
+def test_it_is_not_tried_again_when_the_record_is_gone(harness: TrackingHarness) -> None:
+    harness.run(1)
+    harness.mlflow.answer = NotDelivered("busy")
+    harness.service.run_once()
+    (harness.folder / "runs" / "run-1" / "record" / "record.json").unlink()
+    harness.clock.at += timedelta(hours=1)
+    harness.service.run_once()
+    record = harness.store.find("run-1")
     assert record is not None
-    assert (record.gave_up, record.error[:6], world.service.n_open()) == (True, "MLF-02", 0)
-    assert len(world.mlflow.delivered) == 1
+    assert (record.gave_up, record.error[:6], harness.service.n_open()) == (True, "MLF-02", 0)
+    assert len(harness.mlflow.delivered) == 1
 
 
-def test_the_alias_follows_when_another_version_is_live(world: World) -> None:
-    world.run(1)
-    world.service.step()
-    assert world.mlflow.aliases == []
-    write_pointer(world.folder / "models", Pointer(version=1, bundle="run-1", sha256="x"))
-    world.service.step()
-    world.service.step()
+def test_the_alias_follows_when_another_version_is_live(harness: TrackingHarness) -> None:
+    harness.run(1)
+    harness.service.run_once()
+    assert harness.mlflow.aliases == []
+    write_pointer(harness.folder / "models", Pointer(version=1, bundle="run-1", sha256="x"))
+    harness.service.run_once()
+    harness.service.run_once()
     alias = {"name": "automated-ml-pipeline", "alias": "champion"}
     path = "/api/2.0/mlflow/registered-models/alias"
-    assert world.mlflow.aliases == [{"path": path, **alias, "version": "7"}]
-    world.run(2)
-    world.mlflow.answer = Delivered("second", "8")
-    write_pointer(world.folder / "models", Pointer(version=2, bundle="run-2", sha256="x"))
-    world.service.step()
-    write_pointer(world.folder / "models", Pointer(version=1, bundle="run-1", sha256="x"))
-    world.service.step()
-    assert [body["version"] for body in world.mlflow.aliases] == ["7", "8", "7"]
+    assert harness.mlflow.aliases == [{"path": path, **alias, "version": "7"}]
+    harness.run(2)
+    harness.mlflow.answer = Delivered("second", "8")
+    write_pointer(harness.folder / "models", Pointer(version=2, bundle="run-2", sha256="x"))
+    harness.service.run_once()
+    write_pointer(harness.folder / "models", Pointer(version=1, bundle="run-1", sha256="x"))
+    harness.service.run_once()
+    assert [body["version"] for body in harness.mlflow.aliases] == ["7", "8", "7"]

@@ -1,0 +1,106 @@
+"""What can go wrong with the tables in `data/raw`."""
+
+from pipeline.core.problems import ProblemError
+from pipeline.core.product import TABLE_SUFFIXES
+
+
+class TableNameError(ProblemError):
+    """The name cannot be that of a table.
+
+    A name has at most 120 characters and 200 bytes: letters, digits, spaces and `. ( ) + - _`, no path, and ends in
+    `.csv`, `.tsv`, `.txt`, `.parquet` or `.pq`. Rename the file and upload it again.
+    """
+
+    id = "FILE-01"
+    status = 422
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name[:80]!r} cannot be the name of a table.",
+            why="A name is short, has letters, digits, spaces and . ( ) + - _ and ends in "
+            f"{', '.join(TABLE_SUFFIXES)}.",
+            fix="Rename the file and upload it again.",
+        )
+
+
+class EmptyUploadError(ProblemError):
+    """The upload is empty.
+
+    The file has no bytes. Choose a file that has a header and rows.
+    """
+
+    id = "FILE-02"
+    status = 422
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is empty.", why="The upload has no bytes.", fix="Choose a file with a header and rows."
+        )
+
+
+class TableExistsError(ProblemError):
+    """A file of that name already exists.
+
+    A new table does not silently replace another one. Give it another name, or select “Replace the existing tables”;
+    they are then kept in `data/replaced`.
+    """
+
+    id = "FILE-03"
+    status = 409
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"A file {name} already exists.",
+            why="A new file does not silently replace another one.",
+            fix="Give it another name, or select “Replace the existing tables”.",
+        )
+
+
+class UnknownTableError(ProblemError):
+    """There is no such table.
+
+    No file of that name is in `data/raw`. Reload the Data page to see the files that exist.
+    """
+
+    id = "FILE-04"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__("There is no such table.", why=f"{name[:80]!r} is not in data/raw.")
+
+
+class TableWriteError(ProblemError):
+    """The table could not be written.
+
+    The disk is full or `data/raw` is not writable. Free some space or correct the permissions, then upload it again; no
+    partial file was left.
+    """
+
+    id = "FILE-05"
+    status = 507
+    command = "df -h"
+
+    def __init__(self, name: str, error: OSError) -> None:
+        super().__init__(
+            f"{name} could not be written.",
+            why=f"{error.strerror or error}.",
+            fix="Free some space, or make data/raw writable.",
+        )
+
+
+class TablesUnreadableError(ProblemError):
+    """The tables cannot be listed.
+
+    `data/raw` is not a folder, or the panel's user may not read it. Make it a folder that this user may read.
+    """
+
+    id = "FILE-06"
+    status = 503
+    command = "ls -ld data/raw"
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            "The tables cannot be listed.",
+            why=f"data/raw: {error.strerror or error}.",
+            fix="Make data/raw a folder that the panel's user may read.",
+        )
