@@ -38,7 +38,7 @@ from app.panel.services.factory import make_runtime, runtime_kind
 from app.panel.services.health import health
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.preflight import Preflight
-from app.panel.services.specs import api_key, wanted
+from app.panel.services.specs import api_key, desired_services
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.panel.tracking.delivery import Delivery
@@ -70,7 +70,7 @@ def create_app(
     launcher = Launcher(stages)
     sample = SampleTable(settings.data_dir / "raw")
     kind = runtime_kind(settings)
-    services = ServiceSupervisor(make_runtime(settings, kind), wanted(settings, kind, os.environ), clock)
+    services = ServiceSupervisor(make_runtime(settings, kind), desired_services(settings, kind, os.environ), clock)
     records = TrackingStore(db, clock)
     tracking = TrackingService(
         db=db,

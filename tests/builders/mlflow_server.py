@@ -8,7 +8,7 @@ from pathlib import Path
 from app.panel.clock import SystemClock
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import ServiceName, ServiceSpec
-from app.panel.services.specs import Wanted, build, process_place
+from app.panel.services.specs import DesiredServices, build, process_placement
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from tests.app.panel.services.conftest import free_ports
@@ -19,11 +19,11 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     """Yield the address of a server whose store, empty at first, is in `folder`; it ends with the block."""
     (port,) = free_ports(1)
     settings = Settings(data_dir=folder, state_dir=folder / "state", models_dir=folder / "models", mlflow_port=port)
-    place = process_place(settings)
-    specs: dict[ServiceName, ServiceSpec] = {"mlflow": build(settings, place, {})["mlflow"]}
+    placement = process_placement(settings)
+    specs: dict[ServiceName, ServiceSpec] = {"mlflow": build(settings, placement, {})["mlflow"]}
     supervisor = ServiceSupervisor(
-        ProcessRuntime(place, settings.state_dir / "services"),
-        Wanted("process", {"mlflow": port}, lambda _: specs),
+        ProcessRuntime(placement, settings.state_dir / "services"),
+        DesiredServices("process", {"mlflow": port}, lambda _: specs),
         SystemClock(),
     )
     supervisor.start()

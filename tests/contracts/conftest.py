@@ -9,7 +9,7 @@ import pytest
 
 from app.panel.services.docker import container_config
 from app.panel.services.docker.engine import Engine
-from app.panel.services.docker.host_container import Home
+from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
@@ -24,13 +24,13 @@ class DockerBench:
 
     runtime: DockerRuntime
     engine: Engine
-    home: Home
+    host: HostContainer
     port: int
 
     @property
     def name(self) -> str:
         """The container that plays the API."""
-        return self.home.container("api")
+        return self.host.service_container("api")
 
     def spec(self, *args: str, **env: str) -> ServiceSpec:
         """The fake service with these arguments and environment."""
@@ -47,7 +47,7 @@ class DockerBench:
             cpus=1.0,
             pids=64,
             start_s=10.0,
-            user=self.home.user,
+            user=self.host.user,
         )
 
 
@@ -58,12 +58,12 @@ def docker_bench(fake_image: str) -> Iterator[DockerBench]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     project = f"amlp-test-{secrets.token_hex(4)}"
-    home = Home(image=fake_image, project=project, sources={}, user="10001:10001", compose_labels={}, cpus=2.0)
+    host = HostContainer(image=fake_image, project=project, sources={}, user="10001:10001", compose_labels={}, cpus=2.0)
     engine = Engine()
-    runtime = DockerRuntime(Settings(), engine, home=home)
-    yield DockerBench(runtime, engine, home, port)
+    runtime = DockerRuntime(Settings(), engine, host=host)
+    yield DockerBench(runtime, engine, host, port)
     runtime.close()
     for container in docker("ps", "-aq", "--filter", f"label={container_config.OWNER}={project}").split():
         docker("rm", "-fv", container)
-    if docker("network", "ls", "-q", "--filter", f"name=^{home.network}$"):
-        docker("network", "rm", home.network)
+    if docker("network", "ls", "-q", "--filter", f"name=^{host.network}$"):
+        docker("network", "rm", host.network)

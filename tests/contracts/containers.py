@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from app.panel.services.docker import container_config
 from app.panel.services.docker.engine import Engine
-from app.panel.services.docker.host_container import Home
+from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec, State
 from tests.docker.images import docker
@@ -18,7 +18,7 @@ class Bench(Protocol):
 
     runtime: DockerRuntime
     engine: Engine
-    home: Home
+    host: HostContainer
     port: int
     name: str
 
@@ -42,7 +42,7 @@ def until(runtime: DockerRuntime, *states: State, deadline_s: float = 20.0) -> O
 
 
 def names(bench: Bench) -> set[str]:
-    label = f"label={container_config.OWNER}={bench.home.project}"
+    label = f"label={container_config.OWNER}={bench.host.project}"
     return set(docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split())
 
 

@@ -28,9 +28,9 @@ FAULTS: dict[str, Callable[[Bench], object]] = {
     "stopped": lambda bench: docker("stop", "-t", "1", bench.name),
     "removed": lambda bench: docker("rm", "-f", bench.name),
     "paused": lambda bench: docker("pause", bench.name),
-    "renamed": lambda bench: docker("rename", bench.name, f"{bench.home.project}-elsewhere"),
+    "renamed": lambda bench: docker("rename", bench.name, f"{bench.host.project}-elsewhere"),
     "given more memory": lambda bench: docker("update", "-m", "128m", "--memory-swap", "128m", bench.name),
-    "taken off the network": lambda bench: docker("network", "disconnect", bench.home.network, bench.name),
+    "taken off the network": lambda bench: docker("network", "disconnect", bench.host.network, bench.name),
     "told not to restart": lambda bench: docker("update", "--restart", "no", bench.name),
 }
 
@@ -96,12 +96,12 @@ def test_the_exit_code_is_named_when_the_engine_restarted_it_before_anybody_look
 
 def test_it_is_looked_at_all_the_same_when_the_engine_does_not_tell_how_it_ended(docker_bench: Bench) -> None:
     class Silent(Engine):
-        def ends(self, id: str, since: str, until: str) -> list[dict[str, Any]]:
+        def exit_events(self, id: str, since: str, until: str) -> list[dict[str, Any]]:
             raise ProblemError("DOCK-08", f"403 Forbidden: {id} {since} {until}")
 
     spec, first = started(docker_bench)
     docker("restart", "-t", "0", docker_bench.name)
-    runtime = DockerRuntime(Settings(), Silent(), home=docker_bench.home)
+    runtime = DockerRuntime(Settings(), Silent(), host=docker_bench.host)
     seen = until(runtime, "running")
     assert (seen.digest, seen.ended, seen.instance_id != first.instance_id) == (spec.digest, None, True)
 
@@ -123,7 +123,9 @@ def test_a_container_that_was_created_only_is_removed_and_never_started(docker_b
     spec = docker_bench.spec()
     started(docker_bench)
     docker_bench.runtime.stop("api")
-    left = docker_bench.engine.create(docker_bench.name, container_config.body(spec, docker_bench.home), ErrorContext())
+    left = docker_bench.engine.create(
+        docker_bench.name, container_config.create_request(spec, docker_bench.host), ErrorContext()
+    )
     assert docker_bench.runtime.observe("api").state == "exited"
     docker_bench.runtime.ensure(spec)
     assert inspect(docker_bench.name)["Id"] != left
@@ -148,7 +150,7 @@ def test_a_foreign_container_is_reported_and_left_alone_when_it_has_the_name(
 
 
 def test_a_foreign_network_is_reported_when_it_has_the_name(docker_bench: Bench) -> None:
-    docker("network", "create", docker_bench.home.network)
+    docker("network", "create", docker_bench.host.network)
     with pytest.raises(ProblemError) as caught:
         docker_bench.runtime.ensure(docker_bench.spec())
     assert caught.value.id == "NAME-02"
@@ -157,7 +159,7 @@ def test_a_foreign_network_is_reported_when_it_has_the_name(docker_bench: Bench)
 def test_the_network_is_made_again_when_it_is_missing(docker_bench: Bench) -> None:
     spec, _ = started(docker_bench)
     docker("rm", "-f", docker_bench.name)
-    docker("network", "rm", docker_bench.home.network)
+    docker("network", "rm", docker_bench.host.network)
     docker_bench.runtime.ensure(spec)
     until(docker_bench.runtime, "running")
     assert answers(docker_bench, spec)
@@ -165,7 +167,7 @@ def test_the_network_is_made_again_when_it_is_missing(docker_bench: Bench) -> No
 
 def test_the_holder_is_named_when_a_container_has_the_port(docker_bench: Bench, fake_image: str) -> None:
     spec = docker_bench.spec()
-    other = f"{docker_bench.home.project}-other"
+    other = f"{docker_bench.host.project}-other"
     published = f"127.0.0.1:{spec.port}:80"
     docker("run", "-d", "--name", other, "-p", published, fake_image, "python", "-c", "import time; time.sleep(99)")
     try:
@@ -182,12 +184,12 @@ def test_the_holder_is_named_when_a_container_has_the_port(docker_bench: Bench, 
 def test_the_panel_is_back_on_the_network_when_it_was_taken_off(docker_bench: Bench, fake_image: str) -> None:
     panel = docker("run", "-d", "--rm", fake_image, "python", "-c", "import time; time.sleep(99)")
     try:
-        home = replace(docker_bench.home, container_id=panel)
-        runtime = DockerRuntime(Settings(), docker_bench.engine, home=home)
+        host = replace(docker_bench.host, container_id=panel)
+        runtime = DockerRuntime(Settings(), docker_bench.engine, host=host)
         runtime.observe("api")
-        docker("network", "disconnect", home.network, panel)
+        docker("network", "disconnect", host.network, panel)
         end = time.monotonic() + 10
-        while panel not in (docker_bench.engine.network(home.network) or {})["Containers"]:
+        while panel not in (docker_bench.engine.network(host.network) or {})["Containers"]:
             assert time.monotonic() < end, "nobody has to ensure anything for that"
             runtime.observe("api")
     finally:
@@ -198,14 +200,14 @@ def test_our_own_container_is_not_called_a_strangers_when_the_engine_takes_long_
     docker_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Slow(Engine):
-        def _gone(self, call: Callable[[Any], object]) -> None:
+        def _write_if_present(self, call: Callable[[Any], object]) -> None:
             """Says yes, and has not done it yet: a slow disk."""
 
     spec, _ = started(docker_bench)
     docker("kill", docker_bench.name)
-    monkeypatch.setattr(docker_engine, "LOOK_S", 0.2)
+    monkeypatch.setattr(docker_engine, "READ_TIMEOUT_S", 0.2)
     with pytest.raises(ProblemError) as caught:
-        DockerRuntime(Settings(), Slow(), home=docker_bench.home).ensure(spec)
+        DockerRuntime(Settings(), Slow(), host=docker_bench.host).ensure(spec)
     assert (caught.value.id, caught.value.retryable) == ("DOCK-14", True)
     docker_bench.runtime.ensure(spec)
     until(docker_bench.runtime, "running")
@@ -217,7 +219,7 @@ def test_each_has_its_own_name_again_when_two_of_ours_were_exchanged(docker_benc
         probe.bind(("127.0.0.1", 0))
         app = replace(api, name="app", port=int(probe.getsockname()[1]))
     docker_bench.runtime.ensure(app)
-    elsewhere, other = f"{docker_bench.name}-elsewhere", docker_bench.home.container("app")
+    elsewhere, other = f"{docker_bench.name}-elsewhere", docker_bench.host.service_container("app")
     before = {name: inspect(name)["Id"] for name in (docker_bench.name, other)}
     docker("rename", docker_bench.name, elsewhere)
     docker("rename", other, docker_bench.name)
@@ -229,8 +231,8 @@ def test_each_has_its_own_name_again_when_two_of_ours_were_exchanged(docker_benc
 
 
 def test_it_says_so_when_the_image_is_missing(docker_bench: Bench) -> None:
-    home = replace(docker_bench.home, image="sha256:" + "0" * 64)
-    runtime = DockerRuntime(Settings(), docker_bench.engine, home=home)
+    host = replace(docker_bench.host, image="sha256:" + "0" * 64)
+    runtime = DockerRuntime(Settings(), docker_bench.engine, host=host)
     with pytest.raises(ProblemError) as caught:
         runtime.ensure(docker_bench.spec())
     assert caught.value.id == "IMG-01"

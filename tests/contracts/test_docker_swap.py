@@ -43,12 +43,14 @@ def test_the_old_one_serves_on_when_the_new_port_is_taken(docker_bench: Bench) -
     assert answers(docker_bench, spec)
 
 
-def test_a_port_is_not_called_taken_when_the_trial_of_the_new_one_has_it(docker_bench: Bench) -> None:
+def test_a_port_is_not_called_taken_when_the_canary_of_the_new_one_has_it(docker_bench: Bench) -> None:
     """The checks are printed when the panel starts, which is when a changed port is tried out."""
     spec = docker_bench.spec()
-    body = container_config.body(spec, docker_bench.home, role="trial")
-    made = docker_bench.engine.create(container_config.title(docker_bench.home, "api", "trial"), body, ErrorContext())
-    docker_bench.engine.make_network(docker_bench.home.network, {})
+    body = container_config.create_request(spec, docker_bench.host, role="canary")
+    made = docker_bench.engine.create(
+        container_config.container_name(docker_bench.host, "api", "canary"), body, ErrorContext()
+    )
+    docker_bench.engine.create_network(docker_bench.host.network, {})
     docker_bench.engine.start(made, ErrorContext())
     assert [check.id for check in docker_bench.runtime.checks({"api": spec}) if check.state != "ok"] == []
 
@@ -78,7 +80,7 @@ def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench
     spec, _ = started(docker_bench)
     docker("rename", docker_bench.name, f"{docker_bench.name}-previous")
     changed = docker_bench.spec(ROLE="changed")
-    body = container_config.body(changed, docker_bench.home)
+    body = container_config.create_request(changed, docker_bench.host)
     docker_bench.engine.create(docker_bench.name, body, ErrorContext())
     assert answers(docker_bench, spec)
     docker_bench.runtime.ensure(changed)
@@ -86,15 +88,15 @@ def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench
     assert names(docker_bench) == {docker_bench.name}
 
 
-@pytest.mark.parametrize("role", ["trial", "next", "previous"])
+@pytest.mark.parametrize("role", ["canary", "next", "previous"])
 def test_what_an_unfinished_replacement_left_is_seen_and_removed_when_the_rest_is_well(
     docker_bench: Bench, role: container_config.Role
 ) -> None:
     spec, first = started(docker_bench)
-    made = container_config.body(spec, docker_bench.home, role=role, publish=False)
-    docker_bench.engine.create(container_config.title(docker_bench.home, "api", role), made, ErrorContext())
+    made = container_config.create_request(spec, docker_bench.host, role=role, publish=False)
+    docker_bench.engine.create(container_config.container_name(docker_bench.host, "api", role), made, ErrorContext())
     docker_bench.runtime.close()
-    runtime = DockerRuntime(Settings(), docker_bench.engine, home=docker_bench.home)
+    runtime = DockerRuntime(Settings(), docker_bench.engine, host=docker_bench.host)
     assert runtime.observe("api").digest != spec.digest
     runtime.ensure(spec)
     assert names(docker_bench) == {docker_bench.name}

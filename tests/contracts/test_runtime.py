@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from app.panel.services.process.runtime import ProcessRuntime
-from app.panel.services.protocol import Observed, Place, Runtime, ServiceSpec, State
+from app.panel.services.protocol import Observed, Placement, Runtime, ServiceSpec, State
 from pipeline.core.problems import ProblemError
 
 FAKE = Path(__file__).parent.parent / "fakes" / "service.py"
@@ -60,7 +60,7 @@ def free_port() -> int:
 @pytest.fixture
 def process_bench(tmp_path: Path) -> Iterator[ProcessBench]:
     port = free_port()
-    place = Place(
+    placement = Placement(
         kind="process",
         python={"api": sys.executable},
         listen={"api": "127.0.0.1"},
@@ -69,7 +69,7 @@ def process_bench(tmp_path: Path) -> Iterator[ProcessBench]:
         paths={},
         panel_url="",
     )
-    runtime = ProcessRuntime(place, tmp_path / "services")
+    runtime = ProcessRuntime(placement, tmp_path / "services")
     yield ProcessBench(runtime, port)
     runtime.close()
 

@@ -11,7 +11,7 @@ import pytest
 from app.panel.services.docker.container_config import OWNER
 from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.engine_errors import ErrorContext
-from app.panel.services.docker.host_container import Home
+from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
@@ -32,11 +32,11 @@ class Counting(Engine):
         super().__init__(path=path)
         self.happening = happening
 
-    def _change(self, call: Callable[[Any], T], context: ErrorContext | None = None) -> T:
+    def _write(self, call: Callable[[Any], T], context: ErrorContext | None = None) -> T:
         self.n_changes += 1
         if self.n_changes == self.happens_at:
             self.happening()
-        return super()._change(call, context)
+        return super()._write(call, context)
 
 
 def spec(role: str) -> ServiceSpec:
@@ -58,20 +58,20 @@ def spec(role: str) -> ServiceSpec:
 
 
 @pytest.fixture
-def home(private_engine: PrivateEngine) -> Home:
+def host(private_engine: PrivateEngine) -> HostContainer:
     image = private_engine.docker("image", "ls", "-q", "--no-trunc").split()[0]
-    return Home(image, "restarts", {}, "10001:10001", {}, cpus=2.0)
+    return HostContainer(image, "restarts", {}, "10001:10001", {}, cpus=2.0)
 
 
-def ensured(runtime: DockerRuntime, wanted: ServiceSpec, within_s: float = 60.0) -> None:
+def ensured(runtime: DockerRuntime, desired: ServiceSpec, within_s: float = 60.0) -> None:
     """Look, and ensure only while something is not as it should be: as the supervisor does."""
     deadline = time.monotonic() + within_s
     while True:
         try:
             seen = runtime.observe("api")
-            if seen.digest == wanted.digest and seen.state in {"starting", "running"}:
+            if seen.digest == desired.digest and seen.state in {"starting", "running"}:
                 return
-            runtime.ensure(wanted)
+            runtime.ensure(desired)
         except ProblemError as problem:
             if not problem.retryable or time.monotonic() > deadline:
                 raise
@@ -79,7 +79,7 @@ def ensured(runtime: DockerRuntime, wanted: ServiceSpec, within_s: float = 60.0)
 
 
 def test_one_new_container_is_left_when_the_engine_restarts_at_any_step(
-    private_engine: PrivateEngine, home: Home
+    private_engine: PrivateEngine, host: HostContainer
 ) -> None:
     """Each step once; the engine is stopped at every other one and killed at the rest."""
     ways = itertools.cycle([signal.SIGTERM, signal.SIGKILL])
@@ -89,7 +89,7 @@ def test_one_new_container_is_left_when_the_engine_restarts_at_any_step(
         private_engine.start()
 
     engine = Counting(str(private_engine.socket), happening)
-    runtime = DockerRuntime(Settings(), engine, home=home)
+    runtime = DockerRuntime(Settings(), engine, host=host)
     ensured(runtime, spec("before"))
     n_before = engine.n_changes
     ensured(runtime, spec("before all"))
@@ -97,11 +97,11 @@ def test_one_new_container_is_left_when_the_engine_restarts_at_any_step(
     assert n_steps >= 8, "a replacement was expected to take its steps"
     for step in range(1, n_steps + 1):
         engine.happens_at = engine.n_changes + step
-        wanted = spec(f"step {step}")
-        ensured(runtime, wanted)
+        desired = spec(f"step {step}")
+        ensured(runtime, desired)
         ours = f"label={OWNER}=restarts"
         left = private_engine.docker("ps", "-a", "--filter", ours, "--format", "{{.Names}} {{.State}}")
         assert left == "restarts-ml-api running", f"step {step}"
-        assert runtime.observe("api").digest == wanted.digest
+        assert runtime.observe("api").digest == desired.digest
     runtime.stop("api")
     runtime.close()

@@ -1,1 +1,1 @@
-"""The panel's siblings: MLflow, the prediction API, the prediction app. Kept running, watched, restarted."""
+"""The services that the panel runs: MLflow, the prediction API, the prediction app. Supervised and restarted."""

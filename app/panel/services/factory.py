@@ -1,4 +1,4 @@
-"""Which runtime runs the services."""
+"""Chooses and makes the runtime that runs the services."""
 
 import os
 from pathlib import Path
@@ -7,23 +7,23 @@ from typing import Final
 from app.panel.services.docker.host_container import own_container_id
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Runtime, RuntimeKind
-from app.panel.services.specs import process_place
+from app.panel.services.specs import process_placement
 from app.panel.settings import Settings
 
 SOCKET: Final = Path("/var/run/docker.sock")
 
 
 def runtime_kind(settings: Settings) -> RuntimeKind:
-    """As set; `auto` is containers where the panel itself is in one and has the engine's socket, else processes."""
+    """Return the kind as set; `auto` is containers where the panel itself is in one and has the engine's socket, else processes."""
     if settings.runtime != "auto":
         return settings.runtime
     return "docker" if own_container_id() and SOCKET.exists() else "process"
 
 
 def make_runtime(settings: Settings, kind: RuntimeKind) -> Runtime:
-    """The runtime; nothing is started or asked yet, so this works without an engine."""
+    """Return the runtime; nothing is started or contacted yet, so this works without an engine."""
     if kind == "process":
-        return ProcessRuntime(process_place(settings), settings.state_dir / "services")
+        return ProcessRuntime(process_placement(settings), settings.state_dir / "services")
     # The SDK is large and not needed by processes.
     from app.panel.services.docker.engine import Engine  # noqa: PLC0415
     from app.panel.services.docker.runtime import DockerRuntime  # noqa: PLC0415

@@ -5,15 +5,16 @@ from app.panel.services.queries import ServicesView
 
 
 def health(view: ServicesView) -> Health:
-    """The worst first: what is down, what is being started, else that all is well."""
+    """Return the worst first: what is down, unhealthy or being started, else that all are healthy."""
     down = [row.title for row in view.rows if row.state in {"crash-looping", "blocked", "backing-off"}]
-    ailing = [row.title for row in view.rows if row.state in {"unhealthy", "stopped"}]
+    unhealthy = [row.title for row in view.rows if row.state in {"unhealthy", "stopped"}]
     n_starting = sum(row.state == "starting" for row in view.rows)
     if down:
         return Health("bad", f"{down[0]} is down" if len(down) == 1 else f"{len(down)} services are down")
-    if ailing:
+    if unhealthy:
         return Health(
-            "warn", f"{ailing[0]} is not well" if len(ailing) == 1 else f"{len(ailing)} services are not well"
+            "warn",
+            f"{unhealthy[0]} is unhealthy" if len(unhealthy) == 1 else f"{len(unhealthy)} services are unhealthy",
         )
     if n_starting:
         return Health("busy", f"Starting, {len(view.rows) - n_starting} of {len(view.rows)} are up")

@@ -11,33 +11,33 @@ MAX_BYTES: Final = 8 * 2**20
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back. `status` 0 means that nothing did; `body` then says why."""
+class Response:
+    """A response. `status` 0 means that there was none; `body` then says why."""
 
     status: int
     body: str
 
     @property
     def is_ok(self) -> bool:
-        """Whether it is a 2xx."""
+        """True for a 2xx."""
         return 200 <= self.status < 300
 
     def json(self) -> Any:  # noqa: ANN401 - it is what the other side says it is
-        """The body as JSON; None where it is not."""
+        """Return the body as JSON; None where it is not."""
         try:
             return json.loads(self.body)
         except ValueError:
             return None
 
 
-def get(url: str, timeout_s: float, *, bearer: str = "") -> Answer:
-    """The answer to a GET; never raises for what the network or the server does."""
-    return call("GET", url, None, bearer_header(bearer), timeout_s)
+def get(url: str, timeout_s: float) -> Response:
+    """Return the response to a GET; never raises for what the network or the server does."""
+    return call("GET", url, None, {}, timeout_s)
 
 
-def post(url: str, body: object, timeout_s: float, *, bearer: str = "") -> Answer:
-    """The answer to `body` sent as JSON; never raises for what the network or the server does."""
-    headers = {"Content-Type": "application/json"} | bearer_header(bearer)
+def post(url: str, body: object, timeout_s: float) -> Response:
+    """Return the response to `body` sent as JSON; never raises for what the network or the server does."""
+    headers = {"Content-Type": "application/json"}
     return call("POST", url, json.dumps(body).encode(), headers, timeout_s)
 
 
@@ -46,16 +46,16 @@ def bearer_header(bearer: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
 
-def call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Answer:
-    """The answer to any request; never raises for what the network or the server does."""
+def call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Response:
+    """Return the response to any request; never raises for what the network or the server does."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
     try:
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
-        return Answer(response.status, response.read(MAX_BYTES).decode("utf-8", "replace"))
+        return Response(response.status, response.read(MAX_BYTES).decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException) as error:
-        return Answer(0, f"{type(error).__name__}: {error}")
+        return Response(0, f"{type(error).__name__}: {error}")
     finally:
         connection.close()

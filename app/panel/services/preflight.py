@@ -1,4 +1,4 @@
-"""Whether this machine has what the panel needs: one named check for each thing that is known to go wrong."""
+"""Checks that this machine has what the panel needs: one named check for each thing that is known to go wrong."""
 
 import os
 import platform
@@ -29,13 +29,13 @@ from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
-# Failure that each number bounds: a run writes the processed table, a model and its plots; training on the built-in
+# The failures that these bounds prevent: a run writes the processed table, a model and its plots; training on the built-in
 # table takes 0.7 GB beside 0.6 GB of services.
 DISK_WARN_BYTES: Final = 2 * 2**30
 DISK_BYTES: Final = 500 * 2**20
 MEMORY_BYTES: Final = 2**30
 FRESH_S: Final = 10.0
-# Where locks of SQLite are not to be trusted.
+# Where SQLite's locks are not reliable.
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {
         "nfs",
@@ -55,7 +55,7 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 
 
 class Preflight:
-    """Runs the checks, at most every ten seconds unless asked to. Sync and thread-safe."""
+    """Runs the checks, at most every ten seconds unless asked again. Sync and thread-safe."""
 
     def __init__(self, settings: Settings, services: ServiceSupervisor, clock: Clock) -> None:
         self._settings = settings
@@ -65,7 +65,7 @@ class Preflight:
         self._last: tuple[float, PreflightView] | None = None
 
     def view(self, *, again: bool = False) -> PreflightView:
-        """The checks and the worst of their states."""
+        """Return the checks and the worst of their states."""
         with self._lock:
             now = self._clock.monotonic()
             if again or self._last is None or now - self._last[0] >= FRESH_S:
@@ -78,8 +78,8 @@ class Preflight:
             *self._runtime_checks(),
         ]
         for check in service_checks(self._services.view(), self._clock.now()):
-            # An engine that does not answer is the problem of all of them, and was named already.
-            if (check.id, check.message) not in {(said.id, said.message) for said in checks}:
+            # An engine that does not respond is the problem of all of them, and was named already.
+            if (check.id, check.message) not in {(listed.id, listed.message) for listed in checks}:
                 checks.append(check)
         states = {check.state for check in checks}
         worst: Literal["ok", "warning", "error"] = "ok"
@@ -93,22 +93,22 @@ class Preflight:
         try:
             return self._services.runtime.checks(self._services.specs())
         except ProblemError as problem:
-            return [_bad(problem, "Runtime", "error")]
+            return [_failed_check(problem, "Runtime", "error")]
 
 
 def service_checks(view: ServicesView, now: datetime) -> list[Check]:
-    """What keeps a service from being as it should be, and what ended one in the last ten minutes."""
+    """Return what keeps a service from being as it should be, and what ended one in the last ten minutes."""
     checks = []
     for row in view.rows:
         if row.problem is not None:
-            checks.append(_of_service(row, row.problem, "error"))
+            checks.append(_service_check(row, row.problem, "error"))
         elif row.ended is not None and row.ended_at is not None and now - row.ended_at < timedelta(seconds=HEALTHY_S):
-            checks.append(_of_service(row, row.ended, "warning"))
+            checks.append(_service_check(row, row.ended, "warning"))
     return checks
 
 
 def machine_checks(settings: Settings) -> list[Check]:
-    """What can be said without any runtime."""
+    """Return the checks that need no runtime."""
     folders = (
         ("Data folder", settings.data_dir, "ML_PIPELINE_DATA"),
         ("State folder", settings.state_dir, "ML_PIPELINE_STATE"),
@@ -116,21 +116,23 @@ def machine_checks(settings: Settings) -> list[Check]:
     )
     return [
         python_check(sys.version_info[:2]),
-        *(_checked(name, partial(check_writable, path, setting)) for name, path, setting in folders),
-        _checked("Disk", lambda: check_disk(settings.state_dir, shutil.disk_usage(_existing(settings.state_dir)).free)),
-        _checked("Memory", lambda: check_memory(psutil.virtual_memory().available)),
-        _checked("File system", lambda: check_file_system(file_system(settings.state_dir))),
-        _checked("MLflow", check_mlflow),
+        *(_run_check(name, partial(check_writable, path, setting)) for name, path, setting in folders),
+        _run_check(
+            "Disk", lambda: check_disk(settings.state_dir, shutil.disk_usage(_existing(settings.state_dir)).free)
+        ),
+        _run_check("Memory", lambda: check_memory(psutil.virtual_memory().available)),
+        _run_check("File system", lambda: check_file_system(file_system(settings.state_dir))),
+        _run_check("MLflow", check_mlflow),
     ]
 
 
 def python_check(version: tuple[int, ...]) -> Check:
-    """The interpreter; its version is checked by the installer, so this only tells."""
+    """Return the interpreter; the installer checks its version, so this is never a failure."""
     return Check("python", "Python", "ok", f"{platform.python_implementation()} {version[0]}.{version[1]}.")
 
 
 def check_writable(folder: Path, setting: str) -> str:
-    """Where it is. Raises PERM-01 if nothing can be written there."""
+    """Return where it is. Raises PERM-01 if nothing can be written there."""
     path = _existing(folder)
     if not os.access(path, os.W_OK | os.X_OK):
         raise FolderNotWritableError(folder, setting, owner_uid=path.stat().st_uid)
@@ -138,35 +140,35 @@ def check_writable(folder: Path, setting: str) -> str:
 
 
 def check_disk(folder: Path, free_bytes: int) -> str:
-    """How much is free. Raises DISK-02 if it is less than a few runs need."""
+    """Return how much is free. Raises DISK-02 if it is less than a few runs need."""
     if free_bytes < DISK_WARN_BYTES:
         raise LowDiskError(folder, free_bytes, can_run=free_bytes >= DISK_BYTES)
     return f"{free_bytes / 2**30:.1f} GB are free."
 
 
 def check_memory(available_bytes: int) -> str:
-    """How much is available. Raises MEM-01 if training is likely to run out of it."""
+    """Return how much is available. Raises MEM-01 if training is likely to run out of it."""
     if available_bytes < MEMORY_BYTES:
         raise LowMemoryError(available_bytes)
     return f"{available_bytes / 2**30:.1f} GB of memory are available."
 
 
 def check_file_system(kind: str) -> str:
-    """What the state folder lies on. Raises FS-01 for a network file system, where locks cannot be trusted."""
+    """Return what the state folder lies on. Raises FS-01 for a network file system, where locks cannot be trusted."""
     if kind in NETWORK_FILE_SYSTEMS:
         raise NetworkFileSystemError(kind)
     return f"The state folder lies on {kind or 'a local file system'}."
 
 
 def check_mlflow() -> str:
-    """That MLflow is installed. Raises MLF-03 if not."""
+    """Return that MLflow is installed. Raises MLF-03 if not."""
     if find_spec("mlflow") is None:
         raise MlflowNotInstalledError
     return "Installed."
 
 
 def file_system(folder: Path) -> str:
-    """The type of the file system below a folder, in lower case; "" where that is not known."""
+    """Return the type of the file system below a folder, in lower case; "" where that is not known."""
     path = _existing(folder).resolve()
     mounts = [(Path(part.mountpoint), part.fstype.lower()) for part in psutil.disk_partitions(all=True)]
     below = [(len(mount.parts), kind) for mount, kind in mounts if path.is_relative_to(mount)]
@@ -174,24 +176,24 @@ def file_system(folder: Path) -> str:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """Return the folder, or the nearest one above it that exists."""
     path = folder.absolute()
     while not path.exists():
         path = path.parent
     return path
 
 
-def _checked(name: str, look: Callable[[], str]) -> Check:
-    """A passed check, or the problem as one: a warning where it may pass by itself, else an error."""
+def _run_check(name: str, check: Callable[[], str]) -> Check:
+    """Return a passed check, or the problem as one: a warning where it may pass by itself, else an error."""
     try:
-        return Check(name.lower().replace(" ", "-"), name, "ok", look())
+        return Check(name.lower().replace(" ", "-"), name, "ok", check())
     except ProblemError as problem:
-        return _bad(problem, name, "warning" if problem.retryable else "error")
+        return _failed_check(problem, name, "warning" if problem.retryable else "error")
 
 
-def _of_service(row: ServiceRow, problem: ServiceProblem, state: CheckState) -> Check:
+def _service_check(row: ServiceRow, problem: ServiceProblem, state: CheckState) -> Check:
     return Check(problem.id, row.title, state, problem.what, problem.why, problem.fix, problem.command)
 
 
-def _bad(problem: ProblemError, name: str, state: Literal["warning", "error"]) -> Check:
+def _failed_check(problem: ProblemError, name: str, state: Literal["warning", "error"]) -> Check:
     return Check(problem.id, name, state, problem.what, problem.why, problem.fix, problem.command)

@@ -1,7 +1,7 @@
-"""What runs a service and what a service is: the port between the supervisor and its two runtimes.
+"""What runs a service and what a service is: the interface between the supervisor and its two runtimes.
 
-A spec says what must run and is the same for both runtimes but for its `Place`: where the service finds its
-interpreter, its folders and its siblings. Light: imports neither docker nor psutil.
+A spec says what must run and is the same for both runtimes but for its `Placement`: where the service finds its
+interpreter, its folders and the other services. Light: imports neither docker nor psutil.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ RuntimeKind = Literal["process", "docker"]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where services live: what a runtime tells `specs.build`.
+class Placement:
+    """Where a runtime puts services; the input of `specs.build`.
 
     `python` runs the service's module (containers may have one environment to serve and one to track). `listen` are
-    the addresses that services bind; `hosts` the names by which siblings and the panel reach them; `ports` what they
+    the addresses that services bind; `hosts` the names by which the panel and each other reach them; `ports` what they
     listen on there (the published port is always that of the settings). `paths` say where a service sees a volume.
     `image` is the identity of the code, so that new code replaces what runs; `user` whom services run as; `sources` what
     lies behind each volume. "" or nothing where that does not apply.
@@ -62,7 +62,7 @@ class ServiceSpec:
     """One service as it should be. Two specs with the same `digest` mean the same service.
 
     `listen_port` is bound by the service itself, `port` is where people and scripts on this machine find it (the
-    same number for processes). `port_setting` names the variable that changes it. `ready_path` answers 2xx when the
+    same number for processes). `port_setting` names the variable that changes it. `ready_path` responds with 2xx when the
     service does its work (the API does so also before the first model). `memory_bytes`, `cpus`, `pids` are limits,
     enforced where the runtime can. `env` is added to a minimal environment. `start_s` is how long a start may take.
     """
@@ -91,15 +91,15 @@ class ServiceSpec:
         object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest())
 
 
-# absent: there is nothing of that name. starting: it lives but does not listen yet (or its health check has not
+# absent: nothing has that name. starting: it lives but does not listen yet (or its health check has not
 # passed yet). running: it lives and the port is its own. unhealthy: it lives and its own health check fails.
-# paused: it lives and was stopped by hand. exited: it ended. foreign: something that is not ours holds the name.
+# paused: it lives and was suspended manually. exited: it ended. foreign: something that is not ours holds the name.
 State = Literal["absent", "starting", "running", "unhealthy", "paused", "exited", "foreign"]
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What there is, as seen now; says nothing of what should be.
+    """A service as observed now; says nothing of what should be.
 
     `instance_id` changes with each start. `memory_bytes` is the memory that would be free without it (PSS where
     known). `cpu_s` is processor time used so far. None: not known or not running. `reason`: one line for people.
@@ -148,14 +148,14 @@ class Check:
 
 
 class Runtime(Protocol):
-    """Siblings of the panel. Identity is `spec.name`, sameness is `spec.digest`, ours is what carries our owner mark.
+    """Runs the services of the panel. Identity is `spec.name`, sameness is `spec.digest`, ours is what carries our owner mark.
 
     Every call is synchronous, bounded in time, safe from any thread, idempotent and valid right after a panel
     restart; nothing foreign is ever touched. Failures are ProblemErrors (PORT-, DOCK-, NAME-, SVC-nn).
     """
 
     @property
-    def place(self) -> Place:
+    def placement(self) -> Placement:
         """Where this runtime puts services."""
 
     def ensure(self, spec: ServiceSpec) -> None:
@@ -172,19 +172,19 @@ class Runtime(Protocol):
         """Return when it is gone with all its processes: TERM, wait, KILL. An unknown name is success."""
 
     def observe(self, name: ServiceName) -> Observed:
-        """What there is of that name now. Never raises for what is merely absent or broken."""
+        """Return what has that name now. Never raises for what is merely absent or broken."""
 
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
-        """Output after the cursor `after`, at most the last `limit` lines of it; 0 is the end's last `limit` lines."""
+        """Return output after the cursor `after`, at most the last `limit` lines of it; 0 is the end's last `limit` lines."""
 
     def internal_url(self, spec: ServiceSpec) -> str:
-        """Base URL by which the panel reaches it, without trailing slash."""
+        """Return the base URL by which the panel reaches it, without trailing slash."""
 
     def public_url(self, spec: ServiceSpec) -> str:
-        """Base URL for people on this machine, without trailing slash."""
+        """Return the base URL for people on this machine, without trailing slash."""
 
     def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
-        """Preflight checks that only this runtime knows; ports included."""
+        """Return the preflight checks that only this runtime knows; ports included."""
 
     def close(self) -> None:
-        """Let go. Processes end with the panel; containers stay."""
+        """Release everything. Processes end with the panel; containers stay."""

@@ -1,4 +1,4 @@
-"""What the services page shows: frozen views, made from the supervisor's last look."""
+"""The contents of the services page: frozen views, made from the supervisor's latest status."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,9 +6,9 @@ from typing import Literal
 
 from app.panel.services.protocol import Check, ServiceName
 
-# starting: it lives and does not answer yet. backing-off: it ended and will be started at `next_try_at`.
+# starting: it lives and does not respond yet. backing-off: it ended and will be started at `next_try_at`.
 # crash-looping: as that, after five quick ends. blocked: it cannot be started, `problem` says why. unhealthy: it does
-# not answer any more; or, with a `problem`, it serves on and what should replace it cannot be started.
+# not respond any more; or, with a `problem`, it keeps serving and what should replace it cannot be started.
 ShownState = Literal["starting", "running", "unhealthy", "backing-off", "crash-looping", "blocked", "stopped"]
 
 
@@ -25,7 +25,7 @@ class ServiceProblem:
 
 @dataclass(frozen=True)
 class ServiceRow:
-    """One service. None: not known, not running, or (the memory limit) not enforced. `cpu_percent` is of one core, since the look before.
+    """One service. None: not known, not running, or (the memory limit) not enforced. `cpu_percent` is of one core, since the check before.
 
     `detail` is one line: why it is not running, or, for an API without a model, that it waits for one.
     `last_lines` are the last lines that it wrote before it last ended. `ended`: how it last ended by itself, and when.
@@ -53,7 +53,7 @@ class ServiceRow:
 
 @dataclass(frozen=True)
 class ServicesView:
-    """The services page. `is_healthy`: all run and answer."""
+    """The services page. `is_healthy`: all run and respond."""
 
     runtime: str
     is_healthy: bool

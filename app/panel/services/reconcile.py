@@ -1,4 +1,4 @@
-"""What to do about one service: from what should be, what is, and what was. Pure; time is an argument."""
+"""Decides what to do about one service: from what should be, what is, and what was. Pure; time is an argument."""
 
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -11,126 +11,126 @@ Action = Literal["none", "ensure", "restart"]
 MAX_DELAY_S: Final = 60.0
 QUICK_ENDS_SHOWN: Final = 5
 HEALTHY_S: Final = 600.0
-# How long a service that did answer may be silent: before it is called unhealthy, and before it is restarted.
-SILENT_SHOWN_S: Final = 3.0
-SILENT_RESTART_S: Final = 20.0
+# How long a service that did respond may fail to: before it is called unhealthy, and before it is restarted.
+UNREADY_SHOWN_S: Final = 3.0
+UNREADY_RESTART_S: Final = 20.0
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What the supervisor remembers of a service; times are monotonic seconds.
+class RestartHistory:
+    """How starts, ends and checks of a service went so far; times are monotonic seconds.
 
     `instance_id` is the instance that was last seen alive and whose end was not counted yet; `is_pending`: one was
-    started and not seen yet. `n_failures` counts ends and failed starts in a row, `n_mended` how often it ran and had
-    to be made right. `ready_at` is since when it answers without a break, `silent_at` since when it does not;
-    `was_ready` whether this instance ever did.
+    started and not seen yet. `n_failures` counts ends and failed starts in a row, `n_repairs` how often it ran and had
+    to be replaced. `ready_at` is since when it responds without a break, `unready_at` since when it does not;
+    `was_ready`: this instance has responded before.
     """
 
     instance_id: str = ""
     is_pending: bool = False
     n_failures: int = 0
-    n_mended: int = 0
+    n_repairs: int = 0
     next_try: float = float("-inf")
     was_ready: bool = False
     ready_at: float | None = None
-    silent_at: float | None = None
+    unready_at: float | None = None
     n_restarts: int = 0
 
 
-NOTHING: Final = Memory()
+EMPTY: Final = RestartHistory()
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, what to show, what to remember. `has_ended`: an instance ended that nobody replaced."""
+    """The action to take, the state to show, the history to keep. `has_ended`: an instance ended that nobody replaced."""
 
     action: Action
     state: ShownState
-    memory: Memory
+    history: RestartHistory
     has_ended: bool = False
 
 
 def delay_s(n_failures: int) -> float:
-    """Seconds until the next try: 1, 2, 4 ... 60."""
+    """Return the seconds until the next try: 1, 2, 4 ... 60."""
     return min(MAX_DELAY_S, 2.0 ** min(n_failures - 1, 10))
 
 
-def failed(memory: Memory, now: float) -> Memory:
-    """After a start that did not succeed, or an end: one failure more, and when to try again."""
-    n_failures = memory.n_failures + 1
+def failed(history: RestartHistory, now: float) -> RestartHistory:
+    """Return the history after a failed start or an end: one failure more, and when to try again."""
+    n_failures = history.n_failures + 1
     return replace(
-        memory,
+        history,
         instance_id="",
         is_pending=False,
         n_failures=n_failures,
         next_try=now + delay_s(n_failures),
         was_ready=False,
         ready_at=None,
-        silent_at=None,
+        unready_at=None,
     )
 
 
-def decide(spec: ServiceSpec, observed: Observed, is_ready: bool, memory: Memory, now: float) -> Decision:
-    """The next step towards `spec`. A service that is as it should be, and answers, gets no action at all.
+def decide(spec: ServiceSpec, observed: Observed, is_ready: bool, history: RestartHistory, now: float) -> Decision:
+    """Return the next step towards `spec`. A service that is as it should be, and responds, gets no action at all.
 
-    `is_ready`: its ready path just answered. Whatever is remembered, two tries are at least a second apart.
+    `is_ready`: its ready path just responded. Whatever the history, two tries are at least a second apart.
     """
     if observed.state in {"absent", "exited", "foreign"}:
-        has_ended = bool(memory.instance_id) or memory.is_pending
+        has_ended = bool(history.instance_id) or history.is_pending
         if has_ended:
-            memory = failed(memory, now)
-        return replace(_start(memory, now, is_foreign=observed.state == "foreign"), has_ended=has_ended)
-    has_ended = memory.instance_id not in {"", observed.instance_id}
-    if memory.instance_id != observed.instance_id:
+            history = failed(history, now)
+        return replace(_start(history, now, is_foreign=observed.state == "foreign"), has_ended=has_ended)
+    has_ended = history.instance_id not in {"", observed.instance_id}
+    if history.instance_id != observed.instance_id:
         # Another instance than the one that was seen: ours restarted it, or the container engine did by itself.
-        n_restarts = memory.n_restarts + (has_ended or (memory.is_pending and memory.n_failures > 0))
+        n_restarts = history.n_restarts + (has_ended or (history.is_pending and history.n_failures > 0))
         if has_ended:
-            memory = failed(memory, now)
-        memory = replace(
-            memory,
+            history = failed(history, now)
+        history = replace(
+            history,
             instance_id=observed.instance_id,
             is_pending=False,
             was_ready=False,
             ready_at=None,
-            silent_at=now,
+            unready_at=now,
             n_restarts=n_restarts,
         )
     if observed.digest != spec.digest:
         # The instance that replaces this one is not counted as its end.
-        memory = replace(memory, instance_id="")
-        if now < memory.next_try:
-            return Decision("none", "starting", memory)
-        # If that does not make it right, or somebody keeps changing it, it must not be replaced without a pause.
-        n_mended = memory.n_mended + 1
-        return Decision("ensure", "starting", replace(memory, n_mended=n_mended, next_try=now + delay_s(n_mended)))
-    decision = _answers(memory, now) if is_ready else _silent(spec, memory, now)
+        history = replace(history, instance_id="")
+        if now < history.next_try:
+            return Decision("none", "starting", history)
+        # If that does not help, or somebody keeps changing it, it must not be replaced without a pause.
+        n_repairs = history.n_repairs + 1
+        return Decision("ensure", "starting", replace(history, n_repairs=n_repairs, next_try=now + delay_s(n_repairs)))
+    decision = _ready(history, now) if is_ready else _not_ready(spec, history, now)
     return replace(decision, has_ended=has_ended)
 
 
-def _start(memory: Memory, now: float, *, is_foreign: bool) -> Decision:
-    if now >= memory.next_try:
-        return Decision("ensure", "starting", replace(memory, is_pending=True, next_try=now + delay_s(1)))
+def _start(history: RestartHistory, now: float, *, is_foreign: bool) -> Decision:
+    if now >= history.next_try:
+        return Decision("ensure", "starting", replace(history, is_pending=True, next_try=now + delay_s(1)))
     if is_foreign:
-        return Decision("none", "blocked", memory)
-    return Decision("none", "crash-looping" if memory.n_failures >= QUICK_ENDS_SHOWN else "backing-off", memory)
+        return Decision("none", "blocked", history)
+    return Decision("none", "crash-looping" if history.n_failures >= QUICK_ENDS_SHOWN else "backing-off", history)
 
 
-def _answers(memory: Memory, now: float) -> Decision:
-    ready_at = now if memory.ready_at is None else memory.ready_at
-    memory = replace(memory, was_ready=True, ready_at=ready_at, silent_at=None)
+def _ready(history: RestartHistory, now: float) -> Decision:
+    ready_at = now if history.ready_at is None else history.ready_at
+    history = replace(history, was_ready=True, ready_at=ready_at, unready_at=None)
     if now - ready_at >= HEALTHY_S:
-        memory = replace(memory, n_failures=0, n_mended=0)
-    return Decision("none", "running", memory)
+        history = replace(history, n_failures=0, n_repairs=0)
+    return Decision("none", "running", history)
 
 
-def _silent(spec: ServiceSpec, memory: Memory, now: float) -> Decision:
-    silent_at = now if memory.silent_at is None else memory.silent_at
-    memory = replace(memory, silent_at=silent_at)
-    silent_s = now - silent_at
-    if silent_s >= (SILENT_RESTART_S if memory.was_ready else spec.start_s) and now >= memory.next_try:
-        return Decision("restart", "unhealthy", failed(replace(memory, n_restarts=memory.n_restarts + 1), now))
-    if not memory.was_ready:
-        return Decision("none", "starting", memory)
-    if silent_s < SILENT_SHOWN_S:
-        return Decision("none", "running", memory)
-    return Decision("none", "unhealthy", replace(memory, ready_at=None))
+def _not_ready(spec: ServiceSpec, history: RestartHistory, now: float) -> Decision:
+    unready_at = now if history.unready_at is None else history.unready_at
+    history = replace(history, unready_at=unready_at)
+    unready_s = now - unready_at
+    if unready_s >= (UNREADY_RESTART_S if history.was_ready else spec.start_s) and now >= history.next_try:
+        return Decision("restart", "unhealthy", failed(replace(history, n_restarts=history.n_restarts + 1), now))
+    if not history.was_ready:
+        return Decision("none", "starting", history)
+    if unready_s < UNREADY_SHOWN_S:
+        return Decision("none", "running", history)
+    return Decision("none", "unhealthy", replace(history, ready_at=None))

@@ -4,7 +4,7 @@ from app.panel.services.queries import PreflightView
 
 
 def preflight_table(view: PreflightView) -> str:
-    """One line a check: state, name, message; below what is not ok, its id, what to do and the command."""
+    """Return one line per check: state, name, message; below what is not ok, its id, what to do and the command."""
     width = max((len(check.name) for check in view.checks), default=0)
     lines = []
     for check in view.checks:

@@ -15,7 +15,7 @@ class ServiceLog:
     """`NAME.log` and, once that grew over `max_bytes`, the part before it as `NAME.log.1`.
 
     A cursor is a position in all that was ever written; `NAME.log.at` says where `NAME.log` begins. What is written
-    in the very moment in which the file is cut may be lost: the writer must never wait for us.
+    in the very moment in which the file is rotated may be lost: the writer must never wait for us.
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
@@ -25,30 +25,22 @@ class ServiceLog:
         self._max_bytes = max_bytes
 
     def open(self) -> int:
-        """A file descriptor to append to, for a child's stdout and stderr; the caller closes it."""
+        """Return a file descriptor to append to, for a child's stdout and stderr; the caller closes it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
 
-    def note(self, text: str) -> None:
-        """A line of the panel's own among those of the service."""
-        handle = self.open()
-        try:
-            os.write(handle, f"--- {text}\n".encode())
-        finally:
-            os.close(handle)
-
-    def cut(self) -> None:
+    def rotate(self) -> None:
         """Set the file aside once it is too long; call it now and then."""
         size = _size(self.path)
         if size > self._max_bytes:
             shutil.copyfile(self.path, self._old)
             copied = _size(self._old)
             os.truncate(self.path, 0)
-            self._at.write_text(str(self._begin() + copied), "ascii")
+            self._at.write_text(str(self._start_offset() + copied), "ascii")
 
     def read(self, after: int, limit: int) -> LogChunk:
-        """Whole lines after the cursor, at most the last `limit`; with 0 the last lines there are."""
-        begin = self._begin()
+        """Return whole lines after the cursor, at most the last `limit`; with 0 the last lines there are."""
+        begin = self._start_offset()
         oldest = begin - _size(self._old)
         end = begin + _size(self.path)
         start = after if oldest <= after <= end else oldest
@@ -63,7 +55,7 @@ class ServiceLog:
         lines = raw[:whole].decode("utf-8", "replace").splitlines()[1 if is_cut else 0 :]
         return LogChunk(tuple(lines[-limit:]), start + whole)
 
-    def _begin(self) -> int:
+    def _start_offset(self) -> int:
         try:
             return int(self._at.read_text("ascii"))
         except (OSError, ValueError):

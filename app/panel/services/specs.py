@@ -1,4 +1,4 @@
-"""What the three services are, made from the settings and the place where they live. Pure."""
+"""The specs of the three services, made from the settings and their placement. Pure."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.panel.services.protocol import Mount, Place, RuntimeKind, ServiceName, ServiceSpec
+from app.panel.services.protocol import Mount, Placement, RuntimeKind, ServiceName, ServiceSpec
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 from pipeline.core.settings import ApiAccess, read
@@ -17,20 +17,20 @@ MLFLOW_READY: Final = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What should run. `build` needs a runtime that answers; `kind` and the published `ports` are known without it."""
+class DesiredServices:
+    """The services that should run. `build` needs a runtime that responds; `kind` and the published `ports` do not."""
 
     kind: RuntimeKind
     ports: Mapping[ServiceName, int]
-    build: Callable[[Place], Mapping[ServiceName, ServiceSpec]]
+    build: Callable[[Placement], Mapping[ServiceName, ServiceSpec]]
 
 
-def wanted(settings: Settings, kind: RuntimeKind, environ: Mapping[str, str]) -> Wanted:
-    """The three services, in the order in which they are started: what people wait for comes first."""
-    return Wanted(
+def desired_services(settings: Settings, kind: RuntimeKind, environ: Mapping[str, str]) -> DesiredServices:
+    """Return the three services, in the order in which they are started: what people wait for comes first."""
+    return DesiredServices(
         kind,
         {"api": settings.api_port, "app": settings.app_port, "mlflow": settings.mlflow_port},
-        lambda place: build(settings, place, environ),
+        lambda placement: build(settings, placement, environ),
     )
 
 
@@ -42,110 +42,112 @@ def api_key() -> str:
         return ""
 
 
-def process_place(settings: Settings) -> Place:
-    """Child processes of the panel: this interpreter, this machine. MLflow, which has no login, stays on loopback."""
+def process_placement(settings: Settings) -> Placement:
+    """Return the placement of child processes: this interpreter, this machine. MLflow has no login and stays on loopback."""
     bound = settings.panel_host
-    near = "127.0.0.1" if bound in {"0.0.0.0", "::", "localhost"} else bound  # noqa: S104 - compared, not bound
-    return Place(
+    reachable = "127.0.0.1" if bound in {"0.0.0.0", "::", "localhost"} else bound  # noqa: S104 - compared, not bound
+    return Placement(
         kind="process",
         python={"mlflow": sys.executable, "api": sys.executable, "app": sys.executable},
         listen={"mlflow": "127.0.0.1", "api": bound, "app": bound},
-        hosts={"mlflow": "127.0.0.1", "api": near, "app": near},
+        hosts={"mlflow": "127.0.0.1", "api": reachable, "app": reachable},
         ports={"mlflow": settings.mlflow_port, "api": settings.api_port, "app": settings.app_port},
         paths={
             "models": str(settings.models_dir.resolve()),
             "mlflow": str((settings.state_dir / "mlflow").resolve()),
         },
-        panel_url=f"http://{near}:{settings.panel_port}",
+        panel_url=f"http://{reachable}:{settings.panel_port}",
     )
 
 
-def build(settings: Settings, place: Place, environ: Mapping[str, str]) -> dict[ServiceName, ServiceSpec]:
-    """The three services, each complete.
+def build(settings: Settings, placement: Placement, environ: Mapping[str, str]) -> dict[ServiceName, ServiceSpec]:
+    """Return the three services, each complete.
 
     From `environ`, the panel's own environment, settings of the API and the app (`API_*`, `APP_*`) are passed on.
     """
     return {
-        "api": _api(settings, place, environ),
-        "app": _app(settings, place, environ),
-        "mlflow": _mlflow(settings, place),
+        "api": _api(settings, placement, environ),
+        "app": _app(settings, placement, environ),
+        "mlflow": _mlflow(settings, placement),
     }
 
 
-def _api(settings: Settings, place: Place, environ: Mapping[str, str]) -> ServiceSpec:
+def _api(settings: Settings, placement: Placement, environ: Mapping[str, str]) -> ServiceSpec:
     return ServiceSpec(
         name="api",
-        argv=(place.python["api"], "-m", "app.prediction"),
+        argv=(placement.python["api"], "-m", "app.prediction"),
         env={
-            # Names under which the panel may be opened hold for the API beside it, unless it is told its own.
+            # Names under which the panel may be opened hold for the API beside it, unless it has its own setting.
             **({"API_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
-            **_passed(environ, "API_"),
-            "ML_PIPELINE_MODELS": place.paths["models"],
-            "API_HOST": place.listen["api"],
-            "API_PORT": str(place.ports["api"]),
-            "PANEL_URL": place.panel_url,
+            **_with_prefix(environ, "API_"),
+            "ML_PIPELINE_MODELS": placement.paths["models"],
+            "API_HOST": placement.listen["api"],
+            "API_PORT": str(placement.ports["api"]),
+            "PANEL_URL": placement.panel_url,
         },
         port=settings.api_port,
         port_setting="API_PORT",
-        listen_port=place.ports["api"],
-        host=place.listen["api"],
+        listen_port=placement.ports["api"],
+        host=placement.listen["api"],
         ready_path="/livez",
         memory_bytes=1024 * MB,
         cpus=2.0,
         pids=256,
         start_s=30.0,
-        mounts=(Mount("models", place.paths["models"], read_only=True, source=place.sources.get("models", "")),),
-        image=place.image,
-        user=place.user,
+        mounts=(
+            Mount("models", placement.paths["models"], read_only=True, source=placement.sources.get("models", "")),
+        ),
+        image=placement.image,
+        user=placement.user,
     )
 
 
-def _app(settings: Settings, place: Place, environ: Mapping[str, str]) -> ServiceSpec:
+def _app(settings: Settings, placement: Placement, environ: Mapping[str, str]) -> ServiceSpec:
     return ServiceSpec(
         name="app",
-        argv=(place.python["app"], "-m", "app.frontend"),
+        argv=(placement.python["app"], "-m", "app.frontend"),
         env={
-            # Names under which the panel may be opened hold for the app beside it, unless it is told its own.
+            # Names under which the panel may be opened hold for the app beside it, unless it has its own setting.
             **({"APP_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
-            **_passed(environ, "API_"),
-            **_passed(environ, "APP_"),
-            "API_URL": f"http://{place.hosts['api']}:{place.ports['api']}",
-            "APP_HOST": place.listen["app"],
-            "APP_PORT": str(place.ports["app"]),
-            "PANEL_URL": place.panel_url,
+            **_with_prefix(environ, "API_"),
+            **_with_prefix(environ, "APP_"),
+            "API_URL": f"http://{placement.hosts['api']}:{placement.ports['api']}",
+            "APP_HOST": placement.listen["app"],
+            "APP_PORT": str(placement.ports["app"]),
+            "PANEL_URL": placement.panel_url,
         },
         port=settings.app_port,
         port_setting="APP_PORT",
-        listen_port=place.ports["app"],
-        host=place.listen["app"],
+        listen_port=placement.ports["app"],
+        host=placement.listen["app"],
         ready_path="/livez",
         memory_bytes=512 * MB,
         cpus=1.0,
         pids=128,
         start_s=30.0,
-        image=place.image,
-        user=place.user,
+        image=placement.image,
+        user=placement.user,
     )
 
 
-def _mlflow(settings: Settings, place: Place) -> ServiceSpec:
+def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
     # MLflow's own application behind a list of allowed routes, not `mlflow server`: one process and 230 MB instead of
     # two and 540 MB, and nothing that runs commands. The variables with an underscore are those that `mlflow server`
     # sets for its workers in the pinned version 3.17.2.
-    folder = Path(place.paths["mlflow"])
+    folder = Path(placement.paths["mlflow"])
     store = f"sqlite:///{folder / 'mlflow.db'}"
-    port = place.ports["mlflow"]
+    port = placement.ports["mlflow"]
     names = dict.fromkeys(
         (
             f"127.0.0.1:{settings.mlflow_port}",
             f"localhost:{settings.mlflow_port}",
-            f"{place.hosts['mlflow']}:{port}",
+            f"{placement.hosts['mlflow']}:{port}",
         )
     )
-    server = (place.python["mlflow"], "-m", "app.tracking_server")
+    server = (placement.python["mlflow"], "-m", "app.tracking_server")
     return ServiceSpec(
         name="mlflow",
-        argv=(*server, "--host", place.listen["mlflow"], "--port", str(port)),
+        argv=(*server, "--host", placement.listen["mlflow"], "--port", str(port)),
         env={
             "HOME": str(folder),
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(names),
@@ -161,17 +163,19 @@ def _mlflow(settings: Settings, place: Place) -> ServiceSpec:
         port=settings.mlflow_port,
         port_setting="MLFLOW_PORT",
         listen_port=port,
-        host=place.listen["mlflow"],
+        host=placement.listen["mlflow"],
         ready_path=MLFLOW_READY,
         memory_bytes=1536 * MB,
         cpus=1.0,
         pids=256,
         start_s=90.0,
-        mounts=(Mount("mlflow", place.paths["mlflow"], read_only=False, source=place.sources.get("mlflow", "")),),
-        image=place.image,
-        user=place.user,
+        mounts=(
+            Mount("mlflow", placement.paths["mlflow"], read_only=False, source=placement.sources.get("mlflow", "")),
+        ),
+        image=placement.image,
+        user=placement.user,
     )
 
 
-def _passed(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
+def _with_prefix(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {name: environ[name] for name in sorted(environ) if name.startswith(prefix)}

@@ -1,7 +1,7 @@
-"""Keeps the services running: looks, compares with what should be, acts, and looks again.
+"""Keeps the services running: observes, compares with what should be, acts, and observes again.
 
-Level-triggered: nothing depends on having seen an event. A thread for each service looks and acts, so that one that
-takes long to be replaced does not keep the others from being looked after; the verbs may be called from any other.
+Level-triggered: nothing depends on having seen an event. A thread for each service observes and acts, so that one that
+takes long to be replaced does not hold up the others; the verbs may be called from any other thread.
 """
 
 import logging
@@ -14,17 +14,17 @@ from typing import Final
 from app.panel.clock import Clock
 from app.panel.services import http_client
 from app.panel.services.problems import ServiceEndedError, ServiceNotReadyError
-from app.panel.services.protocol import TITLES, LogChunk, Observed, Runtime, ServiceName, ServiceSpec
+from app.panel.services.protocol import LogChunk, Observed, Runtime, ServiceName, ServiceSpec
 from app.panel.services.queries import ServiceRow, ServicesView
-from app.panel.services.reconcile import NOTHING, decide, failed
-from app.panel.services.specs import Wanted
-from app.panel.services.status import Look, cpu_percent, row
+from app.panel.services.reconcile import EMPTY, decide, failed
+from app.panel.services.specs import DesiredServices
+from app.panel.services.status import ServiceStatus, cpu_percent, service_row
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 1.0
-LOOK_SOON_S: Final = 0.1
+CHECK_EVERY_S: Final = 1.0
+CHECK_SOON_S: Final = 0.1
 PROBE_EVERY_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 3.0
 LAST_LINES: Final = 20
@@ -33,40 +33,40 @@ Probe = Callable[[str], str]
 
 
 def http_probe(url: str) -> str:
-    """ "" if the URL answers 2xx, else why not."""
-    answer = http_client.get(url, PROBE_TIMEOUT_S)
-    if answer.is_ok:
+    """Return "" if the URL responds with 2xx, else why it is not ready."""
+    response = http_client.get(url, PROBE_TIMEOUT_S)
+    if response.is_ok:
         return ""
-    return f"It answers with status {answer.status}." if answer.status else f"It does not answer: {answer.body}."
+    return f"It responds with status {response.status}." if response.status else f"No response: {response.body}."
 
 
 class ServiceSupervisor:
-    """Makes `runtime` run what is wanted, in that order. Sync; its verbs are thread-safe."""
+    """Makes `runtime` run the desired services, in that order. Sync; its verbs are thread-safe."""
 
-    def __init__(self, runtime: Runtime, wanted: Wanted, clock: Clock, probe: Probe = http_probe) -> None:
+    def __init__(self, runtime: Runtime, desired: DesiredServices, clock: Clock, probe: Probe = http_probe) -> None:
         self._runtime = runtime
-        self._wanted = wanted
-        self._built: Mapping[ServiceName, ServiceSpec] | None = None
+        self._desired = desired
+        self._specs: Mapping[ServiceName, ServiceSpec] | None = None
         self._clock = clock
         self._probe = probe
-        self._looks: dict[ServiceName, Look] = {name: Look() for name in wanted.ports}
-        self._acting = {name: threading.Lock() for name in wanted.ports}
-        self._wake = {name: threading.Event() for name in wanted.ports}
-        self._looked = threading.Condition()
+        self._statuses: dict[ServiceName, ServiceStatus] = {name: ServiceStatus() for name in desired.ports}
+        self._locks = {name: threading.Lock() for name in desired.ports}
+        self._wake = {name: threading.Event() for name in desired.ports}
+        self._checked = threading.Condition()
         self._is_stopping = False
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to supervise, in threads of its own; returns at once."""
+        """Start to supervise, in threads of its own; returns at once."""
         self._threads = [
             threading.Thread(target=self._loop, args=(name,), name=f"supervisor-{name}", daemon=True)
-            for name in self._looks
+            for name in self._statuses
         ]
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """Stop supervising and let the runtime go: processes end, containers stay."""
+        """Stop supervising and close the runtime: processes end, containers stay."""
         self._is_stopping = True
         for wake in self._wake.values():
             wake.set()
@@ -80,188 +80,193 @@ class ServiceSupervisor:
         return self._runtime
 
     def specs(self) -> Mapping[ServiceName, ServiceSpec]:
-        """What should run. Raises ProblemError (DOCK-nn) as long as the runtime cannot say where."""
-        if self._built is None:
-            self._built = self._wanted.build(self._runtime.place)
-        return self._built
+        """Return what should run. Raises ProblemError (DOCK-nn) as long as the runtime cannot say where."""
+        if self._specs is None:
+            self._specs = self._desired.build(self._runtime.placement)
+        return self._specs
 
     def view(self) -> ServicesView:
-        """The last look; costs nothing."""
-        rows = tuple(self._row(name, look) for name, look in self._looks.items())
-        return ServicesView(self._wanted.kind, all(row.state == "running" for row in rows), rows)
+        """Return the latest status of all services; costs nothing."""
+        rows = tuple(self._row(name, status) for name, status in self._statuses.items())
+        return ServicesView(self._desired.kind, all(row.state == "running" for row in rows), rows)
 
     def restart(self, name: ServiceName) -> None:
         """Restart it now, whatever its back-off says. Raises ProblemError (PORT-01, ...) if it cannot be started."""
-        with self._acting[name]:
-            look = self._looks[name]
-            memory = replace(NOTHING, n_restarts=look.memory.n_restarts + 1)
-            self._looks[name] = replace(
-                look, memory=memory, problem=None, state="starting", silence="It was just restarted."
+        with self._locks[name]:
+            status = self._statuses[name]
+            self._statuses[name] = replace(
+                status,
+                history=replace(EMPTY, n_restarts=status.history.n_restarts + 1),
+                problem=None,
+                state="starting",
+                not_ready_reason="Just restarted.",
             )
             try:
                 self._runtime.restart(self.specs()[name])
             except ProblemError as problem:
-                self._looks[name] = self._blocked(self._looks[name], problem)
+                self._statuses[name] = self._blocked(self._statuses[name], problem)
                 raise
         self._wake[name].set()
 
     def log(self, name: ServiceName, after: int = 0) -> LogChunk:
-        """What it wrote after the cursor `after`; 0: its last lines."""
+        """Return its output after the cursor `after`; 0: its last lines."""
         return self._runtime.logs(name, after)
 
     def wait_ready(self, names: Iterable[ServiceName], timeout_s: float, stop: threading.Event) -> None:
-        """Return when all of them answer; what does not run is tried at once, whatever its back-off says.
+        """Return when all of them respond; what does not run is tried at once, whatever its back-off says.
 
         Raises ProblemError: the one that keeps it from starting, else SVC-02 when the time is over or `stop` is set.
         """
-        wanted = tuple(names)
-        if all(self._looks[name].is_answering for name in wanted):
+        awaited = tuple(names)
+        if all(self._statuses[name].is_ready for name in awaited):
             return
         deadline = self._clock.monotonic() + timeout_s
-        for name in wanted:
+        for name in awaited:
             # Held as long as it is being replaced.
-            while not self._acting[name].acquire(timeout=0.1):
+            while not self._locks[name].acquire(timeout=0.1):
                 if stop.is_set() or self._clock.monotonic() >= deadline:
-                    raise ServiceNotReadyError(name, self._looks[name].silence, timeout_s)
-            look = self._looks[name]
-            self._looks[name] = replace(look, memory=replace(look.memory, next_try=float("-inf")), problem=None)
-            self._acting[name].release()
-        while not all(self._looks[name].is_answering for name in wanted):
-            problem = next((p for name in wanted if (p := self._looks[name].problem) is not None), None)
+                    raise ServiceNotReadyError(name, self._statuses[name].not_ready_reason, timeout_s)
+            status = self._statuses[name]
+            history = replace(status.history, next_try=float("-inf"))
+            self._statuses[name] = replace(status, history=history, problem=None)
+            self._locks[name].release()
+        while not all(self._statuses[name].is_ready for name in awaited):
+            problem = next((p for name in awaited if (p := self._statuses[name].problem) is not None), None)
             if problem is not None:
                 raise problem
             if stop.is_set() or self._clock.monotonic() >= deadline:
-                name = next((name for name in wanted if not self._looks[name].is_answering), wanted[0])
-                raise ServiceNotReadyError(name, self._looks[name].silence, timeout_s)
-            for name in wanted:
+                name = next((name for name in awaited if not self._statuses[name].is_ready), awaited[0])
+                raise ServiceNotReadyError(name, self._statuses[name].not_ready_reason, timeout_s)
+            for name in awaited:
                 self._wake[name].set()
-            with self._looked:
-                self._looked.wait(0.2)
+            with self._checked:
+                self._checked.wait(0.2)
 
     def url(self, name: ServiceName) -> str:
-        """Base URL by which the panel reaches it, without trailing slash. Raises as `specs`."""
+        """Return the base URL by which the panel reaches it, without trailing slash. Raises as `specs`."""
         return self._runtime.internal_url(self.specs()[name])
 
     def public_url(self, name: ServiceName) -> str:
-        """Base URL for people on this machine, without trailing slash."""
-        spec = self._built.get(name) if self._built is not None else None
-        return self._runtime.public_url(spec) if spec else f"http://127.0.0.1:{self._wanted.ports[name]}"
+        """Return the base URL for people on this machine, without trailing slash."""
+        spec = self._specs.get(name) if self._specs is not None else None
+        return self._runtime.public_url(spec) if spec else f"http://127.0.0.1:{self._desired.ports[name]}"
 
     def step(self, name: ServiceName) -> float:
-        """Look at one service and act where needed. Returns in how many seconds to look again."""
-        with self._acting[name]:
-            self._looks[name] = look = _told(name, self._step(name, self._looks[name]))
-        with self._looked:
-            self._looked.notify_all()
-        return LOOK_SOON_S if look.state == "starting" else LOOK_EVERY_S
+        """Check one service and act where needed. Return in how many seconds to check again."""
+        with self._locks[name]:
+            self._statuses[name] = status = _log_change(name, self._reconcile(name, self._statuses[name]))
+        with self._checked:
+            self._checked.notify_all()
+        return CHECK_SOON_S if status.state == "starting" else CHECK_EVERY_S
 
     def _loop(self, name: ServiceName) -> None:
         while not self._is_stopping:
             try:
                 pause_s = self.step(name)
             except Exception:
-                # Whatever it was, nobody would look after the service any more.
-                log.exception("The supervisor goes on after an unexpected error.")
-                pause_s = LOOK_EVERY_S
+                # Whatever it was, nobody would supervise the service any more.
+                log.exception("action=supervise service=%s", name)
+                pause_s = CHECK_EVERY_S
             self._wake[name].wait(pause_s)
             self._wake[name].clear()
 
-    def _step(self, name: ServiceName, look: Look) -> Look:
+    def _reconcile(self, name: ServiceName, status: ServiceStatus) -> ServiceStatus:
         now = self._clock.monotonic()
         try:
             spec = self.specs()[name]
             observed = self._runtime.observe(name)
         except ProblemError as problem:
-            return replace(look, problem=problem, is_blind=True, state="blocked")
-        if look.is_blind:
-            look = replace(look, problem=None, is_blind=False)
-        look = self._probed(spec, look, observed, now)
-        n_restarts = look.memory.n_restarts
-        decision = decide(spec, observed, not look.silence, look.memory, now)
+            return replace(status, problem=problem, is_unobservable=True, state="blocked")
+        if status.is_unobservable:
+            status = replace(status, problem=None, is_unobservable=False)
+        status = self._probed(spec, status, observed, now)
+        decision = decide(spec, observed, not status.not_ready_reason, status.history, now)
         if decision.has_ended:
-            look = self._ended(name, look, observed)
-        look = replace(
-            look,
+            status = self._ended(name, status, observed)
+        n_restarts = status.history.n_restarts
+        status = replace(
+            status,
             observed=observed,
             state=decision.state,
-            memory=decision.memory,
-            cpu_percent=cpu_percent(look, observed, now),
-            looked=now if observed.cpu_s != look.observed.cpu_s else look.looked,
+            history=decision.history,
+            cpu_percent=cpu_percent(status, observed, now),
+            sampled_at=now if observed.cpu_s != status.observed.cpu_s else status.sampled_at,
         )
         if decision.state == "running":
-            return replace(look, problem=None)
+            return replace(status, problem=None)
         if decision.action == "none":
-            return look if look.problem is None else replace(look, state=look.hindered)
+            return status if status.problem is None else replace(status, state=status.degraded_state)
         # Shown meanwhile: this may take as long as a start, and nobody is to deploy to what is being replaced.
-        self._looks[name] = look
+        self._statuses[name] = status
         try:
             if decision.action == "restart":
-                log.warning("%s does not answer and is restarted. %s", TITLES[name], look.silence)
+                log.warning("action=restart_service service=%s reason=%s", name, status.not_ready_reason)
                 self._runtime.restart(spec)
             else:
-                if observed.state not in {"absent", "exited", "foreign"} and not look.told:
+                if observed.state not in {"absent", "exited", "foreign"} and not status.last_logged:
                     reason = observed.reason or "Its settings, its image or its name changed."
-                    log.info("%s is not as it should be. %s", TITLES[name], reason)
+                    log.info("action=replace_service service=%s reason=%s", name, reason)
                 self._runtime.ensure(spec)
         except ProblemError as problem:
-            return self._blocked(replace(look, memory=replace(look.memory, n_restarts=n_restarts)), problem)
-        return replace(look, problem=None, silence="It was just started.", probed=float("-inf"))
+            return self._blocked(replace(status, history=replace(status.history, n_restarts=n_restarts)), problem)
+        return replace(status, problem=None, not_ready_reason="Just started.", probed_at=float("-inf"))
 
-    def _ended(self, name: ServiceName, look: Look, observed: Observed) -> Look:
-        """It ended and nobody asked it to: what is kept of that, and said in the log."""
+    def _ended(self, name: ServiceName, status: ServiceStatus, observed: Observed) -> ServiceStatus:
+        """Return the status of a service that ended although nobody asked it to, once the log has said so."""
         if observed.state == "exited":
-            look = replace(look, last_lines=self._last_lines(name))
+            status = replace(status, last_lines=self._last_lines(name))
             reason = observed.reason
         elif observed.state in {"absent", "foreign"}:
-            reason = "Removed by hand."
+            reason = "Removed manually."
         else:
-            reason = "Started again from outside the panel."
+            reason = "Restarted from outside the panel."
         problem = observed.ended or ServiceEndedError(name, reason)
-        log.warning("%s", problem)
-        return replace(look, ended=problem, ended_at=self._clock.now(), told=problem.what)
+        log.warning("action=service_ended service=%s problem=%s", name, problem)
+        return replace(status, ended=problem, ended_at=self._clock.now(), last_logged=problem.what)
 
     def _last_lines(self, name: ServiceName) -> tuple[str, ...]:
-        """Its last words; they may be gone with it."""
+        """Return its last output, which may be gone with it."""
         try:
             return self._runtime.logs(name, 0, LAST_LINES).lines
         except ProblemError:
             return ()
 
-    def _probed(self, spec: ServiceSpec, look: Look, observed: Observed, now: float) -> Look:
+    def _probed(self, spec: ServiceSpec, status: ServiceStatus, observed: Observed, now: float) -> ServiceStatus:
         if observed.state not in {"running", "unhealthy"}:
-            silence = "It is not there." if observed.state == "absent" else "It does not listen yet."
-            return replace(look, silence=observed.reason or silence, probed=float("-inf"))
-        is_known = not look.silence and observed.instance_id == look.observed.instance_id
-        if is_known and now - look.probed < PROBE_EVERY_S:
-            return look
-        return replace(look, silence=self._probe(self._runtime.internal_url(spec) + spec.ready_path), probed=now)
+            reason = "Not running." if observed.state == "absent" else "Not listening yet."
+            return replace(status, not_ready_reason=observed.reason or reason, probed_at=float("-inf"))
+        is_known = not status.not_ready_reason and observed.instance_id == status.observed.instance_id
+        if is_known and now - status.probed_at < PROBE_EVERY_S:
+            return status
+        reason = self._probe(self._runtime.internal_url(spec) + spec.ready_path)
+        return replace(status, not_ready_reason=reason, probed_at=now)
 
-    def _blocked(self, look: Look, problem: ProblemError) -> Look:
-        memory = failed(look.memory, self._clock.monotonic())
-        return replace(look, problem=problem, state=look.hindered, memory=memory)
+    def _blocked(self, status: ServiceStatus, problem: ProblemError) -> ServiceStatus:
+        history = failed(status.history, self._clock.monotonic())
+        return replace(status, problem=problem, state=status.degraded_state, history=history)
 
-    def _row(self, name: ServiceName, look: Look) -> ServiceRow:
-        return row(
+    def _row(self, name: ServiceName, status: ServiceStatus) -> ServiceRow:
+        return service_row(
             name,
-            look,
-            self._built.get(name) if self._built is not None else None,
-            kind=self._wanted.kind,
+            status,
+            self._specs.get(name) if self._specs is not None else None,
+            kind=self._desired.kind,
             url=self.public_url(name),
-            port=self._wanted.ports[name],
+            port=self._desired.ports[name],
             now=self._clock.now(),
-            next_try_at=self._next_try_at(look),
+            next_try_at=self._next_try_at(status),
         )
 
-    def _next_try_at(self, look: Look) -> datetime:
-        return self._clock.now() + timedelta(seconds=max(0.0, look.memory.next_try - self._clock.monotonic()))
+    def _next_try_at(self, status: ServiceStatus) -> datetime:
+        return self._clock.now() + timedelta(seconds=max(0.0, status.history.next_try - self._clock.monotonic()))
 
 
-def _told(name: ServiceName, look: Look) -> Look:
-    """The look, once the log has said what is new in it: each problem once, until it runs again."""
-    if look.state == "running" and look.told:
-        log.info("%s answers again.", TITLES[name])
-        return replace(look, told="")
-    if look.problem is None or look.problem.what == look.told:
-        return look
-    log.warning("%s: %s", TITLES[name], look.problem)
-    return replace(look, told=look.problem.what)
+def _log_change(name: ServiceName, status: ServiceStatus) -> ServiceStatus:
+    """Return the status, once the log has said what is new in it: each problem once, until the service runs again."""
+    if status.state == "running" and status.last_logged:
+        log.info("action=service_recovered service=%s", name)
+        return replace(status, last_logged="")
+    if status.problem is None or status.problem.what == status.last_logged:
+        return status
+    log.warning("action=service_blocked service=%s problem=%s", name, status.problem)
+    return replace(status, last_logged=status.problem.what)

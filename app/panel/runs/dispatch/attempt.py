@@ -131,8 +131,8 @@ class AttemptRunner:
                 if output.pending():
                     await asyncio.to_thread(output.poll)
                     self._live.ring(ctx.run_id)
-                    if output.said.progress is not shown:
-                        shown = output.said.progress
+                    if output.report.progress is not shown:
+                        shown = output.report.progress
                         self._live.progress(ctx.run_id, shown)
         finally:
             halting.cancel()
@@ -145,11 +145,11 @@ class AttemptRunner:
         self._live.ring(ctx.run_id)
         child.close()
         return await self._judge(
-            ctx, halt, Exit(exitcode, timed_out, self._timeout_s, output.said.error), started, output
+            ctx, halt, Exit(exitcode, timed_out, self._timeout_s, output.report.error), started, output
         )
 
     async def _judge(self, ctx: StageContext, halt: Halt, end: Exit, started: float, output: StageOutput) -> Outcome:
-        compute_s = output.said.compute_s
+        compute_s = output.report.compute_s
         finished = end.exitcode == 0 and result_path(ctx.run_dir, ctx.stage).exists()
         if halt and not finished:
             return Outcome(halt.state, self._since(started), compute_s)

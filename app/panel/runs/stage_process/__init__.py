@@ -1,1 +1,1 @@
-"""The process of one attempt: how it starts, what it says, how it ends."""
+"""The process of one attempt: how it starts, what it reports, how it ends."""

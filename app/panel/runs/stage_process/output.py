@@ -1,4 +1,4 @@
-"""Follows the output of an attempt: what it says becomes lines of the run's log, and facts about the run."""
+"""Follows the output of an attempt: it becomes lines of the run's log and a report of the stage."""
 
 import json
 import os
@@ -19,8 +19,8 @@ READ_BYTES: Final = 1 * 2**20
 
 
 @dataclass(slots=True)
-class Said:
-    """What an attempt has reported besides lines. `error` has the members of ProblemError.as_dict."""
+class StageReport:
+    """The events that an attempt has reported besides lines. `error` has the members of ProblemError.as_dict."""
 
     compute_s: float | None = None
     error: Mapping[str, Any] | None = None
@@ -52,17 +52,17 @@ class StageOutput:
         self._splitter = LineSplitter()
         self._offset = 0
         self._n_bytes = 0
-        self.said = Said()
+        self.report = StageReport()
 
     def pending(self) -> bool:
-        """Whether there is something new; quick enough for the event loop."""
+        """Return whether there is new output; quick enough for the event loop."""
         try:
             return self._path.stat().st_size > self._offset
         except FileNotFoundError:
             return False
 
     def poll(self) -> bool:
-        """Take in what is new, at most 1 MB; whether there was anything."""
+        """Ingest new output, at most 1 MB; return whether there was any."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
@@ -72,7 +72,7 @@ class StageOutput:
         if not data:
             return False
         self._offset += len(data)
-        self._take(self._splitter.feed(data))
+        self._ingest(self._splitter.feed(data))
         if self._n_bytes > self._max_bytes and self._offset > 8 * READ_BYTES:
             with suppress(OSError):  # it is opened for appending: the writer goes on at the new end
                 os.truncate(self._path, 0)
@@ -80,63 +80,63 @@ class StageOutput:
         return True
 
     def finish(self) -> None:
-        """Take in the rest after the process has ended, and remove the file."""
+        """Ingest the rest after the process has ended, and remove the file."""
         while self.poll():
             pass
-        self._take(self._splitter.flush())
+        self._ingest(self._splitter.flush())
         self._path.unlink(missing_ok=True)
 
-    def _take(self, texts: list[str]) -> None:
+    def _ingest(self, texts: list[str]) -> None:
         lines: list[NewLine] = []
         now = self._clock.now()
         for text in texts:
-            level, line = self._understand(text)
+            level, line = self._parse_line(text)
             if line is None:
                 continue
             if self._n_bytes > self._max_bytes:
                 continue
             self._n_bytes += len(line)
             if self._n_bytes > self._max_bytes:
-                level, line = "warning", f"This stage has logged {self._max_bytes >> 20} MB; the rest is left out."
+                level, line = "warning", f"This stage has logged {self._max_bytes >> 20} MB; the rest is omitted."
             lines.append((now, self._stage, self._attempt, level, line))
         if lines:
             self._logs.append(self._run_id, lines)
 
-    def _understand(self, text: str) -> tuple[Level, str | None]:
-        """The level and the text to log, None for what is no line."""
+    def _parse_line(self, text: str) -> tuple[Level, str | None]:
+        """Return the level and the text to log; None for an event that is no line."""
         if text.encode("utf-8", "replace").startswith(EVENT_START):
             with suppress(ValueError, TypeError, KeyError):
                 event = json.loads(text)
-                return _EVENTS[event["event"]](self.said, event)
+                return _EVENTS[event["event"]](self.report, event)
         return "info", text
 
 
-def _log(_said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
+def _log(_report: StageReport, event: Mapping[str, Any]) -> tuple[Level, str | None]:
     level: Level = event["level"] if event.get("level") in LEVELS else "info"
     return level, str(event["text"])
 
 
-def _progress(said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
-    said.progress = Progress(float(event["done"]), float(event["total"]), str(event.get("label", "")))
+def _progress(report: StageReport, event: Mapping[str, Any]) -> tuple[Level, str | None]:
+    report.progress = Progress(float(event["done"]), float(event["total"]), str(event.get("label", "")))
     return "info", None
 
 
-def _result(_said: Said, _event: Mapping[str, Any]) -> tuple[Level, str | None]:
-    return "info", None  # the stage has written it to its run's folder, whole
+def _result(_report: StageReport, _event: Mapping[str, Any]) -> tuple[Level, str | None]:
+    return "info", None  # for the terminal; the panel reads the file that the stage has written
 
 
-def _error(said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
-    said.error = {key: value for key, value in event.items() if key != "event"}
+def _error(report: StageReport, event: Mapping[str, Any]) -> tuple[Level, str | None]:
+    report.error = {key: value for key, value in event.items() if key != "event"}
     parts = [f"{event['id']}: {event['what']}", event.get("why"), event.get("fix")]
     return "error", " ".join(str(part) for part in parts if part)
 
 
-def _attempt(said: Said, event: Mapping[str, Any]) -> tuple[Level, str | None]:
-    said.compute_s = float(event["compute_s"])
+def _attempt(report: StageReport, event: Mapping[str, Any]) -> tuple[Level, str | None]:
+    report.compute_s = float(event["compute_s"])
     return "info", None
 
 
-_EVENTS: Final[Mapping[str, Callable[[Said, Mapping[str, Any]], tuple[Level, str | None]]]] = {
+_EVENTS: Final[Mapping[str, Callable[[StageReport, Mapping[str, Any]], tuple[Level, str | None]]]] = {
     "log": _log,
     "progress": _progress,
     "result": _result,

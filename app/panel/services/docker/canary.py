@@ -1,4 +1,4 @@
-"""Putting one container in the place of another: rehearse, then swap, and go back if that fails."""
+"""Replaces one container by another: runs a canary, then swaps, and goes back if that fails."""
 
 import contextlib
 import time
@@ -9,8 +9,8 @@ from app.panel.services.docker import container_config
 from app.panel.services.docker.container_config import Role
 from app.panel.services.docker.engine import Engine, Inspected
 from app.panel.services.docker.engine_errors import ErrorContext
-from app.panel.services.docker.host_container import Home
-from app.panel.services.docker.inspection import health, log_chunk
+from app.panel.services.docker.host_container import HostContainer
+from app.panel.services.docker.inspection import health_status, parse_log
 from app.panel.services.problems import ServiceStartError
 from app.panel.services.protocol import ServiceSpec
 from pipeline.core.problems import ProblemError
@@ -18,39 +18,39 @@ from pipeline.core.problems import ProblemError
 _POLL_S: Final = 0.1
 
 
-class Swap:
-    """The steps for one service. Each leaves behind nothing but what the next look at the engine can make sense of."""
+class Replacement:
+    """The steps for one service. Each leaves behind nothing but what the next observation can make sense of."""
 
-    def __init__(self, engine: Engine, home: Home, spec: ServiceSpec) -> None:
+    def __init__(self, engine: Engine, host: HostContainer, spec: ServiceSpec) -> None:
         self._engine = engine
-        self._home = home
+        self._host = host
         self._spec = spec
 
-    def rehearse(self, old: Inspected) -> None:
-        """Start a copy of the new one beside the old one and wait until it is healthy; it is removed in any case.
+    def start_canary(self, old: Inspected) -> None:
+        """Start a copy of the new one beside the old one and wait until it is healthy; it is removed afterwards in any case.
 
         It takes the new port where that is another than the old one's, so that a taken port is found now. Raises
-        SVC-01 with its last words when it ends or is not healthy in time.
+        SVC-01 with its last output when it ends or is not healthy in time.
         """
-        made = self.create("trial", publish=self._spec.port not in container_config.asked_ports(old))
+        canary = self.create("canary", publish=self._spec.port not in container_config.configured_ports(old))
         try:
-            self.start(made)
-            self._wait_healthy(made)
+            self.start(canary)
+            self._wait_healthy(canary)
         finally:
             with contextlib.suppress(ProblemError):
-                self._engine.remove(made)
+                self._engine.remove(canary)
 
     def replace(self, old: Inspected) -> None:
-        """From the old one's last answer to the new one's start: the only gap. If that fails, the old one is back."""
-        name = container_config.title(self._home, self._spec.name)
+        """Stop the old one and start the new one, the only gap in service. If that fails, the old one is started again."""
+        name = container_config.container_name(self._host, self._spec.name)
         new = self.create("next")
         try:
             self._engine.stop(old["Id"], grace_s=container_config.STOP_GRACE_S)
-            self._engine.rename(old["Id"], container_config.title(self._home, self._spec.name, "previous"))
+            self._engine.rename(old["Id"], container_config.container_name(self._host, self._spec.name, "previous"))
             self._engine.rename(new, name)
             self.start(new)
         except ProblemError:
-            # Each step may have happened or not; what cannot be undone now (no engine) is found at the next look.
+            # Each step may have happened or not; what cannot be undone now (no engine) is found by the next observation.
             with contextlib.suppress(ProblemError):
                 self._engine.remove(new)
             with contextlib.suppress(ProblemError):
@@ -61,52 +61,52 @@ class Swap:
         self._engine.remove(old["Id"])
 
     def create(self, role: Role, *, publish: bool = True) -> str:
-        """Create it and return its id; an engine that ignores a limit (a kernel without it) is taken at its word, once."""
-        name = container_config.title(self._home, self._spec.name, role)
+        """Create it and return its id. An engine that ignores a limit (a kernel without it) is trusted, once."""
+        name = container_config.container_name(self._host, self._spec.name, role)
         context = replace(self._context(), container=name)
-        body = container_config.body(self._spec, self._home, role=role, publish=publish)
-        made = self._engine.create(name, body, context)
-        found = self._engine.container(made)
-        if found is not None and container_config.is_edited(found):
-            self._engine.remove(made)
-            body["Labels"][container_config.CONTENT] = container_config.content(found)
-            made = self._engine.create(name, body, context)
-        return made
+        request = container_config.create_request(self._spec, self._host, role=role, publish=publish)
+        container_id = self._engine.create(name, request, context)
+        created = self._engine.container(container_id)
+        if created is not None and container_config.is_modified(created):
+            self._engine.remove(container_id)
+            request["Labels"][container_config.FINGERPRINT] = container_config.fingerprint(created)
+            container_id = self._engine.create(name, request, context)
+        return container_id
 
-    def start(self, made: str) -> None:
+    def start(self, container_id: str) -> None:
         """Start it, or leave nothing behind: one that lost its port once may come up without any at the next try."""
         try:
-            self._engine.start(made, self._context())
-            found = self._engine.container(made)
+            self._engine.start(container_id, self._context())
+            started = self._engine.container(container_id)
             if (
-                found is not None
-                and found["State"]["Running"]
-                and not found["State"].get("Restarting")  # it ended at once, which is for the next look to say
-                and not container_config.asked_ports(found) <= container_config.published(found)
+                started is not None
+                and started["State"]["Running"]
+                and not started["State"].get("Restarting")  # it ended at once, which the next observation reports
+                and not container_config.configured_ports(started) <= container_config.published_ports(started)
             ):
                 raise ServiceStartError.of_container(
-                    self._title, "The engine did not publish its port.", old_serves=False
+                    self._name, "The engine did not publish its port.", old_serves=False
                 )
         except ProblemError:
             with contextlib.suppress(ProblemError):
-                self._engine.remove(made)
+                self._engine.remove(container_id)
             raise
 
-    def _wait_healthy(self, made: str) -> None:
+    def _wait_healthy(self, container_id: str) -> None:
         deadline = time.monotonic() + self._spec.start_s
         while True:
-            found = self._engine.container(made)
-            if found is not None and health(found) == "healthy":
+            container = self._engine.container(container_id)
+            if container is not None and health_status(container) == "healthy":
                 return
-            if found is None or not found["State"]["Running"] or time.monotonic() > deadline:
-                lines = log_chunk(self._engine.logs(made, since_s=0, limit=5), 0).lines
-                raise ServiceStartError.of_container(self._title, " / ".join(lines)[-400:], old_serves=True)
+            if container is None or not container["State"]["Running"] or time.monotonic() > deadline:
+                lines = parse_log(self._engine.logs(container_id, since_s=0, limit=5), 0).lines
+                raise ServiceStartError.of_container(self._name, " / ".join(lines)[-400:], old_serves=True)
             time.sleep(_POLL_S)
 
     @property
-    def _title(self) -> str:
-        return self._home.container(self._spec.name)
+    def _name(self) -> str:
+        return self._host.service_container(self._spec.name)
 
     def _context(self) -> ErrorContext:
-        """What is being done, for a message. Who has the port is asked only after the engine has refused it."""
-        return ErrorContext(self._title, self._spec.port, self._spec.port_setting)
+        """Return what is being done, for a message. Who has the port is looked up only after the engine has refused it."""
+        return ErrorContext(self._name, self._spec.port, self._spec.port_setting)

@@ -1,4 +1,4 @@
-"""What the engine is asked to create for a service: pure, constant but for the spec, so that a test can read all of it.
+"""The request that creates the container of a service: pure, constant but for the spec, so that a test can read all of it.
 
 No request of a user reaches these bodies: they hold constants, settings and what the panel's own container has.
 """
@@ -9,39 +9,41 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from app.panel.services.docker.host_container import Home
+from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.protocol import ServiceName, ServiceSpec
 from pipeline.core.product import NAME
 
 OWNER: Final = f"{NAME}.owner"
 SERVICE: Final = f"{NAME}.service"
 SPEC: Final = f"{NAME}.spec"
-CONTENT: Final = f"{NAME}.content"
+FINGERPRINT: Final = f"{NAME}.content"
 STOP_GRACE_S: Final = 10
-# The supervisor asks each service itself, every second; this one is for the time when there is no panel.
+# The supervisor probes each service itself, every second; this one is for the time when there is no panel.
 HEALTH_EVERY_S: Final = 10
 _SECOND_NS: Final = 10**9
-# live: the service. trial: a copy without a name in the network, to see whether it comes up. next, previous: the two
-# sides of a swap.
-Role = Literal["live", "trial", "next", "previous"]
+# live: the service. canary: a copy without a name in the network, to see whether it comes up. next, previous: the two
+# sides of a replacement.
+Role = Literal["live", "canary", "next", "previous"]
 
 
-def owned(home: Home, name: ServiceName | None = None) -> dict[str, str]:
-    """The labels by which the panel knows its own containers, all or those of one service."""
-    return {OWNER: home.project, **({SERVICE: name} if name else {})}
+def owner_labels(host: HostContainer, name: ServiceName | None = None) -> dict[str, str]:
+    """Return the labels by which the panel knows its own containers, all or those of one service."""
+    return {OWNER: host.project, **({SERVICE: name} if name else {})}
 
 
-def title(home: Home, name: ServiceName, role: Role = "live") -> str:
-    """The container's name."""
-    return home.container(name) if role == "live" else f"{home.container(name)}-{role}"
+def container_name(host: HostContainer, name: ServiceName, role: Role = "live") -> str:
+    """Return the container's name."""
+    return host.service_container(name) if role == "live" else f"{host.service_container(name)}-{role}"
 
 
-def body(spec: ServiceSpec, home: Home, *, role: Role = "live", publish: bool = True) -> dict[str, Any]:
-    """The whole create request. A trial has no alias, no restart and a quick health check; `publish` its port or not."""
-    trial = role == "trial"
+def create_request(
+    spec: ServiceSpec, host: HostContainer, *, role: Role = "live", publish: bool = True
+) -> dict[str, Any]:
+    """Return the whole request. A canary has no alias, no restart and a quick health check; `publish` its port or not."""
+    is_canary = role == "canary"
     port = f"{spec.listen_port}/tcp"
-    made: dict[str, Any] = {
-        "Image": home.image,
+    request: dict[str, Any] = {
+        "Image": host.image,
         "Entrypoint": [spec.argv[0]],
         "Cmd": list(spec.argv[1:]),
         "Env": [f"{key}={value}" for key, value in sorted(spec.env.items())],
@@ -50,18 +52,18 @@ def body(spec: ServiceSpec, home: Home, *, role: Role = "live", publish: bool = 
         "ExposedPorts": {port: {}},
         "Healthcheck": {
             "Test": ["CMD", "bash", "/srv/container/health.sh", str(spec.listen_port), spec.ready_path],
-            "Interval": (1 if trial else HEALTH_EVERY_S) * _SECOND_NS,
+            "Interval": (1 if is_canary else HEALTH_EVERY_S) * _SECOND_NS,
             "Timeout": 5 * _SECOND_NS,
             "StartPeriod": math.ceil(spec.start_s) * _SECOND_NS,
             "Retries": 3,
         },
         "HostConfig": {
-            "NetworkMode": home.network,
+            "NetworkMode": host.network,
             "PortBindings": {port: [{"HostIp": "127.0.0.1", "HostPort": str(spec.port)}]} if publish else {},
-            "RestartPolicy": {"Name": "no" if trial else "unless-stopped", "MaximumRetryCount": 0},
+            "RestartPolicy": {"Name": "no" if is_canary else "unless-stopped", "MaximumRetryCount": 0},
             "Memory": spec.memory_bytes,
             "MemorySwap": spec.memory_bytes,
-            "NanoCpus": int(min(spec.cpus, home.cpus) * _SECOND_NS),
+            "NanoCpus": int(min(spec.cpus, host.cpus) * _SECOND_NS),
             "PidsLimit": spec.pids,
             "ReadonlyRootfs": True,
             "Tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},  # noqa: S108 - the container's own
@@ -72,25 +74,27 @@ def body(spec: ServiceSpec, home: Home, *, role: Role = "live", publish: bool = 
             "Mounts": [_mount(m.source, m.path, read_only=m.read_only) for m in spec.mounts],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
         },
-        "NetworkingConfig": {"EndpointsConfig": {home.network: {"Aliases": [] if trial else [title(home, spec.name)]}}},
+        "NetworkingConfig": {
+            "EndpointsConfig": {host.network: {"Aliases": [] if is_canary else [container_name(host, spec.name)]}}
+        },
     }
-    made["Labels"] = {
-        **home.compose_labels,
+    request["Labels"] = {
+        **host.compose_labels,
         "com.docker.compose.service": spec.name,
         "com.docker.compose.oneoff": "False",
         "com.docker.compose.container-number": "1",
         "com.docker.compose.config-hash": spec.digest,
-        **owned(home, spec.name),
+        **owner_labels(host, spec.name),
         SPEC: spec.digest,
-        CONTENT: content(made),
+        FINGERPRINT: fingerprint(request),
     }
-    return made
+    return request
 
 
-def content(container: Mapping[str, Any]) -> str:
-    """A digest of what can be edited on a container, or matters for safety: the same for a request and its inspection.
+def fingerprint(container: Mapping[str, Any]) -> str:
+    """Return a digest of what can be edited on a container, or matters for safety: equal for a request and its inspection.
 
-    It is written into a label at creation; a container whose own content has another digest was edited by hand.
+    It is written into a label at creation; a container with another one was edited manually.
     """
     config = container.get("Config", container)
     host = container["HostConfig"]
@@ -112,21 +116,21 @@ def content(container: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def is_edited(inspected: Mapping[str, Any]) -> bool:
-    """Whether the container is not what was created."""
-    return bool(inspected["Config"]["Labels"].get(CONTENT) != content(inspected))
+def is_modified(inspected: Mapping[str, Any]) -> bool:
+    """Return whether the container is not what was created."""
+    return bool(inspected["Config"]["Labels"].get(FINGERPRINT) != fingerprint(inspected))
 
 
-def published(inspected: Mapping[str, Any]) -> set[int]:
-    """The ports of this machine that really lead into it now."""
+def published_ports(inspected: Mapping[str, Any]) -> set[int]:
+    """Return the ports of this machine that really lead into it now."""
     ports = inspected["NetworkSettings"].get("Ports") or {}
     return {int(binding["HostPort"]) for bindings in ports.values() for binding in bindings or []}
 
 
-def asked_ports(inspected: Mapping[str, Any]) -> set[int]:
-    """The ports that it was created with."""
+def configured_ports(inspected: Mapping[str, Any]) -> set[int]:
+    """Return the ports that it was created with."""
     bindings = inspected["HostConfig"].get("PortBindings") or {}
-    return {int(b["HostPort"]) for found in bindings.values() for b in found or [] if b.get("HostPort")}
+    return {int(b["HostPort"]) for of_port in bindings.values() for b in of_port or [] if b.get("HostPort")}
 
 
 def _mount(source: str, target: str, *, read_only: bool) -> dict[str, Any]:

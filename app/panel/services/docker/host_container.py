@@ -1,6 +1,6 @@
-"""Where the panel's own container lives: its image, project, volumes and user, read off an inspection of itself.
+"""The panel's own container: its image, project, volumes and user, read from an inspection of itself.
 
-Pure but for `own_container_id`; the siblings are made from what is found here (`docker_bodies`).
+Pure but for `own_container_id`; the containers of the services are created from this (`container_config`).
 """
 
 import os
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from app.panel.services.protocol import ServiceName, Volume
 from pipeline.core.product import NAME
@@ -23,11 +23,11 @@ _PASSED_ON = ("project", "project.config_files", "project.working_dir", "version
 
 
 @dataclass(frozen=True)
-class Home:
-    """What siblings share with the panel.
+class HostContainer:
+    """The container that hosts the panel, and what services share with it.
 
     `sources` says what to mount for a volume: the name of a named volume or an absolute folder. `compose_labels` make
-    Compose see siblings as its own (`docker compose ps`). `container_id` is the panel's, "" where it runs outside.
+    Compose see services as its own (`docker compose ps`). `container_id` is the panel's, "" where it runs outside.
     """
 
     image: str
@@ -38,47 +38,47 @@ class Home:
     cpus: float
     container_id: str = ""
 
+    @classmethod
+    def from_inspect(cls, inspected: Mapping[str, Any], *, cpus: float) -> Self:
+        """Return what `inspect` of the panel's own container says. A volume that is not mounted is left out of `sources`."""
+        labels: Mapping[str, str] = inspected["Config"].get("Labels") or {}
+        mounts = {mount["Destination"]: mount for mount in inspected["Mounts"]}
+        sources: dict[Volume, str] = {}
+        for volume, path in PATHS.items():
+            mount = mounts.get(path)
+            if mount is not None:
+                sources[volume] = mount["Name"] if mount["Type"] == "volume" else mount["Source"]
+        return cls(
+            image=inspected["Image"],
+            project=labels.get(f"{_COMPOSE}project", PROJECT),
+            sources=sources,
+            user=f"{os.getuid()}:{os.getgid()}",
+            compose_labels={
+                f"{_COMPOSE}{key}": labels[f"{_COMPOSE}{key}"] for key in _PASSED_ON if f"{_COMPOSE}{key}" in labels
+            },
+            cpus=cpus,
+            container_id=inspected["Id"],
+        )
+
     @property
     def network(self) -> str:
-        """The network of the siblings, which the panel joins."""
+        """The network of the services, which the panel joins."""
         return f"{self.project}_serving"
 
-    def container(self, name: ServiceName) -> str:
-        """`ml-api` and so on; a project with a name of its own has containers with names of their own."""
+    def service_container(self, name: ServiceName) -> str:
+        """Return `ml-api` and so on; a project with a name of its own has containers with names of their own."""
         return f"ml-{name}" if self.project == PROJECT else f"{self.project}-ml-{name}"
 
 
 def own_container_id(mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
-    """The id of the container that this process is in, or "": the files that an engine mounts over name it."""
+    """Return the id of the container that this process is in, or "": the files that an engine mounts over name it."""
     try:
         text = mountinfo.read_text("utf-8", "replace")
     except OSError:
         return ""
     for line in text.splitlines():
         if line.split()[4:5] in (["/etc/hostname"], ["/etc/hosts"], ["/etc/resolv.conf"]):
-            found = _CONTAINER.search(line)
-            if found:
-                return found.group(1)
+            match = _CONTAINER.search(line)
+            if match:
+                return match.group(1)
     return ""
-
-
-def home_of(inspected: Mapping[str, Any], *, cpus: float) -> Home:
-    """What `inspect` of the panel's own container says. A volume that is not mounted is left out of `sources`."""
-    labels: Mapping[str, str] = inspected["Config"].get("Labels") or {}
-    mounts = {mount["Destination"]: mount for mount in inspected["Mounts"]}
-    sources: dict[Volume, str] = {}
-    for volume, path in PATHS.items():
-        mount = mounts.get(path)
-        if mount is not None:
-            sources[volume] = mount["Name"] if mount["Type"] == "volume" else mount["Source"]
-    return Home(
-        image=inspected["Image"],
-        project=labels.get(f"{_COMPOSE}project", PROJECT),
-        sources=sources,
-        user=f"{os.getuid()}:{os.getgid()}",
-        compose_labels={
-            f"{_COMPOSE}{key}": labels[f"{_COMPOSE}{key}"] for key in _PASSED_ON if f"{_COMPOSE}{key}" in labels
-        },
-        cpus=cpus,
-        container_id=inspected["Id"],
-    )

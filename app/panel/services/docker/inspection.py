@@ -1,12 +1,12 @@
-"""What an inspection of a container means. Pure but for `listens`, which tries to connect."""
+"""Interprets the inspection of a container. Pure but for `is_listening`, which tries to connect."""
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from app.panel.services.docker.container_config import SERVICE, SPEC, asked_ports, is_edited, published
-from app.panel.services.docker.host_container import Home
+from app.panel.services.docker.container_config import SERVICE, SPEC, configured_ports, is_modified, published_ports
+from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.problems import ContainerOutOfMemoryError
 from app.panel.services.problems import ServiceEndedError
 from app.panel.services.protocol import LogChunk, Observed, State
@@ -18,38 +18,40 @@ _CONNECT_S: Final = 0.5
 _NO_PROGRAM: Final = {126, 127}
 
 
-def serves(container: Mapping[str, Any]) -> bool:
-    """Whether it is up, as far as the engine knows: worth keeping until something better is known to start."""
+def is_serving(container: Mapping[str, Any]) -> bool:
+    """Return whether it is up, as far as the engine knows: worth keeping until something better is known to start."""
     state = container["State"]
     is_up = bool(state["Running"]) and not state.get("Paused") and not state.get("Restarting")
-    return is_up and health(container) != "unhealthy"
+    return is_up and health_status(container) != "unhealthy"
 
 
-def health(container: Mapping[str, Any]) -> str:
-    """`starting`, `healthy`, `unhealthy`, or "" without a check.
+def health_status(container: Mapping[str, Any]) -> str:
+    """Return `starting`, `healthy`, `unhealthy`, or "" without a check.
 
-    The engine calls a container unhealthy while it is paused, without having asked it, and for a while afterwards.
+    The engine calls a container unhealthy while it is paused, without having checked it, and for a while afterwards.
     """
-    found = container["State"].get("Health") or {}
-    status = str(found.get("Status", ""))
-    return "starting" if status == "unhealthy" and not found.get("FailingStreak") else status
+    check = container["State"].get("Health") or {}
+    status = str(check.get("Status", ""))
+    return "starting" if status == "unhealthy" and not check.get("FailingStreak") else status
 
 
-def observed(
+def observe(
     container: Mapping[str, Any],
-    home: Home,
+    host: HostContainer,
     stats: Callable[[], Mapping[str, Any] | None] = lambda: None,
     *,
     digest: str | None = None,
 ) -> Observed:
-    """See protocol.Observed. `stats` is called for one that runs. `digest`, unless given, is that of its spec, or "" when it was edited or paused by hand."""
+    """Return the container as observed. `stats` is called for one that runs. `digest`, unless given, is that of its spec, or "" when it was edited or paused manually."""
     inner = container["State"]
-    state, reason = _state(container, home)
+    state, reason = _state(container, host)
     if digest is None:
-        lost = state in {"running", "starting", "unhealthy"} and not asked_ports(container) <= published(container)
-        is_off = is_edited(container) or lost or state == "paused"
-        digest = "" if is_off else container["Config"]["Labels"].get(SPEC, "")
-        reason = "It was changed by hand." if is_off and not reason else reason
+        lost = state in {"running", "starting", "unhealthy"} and not configured_ports(container) <= published_ports(
+            container
+        )
+        differs = is_modified(container) or lost or state == "paused"
+        digest = "" if differs else container["Config"]["Labels"].get(SPEC, "")
+        reason = "Modified manually." if differs and not reason else reason
     alive = state not in {"exited", "absent"}
     usage = _usage(stats() or {}) if state in {"running", "unhealthy"} else (None, None, None)
     return Observed(
@@ -67,17 +69,17 @@ def observed(
     )
 
 
-def end_before(container: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> ProblemError | None:
-    """How the run before the present one ended, when the engine started the container again by itself."""
-    seen = {event.get("Action"): event.get("Actor", {}).get("Attributes", {}) for event in events}
-    if "oom" in seen:
+def previous_exit(container: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> ProblemError | None:
+    """Return how the run before the present one ended, when the engine restarted the container by itself."""
+    attributes = {event.get("Action"): event.get("Actor", {}).get("Attributes", {}) for event in events}
+    if "oom" in attributes:
         return _out_of_memory(container)
-    code = seen.get("die", {}).get("exitCode")
+    code = attributes.get("die", {}).get("exitCode")
     return None if code is None else ServiceEndedError(container["Config"]["Labels"][SERVICE], f"Exit code {code}.")
 
 
-def lived(container: Mapping[str, Any]) -> tuple[str, str] | None:
-    """From shortly before the end of the run before the present one until its begin, as `Engine.ends` wants it."""
+def previous_run_window(container: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the time from shortly before the end of the previous run until the present one, for `Engine.exit_events`."""
     state = container["State"]
     if not state["Running"] or state["FinishedAt"].startswith("0001"):
         return None
@@ -86,12 +88,12 @@ def lived(container: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def parse_time(text: str) -> datetime | None:
-    """An engine's time, or None for "never"."""
+    """Return an engine's time, or None for "never"."""
     return None if text.startswith("0001") else _EPOCH + timedelta(microseconds=_nanoseconds(text) // 1000)
 
 
-def log_chunk(text: str, after: int) -> LogChunk:
-    """The lines of `text` (each with its time in front) that are later than the cursor, and the new cursor."""
+def parse_log(text: str, after: int) -> LogChunk:
+    """Return the lines of `text` (each with its time in front) that are later than the cursor, and the new cursor."""
     lines = []
     # Not `splitlines`: a service may write what elsewhere ends a line, and only the engine's own lines have a time.
     for line in text.split("\n"):
@@ -110,28 +112,28 @@ def _out_of_memory(container: Mapping[str, Any]) -> ProblemError:
     return ContainerOutOfMemoryError.at_limit(container["Name"].lstrip("/"), container["HostConfig"]["Memory"])
 
 
-def _state(container: Mapping[str, Any], home: Home) -> tuple[State, str]:  # noqa: PLR0911 - a table of cases
+def _state(container: Mapping[str, Any], host: HostContainer) -> tuple[State, str]:  # noqa: PLR0911 - a table of cases
     state = container["State"]
     if state.get("Paused"):
-        return "paused", "It was paused by hand."
+        return "paused", "Paused manually."
     if state.get("Restarting") or not state["Running"]:
         if state.get("OOMKilled"):
             return "exited", _out_of_memory(container).what
         if state["Status"] == "created":
-            return "exited", "It was created and never started."
+            return "exited", "Created and never started."
         if state["ExitCode"] in _NO_PROGRAM:
             return "exited", f"The image lacks its program (exit code {state['ExitCode']})."
-        return "exited", f"It ended with exit code {state['ExitCode']}. {state.get('Error', '')}".strip()
-    if health(container) == "unhealthy":
+        return "exited", f"Ended with exit code {state['ExitCode']}. {state.get('Error', '')}".strip()
+    if health_status(container) == "unhealthy":
         return "unhealthy", "Its health check fails."
-    if health(container) == "starting" and not listens(container, home):
+    if health_status(container) == "starting" and not is_listening(container, host):
         return "starting", ""
     return "running", ""
 
 
-def listens(container: Mapping[str, Any], home: Home) -> bool:
-    """Whether something in the container accepts connections: known before the engine's next health check."""
-    network = container["NetworkSettings"]["Networks"].get(home.network) or {}
+def is_listening(container: Mapping[str, Any], host: HostContainer) -> bool:
+    """Return whether something in the container accepts connections: known before the engine's next health check."""
+    network = container["NetworkSettings"]["Networks"].get(host.network) or {}
     ports = container["Config"].get("ExposedPorts") or {}
     for port in ports:
         try:
@@ -143,7 +145,7 @@ def listens(container: Mapping[str, Any], home: Home) -> bool:
 
 
 def _usage(stats: Mapping[str, Any]) -> tuple[int | None, float | None, int | None]:
-    """Memory without the file cache that would be given back, processor seconds, processes."""
+    """Return memory without the file cache that would be given back, processor seconds, processes."""
     memory = stats.get("memory_stats") or {}
     cached = (memory.get("stats") or {}).get("inactive_file", (memory.get("stats") or {}).get("total_inactive_file", 0))
     used = memory.get("usage")
@@ -156,7 +158,7 @@ def _usage(stats: Mapping[str, Any]) -> tuple[int | None, float | None, int | No
 
 
 def _nanoseconds(text: str) -> int:
-    """`2026-01-02T03:04:05.123456789Z` as nanoseconds since 1970; the engine drops trailing zeros."""
+    """Return `2026-01-02T03:04:05.123456789Z` as nanoseconds since 1970; the engine drops trailing zeros."""
     whole, _, rest = text.rstrip("Z").partition(".")
     seconds = int((datetime.fromisoformat(whole).replace(tzinfo=UTC) - _EPOCH).total_seconds())
     return seconds * 10**9 + int(rest[:9].ljust(9, "0") or 0)

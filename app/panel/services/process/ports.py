@@ -15,7 +15,7 @@ def check_free(host: str, port: int, setting: str) -> None:
     error_number = _bind_error(host, port)
     if error_number == errno.EADDRINUSE:
         free_port = next((p for p in range(port + 1, min(port + 100, 65536)) if _bind_error(host, p) == 0), port + 1)
-        raise PortTakenError(port, setting, holder=holder(port), free_port=free_port)
+        raise PortTakenError(port, setting, holder=find_holder(port), free_port=free_port)
     if error_number != 0:
         raise PortUnusableError(host, port, setting, error_number=error_number)
 
@@ -32,7 +32,7 @@ def _bind_error(host: str, port: int) -> int:
     return 0
 
 
-def holder(port: int) -> str:
+def find_holder(port: int) -> str:
     """Return who listens on the port, for people: `nginx (process 812)`, or `another program` where that is hidden."""
     try:
         pid = next(
@@ -43,7 +43,7 @@ def holder(port: int) -> str:
         return "another program"
 
 
-def listens(processes: Iterable[psutil.Process], port: int) -> bool:
+def is_listening(processes: Iterable[psutil.Process], port: int) -> bool:
     """Return whether one of the processes listens on the port: what responds there is then that process, nothing else."""
     for process in processes:
         try:

@@ -18,7 +18,7 @@ import psutil
 
 from app.panel.services.process import ports
 from app.panel.services.process.service_processes import ServiceProcess, ServiceProcesses
-from app.panel.services.protocol import ABSENT, TITLES, Check, LogChunk, Observed, Place, ServiceName, ServiceSpec
+from app.panel.services.protocol import ABSENT, TITLES, Check, LogChunk, Observed, Placement, ServiceName, ServiceSpec
 from app.panel.services.service_log import ServiceLog
 from app.processes.tree import descendants
 from pipeline.core.bundle import write_atomic
@@ -41,8 +41,8 @@ class _Usage:
 class ProcessRuntime:
     """See `protocol.Runtime`. Logs and the owner mark lie in `folder`; one panel at a time uses a folder."""
 
-    def __init__(self, place: Place, folder: Path) -> None:
-        self._place = place
+    def __init__(self, placement: Placement, folder: Path) -> None:
+        self._placement = placement
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._processes = ServiceProcesses(_owner(folder))
@@ -57,9 +57,9 @@ class ProcessRuntime:
         self._is_swept = False
 
     @property
-    def place(self) -> Place:
+    def placement(self) -> Placement:
         """See Runtime."""
-        return self._place
+        return self._placement
 
     def ensure(self, spec: ServiceSpec) -> None:
         """See Runtime. A replaced service ends before the new one starts: two cannot have one port."""
@@ -87,12 +87,12 @@ class ProcessRuntime:
                 service.process.end(grace_s)
 
     def observe(self, name: ServiceName) -> Observed:
-        """See Runtime. `running` means that a process of this service holds the port, so that what answers is ours."""
+        """See Runtime. `running` means that a process of this service holds the port, so that what responds is ours."""
         with self._locks[name]:
             service = self._running.get(name)
             if service is None:
                 return ABSENT
-            self._log(name).cut()
+            self._log(name).rotate()
             code = service.process.poll()
             if code is not None:
                 return Observed(
@@ -101,9 +101,9 @@ class ProcessRuntime:
                     instance_id=service.instance_id,
                     started_at=service.started_at,
                     exit_code=code,
-                    reason=_how(code),
+                    reason=_exit_reason(code),
                 )
-            return self._alive(name, service)
+            return self._observe_running(name, service)
 
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
         """See Runtime."""
@@ -111,18 +111,18 @@ class ProcessRuntime:
 
     def internal_url(self, spec: ServiceSpec) -> str:
         """See Runtime."""
-        return f"http://{self._place.hosts[spec.name]}:{spec.listen_port}"
+        return f"http://{self._placement.hosts[spec.name]}:{spec.listen_port}"
 
     def public_url(self, spec: ServiceSpec) -> str:
         """See Runtime."""
-        return f"http://{self._place.hosts[spec.name]}:{spec.port}"
+        return f"http://{self._placement.hosts[spec.name]}:{spec.port}"
 
     def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
-        """Whether each port is free or ours."""
+        """Return a check for each port: free, or ours."""
         return [self._port_check(spec) for spec in specs.values()]
 
     def close(self) -> None:
-        """End all services at once, then let go."""
+        """End all services at once, then release everything."""
         for name in tuple(self._running):
             with self._locks[name]:
                 service = self._running.get(name)
@@ -143,12 +143,12 @@ class ProcessRuntime:
             os.close(output)
         self._usage.pop(spec.name, None)
 
-    def _alive(self, name: ServiceName, service: ServiceProcess) -> Observed:
+    def _observe_running(self, name: ServiceName, service: ServiceProcess) -> Observed:
         now = time.monotonic()
         usage = self._usage.get(name)
         if not service.owns_port or usage is None or now - usage.at >= USAGE_EVERY_S:
             family = _family(service.process.pid)
-            is_new_owner = not service.owns_port and ports.listens(family, service.port)
+            is_new_owner = not service.owns_port and ports.is_listening(family, service.port)
             service.owns_port = service.owns_port or is_new_owner
             if is_new_owner or usage is None or now - usage.at >= USAGE_EVERY_S:
                 usage = _measure(family, now)
@@ -207,24 +207,24 @@ def _measure(family: list[psutil.Process], now: float) -> _Usage:
 
 
 def _memory_bytes(process: psutil.Process) -> int:
-    """PSS, which counts shared pages once over all processes; RSS where the system has no PSS."""
+    """Return PSS, which counts shared pages once over all processes; or RSS where the system has no PSS."""
     try:
         return int(getattr(process.memory_full_info(), "pss", 0)) or int(process.memory_info().rss)
     except psutil.AccessDenied:
         return int(process.memory_info().rss)
 
 
-def _how(code: int) -> str:
-    """How a process ended, for people."""
+def _exit_reason(code: int) -> str:
+    """Return how a process ended, for people."""
     if code == -signal.SIGKILL:
-        return "Killed (signal 9): by hand, or by the system because memory ran out."
+        return "Killed (signal 9): manually, or by the system because memory ran out."
     if code < 0:
         return f"Ended by signal {-code} ({signal.strsignal(-code) or 'unknown'})."
     return f"Ended with exit code {code}."
 
 
 def _owner(folder: Path) -> str:
-    """The mark of this state folder's processes; made once."""
+    """Return the mark of this state folder's processes; made once."""
     path = folder / "owner"
     if not path.exists():
         write_atomic(path, secrets.token_hex(16).encode())

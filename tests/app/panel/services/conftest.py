@@ -9,8 +9,8 @@ import pytest
 
 from app.panel.clock import SystemClock
 from app.panel.services.process.runtime import ProcessRuntime
-from app.panel.services.protocol import Place, ServiceName, ServiceSpec
-from app.panel.services.specs import Wanted
+from app.panel.services.protocol import Placement, ServiceName, ServiceSpec
+from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
 
 FAKE = Path(__file__).parents[3] / "fakes" / "service.py"
@@ -55,7 +55,7 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
     made: list[ServiceSupervisor] = []
 
     def make(*specs: ServiceSpec) -> ServiceSupervisor:
-        place = Place(
+        placement = Placement(
             kind="process",
             python={},
             listen={},
@@ -64,8 +64,10 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
             paths={},
             panel_url="",
         )
-        wanted = Wanted("process", {spec.name: spec.port for spec in specs}, lambda _: {s.name: s for s in specs})
-        made.append(ServiceSupervisor(ProcessRuntime(place, tmp_path / "services"), wanted, SystemClock()))
+        desired = DesiredServices(
+            "process", {spec.name: spec.port for spec in specs}, lambda _: {s.name: s for s in specs}
+        )
+        made.append(ServiceSupervisor(ProcessRuntime(placement, tmp_path / "services"), desired, SystemClock()))
         return made[-1]
 
     yield make

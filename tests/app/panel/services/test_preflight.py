@@ -10,9 +10,9 @@ import pytest
 from app.panel.clock import SystemClock
 from app.panel.services import preflight
 from app.panel.services.preflight import Preflight, service_checks
-from app.panel.services.protocol import SERVICES, Place, ServiceName, ServiceSpec
+from app.panel.services.protocol import SERVICES, Placement, ServiceName, ServiceSpec
 from app.panel.services.queries import ServiceProblem, ServicesView
-from app.panel.services.specs import Wanted
+from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
@@ -111,12 +111,12 @@ def test_a_problem_is_told_once_when_the_runtime_and_the_service_name_it(supervi
 
 
 def test_a_problem_is_told_once_when_all_services_suffer_from_it(supervise: Supervise, tmp_path: Path) -> None:
-    def away(_: Place) -> dict[ServiceName, ServiceSpec]:
+    def away(_: Placement) -> dict[ServiceName, ServiceSpec]:
         raise ProblemError("DOCK-07", "The engine does not answer.")
 
     runtime = supervise(fake_spec("api", 1)).runtime
-    wanted = Wanted("docker", {"api": 1, "app": 2, "mlflow": 3}, away)
-    supervisor = ServiceSupervisor(runtime, wanted, SystemClock())
+    desired = DesiredServices("docker", {"api": 1, "app": 2, "mlflow": 3}, away)
+    supervisor = ServiceSupervisor(runtime, desired, SystemClock())
     for name in SERVICES:
         supervisor.step(name)
     settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)

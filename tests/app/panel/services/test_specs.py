@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.services.protocol import Place
-from app.panel.services.specs import api_key, build, process_place
+from app.panel.services.protocol import Placement
+from app.panel.services.specs import api_key, build, process_placement
 from app.panel.settings import Settings
 
 
@@ -15,7 +15,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_each_service_has_its_own_port_and_folder_when_they_are_processes(settings: Settings, tmp_path: Path) -> None:
-    specs = build(settings, process_place(settings), {"PANEL_PASSWORD": "x", "API_KEY": "k", "APP_TITLE": "t"})
+    specs = build(settings, process_placement(settings), {"PANEL_PASSWORD": "x", "API_KEY": "k", "APP_TITLE": "t"})
     assert list(specs) == ["api", "app", "mlflow"]
     assert specs["api"].env["API_PORT"] == "8010"
     assert specs["api"].env["ML_PIPELINE_MODELS"] == str(tmp_path / "models")
@@ -25,7 +25,7 @@ def test_each_service_has_its_own_port_and_folder_when_they_are_processes(settin
 
 
 def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_built(settings: Settings) -> None:
-    place = Place(
+    placement = Placement(
         kind="docker",
         python={"mlflow": "python", "api": "python", "app": "python"},
         listen={"mlflow": "0.0.0.0", "api": "0.0.0.0", "app": "0.0.0.0"},
@@ -35,7 +35,7 @@ def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_b
         panel_url="http://panel:8080",
         image="sha256:1",
     )
-    specs = build(settings, place, {})
+    specs = build(settings, placement, {})
     env = specs["mlflow"].env
     assert env["MLFLOW_SERVER_ALLOWED_HOSTS"] == "127.0.0.1:5010,localhost:5010,ml-mlflow:5000"
     assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
@@ -47,8 +47,8 @@ def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_b
 
 
 def test_the_digest_stays_when_nothing_that_matters_changed(settings: Settings) -> None:
-    one = build(settings, process_place(settings), {"HOME": "/a"})
-    two = build(settings, process_place(settings), {"HOME": "/b"})
+    one = build(settings, process_placement(settings), {"HOME": "/a"})
+    two = build(settings, process_placement(settings), {"HOME": "/b"})
     assert [spec.digest for spec in one.values()] == [spec.digest for spec in two.values()]
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from app.panel.clock import SystemClock
 from app.panel.services.process.runtime import ProcessRuntime
-from app.panel.services.protocol import Place, ServiceSpec
+from app.panel.services.protocol import Placement, ServiceSpec
 from app.panel.services.queries import ServiceRow
-from app.panel.services.specs import Wanted
+from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
 from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
@@ -90,10 +90,10 @@ def test_the_log_says_once_what_happened_when_it_happens_again_and_again(
         other.close()
         supervisor.start()
         supervisor.wait_ready(("api",), 20, NEVER)
-    said = [record.getMessage() for record in caplog.records if record.name.endswith("supervisor")]
-    assert [line.split(".")[0] for line in said] == [
-        f"Prediction API: PORT-01: Port {port} is used by {said[0].split(' used by ')[1].split('.')[0]}",
-        "Prediction API answers again",
+    messages = [record.getMessage() for record in caplog.records if record.name.endswith("supervisor")]
+    assert [line.split(" used by ")[0] for line in messages] == [
+        f"action=service_blocked service=api problem=PORT-01: Port {port} is",
+        "action=service_recovered service=api",
     ]
 
 
@@ -101,7 +101,7 @@ class Stubborn(ProcessRuntime):
     """A runtime in which one spec cannot be started, and another takes as long as it is told to."""
 
     def __init__(self, runtime: ProcessRuntime, folder: Path) -> None:
-        super().__init__(runtime.place, folder)
+        super().__init__(runtime.placement, folder)
         self.goes_on = threading.Event()
         self.slow: str = ""
         self.refused: str = ""
@@ -125,8 +125,8 @@ def stubborn(supervise: Supervise, tmp_path: Path) -> Iterator[Stubborn]:
 
 
 def supervisor_of(runtime: ProcessRuntime, *specs: ServiceSpec) -> ServiceSupervisor:
-    wanted = Wanted("process", {spec.name: spec.port for spec in specs}, lambda _: {s.name: s for s in specs})
-    return ServiceSupervisor(runtime, wanted, SystemClock())
+    desired = DesiredServices("process", {spec.name: spec.port for spec in specs}, lambda _: {s.name: s for s in specs})
+    return ServiceSupervisor(runtime, desired, SystemClock())
 
 
 def test_the_others_are_looked_after_when_one_takes_long_to_be_replaced(stubborn: Stubborn) -> None:
@@ -247,11 +247,11 @@ def test_no_process_is_left_when_the_supervisor_is_closed(supervise: Supervise) 
 def test_the_page_says_why_when_the_runtime_does_not_answer(supervise: Supervise) -> None:
     healthy = supervise(fake_spec("api", free_ports(1)[0]))
 
-    def build(_: Place) -> dict[object, object]:
+    def build(_: Placement) -> dict[object, object]:
         raise ProblemError("SVC-01", "There is no engine.")
 
-    wanted = Wanted("process", {"api": 1234}, build)  # type: ignore[arg-type]  # never returns
-    supervisor = ServiceSupervisor(healthy.runtime, wanted, SystemClock())
+    desired = DesiredServices("process", {"api": 1234}, build)  # type: ignore[arg-type]  # never returns
+    supervisor = ServiceSupervisor(healthy.runtime, desired, SystemClock())
     supervisor.step("api")
     row = supervisor.view().rows[0]
     assert (row.state, row.detail, row.port) == ("blocked", "There is no engine.", 1234)

@@ -27,9 +27,9 @@ def test_events_become_lines_and_facts_when_they_are_valid(tmp_path: Path) -> No
     ]
     path.write_text("plain\n" + "\n".join(json.dumps(event) for event in events) + "\n")
     assert out.poll()
-    assert out.said.progress == Progress(3.0, 4.0, "trees")
-    assert out.said.compute_s == 1.5
-    assert out.said.error is not None
+    assert out.report.progress == Progress(3.0, 4.0, "trees")
+    assert out.report.compute_s == 1.5
+    assert out.report.error is not None
     assert [(line.level, line.text) for line in logs.read("r")] == [
         ("info", "plain"),
         ("warning", "careful"),
@@ -48,8 +48,8 @@ def test_log_is_capped_with_a_marker_when_a_stage_says_too_much(tmp_path: Path) 
     out.finish()
     lines = logs.read("r")
     assert len(lines) == 11
-    assert (lines[-1].level, "the rest is left out" in lines[-1].text) == ("warning", True)
-    assert out.said.error is not None  # events count all the same
+    assert (lines[-1].level, "the rest is omitted" in lines[-1].text) == ("warning", True)
+    assert out.report.error is not None  # events count all the same
 
 
 def test_file_is_emptied_when_a_stage_goes_on_flooding(tmp_path: Path) -> None:
@@ -62,4 +62,4 @@ def test_file_is_emptied_when_a_stage_goes_on_flooding(tmp_path: Path) -> None:
         assert path.stat().st_size <= 10 * 2**20
         file.write(b'{"event": "attempt", "compute_s": 2}\n')
         out.finish()
-    assert out.said.compute_s == 2.0
+    assert out.report.compute_s == 2.0

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from app.panel.services.docker.checks import engine_checks
-from app.panel.services.docker.container_config import body, content, is_edited
+from app.panel.services.docker.container_config import create_request, fingerprint, is_modified
 from app.panel.services.docker.engine import Engine
-from app.panel.services.docker.host_container import Home, home_of, own_container_id
+from app.panel.services.docker.host_container import HostContainer, own_container_id
 from app.panel.services.docker.problems import VolumeNotMountedError
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import SERVICES, ServiceName, ServiceSpec
 from app.panel.services.specs import build
 from app.panel.settings import Settings
 
-HOME = Home(
+HOST = HostContainer(
     image="sha256:" + "a" * 64,
     project="automated-ml-pipeline",
     sources={"models": "automated-ml-pipeline_models", "mlflow": "automated-ml-pipeline_mlflow"},
@@ -26,16 +26,16 @@ HOME = Home(
 )
 
 
-def specs(home: Home = HOME) -> dict[ServiceName, ServiceSpec]:
+def specs(host: HostContainer = HOST) -> dict[ServiceName, ServiceSpec]:
     settings = Settings(api_port=8010)
     return dict(
-        build(settings, DockerRuntime(settings, Engine(), home=home).place, {"PANEL_PASSWORD": "secret", "X": "y"})
+        build(settings, DockerRuntime(settings, Engine(), host=host).placement, {"PANEL_PASSWORD": "secret", "X": "y"})
     )
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_service_is_confined_when_it_is_made(name: ServiceName) -> None:
-    made = body(specs()[name], HOME)
+    made = create_request(specs()[name], HOST)
     host = made["HostConfig"]
     assert made["User"] == "1000:1000"
     assert host["ReadonlyRootfs"] is True
@@ -47,7 +47,7 @@ def test_each_service_is_confined_when_it_is_made(name: ServiceName) -> None:
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
     assert made["Healthcheck"]["Test"][0] == "CMD"
-    assert made["Image"] == HOME.image
+    assert made["Image"] == HOST.image
     (bindings,) = host["PortBindings"].values()
     assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
     assert set(host) == {
@@ -59,47 +59,47 @@ def test_each_service_is_confined_when_it_is_made(name: ServiceName) -> None:
 
 
 def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
-    mounts = {name: body(spec, HOME)["HostConfig"]["Mounts"] for name, spec in specs().items()}
+    mounts = {name: create_request(spec, HOST)["HostConfig"]["Mounts"] for name, spec in specs().items()}
     models = {"Type": "volume", "Source": "automated-ml-pipeline_models", "Target": "/models", "ReadOnly": True}
     store = {"Type": "volume", "Source": "automated-ml-pipeline_mlflow", "Target": "/state/mlflow", "ReadOnly": False}
     assert mounts == {"api": [models], "mlflow": [store], "app": []}
 
 
 @pytest.mark.parametrize(
-    ("home", "changed"),
+    ("host", "changed"),
     [
-        (replace(HOME, sources={**HOME.sources, "models": "/srv/models"}), {"api"}),
-        (replace(HOME, sources={**HOME.sources, "mlflow": "/srv/mlflow"}), {"mlflow"}),
-        (replace(HOME, user="2000:2000"), {"api", "app", "mlflow"}),
+        (replace(HOST, sources={**HOST.sources, "models": "/srv/models"}), {"api"}),
+        (replace(HOST, sources={**HOST.sources, "mlflow": "/srv/mlflow"}), {"mlflow"}),
+        (replace(HOST, user="2000:2000"), {"api", "app", "mlflow"}),
     ],
 )
 def test_only_what_it_concerns_is_another_service_when_the_panel_got_other_volumes_or_another_user(
-    home: Home, changed: set[ServiceName]
+    host: HostContainer, changed: set[ServiceName]
 ) -> None:
-    before, after = specs(), specs(home)
+    before, after = specs(), specs(host)
     assert {name for name in SERVICES if before[name].digest != after[name].digest} == changed
 
 
 def test_no_secret_of_the_panel_is_in_what_anybody_may_inspect() -> None:
-    assert "secret" not in str([body(spec, HOME) for spec in specs().values()])
+    assert "secret" not in str([create_request(spec, HOST) for spec in specs().values()])
 
 
 def test_the_serving_services_run_where_nothing_can_train() -> None:
-    programs = {name: body(spec, HOME)["Entrypoint"] for name, spec in specs().items()}
+    programs = {name: create_request(spec, HOST)["Entrypoint"] for name, spec in specs().items()}
     assert programs["api"] == programs["app"] == ["/opt/serve/bin/python"]
     assert programs["mlflow"] == ["/opt/panel/bin/python"]
 
 
 def test_it_is_found_where_the_settings_say_when_a_port_was_changed() -> None:
     spec = specs()["api"]
-    runtime = DockerRuntime(Settings(api_port=8010), Engine(), home=HOME)
+    runtime = DockerRuntime(Settings(api_port=8010), Engine(), host=HOST)
     assert runtime.public_url(spec) == "http://127.0.0.1:8010"
     assert runtime.internal_url(spec) == f"http://ml-api:{spec.listen_port}"
 
 
 def test_names_and_networks_are_apart_when_the_project_has_another_name() -> None:
-    other = Home("", "demo", {}, "0:0", {}, 1.0)
-    assert (other.container("api"), other.network) == ("demo-ml-api", "demo_serving")
+    other = HostContainer("", "demo", {}, "0:0", {}, 1.0)
+    assert (other.service_container("api"), other.network) == ("demo-ml-api", "demo_serving")
 
 
 def inspected(made: dict[str, Any]) -> dict[str, Any]:
@@ -114,8 +114,8 @@ def inspected(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_it_is_not_edited_when_the_engine_shows_what_it_was_asked() -> None:
-    made = body(specs()["api"], HOME)
-    assert not is_edited(inspected(made))
+    made = create_request(specs()["api"], HOST)
+    assert not is_modified(inspected(made))
 
 
 @pytest.mark.parametrize(
@@ -130,10 +130,10 @@ def test_it_is_not_edited_when_the_engine_shows_what_it_was_asked() -> None:
     ],
 )
 def test_it_is_edited_when_one_thing_differs(edit: dict[str, Any]) -> None:
-    seen = inspected(body(specs()["api"], HOME))
+    seen = inspected(create_request(specs()["api"], HOST))
     seen["HostConfig"] |= edit
-    assert is_edited(seen)
-    assert content(seen) != seen["Config"]["Labels"]["automated-ml-pipeline.content"]
+    assert is_modified(seen)
+    assert fingerprint(seen) != seen["Config"]["Labels"]["automated-ml-pipeline.content"]
 
 
 def test_the_panel_finds_its_own_container_when_the_engine_mounted_its_files(tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_siblings_share_what_the_panel_has_when_it_looks_at_itself() -> None:
             {"Type": "bind", "Source": "/var/run/docker.sock", "Destination": "/var/run/docker.sock"},
         ],
     }
-    home = home_of(seen, cpus=4.0)
-    assert home.sources == {"models": "demo_models", "mlflow": "/srv/mlflow"}
-    assert (home.project, home.compose_labels) == ("demo", {"com.docker.compose.project": "demo"})
+    host = HostContainer.from_inspect(seen, cpus=4.0)
+    assert host.sources == {"models": "demo_models", "mlflow": "/srv/mlflow"}
+    assert (host.project, host.compose_labels) == ("demo", {"com.docker.compose.project": "demo"})
 
 
 def test_the_missing_volume_is_named_when_the_panel_has_none() -> None:
@@ -177,5 +177,5 @@ def test_it_is_only_a_warning_when_docker_has_little_memory() -> None:
         def info(self) -> dict[str, Any]:
             return {"MemTotal": 2**30}
 
-    checks = engine_checks(Small(), lambda: HOME, {})
+    checks = engine_checks(Small(), lambda: HOST, {})
     assert [(check.id, check.state) for check in checks] == [("docker", "ok"), ("DOCK-13", "warning")]

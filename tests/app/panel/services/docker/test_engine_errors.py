@@ -181,8 +181,8 @@ def test_one_caller_waits_and_the_others_are_told_at_once_when_the_engine_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page asks while three services are looked after: each waiting for its own turn would take four times as long."""
-    monkeypatch.setattr(docker_engine, "LOOK_S", 1.0)
-    monkeypatch.setattr(docker_engine, "AGAIN_S", 0.0)
+    monkeypatch.setattr(docker_engine, "READ_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(docker_engine, "RETRY_S", 0.0)
     path = tmp_path / "hung.sock"
     with socket.socket(socket.AF_UNIX) as hung:
         hung.bind(str(path))
@@ -205,7 +205,7 @@ def test_it_is_asked_anew_only_after_a_moment_when_the_engine_was_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "docker.sock"
-    monkeypatch.setattr(docker_engine, "AGAIN_S", 0.3)
+    monkeypatch.setattr(docker_engine, "RETRY_S", 0.3)
     engine = Engine(path=str(path))
     with pytest.raises(ProblemError, match="DOCK-01"):
         engine.info()

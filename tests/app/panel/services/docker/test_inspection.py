@@ -1,6 +1,6 @@
 """What the engine shows, read without an engine."""
 
-from app.panel.services.docker.inspection import log_chunk
+from app.panel.services.docker.inspection import parse_log
 
 
 def test_a_line_stays_one_line_when_it_holds_what_elsewhere_ends_lines() -> None:
@@ -11,6 +11,6 @@ def test_a_line_stays_one_line_when_it_holds_what_elsewhere_ends_lines() -> None
         "2026-01-02T03:04:07.5Z \n"
         "9999 is not a time\n"
     )
-    chunk = log_chunk(text, 0)
+    chunk = parse_log(text, 0)
     assert chunk.lines == ("10%\r20%\r2024 of 2024", "a\u20282024 b\x0c9999-99 c\x85d", "")
-    assert log_chunk(text, chunk.after).lines == ()
+    assert parse_log(text, chunk.after).lines == ()

@@ -17,7 +17,7 @@ from app.panel.services import http_client
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import ServiceName
-from app.panel.services.specs import MLFLOW_READY, Wanted, build, process_place
+from app.panel.services.specs import MLFLOW_READY, DesiredServices, build, process_placement
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from pipeline.core.bundle import read_pointer
@@ -38,7 +38,7 @@ def _status(port: int, host: str) -> int:
     return status
 
 
-class Siblings:
+class RealServices:
     """`start(names)`: a supervisor of these services that answer."""
 
     def __init__(self, folder: Path) -> None:
@@ -55,49 +55,49 @@ class Siblings:
         self.supervisor: ServiceSupervisor | None = None
 
     def start(self, *names: ServiceName) -> ServiceSupervisor:
-        place = process_place(self.settings)
-        specs = {name: spec for name, spec in build(self.settings, place, {}).items() if name in names}
-        wanted = Wanted("process", {name: spec.port for name, spec in specs.items()}, lambda _: specs)
-        runtime = ProcessRuntime(place, self.settings.state_dir / "services")
-        self.supervisor = ServiceSupervisor(runtime, wanted, SystemClock())
+        placement = process_placement(self.settings)
+        specs = {name: spec for name, spec in build(self.settings, placement, {}).items() if name in names}
+        desired = DesiredServices("process", {name: spec.port for name, spec in specs.items()}, lambda _: specs)
+        runtime = ProcessRuntime(placement, self.settings.state_dir / "services")
+        self.supervisor = ServiceSupervisor(runtime, desired, SystemClock())
         self.supervisor.start()
         self.supervisor.wait_ready(names, 90, NEVER)
         return self.supervisor
 
 
 @pytest.fixture
-def siblings(tmp_path: Path) -> Iterator[Siblings]:
-    made = Siblings(tmp_path)
+def services(tmp_path: Path) -> Iterator[RealServices]:
+    made = RealServices(tmp_path)
     yield made
     if made.supervisor is not None:
         made.supervisor.close()
 
 
-def test_mlflow_is_one_process_that_knows_its_hosts_when_it_runs(siblings: Siblings) -> None:
-    supervisor = siblings.start("mlflow")
+def test_mlflow_is_one_process_that_knows_its_hosts_when_it_runs(services: RealServices) -> None:
+    supervisor = services.start("mlflow")
     assert supervisor.view().rows[0].n_processes == 1
     url = supervisor.url("mlflow")
     assert http_client.get(url + MLFLOW_READY, 10).is_ok
     assert http_client.post(url + "/api/2.0/mlflow/experiments/create", {"name": "x"}, 10).is_ok
-    port = siblings.settings.mlflow_port
+    port = services.settings.mlflow_port
     # A name that a foreign page could point at this machine.
     assert _status(port, "evil.example") == 403
     assert _status(port, f"localhost:{port}") == 200
     leader = psutil.Process(int(supervisor.runtime.observe("mlflow").instance_id.split("-")[0]))
     assert {c.laddr.ip for c in leader.net_connections() if c.status == "LISTEN"} == {"127.0.0.1"}
-    assert (siblings.settings.state_dir / "mlflow" / "mlflow.db").exists()
+    assert (services.settings.state_dir / "mlflow" / "mlflow.db").exists()
 
 
-def test_the_app_answers_when_the_api_is_away(siblings: Siblings) -> None:
-    siblings.start("app")
+def test_the_app_answers_when_the_api_is_away(services: RealServices) -> None:
+    services.start("app")
 
 
-def test_real_models_go_live_and_back_when_they_are_promoted(siblings: Siblings, tmp_path: Path) -> None:
+def test_real_models_go_live_and_back_when_they_are_promoted(services: RealServices, tmp_path: Path) -> None:
     """Through the real API: versions change within two seconds, with their golden rows checked over HTTP."""
-    supervisor = siblings.start("api")
+    supervisor = services.start("api")
     assert http_client.get(supervisor.url("api") + "/readyz", 5).status == 503
     db = open_database(tmp_path / "panel.db", SystemClock().now())
-    models_dir = siblings.settings.models_dir
+    models_dir = services.settings.models_dir
     queries = ModelQueries(db, models_dir)
     store = DeploymentStore(db, SystemClock())
     models = ModelService(
