@@ -102,7 +102,7 @@ def _pages(panel: Panel) -> list[APIRouter]:
         home_routes.router,
         runs_routes.router(run_pages),
         models_routes.router,
-        services_routes.router(renderer, settings, panel.services),
+        services_routes.router,
         datasets_routes.router,
         datasets_api.router,
         drift_routes.router,

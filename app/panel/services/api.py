@@ -1,59 +1,51 @@
 """Services and preflight checks as JSON."""
 
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query
 
 from app.panel.services.preflight import Preflight
-from app.panel.services.protocol import ServiceName
-from app.panel.services.queries import PreflightView
+from app.panel.services.protocol import LogChunk, ServiceName
+from app.panel.services.queries import PreflightView, ServiceRow
 from app.panel.services.supervisor import ServiceSupervisor
+from app.web.dependencies import provided
 
 router = APIRouter(prefix="/api/v1", tags=["services"])
 
-
-def _services(request: Request) -> ServiceSupervisor:
-    services: ServiceSupervisor = request.app.state.panel.services
-    return services
+Services = Annotated[ServiceSupervisor, provided(ServiceSupervisor)]
 
 
-def _preflight(request: Request) -> Preflight:
-    preflight: Preflight = request.app.state.panel.preflight
-    return preflight
+@dataclass(frozen=True)
+class ServicesResponse:
+    """All services. `is_healthy`: all run and respond."""
 
-
-Services = Annotated[ServiceSupervisor, Depends(_services)]
+    runtime: str
+    is_healthy: bool
+    services: tuple[ServiceRow, ...]
 
 
 @router.get("/services")
-def list_services(services: Services) -> dict[str, object]:
-    """`{"runtime", "is_healthy", "services": [...]}` as of the last look, which is at most a second old."""
+def list_services(services: Services) -> ServicesResponse:
+    """Return the latest status of all services, which is at most a second old."""
     view = services.view()
-    return {
-        "runtime": view.runtime,
-        "is_healthy": view.is_healthy,
-        "services": [asdict(row) for row in view.rows],
-    }
+    return ServicesResponse(view.runtime, view.is_healthy, view.rows)
 
 
 @router.post("/services/{name}/restart")
-def restart_service(name: ServiceName, services: Services) -> dict[str, object]:
+def restart_service(name: ServiceName, services: Services) -> ServiceRow:
     """Restart it now; returns when it is started, not yet when it is ready. 409 names what is in the way."""
     services.restart(name)
-    return asdict(next(row for row in services.view().rows if row.name == name))
+    return services.row(name)
 
 
 @router.get("/services/{name}/log")
-def read_service_log(
-    name: ServiceName, services: Services, after: Annotated[int, Query(ge=0)] = 0
-) -> dict[str, object]:
-    """`{"lines", "after"}`: what it wrote after the cursor `after`, and the cursor for the next call."""
-    chunk = services.log(name, after)
-    return {"lines": chunk.lines, "after": chunk.after}
+def read_service_log(name: ServiceName, services: Services, after: Annotated[int, Query(ge=0)] = 0) -> LogChunk:
+    """Return what it wrote after the cursor `after`, and the cursor for the next call."""
+    return services.log(name, after)
 
 
 @router.get("/preflight")
-def preflight(checks: Annotated[Preflight, Depends(_preflight)], again: bool = False) -> PreflightView:
-    """The named checks; at most ten seconds old unless `again`."""
+def preflight(checks: Annotated[Preflight, provided(Preflight)], again: bool = False) -> PreflightView:
+    """Return the named checks; at most ten seconds old unless `again`."""
     return checks.view(again=again)

@@ -1,9 +1,9 @@
 """The page of services: state, health, memory, uptime, log, restart."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
@@ -11,12 +11,16 @@ from app.panel.pages.renderer import PageRenderer
 from app.panel.services.protocol import ServiceName
 from app.panel.services.queries import ServiceRow, ServicesView
 from app.panel.services.supervisor import ServiceSupervisor
-from app.panel.settings import Settings
 from app.web.ansi import render
+from app.web.dependencies import provided
 from app.web.templating import View
 
-POLL_S = 5
-LOG_POLL_S = 2
+router = APIRouter()
+POLL_S: Final = 5
+LOG_POLL_S: Final = 2
+
+Renderer = Annotated[PageRenderer, provided(PageRenderer)]
+Services = Annotated[ServiceSupervisor, provided(ServiceSupervisor)]
 
 
 @dataclass(frozen=True)
@@ -44,31 +48,30 @@ class ServicePage(View):
     poll_s: int
 
 
-def router(renderer: PageRenderer, settings: Settings, services: ServiceSupervisor) -> APIRouter:
-    """The routes of services."""
-    routes = APIRouter()
-    name_in_path = Annotated[ServiceName, Path()]
+@router.get("/services")
+def show_services(request: Request, renderer: Renderer, services: Services) -> Response:
+    """Return the page of all services."""
+    view = services.view()
+    links: dict[str, str] = {row.name: _link(request, renderer, row) for row in view.rows}
+    return renderer.render(request, ServicesPage(view=view, links=links, poll_s=POLL_S), section="services")
 
-    def link(request: Request, row: ServiceRow) -> str:
-        path = "/docs" if row.port == settings.api_port else "/"
-        return renderer.service_url(request, row.port, path)
 
-    @routes.get("/services")
-    def show_all(request: Request) -> Response:
-        view = services.view()
-        page = ServicesPage(view=view, links={row.name: link(request, row) for row in view.rows}, poll_s=POLL_S)
-        return renderer.render(request, page, section="services")
+@router.get("/services/{name}")
+def show_service(request: Request, name: ServiceName, renderer: Renderer, services: Services) -> Response:
+    """Return the page of one service, with the end of its output."""
+    row = services.row(name)
+    lines = tuple(render(line) for line in services.log(name).lines)
+    page = ServicePage(row=row, lines=lines, link=_link(request, renderer, row), poll_s=LOG_POLL_S)
+    return renderer.render(request, page, section="services")
 
-    @routes.get("/services/{name}")
-    def show(request: Request, name: name_in_path) -> Response:
-        row = next(row for row in services.view().rows if row.name == name)
-        lines = tuple(render(line) for line in services.log(name).lines)
-        page = ServicePage(row=row, lines=lines, link=link(request, row), poll_s=LOG_POLL_S)
-        return renderer.render(request, page, section="services")
 
-    @routes.post("/services/{name}/restart")
-    def restart(name: name_in_path) -> Response:
-        services.restart(name)
-        return RedirectResponse("/services", status_code=303)
+@router.post("/services/{name}/restart")
+def restart_service(name: ServiceName, services: Services) -> Response:
+    """Restart the service and return to the page."""
+    services.restart(name)
+    return RedirectResponse("/services", status_code=303)
 
-    return routes
+
+def _link(request: Request, renderer: PageRenderer, row: ServiceRow) -> str:
+    """Return where people find the service: the API's documentation, else the service itself."""
+    return renderer.service_url(request, row.port, "/docs" if row.name == "api" else "/")

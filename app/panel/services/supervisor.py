@@ -90,6 +90,10 @@ class ServiceSupervisor:
         rows = tuple(self._row(name, status) for name, status in self._statuses.items())
         return ServicesView(self._desired.kind, all(row.state == "running" for row in rows), rows)
 
+    def row(self, name: ServiceName) -> ServiceRow:
+        """Return the latest status of one service; costs nothing."""
+        return self._row(name, self._statuses[name])
+
     def restart(self, name: ServiceName) -> None:
         """Restart it now, whatever its back-off says. Raises ProblemError (PORT-01, ...) if it cannot be started."""
         with self._locks[name]:

@@ -2,7 +2,6 @@
 
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -11,6 +10,7 @@ from app.panel.clock import SystemClock
 from app.panel.services import api
 from app.panel.services.preflight import Preflight
 from app.panel.settings import Settings
+from app.web.dependencies import provide
 from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
 
 
@@ -19,7 +19,7 @@ def test_services_are_listed_restarted_and_read_when_they_run(supervise: Supervi
     settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)
     app = FastAPI()
     preflight = Preflight(settings, supervisor, SystemClock())
-    app.state.panel = SimpleNamespace(services=supervisor, preflight=preflight)
+    provide(app, (supervisor, preflight))
     app.include_router(api.router)
     supervisor.start()
     supervisor.wait_ready(("api",), 20, threading.Event())
