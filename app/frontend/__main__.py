@@ -5,7 +5,7 @@ import sys
 
 from app.frontend.main import create_app
 from app.frontend.settings import Settings
-from app.web.server import Server, config
+from app.web.server import Server, build_config
 from pipeline.core.problems import ProblemError
 from pipeline.core.settings import read
 
@@ -18,7 +18,7 @@ def main() -> int:
     except ProblemError as problem:
         print(problem, file=sys.stderr)
         return 78
-    options = config(
+    options = build_config(
         create_app(settings), host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=2
     )
     with contextlib.suppress(KeyboardInterrupt):

@@ -11,8 +11,8 @@ from app.frontend.problems import InternalAppError, PageNotFoundError, TableTooL
 from app.frontend.settings import Settings
 from app.frontend.views import ProblemPage, WaitingPage
 from app.web.problems import BodyTooLargeError
-from app.web.security import add_headers
-from app.web.templating import View, respond
+from app.web.security import set_security_headers
+from app.web.templating import View, render_response
 from pipeline.core.problems import ProblemError
 
 RETRY_S: Final = 3  # a page that waits for something reloads this often
@@ -42,7 +42,7 @@ class ErrorPages:
     async def internal_error(self, request: Request, error: Exception) -> Response:
         """Return APP-99 for an error in the app itself; the server logs its traceback."""
         response = self._render_problem(request, InternalAppError(error))
-        add_headers(response.headers)
+        set_security_headers(response.headers)
         return response
 
     def refusal(self, request: Request, error: ProblemError) -> Response:
@@ -56,7 +56,7 @@ class ErrorPages:
         return self._render(request, view, problem.status, is_retried=problem.retryable)
 
     def _render(self, request: Request, view: View, status: int, *, is_retried: bool) -> Response:
-        response = respond(self._env, request, view, status=status)
+        response = render_response(self._env, request, view, status=status)
         if is_retried:
             response.headers["refresh"] = str(RETRY_S)
             response.headers["retry-after"] = str(RETRY_S)

@@ -19,7 +19,7 @@ from app.web.assets import Assets
 from app.web.dependencies import provide
 from app.web.host_guard import allowed_hosts
 from app.web.security import Policy, SecurityMiddleware
-from app.web.templating import environment
+from app.web.templating import create_environment
 from pipeline.core.problems import ProblemError
 
 
@@ -27,7 +27,7 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
     """Return the app; `transport` replaces the network between it and the API."""
     api = PredictionApi(settings, transport)
     results = ResultStore()
-    env = environment()
+    env = create_environment()
     error_pages = ErrorPages(env, settings)
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from app.frontend.result_view import build_result
 from app.frontend.views import FieldsChanged, PredictPage, Reasons, Result, WhatIf
 from app.frontend.what_if_view import build_what_if
 from app.web.dependencies import provided
-from app.web.templating import respond
+from app.web.templating import render_response
 from pipeline.core.bundle import Feature, Manifest, Scalar
 from pipeline.core.problems import ProblemError
 
@@ -47,7 +47,7 @@ async def predict(
         manifest = await api.manifest()
         page = await _build_page(api, manifest, pairs, is_last=True)
     assert page is not None
-    return respond(env, request, page, status=422 if page.n_errors else 200)
+    return render_response(env, request, page, status=422 if page.n_errors else 200)
 
 
 async def _build_page(

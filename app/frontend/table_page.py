@@ -22,7 +22,7 @@ from app.frontend.result_store import ResultStore, StoredResult
 from app.frontend.settings import Settings
 from app.frontend.views import Preview, TablePage
 from app.web.dependencies import provided
-from app.web.templating import respond
+from app.web.templating import render_response
 from pipeline.core.bundle import Manifest
 from pipeline.core.problems import ProblemError
 
@@ -42,7 +42,7 @@ async def show_table_form(request: Request, api: Api, env: Env, settings: AppSet
     """Return the page where to paste or upload a table, with an example in it for `?sample`."""
     manifest = await api.manifest()
     text = _sample(manifest) if "sample" in request.query_params else ""
-    return respond(env, request, _page(settings, manifest, text=text))
+    return render_response(env, request, _page(settings, manifest, text=text))
 
 
 @router.post("/table")
@@ -55,9 +55,9 @@ async def predict_table(request: Request, api: Api, env: Env, settings: AppSetti
             summary, result = await _predict(api, manifest, source)
         except (InputRejectedError, UnreadableTableError, ModelReplacedError) as problem:
             page = _page(settings, manifest, text=text, problem=problem)
-            return respond(env, request, page, status=problem.status)
+            return render_response(env, request, page, status=problem.status)
     stored = results.add(result, f"{name.rsplit('.', 1)[0]}-predictions.csv")
-    return respond(env, request, _page(settings, manifest, text=text, preview=_preview(summary, stored)))
+    return render_response(env, request, _page(settings, manifest, text=text, preview=_preview(summary, stored)))
 
 
 @router.api_route("/table/{token}.csv", methods=["GET", "HEAD"])

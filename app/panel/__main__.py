@@ -66,7 +66,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
                 print(f"Control panel: {panel.auth.login_url()}", flush=True)
                 print(preflight_table(await asyncio.to_thread(panel.preflight.view)), flush=True)
 
-    options = server.config(
+    options = server.build_config(
         app,
         http="h11",  # stricter with what it reads than httptools, and nothing here is in a hurry
         h11_max_incomplete_event_size=server.HEAD_BYTES,

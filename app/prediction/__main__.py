@@ -7,7 +7,7 @@ import sys
 
 from app.prediction.main import create_app
 from app.prediction.settings import ApiSettings
-from app.web.server import Server, config
+from app.web.server import Server, build_config
 from pipeline.core.problems import ProblemError
 from pipeline.core.settings import read
 
@@ -25,7 +25,7 @@ def main() -> int:
     # What is loaded now stays for good: the garbage collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    options = config(
+    options = build_config(
         app,
         host=settings.host,
         port=settings.port,

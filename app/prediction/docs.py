@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from app.prediction.openapi import document
 from app.prediction.service import PredictionService
-from app.web.assets import Assets, asset
+from app.web.assets import Assets, asset_url
 from pipeline.core.product import NAME
 
 # Swagger UI sets styles on its elements; scripts come from this server only.
@@ -54,10 +54,10 @@ def add_docs(app: FastAPI, service: PredictionService) -> None:
         served = service.keeper.served
         page = PAGE.format(
             title=escape(f"Predicts {served.model.manifest.target}" if served else "Prediction API"),
-            style=asset("vendor/swagger/swagger-ui.css"),
-            icon=asset("icon.svg"),
-            bundle=asset("vendor/swagger/swagger-ui-bundle.js"),
-            start=asset("prediction/docs.js"),
+            style=asset_url("vendor/swagger/swagger-ui.css"),
+            icon=asset_url("icon.svg"),
+            bundle=asset_url("vendor/swagger/swagger-ui-bundle.js"),
+            start=asset_url("prediction/docs.js"),
         )
         headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
         return HTMLResponse(page, headers=headers)

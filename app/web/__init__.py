@@ -1,1 +1,1 @@
-"""What the three web processes share."""
+"""Code that the three web processes share: serving, guards, templates, events, number formats."""

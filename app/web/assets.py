@@ -1,4 +1,4 @@
-"""Static files: every URL carries the content's digest, so that a browser may keep them for ever."""
+"""Static files: every URL carries the content's digest, so that browsers may cache them forever."""
 
 import hashlib
 import os
@@ -14,14 +14,14 @@ STATIC_DIR: Final = Path(__file__).parent.parent.parent / "static"
 
 
 @cache
-def asset(path: str) -> str:
-    """The URL of a file below `static/`. Raises FileNotFoundError, so that a template cannot name a missing one."""
+def asset_url(path: str) -> str:
+    """Return the URL of a file below `static/`. Raises FileNotFoundError, so that no template names a missing file."""
     digest = hashlib.sha256((STATIC_DIR / path).read_bytes()).hexdigest()
     return f"/static/{path}?v={digest[:12]}"
 
 
 class Assets(StaticFiles):
-    """Serves `static/`; a URL with its digest is immutable, one without is asked about again each time."""
+    """Serves `static/`; a URL with its digest is immutable, one without is revalidated each time."""
 
     def __init__(self) -> None:
         super().__init__(directory=STATIC_DIR)

@@ -1,4 +1,4 @@
-"""Geometry of small charts, drawn as SVG by templates. Pure; the numbers behind a chart also stand in a table."""
+"""Geometry of small charts that templates draw as SVG. Pure; the numbers behind a chart are also in a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Point:
-    """One value at its place in the chart."""
+    """One value and its position in the chart."""
 
     x: float
     y: float
@@ -27,14 +27,14 @@ class Trend:
 
     @property
     def path(self) -> str:
-        """The points as SVG's polyline takes them."""
+        """Return the points in the form of an SVG polyline."""
         return " ".join(f"{p.x:.1f},{p.y:.1f}" for p in self.points)
 
 
-def trend(
+def layout_trend(
     values: Sequence[tuple[str, float, bool]], width: float = 760, height: float = 110, pad: float = 8
 ) -> Trend | None:
-    """The line through (label, value, marked), oldest first; None without values. Equal values lie in the middle."""
+    """Return the line through (label, value, is_marked), oldest first; None without values. Equal values lie halfway up."""
     if not values:
         return None
     low = min(value for _, value, _ in values)
@@ -62,11 +62,11 @@ class Bar:
     height: float
 
 
-def bars(counts: Sequence[float], width: float = 120, height: float = 28) -> tuple[Bar, ...]:
-    """Bars of a histogram; what is present is at least one unit high, so that a rare value can be seen."""
-    most = max(counts, default=0)
-    if most <= 0:
+def layout_bars(counts: Sequence[float], width: float = 120, height: float = 28) -> tuple[Bar, ...]:
+    """Return the bars of a histogram; a bin with any rows is at least one unit high, so that it is visible."""
+    largest = max(counts, default=0)
+    if largest <= 0:
         return ()
     step = width / len(counts)
-    heights = [max(1.0, count / most * height) if count > 0 else 0.0 for count in counts]
+    heights = [max(1.0, count / largest * height) if count > 0 else 0.0 for count in counts]
     return tuple(Bar(i * step, height - h, max(step - 1, 0.5), h) for i, h in enumerate(heights))

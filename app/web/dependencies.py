@@ -1,4 +1,4 @@
-"""Hands the objects that an application was built with to its routes: `Annotated[RunService, provided(RunService)]`."""
+"""Hands routes the objects that their application was built with: `Annotated[RunService, provided(RunService)]`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every error that leaves over HTTP has one shape: RFC 9457 problem details with an id from `docs/errors.md`."""
+"""The one shape of errors over HTTP: RFC 9457 problem details with an id from `docs/errors.md`."""
 
 from typing import Final
 
@@ -6,13 +6,13 @@ from starlette.responses import JSONResponse
 
 from pipeline.core.problems import ProblemError
 
-# Busy, not ready yet, no room: what passes without the client doing anything else than to wait.
-PASSING: Final = frozenset({503, 507})
+# Busy, not ready yet, no room: it passes, and all that the client can do is wait.
+TEMPORARY_STATUSES: Final = frozenset({503, 507})
 RETRY_AFTER_S: Final = 5
 
 
 def problem_response(problem: ProblemError, *, headers: dict[str, str] | None = None, **extra: object) -> JSONResponse:
-    """`application/problem+json`; `extra` members (for example `run_id`, `request_id`, `errors`) stand beside the RFC's.
+    """Return `application/problem+json` with the RFC's members, the problem's and `extra`, for example `request_id`.
 
     503 and 507 carry `Retry-After`, unless `headers` has one.
     """
@@ -25,11 +25,11 @@ def problem_response(problem: ProblemError, *, headers: dict[str, str] | None = 
         **extra,
     }
     response = JSONResponse(body, status_code=problem.status, headers=headers, media_type="application/problem+json")
-    for name, value in waiting(problem).items():
+    for name, value in retry_headers(problem).items():
         response.headers.setdefault(name, value)
     return response
 
 
-def waiting(problem: ProblemError) -> dict[str, str]:
-    """The header that says when to come back, where waiting is all that helps."""
-    return {"retry-after": str(RETRY_AFTER_S)} if problem.status in PASSING else {}
+def retry_headers(problem: ProblemError) -> dict[str, str]:
+    """Return the `Retry-After` header for a problem that passes by itself; no header for others."""
+    return {"retry-after": str(RETRY_AFTER_S)} if problem.status in TEMPORARY_STATUSES else {}

@@ -1,4 +1,4 @@
-"""The guard in front of everything that answers HTTP: which Host, which Origin, how large a body, which headers.
+"""The guard in front of the panel and the prediction app: which Host, which Origin, how large a body, which headers.
 
 Pure ASGI, because a stream must pass through unbuffered. It reads the scope and never `request.url`, which is built
 from the very header that is checked here. It knows nothing of users: that is the panel's `auth`.
@@ -29,7 +29,7 @@ CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS: Final = (
+SECURITY_HEADERS: Final = (
     ("content-security-policy", CONTENT_SECURITY_POLICY),
     ("x-content-type-options", "nosniff"),
     # Not "no-referrer": browsers then send "Origin: null" with our own forms, and the check below could not know them.
@@ -48,12 +48,12 @@ def _as_json(_request: Request, problem: ProblemError) -> Response:
 
 @dataclass(frozen=True)
 class Policy:
-    """What a server accepts.
+    """The requests that a server accepts.
 
-    `hosts`: names it may be called by, without port, lower case, IPv6 in brackets; `ports`: with any of these ports
-    (80 and 443 also mean "no port written"); an entry `name:port` goes with that port only. `body_bytes` bounds a body, `upload_bytes` one whose path starts with an
-    entry of `upload_paths`. `cross_origin_paths` take unsafe methods from anywhere, because they act for nobody.
-    `render` turns a refusal into a response.
+    `hosts` are the names that it answers to, without port, lower case, IPv6 in brackets, and `ports` the ports that
+    they may come with (no port means 80 or 443); an entry `name:port` goes with that port only. `body_bytes` bounds a
+    body, `upload_bytes` one whose path starts with an entry of `upload_paths`. `cross_origin_paths` accept unsafe
+    methods from any origin, because they act for no user. `render` turns a refusal into a response.
     """
 
     hosts: frozenset[str]
@@ -66,7 +66,7 @@ class Policy:
 
 
 class SecurityMiddleware:
-    """Refuses what `policy` does not allow, bounds bodies while they arrive, and adds the headers to every answer."""
+    """Refuses what `policy` does not allow, bounds bodies while they arrive, and adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, policy: Policy) -> None:
         self._app = app
@@ -76,7 +76,7 @@ class SecurityMiddleware:
         self._upload_limits = _body_limits(policy.upload_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the class."""
+        """Answer with a problem, or hand the request on to the application."""
         if scope["type"] != "http":
             # There are no WebSockets here; the lifespan passes through.
             if scope["type"] == "lifespan":
@@ -85,18 +85,18 @@ class SecurityMiddleware:
         headers = Headers(scope=scope)
         problem = check_host(headers, self._hosts) or check_origin(scope, headers, self._policy)
         limits = self._limits(scope["path"])
-        if problem is None and _declared_bytes(headers) > limits.max_bytes:
+        if problem is None and _content_length(headers) > limits.max_bytes:
             problem = BodyTooLargeError(limits.max_bytes)
         if problem is None:
-            body = _Body(receive, _with_headers(send), limits)
-            # Whatever the app makes of a body that breaks off, the answer is the one below.
+            body = _Body(receive, _with_security_headers(send), limits)
+            # Whatever the app responds to a body that breaks off, the client gets the response below.
             with contextlib.suppress(ClientDisconnect):
                 await self._app(scope, body.receive, body.send)
-            # An answer that had begun cannot be taken back: it stays cut off, and the server closes the connection.
+            # A response that has begun cannot be replaced: it stays cut off, and the server closes the connection.
             problem = None if body.has_begun else body.problem
         if problem is not None:
             response = self._policy.render(Request(scope), problem)
-            await response(scope, receive, _with_headers(send))
+            await response(scope, receive, _with_security_headers(send))
 
     def _limits(self, path: str) -> BodyLimits:
         is_upload = self._policy.upload_paths and path.startswith(self._policy.upload_paths)
@@ -112,7 +112,7 @@ def check_host(headers: Headers, guard: HostGuard) -> ProblemError | None:
 
 
 def check_origin(scope: Scope, headers: Headers, policy: Policy) -> ProblemError | None:
-    """WEB-02 if a page of another origin sent this: another port on this machine is another origin.
+    """Return WEB-02 if a page of another origin sent this: another port on this machine is another origin.
 
     Unsafe methods need an Origin that equals the Host, or, without Origin, `Sec-Fetch-Site: same-origin`; a bearer
     token stands for both, since no browser adds one by itself. Reads that a foreign page embeds or fetches are
@@ -144,13 +144,13 @@ def _body_limits(max_bytes: int) -> BodyLimits:
     )
 
 
-def _declared_bytes(headers: Headers) -> int:
-    declared = headers.get("content-length", "0")
-    return int(declared) if re.fullmatch("[0-9]{1,18}", declared) else 0
+def _content_length(headers: Headers) -> int:
+    text = headers.get("content-length", "0")
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
 
 
 class _Body:
-    """A body within limits: past one it breaks off, and whatever the app answers from then on is dropped."""
+    """A body within limits: past one it breaks off, and whatever the app sends from then on is dropped."""
 
     def __init__(self, receive: Receive, send: Send, limits: BodyLimits) -> None:
         self._receive = receive
@@ -161,7 +161,7 @@ class _Body:
 
     async def receive(self) -> Message:
         if self._body.is_whole or self.problem is not None:
-            # Whoever streams an answer waits here for the reader to leave.
+            # A streamed response waits here for the client to leave.
             return await self._receive()
         try:
             return await self._body.receive()
@@ -175,21 +175,21 @@ class _Body:
             await self._send(message)
 
 
-def add_headers(headers: MutableHeaders) -> None:
-    """What every answer carries; also for the ones that are made outside of the guard, when all else has failed."""
-    for name, value in HEADERS:
+def set_security_headers(headers: MutableHeaders) -> None:
+    """Set the headers of every response; also for those made outside of the guard, when all else has failed."""
+    for name, value in SECURITY_HEADERS:
         headers.setdefault(name, value)
     headers.setdefault("cache-control", "no-store")
 
 
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
+def _with_security_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            add_headers(headers)
+            set_security_headers(headers)
             if headers.get("content-type", "").startswith("text/event-stream"):
                 # A proxy that compresses would hold lines back.
                 headers["cache-control"] = "no-cache, no-transform"
         await send(message)
 
-    return sending
+    return send_with_headers

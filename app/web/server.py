@@ -1,8 +1,8 @@
-"""How the three web processes serve: uvicorn, and what it does not bound by itself.
+"""Serves the three web processes: uvicorn, with the limits that it lacks.
 
-uvicorn waits without end for the head of a request, for the rest of a body that has been answered already, and for a
-client that does not read; a few hundred sockets that drip bytes would hold a server. Here a look at all connections
-once a second closes those. It costs requests nothing: no timer is set and nothing is noted while one is served.
+uvicorn waits indefinitely for the head of a request, for the rest of a body that has been answered already, and for a
+client that does not read; a few hundred sockets that drip bytes would hold a server. Here a check of all connections
+once a second closes those. It costs requests nothing: no timer is set and nothing is recorded while one is served.
 """
 
 import resource
@@ -13,17 +13,17 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-STALLED_S: Final = 60.0  # a client that takes nothing of its answer for so long has gone
+STALLED_S: Final = 60.0  # a client that reads nothing of its response for so long has gone
 HEAD_BYTES: Final = 16 * 1024
 MAX_CONNECTIONS: Final = 2048
 TICKS: Final = 10  # uvicorn ticks ten times a second
 
 
 class HeadLimit(HttpToolsProtocol):
-    """uvicorn's fast protocol with a limit to what it keeps of a head that is not complete; it has none."""
+    """uvicorn's fast protocol with a limit on the size of an incomplete request head; it has none of its own."""
 
     _n_head_bytes = 0
-    n_body_bytes = 0  # of all requests, roughly: tells whether anything came
+    n_body_bytes = 0  # of all requests, roughly: shows whether anything arrived
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -42,29 +42,29 @@ class HeadLimit(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Closes connections that have been waiting for a request or a reader for too long.
+    """Closes connections that have waited too long for a request or for a client that reads.
 
     `head_s` is how long a connection may go without a whole request head: after it was opened, after the first byte of
-    a further request, and while the rest of a body comes that nobody reads any more. Kept-alive ones without a byte
-    are uvicorn's matter, unless the server is full.
+    a further request, and while the rest of a body arrives that nobody reads any more. Idle kept-alive connections are
+    left to uvicorn, unless the server is full.
     """
 
     def __init__(self, config: uvicorn.Config, head_s: float) -> None:
         super().__init__(config)
         self._head_s = head_s
-        # By connection: what it looked like, and since when it has looked so.
+        # By connection: its state, and since when it has been in that state.
         self._since: dict[Any, tuple[tuple[object, ...], float]] = {}
 
     async def on_tick(self, counter: int) -> bool:
         """See uvicorn.Server."""
         if counter % TICKS == 0:
-            self._look(time.monotonic())
+            self._close_stalled(time.monotonic())
         return await super().on_tick(counter)
 
-    def _look(self, now: float) -> None:
+    def _close_stalled(self, now: float) -> None:
         since: dict[Any, tuple[tuple[object, ...], float]] = {}
         connections: list[Any] = list(self.server_state.connections)
-        # Full: who says nothing, kept alive or not, makes room for who does.
+        # Full: silent connections, kept alive or not, make room for others.
         is_full = len(connections) >= (self.config.limit_concurrency or inf)
         head_s = min(self._head_s, 1.0) if is_full else self._head_s
         for connection in connections:
@@ -73,20 +73,20 @@ class Server(uvicorn.Server):
             is_idle = is_answered and not n_unsent and connection.timeout_keep_alive_task is not None
             if (is_idle and not is_full) or not (is_answered or n_unsent):
                 continue
-            # Who still sends a body may leave the answer to its rows for later. h11, at the panel, does not tell.
+            # A client that still sends a body may read the response later. h11, at the panel, does not count bytes.
             is_sending = not is_answered and connection.cycle.more_body
-            shape = (connection.cycle, n_unsent, getattr(connection, "n_body_bytes", 0) if is_sending else 0)
-            seen = self._since.get(connection)
-            begun = seen[1] if seen is not None and seen[0] == shape else now
+            state = (connection.cycle, n_unsent, getattr(connection, "n_body_bytes", 0) if is_sending else 0)
+            previous = self._since.get(connection)
+            begun = previous[1] if previous is not None and previous[0] == state else now
             if now - begun >= (STALLED_S if n_unsent else head_s):
                 connection.transport.abort()
             else:
-                since[connection] = (shape, begun)
+                since[connection] = (state, begun)
         self._since = since
 
 
-def config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - as uvicorn.Config takes them
-    """The configuration that all servers share: no WebSockets, no access log, bounded heads and connections."""
+def build_config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - as uvicorn.Config takes them
+    """Return the configuration that all servers share: no WebSockets, no access log, bounded heads and connections."""
     return uvicorn.Config(
         app,
         **{
@@ -95,18 +95,17 @@ def config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - as uvi
             "access_log": False,
             "server_header": False,
             "proxy_headers": False,
-            "limit_concurrency": _room(),
+            "limit_concurrency": _connection_limit(),
             **options,
         },
     )
 
 
-def _room() -> int:
-    """How many connections are answered at once; the others get 503. Leaves files to open besides."""
+def _connection_limit() -> int:
+    """Return how many connections are served at once (others get 503), leaving as many file descriptors for files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = 2 * MAX_CONNECTIONS
-    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
+    target = 2 * MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(2 * MAX_CONNECTIONS, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        soft = target
     return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, soft // 2)

@@ -1,4 +1,4 @@
-"""Server-sent events: where a reader wants to go on, and what it gets."""
+"""Server-sent events: the cursor that a client resumes at, and the events that it gets."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -9,13 +9,13 @@ from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-KEEP_ALIVE: Final = b": ping\n\n"  # a comment: says nothing, but keeps what lies between from hanging up
+KEEP_ALIVE: Final = b": ping\n\n"  # a comment: no event, but it keeps proxies from closing the connection
 
 
 class EventStream(StreamingResponse):
-    """Events as `event` makes them, until their source ends or the reader leaves; then the source is closed at once.
+    """Events of `format_event`, until their source ends or the client leaves; then the source is closed at once.
 
-    One task and no queue a reader: FastAPI's own takes three tasks and two queues, half as much memory again and
+    One task and no queue per client: FastAPI's own takes three tasks and two queues, half as much memory again and
     twice the time (`bench/watchers.py`). FastAPI reads `media_type` and the default of `status_code` for the OpenAPI
     document.
     """
@@ -35,18 +35,18 @@ class EventStream(StreamingResponse):
             await self._events.aclose()
 
 
-def event(name: str, data: str, *, id: int | None = None, retry_ms: int | None = None) -> bytes:
-    """One event. `id` is the cursor with which a reader comes back."""
+def format_event(name: str, data: str, *, id: int | None = None, retry_ms: int | None = None) -> bytes:
+    """Return one event. `id` is the cursor that a client resumes at."""
     return format_sse_event(data_str=data, event=name, id=None if id is None else str(id), retry=retry_ms)
 
 
-def cursor(
+def read_cursor(
     after: Annotated[str, Query()] = "0",
     last_event_id: Annotated[str, Header()] = "",
 ) -> int:
-    """The later of `?after=` and `Last-Event-ID`. Junk counts as 0: a 422 would stop an EventSource for good."""
-    return max(_number(after), _number(last_event_id))
+    """Return the later of `?after=` and `Last-Event-ID`; junk is 0, because a 422 would stop an EventSource for good."""
+    return max(_parse_number(after), _parse_number(last_event_id))
 
 
-def _number(text: str) -> int:
+def _parse_number(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,15}", text) else 0

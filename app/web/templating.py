@@ -1,7 +1,7 @@
 """Templates: autoescape everywhere, undefined is an error, and a view is a frozen dataclass.
 
-A page is drawn from one view. The template sees the view's fields and nothing else, so a test can check that each
-name a template uses is a field. A view that names a `FRAGMENT` can be asked for alone by htmx; the page includes
+A page is rendered from one view. The template sees the view's fields and nothing else, so a test can check that each
+name a template uses is a field. htmx can request the `FRAGMENT` of a view alone; the page includes
 that same file.
 """
 
@@ -15,21 +15,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from app.web import formats
-from app.web.assets import asset
+from app.web.assets import asset_url
 
 TEMPLATES_DIR: Final = Path(__file__).parent.parent.parent / "templates"
 VARY: Final = "HX-Request, HX-History-Restore-Request"
 
 
 class View:
-    """What one template is drawn from; subclasses are frozen dataclasses."""
+    """The data of one template; subclasses are frozen dataclasses."""
 
     TEMPLATE: ClassVar[str]
     FRAGMENT: ClassVar[str | None] = None
 
 
-def environment() -> Environment:
-    """The one way to build templates; each process builds it once."""
+def create_environment() -> Environment:
+    """Return the environment of all templates; each process creates it once."""
     env = Environment(
         loader=FileSystemLoader(TEMPLATES_DIR),
         autoescape=True,
@@ -38,7 +38,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    env.globals["asset"] = asset
+    env.globals["asset"] = asset_url
     for name in ("duration", "number", "signed", "count", "percent", "size", "clock", "plural", "name"):
         env.filters[name] = getattr(formats, name)
     env.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
@@ -46,19 +46,21 @@ def environment() -> Environment:
 
 
 def is_fragment(request: Request) -> bool:
-    """Whether htmx asks for a part of a page. A restored history entry is a whole page."""
-    has = request.headers.get
-    return has("hx-request") == "true" and not has("hx-history-restore-request")
+    """Return whether htmx requests a part of a page. A restored history entry is a whole page."""
+    headers = request.headers
+    return headers.get("hx-request") == "true" and not headers.get("hx-history-restore-request")
 
 
-def draw(env: Environment, name: str, view: View, **more: object) -> str:
-    """The HTML of template `name` for `view`; `more` are names that every template of a site may use."""
+def render_template(env: Environment, name: str, view: View, **more: object) -> str:
+    """Return the HTML of template `name` for `view`; `more` are names that every template of a process may use."""
     # asdict would copy nested dataclasses into dictionaries; templates read attributes.
     values = {field.name: getattr(view, field.name) for field in fields(view)}  # type: ignore[arg-type]  # subclasses are dataclasses
     return env.get_template(name).render(values, **more)
 
 
-def respond(env: Environment, request: Request, view: View, *, status: int = 200, **more: object) -> HTMLResponse:
-    """The view's fragment for a swap, the whole page otherwise."""
+def render_response(
+    env: Environment, request: Request, view: View, *, status: int = 200, **more: object
+) -> HTMLResponse:
+    """Return the view's fragment to htmx, the whole page otherwise."""
     name = view.FRAGMENT if view.FRAGMENT and is_fragment(request) else view.TEMPLATE
-    return HTMLResponse(draw(env, name, view, **more), status_code=status, headers={"Vary": VARY})
+    return HTMLResponse(render_template(env, name, view, **more), status_code=status, headers={"Vary": VARY})

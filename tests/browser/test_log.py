@@ -7,8 +7,8 @@ from playwright.sync_api import Page, Route, expect
 
 from app.panel.logs.line import LogLine
 from app.panel.logs.views import LinesView, LogFilter, shown
-from app.web.sse import event
-from app.web.templating import draw, environment
+from app.web.sse import format_event
+from app.web.templating import create_environment, render_template
 from tests.browser.conftest import RUN_MS, PanelProcess
 
 pytestmark = pytest.mark.browser
@@ -18,11 +18,11 @@ AT = "2026-01-01T00:00:00.000+00:00"
 def events(lines: list[tuple[str, str]], batch: int = 1) -> str:
     """A stream of these (level, text) lines from seq 101 on, `batch` an event."""
     made = [LogLine(101 + i, AT, "train_model", 1, level, text) for i, (level, text) in enumerate(lines)]  # type: ignore[arg-type]
-    ready, env = shown(made, LogFilter(), {}), environment()
+    ready, env = shown(made, LogFilter(), {}), create_environment()
     found = []
     for i in range(0, len(ready), batch):
-        html = draw(env, LinesView.TEMPLATE, LinesView(ready[i : i + batch]))
-        found.append(event("log", html, id=ready[min(i + batch, len(ready)) - 1].seq).decode())
+        html = render_template(env, LinesView.TEMPLATE, LinesView(ready[i : i + batch]))
+        found.append(format_event("log", html, id=ready[min(i + batch, len(ready)) - 1].seq).decode())
     return "".join(found)
 
 

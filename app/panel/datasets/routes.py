@@ -11,7 +11,7 @@ from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets, Table
 from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.queries import RunQueries, RunRow
 from app.panel.settings import Settings
-from app.web.charts import Bar, bars
+from app.web.charts import Bar, layout_bars
 from app.web.dependencies import provided
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
@@ -71,7 +71,7 @@ class DataSources:
             tables=self.datasets.tables(),
             profile=profile,
             run=run,
-            columns=tuple(ColumnRow(column, bars(column.counts)) for column in columns),
+            columns=tuple(ColumnRow(column, layout_bars(column.counts)) for column in columns),
             problem=problem,
         )
 

@@ -10,7 +10,7 @@ from app.panel.drift.report import DriftReport, FeatureDrift
 from app.panel.drift.service import DriftService
 from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
-from app.web.charts import Bar, bars
+from app.web.charts import Bar, layout_bars
 from app.web.dependencies import provided
 from app.web.templating import View
 
@@ -55,7 +55,8 @@ def show_drift(
     view = DriftView(
         report=report,
         rows=tuple(
-            DriftRow(each, bars(each.training, WIDTH, HEIGHT), bars(each.live, WIDTH, HEIGHT)) for each in compared
+            DriftRow(each, layout_bars(each.training, WIDTH, HEIGHT), layout_bars(each.live, WIDTH, HEIGHT))
+            for each in compared
         ),
         starts_run=settings.drift_starts_run,
         api_url=renderer.service_url(request, settings.api_port, "/docs"),

@@ -18,7 +18,7 @@ from app.panel.schedule.service import ScheduleService
 from app.panel.services.preflight import Preflight
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
-from app.web.charts import Trend, trend
+from app.web.charts import Trend, layout_trend
 from app.web.dependencies import provided
 from pipeline.core.metric_labels import metric_label
 from pipeline.core.stage import STAGES
@@ -89,7 +89,7 @@ def _view(sources: HomeSources, request: Request) -> HomeView:
 def _trend(rows: tuple[RunRow, ...], metric: str) -> Trend | None:
     measured = [row for row in reversed(rows) if row.metrics and metric in row.metrics]
     values = [(f"Run {row.number}", row.metrics[metric], row.deployed) for row in measured if row.metrics]
-    return trend(values) if len(values) > 1 else None
+    return layout_trend(values) if len(values) > 1 else None
 
 
 def _waiting(name: str) -> StageView:

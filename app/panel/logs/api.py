@@ -15,7 +15,7 @@ from app.panel.logs.dependencies import ROOM_TO_FOLLOW, Logs, Notifications, Run
 from app.panel.logs.line import LineFilter
 from app.panel.logs.store import EVERY_LINE, LogStore
 from app.panel.logs.tail import End, KeepAlive, Lines, State, tail
-from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
+from app.web.sse import KEEP_ALIVE, EventStream, format_event, read_cursor
 from pipeline.core.events import Level
 
 router = APIRouter(prefix="/api/v1/runs", tags=["logs"])
@@ -27,7 +27,7 @@ RECONNECT_MS: Final = 1000
 def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
     run_id: RunId,
     logs: Logs,
-    after: Annotated[int, Depends(cursor)],
+    after: Annotated[int, Depends(read_cursor)],
     limit: Annotated[int | None, Query(ge=1)] = None,
     stage: str | None = None,
     attempt: int | None = None,
@@ -53,7 +53,7 @@ async def stream_log(
     logs: Logs,
     notifier: Notifications,
     watch: Watch,
-    after: Annotated[int, Depends(cursor)],
+    after: Annotated[int, Depends(read_cursor)],
 ) -> EventStream:
     """Server-sent events: `log` (id: the last seq; data: `{"lines": [...]}`), `state` (the run and its stage now), and
     at the end `end` (id: the final seq; data: `{"seq", "state"}`), after which the reader must not reconnect.
@@ -66,11 +66,11 @@ async def _events(items: AsyncGenerator[Lines | State | End | KeepAlive, None]) 
         async for item in items:
             match item:
                 case Lines(last):
-                    yield event("log", item.json(), id=last, retry_ms=RECONNECT_MS)
+                    yield format_event("log", item.json(), id=last, retry_ms=RECONNECT_MS)
                 case State(text):
-                    yield event("state", text)
+                    yield format_event("state", text)
                 case End(seq, state):
-                    yield event("end", json.dumps({"seq": seq, "state": state}), id=seq)
+                    yield format_event("end", json.dumps({"seq": seq, "state": state}), id=seq)
                 case _:
                     yield KEEP_ALIVE
             await asyncio.sleep(0)  # a reader who catches up on a long log shares the loop with all others

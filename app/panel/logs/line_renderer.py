@@ -9,7 +9,7 @@ from jinja2 import Environment
 from app.panel.logs.line import LogLine
 from app.panel.logs.store import LogStore
 from app.panel.logs.views import LinesView, LogFilter, shown
-from app.web.templating import draw
+from app.web.templating import render_template
 
 KEPT_LINES: Final = 4096  # drawn lines kept for the next follower
 EVERYTHING: Final = LogFilter()
@@ -27,7 +27,7 @@ class LineRenderer:
     def render(self, run_id: str, filter: LogFilter, lines: list[LogLine]) -> str:
         """Return the HTML of these lines, which have passed the filter."""
         view = LinesView(shown(lines, filter, self._logs.starts(run_id)))
-        return draw(self._env, LinesView.TEMPLATE, view)
+        return render_template(self._env, LinesView.TEMPLATE, view)
 
     def render_live(self, run_id: str, filter: LogFilter, stored: list[bytes]) -> str:
         """Return the HTML of those stored lines that pass the filter."""

@@ -21,13 +21,13 @@ from app.panel.logs.store import LogStore
 from app.panel.logs.tail import MAX_LINES, End, KeepAlive, Lines, State, tail
 from app.panel.logs.views import LogFilter, log_filter
 from app.web.dependencies import provided
-from app.web.sse import KEEP_ALIVE, EventStream, cursor, event
+from app.web.sse import KEEP_ALIVE, EventStream, format_event, read_cursor
 
 router = APIRouter(prefix="/runs/{run_id}/log", include_in_schema=False)
 
 Filter = Annotated[LogFilter, Depends(log_filter)]
 Renderer = Annotated[LineRenderer, provided(LineRenderer)]
-After = Annotated[int, Depends(cursor)]
+After = Annotated[int, Depends(read_cursor)]
 
 
 @router.get("/stream", response_class=EventStream, dependencies=[ROOM_TO_FOLLOW])
@@ -76,11 +76,11 @@ async def _events(
             match item:
                 case Lines(last, raw):
                     # The browser dispatches no empty event, but it moves the browser's cursor.
-                    yield event("log", render(raw), id=last)
+                    yield format_event("log", render(raw), id=last)
                 case State(text):
-                    yield event("state", text)
+                    yield format_event("state", text)
                 case End(last, state):
-                    yield event("end", state, id=last)
+                    yield format_event("end", state, id=last)
                 case _:
                     yield KEEP_ALIVE
             await asyncio.sleep(0)  # a reader who catches up on a long log shares the loop with all others

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from app.panel.logs.line import LEVELS, LineFilter, LogLine
 from app.panel.logs.store import LogStore
 from app.panel.pages.renderer import STAGE_TITLES
-from app.web.ansi import render
+from app.web.ansi import ansi_to_html
 from app.web.templating import View
 from pipeline.core.events import Level
 from pipeline.core.stage import STAGES, StageName
@@ -141,7 +141,7 @@ def shown(lines: list[LogLine], filter: LogFilter, starts: Starts) -> tuple[Show
             since=_since(line.at, starts.get((line.stage, line.attempt), line.at)),
             stage=STAGE_TITLES.get(line.stage, line.stage),
             level=line.level,
-            html=render(line.text, filter.text),
+            html=ansi_to_html(line.text, filter.text),
             href=f"?at={line.seq}#L{line.seq}" if filter.query else f"#L{line.seq}",
         )
         for line in lines

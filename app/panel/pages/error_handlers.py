@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.panel.pages.problems import InternalError, InvalidRequestError, PageNotFoundError
 from app.panel.pages.renderer import PageRenderer
-from app.web.security import add_headers
+from app.web.security import set_security_headers
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -43,5 +43,5 @@ def install(app: FastAPI, renderer: PageRenderer) -> None:
         request_id = secrets.token_hex(6)
         log.error("action=request result=error id=%s path=%r", request_id, request.scope["path"], exc_info=error)
         response = renderer.render_problem(request, InternalError(request_id))
-        add_headers(response.headers)
+        set_security_headers(response.headers)
         return response

@@ -9,8 +9,8 @@ from starlette.responses import HTMLResponse, Response
 
 from app.panel.clock import Clock
 from app.panel.settings import Settings
-from app.web.problem_response import problem_response, waiting
-from app.web.templating import View, environment, is_fragment, respond
+from app.web.problem_response import problem_response, retry_headers
+from app.web.templating import View, create_environment, is_fragment, render_response
 from pipeline.core.problems import ProblemError
 
 # Set in the scope of an authenticated request: only those see the state of the panel.
@@ -81,7 +81,7 @@ class PageRenderer:
         self._settings = settings
         self._clock = clock
         self._health = health
-        self.env = environment()
+        self.env = create_environment()
         self.env.globals["stage_titles"] = STAGE_TITLES
         self.env.filters["estimator"] = estimator_title
 
@@ -93,7 +93,7 @@ class PageRenderer:
             now_ms=round(self._clock.now().timestamp() * 1000),
             is_swap=is_fragment(request),
         )
-        return respond(self.env, request, view, status=status, frame=frame)
+        return render_response(self.env, request, view, status=status, frame=frame)
 
     def render_problem(self, request: Request, problem: ProblemError) -> Response:
         """Return the problem as a page for people, as problem details for scripts; the status is the problem's."""
@@ -104,7 +104,7 @@ class PageRenderer:
         view = ProblemView(problem=problem, back="/" if section == "home" else f"/{section}")
         is_authenticated = request.scope.get(AUTHENTICATED, False)
         response = self.render(request, view, section=section if is_authenticated else "", status=problem.status)
-        response.headers.update(waiting(problem))
+        response.headers.update(retry_headers(problem))
         return response
 
     def service_url(self, request: Request, port: int, path: str = "/") -> str:

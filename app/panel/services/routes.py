@@ -11,7 +11,7 @@ from app.panel.pages.renderer import PageRenderer
 from app.panel.services.protocol import ServiceName
 from app.panel.services.queries import ServiceRow, ServicesView
 from app.panel.services.supervisor import ServiceSupervisor
-from app.web.ansi import render
+from app.web.ansi import ansi_to_html
 from app.web.dependencies import provided
 from app.web.templating import View
 
@@ -60,7 +60,7 @@ def show_services(request: Request, renderer: Renderer, services: Services) -> R
 def show_service(request: Request, name: ServiceName, renderer: Renderer, services: Services) -> Response:
     """Return the page of one service, with the end of its output."""
     row = services.row(name)
-    lines = tuple(render(line) for line in services.log(name).lines)
+    lines = tuple(ansi_to_html(line) for line in services.log(name).lines)
     page = ServicePage(row=row, lines=lines, link=_link(request, renderer, row), poll_s=LOG_POLL_S)
     return renderer.render(request, page, section="services")
 

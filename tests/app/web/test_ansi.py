@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.ansi import render
+from app.web.ansi import ansi_to_html
 
 ESC = "\x1b"
 
@@ -32,16 +32,16 @@ ESC = "\x1b"
     ],
 )
 def test_line_is_drawn_when_it_has_escapes(text: str, html: str) -> None:
-    assert str(render(text)) == html
+    assert str(ansi_to_html(text)) == html
 
 
 def test_needle_is_marked_when_its_case_differs_and_it_needs_escaping() -> None:
-    assert str(render("A<b a<B", "a<b")) == "<mark>A&lt;b</mark> <mark>a&lt;B</mark>"
+    assert str(ansi_to_html("A<b a<B", "a<b")) == "<mark>A&lt;b</mark> <mark>a&lt;B</mark>"
 
 
 @given(st.text(st.characters() | st.sampled_from(list("\x1b[]0;1m38<>&\"'\r")), max_size=60), st.text(max_size=3))
 def test_only_our_tags_come_out_when_the_text_is_anything(text: str, needle: str) -> None:
-    html = str(render(text, needle))
+    html = str(ansi_to_html(text, needle))
     rest = re.sub(r'<span class="[a-z0-7 ]+">|</span>|</?mark>', "", html)
     assert "<" not in rest
     assert ">" not in rest

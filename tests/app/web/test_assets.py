@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.web.assets import STATIC_DIR, Assets, asset
+from app.web.assets import STATIC_DIR, Assets, asset_url
 from app.web.templating import TEMPLATES_DIR
 
 TEMPLATES = sorted(TEMPLATES_DIR.rglob("*.html"))
@@ -49,7 +49,7 @@ def test_asset_is_kept_for_ever_only_when_its_address_has_the_digest() -> None:
     app = FastAPI()
     app.mount("/static", Assets())
     client = TestClient(app)
-    assert "immutable" in client.get(asset("css/app.css")).headers["cache-control"]
+    assert "immutable" in client.get(asset_url("css/app.css")).headers["cache-control"]
     assert client.get("/static/css/app.css").headers["cache-control"] == "no-cache"
     with pytest.raises(FileNotFoundError):
-        asset("css/missing.css")
+        asset_url("css/missing.css")

@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.web import server
-from app.web.server import HEAD_BYTES, Server, config
+from app.web.server import HEAD_BYTES, Server, build_config
 
 HEAD_S = 0.5
 SLOW_S = 2.5  # longer than any head may take, the look once a second included
@@ -66,7 +66,7 @@ async def _read(receive: Receive) -> None:
 def running(limit: int = 100, **options: Any) -> Iterator[Site]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(
-            config(application, lifespan="off", log_config=None, limit_concurrency=limit, **options), HEAD_S
+            build_config(application, lifespan="off", log_config=None, limit_concurrency=limit, **options), HEAD_S
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator
 import pytest
 from starlette.types import Message
 
-from app.web.sse import EventStream, cursor, event
+from app.web.sse import EventStream, format_event, read_cursor
 
 
 def test_event_has_its_name_its_lines_and_its_cursor_when_written() -> None:
-    assert event("log", "a\nb", id=7, retry_ms=1000) == b"event: log\ndata: a\ndata: b\nid: 7\nretry: 1000\n\n"
-    assert event("state", "x") == b"event: state\ndata: x\n\n"
+    assert format_event("log", "a\nb", id=7, retry_ms=1000) == b"event: log\ndata: a\ndata: b\nid: 7\nretry: 1000\n\n"
+    assert format_event("state", "x") == b"event: state\ndata: x\n\n"
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_event_has_its_name_its_lines_and_its_cursor_when_written() -> None:
 def test_later_cursor_wins_when_both_are_given_and_junk_counts_as_none(
     after: str, last_event_id: str, expected: int
 ) -> None:
-    assert cursor(after, last_event_id) == expected
+    assert read_cursor(after, last_event_id) == expected
 
 
 def test_source_is_closed_at_once_when_the_reader_leaves() -> None:
@@ -31,7 +31,7 @@ def test_source_is_closed_at_once_when_the_reader_leaves() -> None:
 
         async def source() -> AsyncGenerator[bytes, None]:
             try:
-                yield event("log", "1")
+                yield format_event("log", "1")
                 await asyncio.Event().wait()
             finally:
                 closed.set()

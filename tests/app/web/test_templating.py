@@ -11,7 +11,7 @@ from starlette.requests import Request
 from app.panel.clock import SystemClock
 from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
-from app.web.templating import View, draw, environment, respond
+from app.web.templating import View, create_environment, render_response, render_template
 
 MODULES = [
     "app.panel.auth.routes",
@@ -74,10 +74,10 @@ def test_fragment_is_drawn_when_htmx_asks_and_the_page_when_history_does() -> No
         pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         return Request({"type": "http", "headers": pairs})
 
-    env = environment()
-    page = respond(env, request(), _Toast()).body
-    assert respond(env, request(hx_request="true"), _Toast()).body != page
-    assert respond(env, request(hx_request="true", hx_history_restore_request="true"), _Toast()).body == page
+    env = create_environment()
+    page = render_response(env, request(), _Toast()).body
+    assert render_response(env, request(hx_request="true"), _Toast()).body != page
+    assert render_response(env, request(hx_request="true", hx_history_restore_request="true"), _Toast()).body == page
 
 
 def test_undefined_name_is_an_error_when_a_template_uses_one() -> None:
@@ -86,4 +86,4 @@ def test_undefined_name_is_an_error_when_a_template_uses_one() -> None:
         TEMPLATE: ClassVar[str] = "panel/_log_lines.html"
 
     with pytest.raises(UndefinedError):
-        draw(environment(), Empty.TEMPLATE, Empty())
+        render_template(create_environment(), Empty.TEMPLATE, Empty())
