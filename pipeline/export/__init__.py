@@ -1,1 +1,1 @@
-"""A fitted estimator to a bundle: its ONNX graph, the parity proof, the manifest."""
+"""A fitted estimator to a bundle: its ONNX graph, the parity check, the manifest."""

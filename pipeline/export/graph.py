@@ -1,8 +1,8 @@
 """Turns a fitted estimator into the graph that serves: raw columns in, probabilities or value out.
 
-The preparation graph of process_data made the rows that the estimator was fitted on; the estimator's graph is joined
-behind it. Trees are converted by skl2onnx; the linear models and the dummy are written here, in float64 inside,
-because their float32 sums would stray. Equal estimators give equal bytes.
+The preparation graph of process_data produced the rows that the estimator was fitted on; the estimator's graph is
+appended to it. Trees are converted by skl2onnx; the linear models and the dummy are written here and calculate in
+float64, because float32 sums would drift. Equal estimators give equal bytes.
 """
 
 from typing import Final
@@ -18,14 +18,14 @@ from skl2onnx.common.data_types import FloatTensorType
 from pipeline.core.bundle import PREPARED_OUTPUT, PROBABILITIES_OUTPUT, VALUE_OUTPUT
 from pipeline.core.product import NAME
 from pipeline.export.problems import ModelTooLargeError
-from pipeline.training.estimator import LARGEST, Fitted
+from pipeline.training.fitted_model import LARGEST_FLOAT32, FittedModel
 
 DEFAULT_ML_OPSET: Final = 3
-MAX_MODEL_BYTES: Final = 256 * 2**20  # what `pipeline.core.bundle.read_model` takes
+MAX_MODEL_BYTES: Final = 256 * 2**20  # the limit of `pipeline.core.bundle.read_model`
 
 
 def join(prepare: bytes, estimator: onnx.ModelProto, max_bytes: int = MAX_MODEL_BYTES) -> bytes:
-    """The serialized graph raw columns -> answer: the estimator's graph behind the preparation graph `prepare`.
+    """Return the serialized graph from raw columns to output: the estimator's graph after the preparation `prepare`.
 
     Inputs and the one output are named as in `pipeline.core.bundle`. Raises ModelTooLargeError.
     """
@@ -49,10 +49,10 @@ def join(prepare: bytes, estimator: onnx.ModelProto, max_bytes: int = MAX_MODEL_
     return serialized
 
 
-def estimator_graph(fitted: Fitted, n_columns: int, prepare: bytes) -> onnx.ModelProto:
-    """`prepared` float32 [n, n_columns] -> `probabilities` float32 [n, n_classes] or `value` [n, 1].
+def estimator_graph(fitted: FittedModel, n_columns: int, prepare: bytes) -> onnx.ModelProto:
+    """Return the graph from `prepared` float32 [n, n_columns] to `probabilities` float32 [n, n_classes] or `value` [n, 1].
 
-    In the operator sets of the graph `prepare`, so that the two can be joined.
+    It uses the operator sets of the graph `prepare`, so that the two can be joined.
     """
     opsets = {opset.domain: opset.version for opset in onnx.load_from_string(prepare).opset_import}
     opset, ml_opset = opsets[""], opsets.get("ai.onnx.ml", DEFAULT_ML_OPSET)
@@ -82,9 +82,9 @@ def estimator_graph(fitted: Fitted, n_columns: int, prepare: bytes) -> onnx.Mode
 
 
 class _Writer:
-    """Collects the nodes of an estimator's graph, from `prepared` to the answer."""
+    """Collects the nodes of an estimator's graph, from `prepared` to the output."""
 
-    def __init__(self, fitted: Fitted) -> None:
+    def __init__(self, fitted: FittedModel) -> None:
         self._fitted = fitted
         self._regression = fitted.task == "regression"
         self._out = VALUE_OUTPUT if self._regression else PROBABILITIES_OUTPUT
@@ -92,15 +92,15 @@ class _Writer:
         self.initializers: list[onnx.TensorProto] = []
 
     def constant(self) -> None:
-        """The dummy: one row of answers for as many rows as come in."""
-        answer = self._fitted.answers(np.zeros((1, 1), dtype=np.float32)).astype(np.float32)
+        """Write the dummy: one row of output, repeated for each row of input."""
+        answer = self._fitted.predict(np.zeros((1, 1), dtype=np.float32)).astype(np.float32)
         self._node("Shape", [PREPARED_OUTPUT], "n_rows", start=0, end=1)
         width = self._tensor("width", np.array([answer.shape[1]], dtype=np.int64))
         self._node("Concat", ["n_rows", width], "shape", axis=0)
         self._node("Expand", [self._tensor("answer", answer), "shape"], self._out)
 
     def linear(self) -> None:
-        """Logistic and ridge regression, summed in float64."""
+        """Write logistic or ridge regression, summed in float64."""
         fitted = self._fitted
         coefficients = np.atleast_2d(np.asarray(fitted.model.coef_, dtype=np.float64)).T
         intercept = np.atleast_1d(np.asarray(fitted.model.intercept_, dtype=np.float64))
@@ -118,7 +118,7 @@ class _Writer:
             self._all_classes("narrow")
 
     def trees(self, n_columns: int, opset: int, ml_opset: int) -> None:
-        """Forests and boosting, as skl2onnx writes them, without the label that nobody reads."""
+        """Write forests and boosting as skl2onnx converts them, without the label, which nobody reads."""
         model = self._fitted.model
         converted = convert_sklearn(
             model,
@@ -147,19 +147,19 @@ class _Writer:
             self._all_classes("trees")
 
     def _unscale(self, name: str, kind: type[np.float32] | type[np.float64]) -> None:
-        """Back from standard deviations to the target's own unit, in float64 so that only the last step rounds."""
+        """Convert standard deviations back to the target's own unit, in float64 so that only the last step rounds."""
         if kind is np.float32:
             self._node("Cast", [name], "answer_wide", to=TensorProto.DOUBLE)
             name = "answer_wide"
         self._node("Mul", [name, self._tensor("scale", np.array([self._fitted.scale]))], "scaled")
         self._node("Add", ["scaled", self._tensor("offset", np.array([self._fitted.offset]))], "shifted")
-        ends = [self._tensor("lowest", np.array(-LARGEST)), self._tensor("largest", np.array(LARGEST))]
+        ends = [self._tensor("lowest", np.array(-LARGEST_FLOAT32)), self._tensor("largest", np.array(LARGEST_FLOAT32))]
         self._node("Clip", ["shifted", *ends], "finite")
         self._node("Cast", ["finite"], self._out, to=TensorProto.FLOAT)
 
     def _all_classes(self, name: str) -> None:
-        """A column for each class of the table, 0 for those that no training row had."""
-        present = self._fitted.present
+        """Write a column for each class of the table, 0 for those that no training row had."""
+        present = self._fitted.present_classes
         if len(present) == self._fitted.n_classes:
             self._node("Identity", [name], self._out)
             return

@@ -1,1 +1,1 @@
-"""A record of a run, and its delivery to MLflow."""
+"""The record of a run, and its delivery to MLflow."""

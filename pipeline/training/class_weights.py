@@ -1,4 +1,4 @@
-"""Prepared rows, and what is done when one class is rare."""
+"""Prepared rows, and how training balances their classes: undersampling or weights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +24,12 @@ class Rows:
         return len(self.y)
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Rows":
-        """The given rows, in the given order."""
+        """Return the rows at these positions, in this order."""
         return Rows(self.X[rows], self.y[rows])
 
 
 def undersample(rows: Rows, seed: int) -> Rows:
-    """As many rows of each class as the rarest has, drawn with `seed`, in their old order."""
+    """Return as many rows of each class as the rarest has, drawn with `seed`, in their original order."""
     rng = np.random.default_rng(seed)
     classes, counts = np.unique(rows.y, return_counts=True)
     kept = [rng.choice(np.flatnonzero(rows.y == k), int(counts.min()), replace=False) for k in classes]
@@ -37,12 +37,13 @@ def undersample(rows: Rows, seed: int) -> Rows:
 
 
 def sample_weights(task: Task, balance: str, train: Rows, validation: Rows) -> tuple[Doubles | None, Doubles | None]:
-    """Weights of training and validation rows.
+    """Return the weights of training and validation rows, None where all count the same.
 
     Undersampled training rows are balanced already; the validation rows are weighted to the same balance, so that
     boosting stops by the loss that it minimizes.
     """
     if task == "regression" or balance == "none":
         return None, None
-    of_validation = compute_sample_weight("balanced", validation.y) if len(validation) else None
-    return (compute_sample_weight("balanced", train.y) if balance == "class_weight" else None), of_validation
+    validation_weights = compute_sample_weight("balanced", validation.y) if len(validation) else None
+    train_weights = compute_sample_weight("balanced", train.y) if balance == "class_weight" else None
+    return train_weights, validation_weights

@@ -1,4 +1,4 @@
-"""The rows of a run as train_model takes them, read from the processed set."""
+"""The rows of a run as train_model uses them, read from the processed set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from pipeline.training.estimator import fit
 
 
 @dataclass(frozen=True)
-class Data:
-    """The rows of a run. `train` and `validation` are prepared; `test` is as it stands in the table."""
+class TrainingData:
+    """The rows of a run. `train` and `validation` are prepared; `test` are the raw columns."""
 
     meta: Preparation
     prepare: bytes
@@ -28,23 +28,25 @@ class Data:
     y_prior: Labels  # of all training rows, before undersampling
 
 
-def load(processed_dir: Path, params: Params, events: Events) -> Data:
-    """The processed set in `processed_dir`, undersampled if `params` say so. Raises DataError DATA-30 if it is gone."""
+def load_training_data(processed_dir: Path, params: Params, events: Events) -> TrainingData:
+    """Return the processed set in `processed_dir`, undersampled if `params` say so. Raises DataError DATA-30 if it is gone."""
     meta = load_meta(processed_dir)
-    X, y, aside = load_train(processed_dir)
-    train, validation = Rows(X[~aside], y[~aside]), Rows(X[aside], y[aside])
+    X, y, is_validation = load_train(processed_dir)
+    train, validation = Rows(X[~is_validation], y[~is_validation]), Rows(X[is_validation], y[is_validation])
     numeric, categorical, y_test = load_raw_test(processed_dir)
     if params.balance != "none" and meta.task == "regression":
-        events.warning(f"Balance {params.balance!r} does nothing for a regression.")
+        events.warning(f"Balance {params.balance!r} has no effect on a regression.")
     elif params.balance == "undersample":
         before = len(train)
         train = undersample(train, params.seed)
-        events.log(f"Undersampled the training rows from {before:,} to {len(train):,}, the same number of each class.")
-    return Data(meta, load_graph(processed_dir), train, validation, RawRows(numeric, categorical), y_test, y[~aside])
+        events.log(f"Undersampled the training rows from {before:,} to {len(train):,}, equally many of each class.")
+    return TrainingData(
+        meta, load_graph(processed_dir), train, validation, RawRows(numeric, categorical), y_test, y[~is_validation]
+    )
 
 
-def dummy_answers(data: Data) -> Floats:
-    """The answers of the baseline to the test rows: always the same."""
+def baseline_output(data: TrainingData) -> Floats:
+    """Return the output of the baseline for the test rows: a constant."""
     blank = np.zeros((len(data.y_prior), 1), dtype=np.float32)
     fitted = fit(
         "dummy",
@@ -56,4 +58,4 @@ def dummy_answers(data: Data) -> Floats:
         balance="none",
         seed=0,
     )
-    return np.repeat(fitted.answers(blank[:1]), len(data.y_test), axis=0)
+    return np.repeat(fitted.predict(blank[:1]), len(data.y_test), axis=0)

@@ -1,8 +1,8 @@
-"""Searches hyperparameters on validation rows within a budget of seconds and trials.
+"""Searches hyperparameters on validation rows within a limit of seconds and trials.
 
 The sampler is seeded and the trials run one after the other, so that the n-th trial of two equal searches is the same.
-How many trials fit into a budget of seconds is not the same from run to run: a search that must give equal results
-twice has to be bounded by its number of trials (a budget that is never reached), not by time.
+How many trials fit into a number of seconds varies from run to run: a search that must be reproducible has to be
+bounded by its number of trials, not by time.
 """
 
 import time
@@ -22,8 +22,8 @@ MAX_ROWS: Final = 50_000  # of the training rows; the final fit uses all
 
 
 @dataclass(frozen=True)
-class Search:
-    """What is searched for, and how long. `defaults` are tried first, so that a search never ends below them."""
+class SearchSettings:
+    """The search space and its limits. `defaults` are tried first, so that a search never ends below them."""
 
     kind: Estimator
     task: Task
@@ -36,8 +36,8 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The best hyperparameters, their oriented primary metric on validation rows, and how many trials were made."""
+class SearchResult:
+    """The best hyperparameters, their oriented primary metric on validation rows, and the number of trials."""
 
     hyperparameters: Hyperparameters
     value: float
@@ -45,52 +45,52 @@ class Found:
 
 
 def search(
-    job: Search,
+    settings: SearchSettings,
     train: Rows,
     validation: Rows,
     report: Callable[[int, int, float], None],
     clock: Callable[[], float] = time.monotonic,
-) -> Found:
-    """Try hyperparameters and return the best. `report` gets trials done, trials at most, and the best value so far.
+) -> SearchResult:
+    """Try hyperparameters and return the best. `report` gets trials done, maximum trials, and the best value so far.
 
     A trial is started only if the longest one so far would still end within the budget; the first always runs.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=job.seed))
-    train = _part(train, job.seed)
-    best = Found(job.defaults, float("-inf"), 0)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=settings.seed))
+    train = _subsample(train, settings.seed)
+    best = SearchResult(settings.defaults, float("-inf"), 0)
     started, longest_s, done = clock(), 0.0, 0
-    while done < job.max_trials and (done == 0 or clock() - started + longest_s <= job.budget_s):
+    while done < settings.max_trials and (done == 0 or clock() - started + longest_s <= settings.budget_s):
         begun = clock()
         trial = study.ask() if done else None
-        given = job.defaults | _suggest(trial, job.kind) if trial else job.defaults
-        value = _value(job, given, train, validation)
+        hyperparameters = settings.defaults | _suggest(trial, settings.kind) if trial else settings.defaults
+        value = _score(settings, hyperparameters, train, validation)
         if trial:
             study.tell(trial, value)
-        elif job.kind in SPACES:
-            study.add_trials(_known(job, value))
+        elif settings.kind in SPACES:
+            study.add_trials(_default_trial(settings, value))
         done += 1
         if value > best.value:
-            best = Found(given, value, done)
+            best = SearchResult(hyperparameters, value, done)
         longest_s = max(longest_s, clock() - begun)
-        report(done, job.max_trials, best.value)
-        if job.kind not in SPACES:
+        report(done, settings.max_trials, best.value)
+        if settings.kind not in SPACES:
             break
-    return Found(best.hyperparameters, best.value, done)
+    return SearchResult(best.hyperparameters, best.value, done)
 
 
-def _value(job: Search, given: Hyperparameters, train: Rows, validation: Rows) -> float:
+def _score(settings: SearchSettings, hyperparameters: Hyperparameters, train: Rows, validation: Rows) -> float:
     fitted = fit(
-        job.kind,
-        job.task,
+        settings.kind,
+        settings.task,
         train,
         validation,
-        n_classes=job.n_classes,
-        hyperparameters=given,
-        balance=job.balance,
-        seed=job.seed,
+        n_classes=settings.n_classes,
+        hyperparameters=hyperparameters,
+        balance=settings.balance,
+        seed=settings.seed,
     )
-    value = primary_value(job.task, validation.y, fitted.answers(validation.X))
+    value = primary_value(settings.task, validation.y, fitted.predict(validation.X))
     return value if np.isfinite(value) else -1e9
 
 
@@ -116,25 +116,25 @@ SPACES: Final[dict[Estimator, Space]] = {
 
 
 def _suggest(trial: optuna.Trial, kind: Estimator) -> Hyperparameters:
-    found: Hyperparameters = {}
+    suggested: Hyperparameters = {}
     for name, space in SPACES[kind].items():
         if isinstance(space, optuna.distributions.FloatDistribution):
-            found[name] = trial.suggest_float(name, space.low, space.high, log=space.log)
+            suggested[name] = trial.suggest_float(name, space.low, space.high, log=space.log)
         else:
-            found[name] = trial.suggest_int(name, space.low, space.high, log=space.log)
-    return found
+            suggested[name] = trial.suggest_int(name, space.low, space.high, log=space.log)
+    return suggested
 
 
-def _known(job: Search, value: float) -> list[optuna.trial.FrozenTrial]:
-    """The trial of the defaults, for the sampler to learn from, if they lie within the space."""
-    space = SPACES[job.kind]
-    params = {name: job.defaults[name] for name in space}
+def _default_trial(settings: SearchSettings, value: float) -> list[optuna.trial.FrozenTrial]:
+    """Return the trial of the defaults, for the sampler to learn from, if they lie within the space."""
+    space = SPACES[settings.kind]
+    params = {name: settings.defaults[name] for name in space}
     if not all(space[name].low <= params[name] <= space[name].high for name in space):
         return []
     return [optuna.trial.create_trial(params=params, distributions=dict(space), value=value)]
 
 
-def _part(train: Rows, seed: int) -> Rows:
+def _subsample(train: Rows, seed: int) -> Rows:
     if len(train) <= MAX_ROWS:
         return train
     return train.take(np.sort(np.random.default_rng(seed).choice(len(train), MAX_ROWS, replace=False)))

@@ -30,10 +30,11 @@ from pipeline.core.bundle import (
     write_pointer,
 )
 from pipeline.core.params import Task
+from pipeline.export.golden_rows import golden_rows
 from pipeline.export.graph import estimator_graph, join
-from pipeline.export.manifest import golden_rows, seal
+from pipeline.export.manifest import finalize
 from pipeline.onnx.session import Graph, RawRows
-from pipeline.training.estimator import Fitted
+from pipeline.training.fitted_model import FittedModel
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -65,7 +66,7 @@ class Built:
     rows: RawRows
     expected: Doubles
     prepared: Floats
-    fitted: Fitted
+    fitted: FittedModel
 
 
 def make_bundle(
@@ -147,7 +148,7 @@ class _Core:
     rows: RawRows
     expected: Doubles
     prepared: Floats
-    fitted: Fitted
+    fitted: FittedModel
 
 
 @cache
@@ -167,7 +168,7 @@ def _core(  # noqa: PLR0917 - the key of the cache
     y = _targets(task, rows, seed)
     fitted = _fit(task, prepared, y, linear=linear, n_trees=n_trees)
     model = join(prepare, estimator_graph(fitted, prepared.shape[1], prepare))
-    expected = fitted.answers(prepared)
+    expected = fitted.predict(prepared)
     features = _features(rows, names or _names(n_numeric), boolean)
     scores = expected[:, 0] if task == "regression" else expected[:, 1] if task == "binary" else expected.max(axis=1)
     metric = "r2" if task == "regression" else "roc_auc" if task == "binary" else "accuracy"
@@ -199,7 +200,7 @@ def _core(  # noqa: PLR0917 - the key of the cache
         params_digest="0" * 64,
         versions={"scikit-learn": "test"},
     )
-    return _Core(seal(manifest), model, rows, expected, prepared, fitted)
+    return _Core(finalize(manifest), model, rows, expected, prepared, fitted)
 
 
 def _rows(n_numeric: int, categorical: bool, boolean: bool, seed: int) -> RawRows:
@@ -224,20 +225,20 @@ def _targets(task: Task, rows: RawRows, seed: int) -> npt.NDArray[Any]:
     return np.asarray(np.digitize(base, cuts), dtype=np.int64)
 
 
-def _fit(task: Task, X: Floats, y: npt.NDArray[Any], *, linear: bool, n_trees: int) -> Fitted:
+def _fit(task: Task, X: Floats, y: npt.NDArray[Any], *, linear: bool, n_trees: int) -> FittedModel:
     if task == "regression":
         offset, scale = float(y.mean()), float(y.std())
         regressor = Ridge() if linear else HistGradientBoostingRegressor(max_iter=n_trees, random_state=0)
         regressor.fit(X, (y - offset) / scale)
         kind: Literal["linear", "hist_gradient_boosting"] = "linear" if linear else "hist_gradient_boosting"
-        return Fitted(regressor, kind, task, 0, offset, scale)
+        return FittedModel(regressor, kind, task, 0, offset, scale)
     classifier = (
         LogisticRegression(max_iter=2000)
         if linear
         else HistGradientBoostingClassifier(max_iter=n_trees, random_state=0)
     )
     classifier.fit(X, y)
-    return Fitted(classifier, "linear" if linear else "hist_gradient_boosting", task, len(CLASSES[task]))
+    return FittedModel(classifier, "linear" if linear else "hist_gradient_boosting", task, len(CLASSES[task]))
 
 
 def _prepare_graph(rows: RawRows) -> bytes:

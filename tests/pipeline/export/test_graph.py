@@ -9,10 +9,11 @@ import pytest
 from pipeline.core.params import Estimator, GradientBoostingParams, Params, RandomForestParams, Task
 from pipeline.core.problems import TrainingError
 from pipeline.export.graph import estimator_graph, join
-from pipeline.export.parity import largest_difference, prove_parity
+from pipeline.export.parity import largest_difference, verify_parity
 from pipeline.onnx.session import Graph, RawRows
 from pipeline.training.class_weights import Rows
-from pipeline.training.estimator import Fitted, fit, hyperparameters_of
+from pipeline.training.estimator import effective_hyperparameters, fit
+from pipeline.training.fitted_model import FittedModel
 from tests.pipeline.toy import prepare_graph, prepared, raw_rows
 
 PARAMS = Params(
@@ -22,7 +23,7 @@ PARAMS = Params(
 PREPARE = prepare_graph()
 
 
-def _fitted(kind: Estimator, task: Task, balance: str = "none", n: int = 500, n_classes: int = 3) -> Fitted:
+def _fitted(kind: Estimator, task: Task, balance: str = "none", n: int = 500, n_classes: int = 3) -> FittedModel:
     train, _ = prepared(task, n, seed=1)
     validation, _ = prepared(task, 150, seed=2)
     return fit(
@@ -31,13 +32,13 @@ def _fitted(kind: Estimator, task: Task, balance: str = "none", n: int = 500, n_
         train,
         validation,
         n_classes=2 if task == "binary" else n_classes,
-        hyperparameters=hyperparameters_of(PARAMS, kind, n),
+        hyperparameters=effective_hyperparameters(PARAMS, kind, n),
         balance=balance,
         seed=3,
     )
 
 
-def _joined(fitted: Fitted) -> bytes:
+def _joined(fitted: FittedModel) -> bytes:
     return join(PREPARE, estimator_graph(fitted, 7, PREPARE))
 
 
@@ -49,7 +50,7 @@ def test_graph_agrees_with_scikit_learn_when_values_are_missing_huge_or_unseen(k
     test = raw_rows(700, seed=9)
     answers = graph.run(test)
     assert answers.shape == (700, {"binary": 2, "multiclass": 3, "regression": 1}[task])
-    assert prove_parity(fitted, graph, Graph(PREPARE), test, answers) <= 1e-5
+    assert verify_parity(fitted, graph, Graph(PREPARE), test, answers) <= 1e-5
 
 
 @pytest.mark.parametrize("kind", ["hist_gradient_boosting", "gradient_boosting", "random_forest", "linear"])
@@ -57,7 +58,7 @@ def test_graph_agrees_with_scikit_learn_when_classes_are_weighted(kind: Estimato
     fitted = _fitted(kind, "binary", balance="class_weight")
     graph = Graph(_joined(fitted))
     test = raw_rows(300, seed=9)
-    assert prove_parity(fitted, graph, Graph(PREPARE), test, graph.run(test)) <= 1e-5
+    assert verify_parity(fitted, graph, Graph(PREPARE), test, graph.run(test)) <= 1e-5
 
 
 @pytest.mark.parametrize("task", get_args(Task))
@@ -81,12 +82,12 @@ def test_rows_stay_on_their_side_when_values_are_neighbours_in_float32(kind: Est
         rows.take(np.arange(600)),
         rows.take(np.arange(600, 800)),
         n_classes=2 if task == "binary" else 3,
-        hyperparameters=hyperparameters_of(PARAMS, kind, 600),
+        hyperparameters=effective_hyperparameters(PARAMS, kind, 600),
         balance="none",
         seed=0,
     )
     answers = Graph(estimator_graph(fitted, 7, PREPARE).SerializeToString()).run_prepared(X)
-    assert largest_difference(task, fitted.answers(X), answers, fitted.scale) <= 1e-5
+    assert largest_difference(task, fitted.predict(X), answers, fitted.scale) <= 1e-5
 
 
 def test_graph_has_the_names_and_shapes_of_the_bundle_when_joined() -> None:
@@ -118,7 +119,7 @@ def test_publishing_is_refused_with_train_02_when_the_graph_is_of_another_model(
     graph = Graph(_joined(other))
     test = raw_rows(50)
     with pytest.raises(TrainingError) as caught:
-        prove_parity(fitted, graph, Graph(PREPARE), test, graph.run(test))
+        verify_parity(fitted, graph, Graph(PREPARE), test, graph.run(test))
     assert caught.value.id == "TRAIN-02"
 
 
@@ -129,7 +130,7 @@ def test_publishing_is_refused_with_train_02_when_an_answer_is_not_a_number() ->
     answers = graph.run(test)
     answers[7] = np.nan
     with pytest.raises(TrainingError, match="TRAIN-02"):
-        prove_parity(fitted, graph, Graph(PREPARE), test, answers)
+        verify_parity(fitted, graph, Graph(PREPARE), test, answers)
 
 
 def test_training_is_refused_with_train_01_when_only_one_class_is_left() -> None:
@@ -141,7 +142,7 @@ def test_training_is_refused_with_train_01_when_only_one_class_is_left() -> None
             Rows(train.X, np.zeros(60, dtype=np.int64)),
             Rows(train.X[:0], np.zeros(0, dtype=np.int64)),
             n_classes=2,
-            hyperparameters=hyperparameters_of(PARAMS, "linear", 60),
+            hyperparameters=effective_hyperparameters(PARAMS, "linear", 60),
             balance="none",
             seed=0,
         )
@@ -165,12 +166,12 @@ def test_answer_is_finite_when_the_target_is_as_large_as_float32_allows() -> Non
         rows,
         rows.take(np.arange(0)),
         n_classes=0,
-        hyperparameters=hyperparameters_of(PARAMS, "linear", 300),
+        hyperparameters=effective_hyperparameters(PARAMS, "linear", 300),
         balance="none",
         seed=0,
     )
     graph = Graph(_joined(fitted))
-    assert prove_parity(fitted, graph, Graph(PREPARE), raw, graph.run(raw)) <= 1e-5
+    assert verify_parity(fitted, graph, Graph(PREPARE), raw, graph.run(raw)) <= 1e-5
 
 
 def test_columns_stay_apart_when_there_are_no_words() -> None:

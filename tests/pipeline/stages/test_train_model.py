@@ -254,6 +254,6 @@ def test_stage_leaves_a_whole_bundle_when_it_is_tried_again(tmp_path: Path) -> N
 def test_a_budget_that_is_too_small_to_search_in_is_told(tmp_path: Path, estimator: str, told: bool) -> None:
     cycle = run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator=estimator, tuning_budget_s=1e-6))
     said = [str(event.get("text")) for event in cycle.events]
-    warned = [text for text in said if text.startswith("Nothing was searched: ")]
+    warned = [text for text in said if text.startswith("Hyperparameters were not tuned: ")]
     assert len(warned) == told
-    assert not any(text.startswith("Searched") for text in said)
+    assert not any(text.startswith("Tried") for text in said)

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.core.params import Estimator, HistGradientBoostingParams, Params, RandomForestParams, Task
 from pipeline.training.class_weights import Rows
-from pipeline.training.estimator import fit, hyperparameters_of
+from pipeline.training.estimator import effective_hyperparameters, fit
 
 N_COLUMNS = 12
 N_ROWS = 50_000  # enough for threads
@@ -40,9 +40,9 @@ def test_answers_are_equal_in_every_bit_when_the_machine_has_more_cores(
             Rows(X[:N_ROWS], y[:N_ROWS]),
             Rows(X[N_ROWS:], y[N_ROWS:]),
             n_classes=0 if task == "regression" else 3 if task == "multiclass" else 2,
-            hyperparameters=hyperparameters_of(PARAMS, kind, N_ROWS),
+            hyperparameters=effective_hyperparameters(PARAMS, kind, N_ROWS),
             balance="none",
             seed=1,
         )
-        found.append(fitted.answers(X).tobytes())
+        found.append(fitted.predict(X).tobytes())
     assert found[1:] == found[:1] * 2

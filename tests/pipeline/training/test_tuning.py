@@ -5,21 +5,21 @@ from itertools import count
 import pytest
 
 from pipeline.core.params import Estimator, Params
-from pipeline.training.estimator import hyperparameters_of
-from pipeline.training.tuning import Search, search
+from pipeline.training.estimator import effective_hyperparameters
+from pipeline.training.tuning import SearchSettings, search
 from tests.pipeline.toy import prepared
 
 TRAIN, VALIDATION = prepared("binary", 300)[0], prepared("binary", 150, seed=1)[0]
 
 
-def _search(kind: Estimator = "linear", budget_s: float = 1e9, max_trials: int = 6) -> Search:
+def _search(kind: Estimator = "linear", budget_s: float = 1e9, max_trials: int = 6) -> SearchSettings:
     params = Params.model_validate({"gradient_boosting": {"n_estimators": 5}, "random_forest": {"n_estimators": 5}})
-    return Search(
+    return SearchSettings(
         kind=kind,
         task="binary",
         n_classes=2,
         balance="none",
-        defaults=hyperparameters_of(params, kind, len(TRAIN)),
+        defaults=effective_hyperparameters(params, kind, len(TRAIN)),
         budget_s=budget_s,
         max_trials=max_trials,
         seed=1,
@@ -57,5 +57,5 @@ def test_one_trial_is_made_when_there_is_nothing_to_search() -> None:
 
 def test_defaults_outside_the_space_are_tried_too() -> None:
     job = _search(max_trials=2)
-    outside = Search(**{**vars(job), "defaults": {"c": 1e6, "max_iter": 100}})
+    outside = SearchSettings(**{**vars(job), "defaults": {"c": 1e6, "max_iter": 100}})
     assert search(outside, TRAIN, VALIDATION, lambda *_: None).n_trials == 2
