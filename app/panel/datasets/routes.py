@@ -47,7 +47,7 @@ class DataView(View):
 
 @dataclass(frozen=True)
 class DataSources:
-    """What the page is drawn from."""
+    """The objects that the page is drawn from."""
 
     settings: Annotated[Settings, provided(Settings)]
     renderer: Annotated[PageRenderer, provided(PageRenderer)]

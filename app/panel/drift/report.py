@@ -38,7 +38,7 @@ class FeatureDrift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """What the live model has answered since it went live. `reason` is one sentence; the largest shift comes first."""
+    """Live data of the live model since it went live, compared with its training data. `reason` is one sentence; the largest shift comes first."""
 
     version: int
     digest: str

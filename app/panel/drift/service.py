@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class DriftService:
-    """A worker that calls `check_once` in a thread; pages call `report`."""
+    """Worker that calls `check_once` in a thread; pages call `report`."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""The home page: is it healthy, what is running, what is live, what changed."""
+"""The home page: health, the active run, the live model and the last runs."""

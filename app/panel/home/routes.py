@@ -33,7 +33,7 @@ IDLE_POLL_S: Final = 10
 
 @dataclass(frozen=True)
 class HomeSources:
-    """What the page is drawn from."""
+    """The objects that the page is drawn from."""
 
     settings: Annotated[Settings, provided(Settings)]
     db: Annotated[Database, provided(Database)]

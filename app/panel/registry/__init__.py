@@ -1,1 +1,1 @@
-"""Model versions: publishing, putting into service, going back, and the ledger that says when and why."""
+"""The model registry: publishes versions, deploys them, rolls them back, and keeps the history of deployments."""

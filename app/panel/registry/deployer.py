@@ -47,7 +47,7 @@ class Services(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentRequest:
-    """What is to go live, and who asked for it. `bundle` is the name of a published bundle.
+    """A bundle that should go live, and who asked for it. `bundle` is the name of a published bundle.
 
     With `only_from`, the deployment is given up (DEPLOY-06) if another version is live when its turn comes.
     """

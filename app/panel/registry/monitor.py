@@ -30,7 +30,7 @@ BOUND: Final = re.compile(r'le="([^"]+)"')
 
 @dataclass(frozen=True)
 class Counters:
-    """What the API has counted since it started: requests, server errors, and single predictions by their latency.
+    """Counters of the API since it started: requests, server errors, and single predictions by their latency.
 
     `buckets` are cumulative counts by upper bound in seconds, in rising order.
     """

@@ -1,4 +1,4 @@
-"""What people do with models: promote a version, roll back; and what the panel does at start."""
+"""Promotes versions and rolls back, for pages and API; recovers at start."""
 
 import threading
 from collections.abc import Callable

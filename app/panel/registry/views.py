@@ -1,4 +1,4 @@
-"""What pages and API show of the registry: rows of versions and deployments."""
+"""Rows of versions and deployments, as pages and API show them."""
 
 from dataclasses import dataclass
 from datetime import datetime

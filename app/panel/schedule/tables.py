@@ -6,7 +6,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Schedule(SQLModel, table=True):
-    """When the next scheduled run is due. `armed` from the first run on; `next_due_at` None while paused."""
+    """State of the schedule. `armed` from the first run on; `next_due_at` None while paused."""
 
     id: int = Field(default=1, primary_key=True)
     interval_s: int | None = None  # None until changed by a person: the setting CYCLE_INTERVAL_S

@@ -43,7 +43,7 @@ class Ticker:
         self._guard = asyncio.create_task(self._watch(), name="ticker")
 
     async def stop(self) -> None:
-        """No tick after this."""
+        """Stop; no tick follows."""
         if self._guard is not None:
             self._guard.cancel()
             await asyncio.gather(self._guard, return_exceptions=True)
@@ -57,13 +57,13 @@ class Ticker:
 
     @property
     def ticking(self) -> bool:
-        """Whether it would notice a due run."""
+        """Return True if it would notice a due run."""
         beat = self._beat
         return bool(self._scheduler.running) and beat is not None and self._clock.monotonic() - beat < DEAD_AFTER_S
 
     @property
     def next_fire_at(self) -> datetime | None:
-        """When the job fires, by the wall clock."""
+        """Return when the job fires, by the wall clock."""
         job = self._scheduler.get_job(JOB)
         fire_at: datetime | None = None if job is None else job.next_run_time
         return fire_at

@@ -6,7 +6,7 @@ from sqlmodel import Field, SQLModel
 
 
 class TrackingRecord(SQLModel, table=True):
-    """What one run left for MLflow. `delivered_at` None: it is still to be delivered, next at `next_try_at`.
+    """The record that one run left for MLflow. `delivered_at` None: it is still to be delivered, next at `next_try_at`.
 
     `mlflow_version` is the number that MLflow gave the model, which is not the model version. `gave_up`: nothing is left to deliver.
     """

@@ -22,10 +22,10 @@ def test_index_is_the_formula_when_shares_differ() -> None:
 
 
 def test_index_is_finite_when_a_bin_is_empty() -> None:
-    found = psi([100, 0], [0, 100])
-    assert found is not None
-    assert math.isfinite(found)
-    assert found > 5
+    index = psi([100, 0], [0, 100])
+    assert index is not None
+    assert math.isfinite(index)
+    assert index > 5
 
 
 def test_index_is_unknown_when_there_are_no_rows() -> None:
@@ -61,13 +61,13 @@ def test_rare_values_stay_apart_when_nearly_all_rows_have_another() -> None:
 def test_index_is_what_chance_makes_of_it_when_nothing_has_changed(n_reference: int, n_live: int) -> None:
     rng = np.random.default_rng(1)
     shares = np.full(10, 0.1)
-    found = [
+    pairs = [
         (psi(a, b), expected_by_chance(a, b))
         for a, b in (
             (rng.multinomial(n_reference, shares).tolist(), rng.multinomial(n_live, shares).tolist())
             for _ in range(500)
         )
     ]
-    indices, chances = np.array(found).T
+    indices, chances = np.array(pairs).T
     assert indices.mean() == pytest.approx(chances.mean(), rel=0.1)
     assert expected_by_chance([0, 0], [1, 2]) == 0

@@ -54,10 +54,10 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def test_verdict_is_none_when_live_rows_are_the_training_rows(scene: Scene) -> None:
-    found = scene.see()
-    assert found.n_rows >= MIN_ROWS
-    assert (found.verdict, found.version) == ("none", 3)
-    assert not any(each.has_drifted for each in found.features)
+    report = scene.see()
+    assert report.n_rows >= MIN_ROWS
+    assert (report.verdict, report.version) == ("none", 3)
+    assert not any(each.has_drifted for each in report.features)
 
 
 def test_verdict_names_the_feature_when_its_values_shift(scene: Scene) -> None:
@@ -66,37 +66,37 @@ def test_verdict_names_the_feature_when_its_values_shift(scene: Scene) -> None:
     def shift(numeric: Any, categorical: Any) -> None:
         numeric[:, 0] = np.nanmax(numeric[:, 0])
 
-    found = scene.see(shift)
-    assert found.verdict == "drift"
-    assert found.features[0].name == name
-    assert found.features[0].has_drifted
-    assert name in found.reason or "score" in found.reason
+    report = scene.see(shift)
+    assert report.verdict == "drift"
+    assert report.features[0].name == name
+    assert report.features[0].has_drifted
+    assert name in report.reason or "score" in report.reason
 
 
 def test_verdict_is_drift_when_a_feature_stops_coming(scene: Scene) -> None:
     def drop(numeric: Any, categorical: Any) -> None:
         numeric[:, 0] = np.nan
 
-    found = scene.see(drop)
-    assert found.features[0].missing_share_live == 1
-    assert found.verdict == "drift"
+    report = scene.see(drop)
+    assert report.features[0].missing_share_live == 1
+    assert report.verdict == "drift"
 
 
 def test_verdict_is_drift_when_categories_were_never_seen(scene: Scene) -> None:
     def strange(numeric: Any, categorical: Any) -> None:
         categorical[:, 0] = "Atlantis"
 
-    found = scene.see(strange)
-    assert found.verdict == "drift"
-    assert found.features[0].outside_share == 1
+    report = scene.see(strange)
+    assert report.verdict == "drift"
+    assert report.features[0].outside_share == 1
 
 
 def test_nothing_is_judged_when_rows_are_few(scene: Scene) -> None:
     numeric, categorical = scene.built.rows.numeric[:10], scene.built.rows.categorical[:10]
     scene.stats.add(numeric, categorical, scene.model.score(numeric, categorical))
-    found = compare(scene.manifest, scene.stats.snapshot(), THRESHOLD)
-    assert found.verdict == "too few rows"
-    assert not found.score.has_drifted
+    report = compare(scene.manifest, scene.stats.snapshot(), THRESHOLD)
+    assert report.verdict == "too few rows"
+    assert not report.score.has_drifted
 
 
 def test_few_alarms_are_false_when_the_training_table_was_small() -> None:
@@ -121,17 +121,17 @@ class Starts:
 
     def start(self, trigger: str, **more: Any) -> None:
         if self.busy:
-            raise ProblemError("RUN-01", "A run is active.", status=409)
+            raise ProblemError.restore({"id": "RUN-01", "what": "A run is active."}, status=409)
         self.calls.append({"trigger": trigger, **more})
 
 
 class _Drifted(DriftService):
     """A service whose live data have drifted."""
 
-    found: DriftReport | None = None
+    stubbed: DriftReport | None = None
 
     def report(self) -> DriftReport | None:
-        return self.found
+        return self.stubbed
 
 
 def test_one_run_is_started_when_data_have_drifted(scene: Scene, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_one_run_is_started_when_data_have_drifted(scene: Scene, tmp_path: Path)
     starts = Starts(busy=True)
     drift = _Drifted(tmp_path, cast("Any", None), cast("RunService", starts), threshold=THRESHOLD, starts_run=True)
     drift.check_once()
-    drift.found = scene.see(shift)
+    drift.stubbed = scene.see(shift)
     drift.check_once()
     assert starts.calls == []
     starts.busy = False

@@ -17,9 +17,9 @@ api_request_seconds_bucket{le="0.001",route="other"} 7.0
 
 
 def test_requests_errors_and_latencies_are_read_when_the_api_tells_them() -> None:
-    found = read_counters(METRICS)
-    assert (found.n_requests, found.n_errors) == (100, 3)
-    assert found.buckets == ((0.001, 10.0), (0.25, 90.0), (float("inf"), 93.0))
+    counters = read_counters(METRICS)
+    assert (counters.n_requests, counters.n_errors) == (100, 3)
+    assert counters.buckets == ((0.001, 10.0), (0.25, 90.0), (float("inf"), 93.0))
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_the_history_says_what_was_live_at_any_time(registry: RegistryHarness) -
 def test_an_unfinished_deployment_is_undone_when_the_panel_starts_again(registry: RegistryHarness) -> None:
     registry.deploy(1)
     ctx, result = registry.trained(2)
-    registry.api.problem = ProblemError("SVC-02", "It is not ready.")
+    registry.api.problem = ProblemError.restore({"id": "SVC-02", "what": "It is not ready."})
     with pytest.raises(ProblemError, match="SVC-02"):
         registry.models.deploy(ctx, result, registry.log, threading.Event())
     # As a panel leaves it that is killed right after the swap.

@@ -57,9 +57,9 @@ class Scheduled:
 
 @pytest.fixture
 def scheduled(tmp_path: Path) -> Iterator[Scheduled]:
-    found = Scheduled(tmp_path)
-    yield found
-    found.harness.close()
+    scheduled = Scheduled(tmp_path)
+    yield scheduled
+    scheduled.harness.close()
 
 
 def test_nothing_is_due_when_there_was_no_run_yet(scheduled: Scheduled) -> None:

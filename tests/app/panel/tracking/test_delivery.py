@@ -29,22 +29,22 @@ def test_the_end_of_a_delivery_is_understood_when_it_said_this(
 
 def test_it_is_delivered_when_the_command_says_so(tmp_path: Path) -> None:
     script = "import json, sys; print(json.dumps({'mlflow_run_id': sys.argv[1], 'model_version': sys.argv[3]}))"
-    found = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
-    assert found == Delivered(str(tmp_path), "http://127.0.0.1:1")
+    result = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
+    assert result == Delivered(str(tmp_path), "http://127.0.0.1:1")
 
 
 def test_it_is_given_up_for_now_when_it_takes_too_long(tmp_path: Path) -> None:
     begun = time.monotonic()
-    found = Delivery((sys.executable, "-c", "import time; time.sleep(60)"), timeout_s=0.5)(tmp_path, "http://x")
-    assert isinstance(found, NotDelivered)
-    assert "did not accept the record" in found.error
+    result = Delivery((sys.executable, "-c", "import time; time.sleep(60)"), timeout_s=0.5)(tmp_path, "http://x")
+    assert isinstance(result, NotDelivered)
+    assert "did not accept the record" in result.error
     assert time.monotonic() - begun < 10
 
 
 def test_the_reason_is_given_when_the_record_cannot_be_read(tmp_path: Path) -> None:
-    found = Delivery()(tmp_path / "gone", "http://127.0.0.1:1")
-    assert isinstance(found, NotDelivered)
-    assert found.is_final
+    result = Delivery()(tmp_path / "gone", "http://127.0.0.1:1")
+    assert isinstance(result, NotDelivered)
+    assert result.is_final
 
 
 def test_no_secret_of_the_panel_is_handed_on_when_a_record_is_delivered(
@@ -53,7 +53,7 @@ def test_no_secret_of_the_panel_is_handed_on_when_a_record_is_delivered(
     for name in ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY", "https_proxy"):
         monkeypatch.setenv(name, f"value of {name}")
     script = "import json, os; print(json.dumps({'mlflow_run_id': ' '.join(os.environ.values())}))"
-    found = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
-    assert isinstance(found, Delivered)
-    assert "value of https_proxy" in found.mlflow_run_id
-    assert not any(name in found.mlflow_run_id for name in ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY"))
+    result = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
+    assert isinstance(result, Delivered)
+    assert "value of https_proxy" in result.mlflow_run_id
+    assert not any(name in result.mlflow_run_id for name in ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY"))

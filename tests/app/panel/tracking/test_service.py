@@ -85,7 +85,7 @@ class TrackingHarness:
         self.clock = FakeClock()
         self.db: Database = open_database(folder / "panel.db", START)
         self.store = TrackingStore(self.db, self.clock)
-        self.told: list[tuple[str, str]] = []
+        self.delivered_runs: list[tuple[str, str]] = []
         (folder / "models").mkdir()
         self.begin()
 
@@ -98,7 +98,7 @@ class TrackingHarness:
             deliver=self.mlflow.deliver,
             runs_dir=self.folder / "runs",
             models_dir=self.folder / "models",
-            on_delivered=lambda run_id, mlflow_run_id: self.told.append((run_id, mlflow_run_id)),
+            on_delivered=lambda run_id, mlflow_run_id: self.delivered_runs.append((run_id, mlflow_run_id)),
         )
 
     def run(self, number: int, state: RunState = RunState.SUCCEEDED, *, has_record: bool = True) -> None:
@@ -138,9 +138,9 @@ def harness(tmp_path: Path) -> Iterator[TrackingHarness]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     mlflow.port = server.server_port
-    made = TrackingHarness(tmp_path, mlflow)
-    yield made
-    made.db.close()
+    harness = TrackingHarness(tmp_path, mlflow)
+    yield harness
+    harness.db.close()
     server.shutdown()
     server.server_close()
 
@@ -153,7 +153,7 @@ def test_each_record_is_delivered_once_when_its_run_has_ended(harness: TrackingH
     harness.service.run_once()
     harness.service.run_once()
     assert harness.mlflow.delivered == ["run-1"]
-    assert harness.told == [("run-1", "mlflow-run")]
+    assert harness.delivered_runs == [("run-1", "mlflow-run")]
     with harness.db.write() as session:
         run = session.get_one(Run, "run-3")
         run.state = RunState.SUCCEEDED
@@ -194,7 +194,7 @@ def test_it_is_tried_again_ever_later_when_mlflow_refuses(harness: TrackingHarne
     harness.mlflow.answer = Delivered("late", "1")
     harness.clock.at += timedelta(seconds=1)
     harness.service.run_once()
-    assert (harness.told, harness.service.n_open()) == ([("run-1", "late")], 0)
+    assert (harness.delivered_runs, harness.service.n_open()) == ([("run-1", "late")], 0)
     assert [delay_s(n) for n in (1, 2, 3, 7, 99)] == [10, 20, 40, 600, 600]
 
 
@@ -214,11 +214,11 @@ def test_delivery_goes_on_when_something_unforeseen_happened(
     monkeypatch.setattr(harness.mlflow, "view", view)
     harness.service.start()
     deadline = time.monotonic() + 10
-    while not harness.told and time.monotonic() < deadline:
+    while not harness.delivered_runs and time.monotonic() < deadline:
         time.sleep(0.01)
     harness.service.close()
     assert failed.is_set()
-    assert harness.told == [("run-1", "mlflow-run")]
+    assert harness.delivered_runs == [("run-1", "mlflow-run")]
 
 
 def test_it_is_not_tried_again_when_the_record_is_gone(harness: TrackingHarness) -> None:

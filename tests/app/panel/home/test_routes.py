@@ -2,7 +2,8 @@
 
 from starlette.testclient import TestClient
 
-from app.panel.home.views import Interval, as_interval
+from app.panel.registry.queries import ModelQueries
+from tests.app.panel.registry.conftest import RegistryHarness
 
 
 def test_home_shows_button_stages_schedule_and_runs_when_nothing_is_running(client: TestClient) -> None:
@@ -25,5 +26,15 @@ def test_poll_is_slow_when_nothing_moves(client: TestClient) -> None:
     assert 'data-poll-s="10"' in client.get("/", headers={"HX-Request": "true"}).text
 
 
-def test_interval_is_in_the_largest_whole_unit_when_shown() -> None:
-    assert [as_interval(s) for s in (7200, 600, 90)] == [Interval("2", "h"), Interval("10", "min"), Interval("90", "s")]
+def test_live_model_is_shown_when_there_is_one(client: TestClient, registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    objects = client.app.state.provided  # type: ignore[attr-defined]  # an ASGI application for the types
+    queries = objects[ModelQueries]
+    objects[ModelQueries] = registry.queries
+    try:
+        page = client.get("/").text
+    finally:
+        objects[ModelQueries] = queries
+    assert "The gate says promote." in page
+    assert "data-for>since " in page
+    assert "Linear model for “y”" in page
