@@ -1,4 +1,4 @@
-"""`python -m app.panel`: reads the settings, takes the state folder and the port, serves. Refuses in one line."""
+"""`python -m app.panel`: reads the settings, locks the state folder, binds the port, serves. Refuses in one line."""
 
 import asyncio
 import logging
@@ -10,11 +10,11 @@ from types import FrameType
 from typing import Final
 
 from app.panel import startup
-from app.panel.env_check import misspelt
+from app.panel.env_check import unknown_settings
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
-STREAMS_END_S: Final = 2  # an open stream would keep the server from stopping for ever
+STREAMS_END_S: Final = 2  # an open stream would keep the server from ever stopping
 
 
 def main(argv: list[str]) -> int:
@@ -28,8 +28,8 @@ def main(argv: list[str]) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         settings = startup.read_settings(argv)
-        for slip in misspelt(os.environ):
-            print(slip, file=sys.stderr)
+        for problem in unknown_settings(os.environ):
+            print(problem, file=sys.stderr)
         with startup.lock(settings), closing(startup.listen(settings)) as listener:
             startup.cli_token(settings.state_dir)
             serve(settings, listener)
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot start."""
+    """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot be built from these settings."""
     from app.panel.db.migrate import warnings
     from app.panel.main import create_app
     from app.panel.parts import Panel
@@ -53,7 +53,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         print(problem, file=sys.stderr)
 
     class Server(server.Server):
-        """Ends streams as soon as it is told to stop: it waits for open ones before anything else happens."""
+        """Ends streams as soon as a stop is requested: uvicorn waits for open ones before it does anything else."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
             # Not the inherited one: it sends the signal again at the end, and a clean stop would not exit with 0.

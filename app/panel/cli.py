@@ -1,4 +1,4 @@
-"""`ml-pipeline`: the panel from a terminal. A thin client of its JSON API."""
+"""`ml-pipeline`: the panel in a terminal, a thin client of its JSON API."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from app.panel.env_check import misspelt
+from app.panel.env_check import unknown_settings
 from app.panel.settings import Settings
 from app.panel.startup import read_settings
 from pipeline.core.problems import ProblemError
@@ -17,7 +17,7 @@ from pipeline.core.stage import STAGES
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from app.panel.client import Remote
+    from app.panel.client import PanelClient
 
 STYLE: Final = {
     "succeeded": "green",
@@ -33,7 +33,7 @@ STYLE: Final = {
 
 
 def main() -> int:
-    """The exit code: 0 done, 1 the run did not succeed or a check failed, 2 a problem, which is printed."""
+    """Run one command and return the exit code: 0 done, 1 the run or a check failed, 2 a problem, which is printed."""
     arguments = _parser().parse_args()
     try:
         if arguments.verb == "up":
@@ -47,32 +47,34 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ml-pipeline", description="Automated ML pipeline: the panel's verbs.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    up = verbs.add_parser("up", help="start the panel here", prefix_chars="\0")
+    parser = argparse.ArgumentParser(prog="ml-pipeline", description="Control the automated ML pipeline.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    up = verbs.add_parser("up", help="start the panel in this folder", prefix_chars="\0")
     up.add_argument("options", nargs="*", help="options of `python -m app.panel`")
     run = verbs.add_parser("run", help="start a run")
-    run.add_argument("--from", dest="from_stage", choices=STAGES, help="take over what is before this stage")
-    run.add_argument("--set", dest="params", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
-    run.add_argument("--follow", "-f", action="store_true", help="print its log until it ends")
-    verbs.add_parser("status", help="what runs, what is live, what comes next")
-    logs = verbs.add_parser("logs", help="the log of a run")
-    logs.add_argument("run", nargs="?", help="its number or id; without: the newest")
-    logs.add_argument("--follow", "-f", action="store_true", help="until it ends")
-    promote = verbs.add_parser("promote", help="put a model version into service")
+    run.add_argument(
+        "--from", dest="from_stage", choices=STAGES, help="start at this stage and reuse results of earlier stages"
+    )
+    run.add_argument("--set", dest="params", action="append", default=[], metavar="NAME=VALUE", help="set a parameter")
+    run.add_argument("--follow", "-f", action="store_true", help="print the log until the run ends")
+    verbs.add_parser("status", help="show the live model, runs and services")
+    logs = verbs.add_parser("logs", help="print the log of a run")
+    logs.add_argument("run", nargs="?", help="number or id of the run; default: the newest")
+    logs.add_argument("--follow", "-f", action="store_true", help="print until the run ends")
+    promote = verbs.add_parser("promote", help="make a model version live")
     promote.add_argument("version", type=int)
-    verbs.add_parser("rollback", help="go back to the version before")
-    verbs.add_parser("doctor", help="check what the panel needs")
+    verbs.add_parser("rollback", help="go back to the previous model version")
+    verbs.add_parser("doctor", help="check what the panel needs, and say how to fix it")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from app.panel.client import SLOW_S, Remote
+    from app.panel.client import SLOW_S, PanelClient
 
     settings = read_settings([])
-    for slip in misspelt(os.environ):
-        _print_problem(slip)
-    with Remote(settings) as panel:
+    for problem in unknown_settings(os.environ):
+        _print_problem(problem)
+    with PanelClient(settings) as panel:
         if arguments.verb == "run":
             body = {"from_stage": arguments.from_stage or STAGES[0], "params": parse_params(arguments.params)}
             started = panel.post("/api/v1/runs", body)
@@ -93,13 +95,13 @@ def _run(arguments: argparse.Namespace) -> int:
         return _doctor(panel, settings)
 
 
-def parse_params(given: Sequence[str]) -> dict[str, Any] | None:
-    """`a=1` and `group.b=x` as parameters; values are JSON where they are valid JSON, else text. None for none.
+def parse_params(assignments: Sequence[str]) -> dict[str, Any] | None:
+    """Return `a=1` and `group.b=x` as parameters, None for none; values are JSON where that is valid, else text.
 
     Raises ProblemError RUN-03 for what is not NAME=VALUE.
     """
     params: dict[str, Any] = {}
-    for item in given:
+    for item in assignments:
         name, equals, text = item.partition("=")
         if not equals or not name:
             raise ProblemError(
@@ -123,21 +125,21 @@ def parse_params(given: Sequence[str]) -> dict[str, Any] | None:
 
 def _value(text: str) -> Any:  # noqa: ANN401 - whatever JSON can say
     try:
-        return json.loads(text, parse_constant=_no_json)
+        return json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         return text
 
 
-def _no_json(text: str) -> NoReturn:
-    # NaN and the infinities, which the panel would not take either.
+def _reject_constant(text: str) -> NoReturn:
+    # NaN and the infinities, which the panel would reject as well.
     raise ValueError(text)
 
 
-def _logs(panel: "Remote", run: str | None, *, follow: bool) -> int:
+def _logs(panel: "PanelClient", run: str | None, *, follow: bool) -> int:
     if run is None:
         runs = panel.get("/api/v1/runs", limit=1)["runs"]
         if not runs:
-            print("There is no run yet.")
+            print("No runs yet.")
             return 0
         run = runs[0]["id"]
     detail = panel.get(f"/api/v1/runs/{run}")
@@ -151,7 +153,7 @@ def _logs(panel: "Remote", run: str | None, *, follow: bool) -> int:
     return 0
 
 
-def _follow(panel: "Remote", run_id: str) -> int:
+def _follow(panel: "PanelClient", run_id: str) -> int:
     for item in panel.follow(run_id):
         if "text" not in item:
             return 0 if item["state"] == "succeeded" else 1
@@ -159,19 +161,19 @@ def _follow(panel: "Remote", run_id: str) -> int:
     return 1
 
 
-def _status(panel: "Remote") -> int:
+def _status(panel: "PanelClient") -> int:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(markup=False)
     schedule = panel.get("/api/v1/schedule")
     models = panel.get("/api/v1/models")
-    due = "paused" if schedule["paused"] else "starts with the first run"
+    due = "schedule paused" if schedule["paused"] else "schedule starts with the first run"
     if schedule["due_in_s"] is not None:
         due = f"next run in {schedule['due_in_s']:.0f} s"
     live = f"model version {models['live']} is live" if models["live"] else "no model is live yet"
-    console.print(f"{panel.url}: {live}; every {schedule['interval_s']} s, {due}.", highlight=False)
-    runs = Table("run", "state", "trigger", "started", "seconds", "what became of it", title="Runs")
+    console.print(f"{panel.url}: {live}; a run every {schedule['interval_s']} s, {due}.", highlight=False)
+    runs = Table("run", "state", "trigger", "started", "seconds", "result", title="Runs")
     for row in panel.get("/api/v1/runs", limit=8)["runs"]:
         seconds = "" if row["duration_s"] is None else f"{row['duration_s']:.1f}"
         started = (row["started_at"] or row["created_at"])[:19].replace("T", " ")
@@ -185,7 +187,7 @@ def _status(panel: "Remote") -> int:
     return 0
 
 
-def _doctor(panel: "Remote", settings: Settings) -> int:
+def _doctor(panel: "PanelClient", settings: Settings) -> int:
     from rich.console import Console
     from rich.table import Table
 
@@ -197,7 +199,7 @@ def _doctor(panel: "Remote", settings: Settings) -> int:
         message = {"id": problem.id, "name": "Panel", "state": "error", "message": problem.what, "why": problem.why}
         checks = [{**message, "fix": problem.fix, "command": problem.command}]
         checks += [asdict(check) for check in machine_checks(settings)]
-    table = Table("check", "state", "what", "what to do")
+    table = Table("check", "state", "details", "what to do")
     for check in checks:
         known_as = "" if check["state"] == "ok" else f"{check['id']}:"
         what = " ".join(part for part in (known_as, check["message"], check["why"]) if part)
@@ -212,7 +214,7 @@ def _coloured(state: str) -> "Text":
 
 
 def _cell(text: str, style: str = "") -> "Text":
-    """`text` as it is: with brackets that would be markup to the table, without what would steer the terminal."""
+    """Return `text` unchanged but for control characters; brackets are no markup."""
     from rich.text import Text
 
     return Text(_printable(text), style)
@@ -224,7 +226,7 @@ def _print_line(line: Mapping[str, Any]) -> None:
 
 
 def _printable(text: str) -> str:
-    """`text` without what would steer the terminal."""
+    """Return `text` with control characters replaced, which could steer the terminal."""
     return "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in text)
 
 

@@ -1,4 +1,4 @@
-"""The panel seen from a terminal: its JSON API as calls, and a run's log that survives cut connections."""
+"""A client of the panel's JSON API, and of a run's log, which survives lost connections."""
 
 import json
 import time
@@ -8,23 +8,24 @@ from typing import Any, Final, Self
 
 import httpx2 as httpx
 
+from app.panel.problems import NotThePanelError, PanelUnreachableError
 from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
 from pipeline.core.problems import ProblemError
 
 TIMEOUT_S: Final = 10.0
-SLOW_S: Final = 120.0  # a promotion answers when the prediction API serves the version
+SLOW_S: Final = 120.0  # a promotion returns when the prediction API serves the version
 RECONNECT_S: Final = 0.5
 MAX_SILENCE_S: Final = 60.0  # the stream pings every 15 s
 
 
-class Remote:
-    """A logged-in client. Raises ProblemError: what the panel answered, or PANEL-07 where it does not answer."""
+class PanelClient:
+    """An authenticated client. Raises ProblemError: the panel's, or PanelUnreachableError where it does not respond."""
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         host = settings.panel_host
-        near = "127.0.0.1" if host in {"0.0.0.0", "::", "localhost"} else host  # noqa: S104 - compared, not bound
-        self.url = f"http://{f'[{near}]' if ':' in near else near}:{settings.panel_port}"
+        address = "127.0.0.1" if host in {"0.0.0.0", "::", "localhost"} else host  # noqa: S104 - compared, not bound
+        self.url = f"http://{f'[{address}]' if ':' in address else address}:{settings.panel_port}"
         self._client = httpx.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {_token(settings)}"},
@@ -34,7 +35,7 @@ class Remote:
         )
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the client itself."""
         return self
 
     def __exit__(
@@ -44,22 +45,22 @@ class Remote:
         self._client.close()
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
-        """The JSON that `path` answers."""
+        """Return the JSON of `path`."""
         return self._call("GET", path, params=params)
 
     def post(self, path: str, body: object = None, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-        """The JSON that posting `body` to `path` answers."""
+        """Return the JSON that answers a POST of `body` to `path`."""
         return self._call("POST", path, json=body, timeout=timeout_s)
 
     def lines(self, run_id: str, after: int, limit: int = 1000) -> list[dict[str, Any]]:
-        """Lines of a run's log with a seq greater than `after`, at most `limit`."""
+        """Return lines of a run's log with a seq greater than `after`, at most `limit`."""
         response = self._send("GET", f"/api/v1/runs/{run_id}/log", params={"after": after, "limit": limit})
         return [_object(line, response.status_code) for line in response.text.split("\n") if line]
 
     def follow(self, run_id: str, after: int = 0) -> Iterator[dict[str, Any]]:
-        """The lines of a run's log after seq `after` until it ends; the last item is `{"seq", "state"}`.
+        """Yield the lines of a run's log after seq `after` until it ends; the last item is `{"seq", "state"}`.
 
-        A connection that is cut is made again from the last line, so that nothing is missing and nothing comes twice.
+        A lost connection is resumed after the last line, so that nothing is missing and nothing comes twice.
         """
         while True:
             try:
@@ -77,7 +78,7 @@ class Remote:
                             after = line["seq"]
                             yield line
             except httpx.ConnectError as error:
-                raise self._silent(error) from error
+                raise PanelUnreachableError(self.url, error) from error
             except httpx.TransportError:
                 pass
             time.sleep(RECONNECT_S)
@@ -90,19 +91,10 @@ class Remote:
         try:
             response = self._client.request(method, path, **more)
         except httpx.TransportError as error:
-            raise self._silent(error) from error
+            raise PanelUnreachableError(self.url, error) from error
         if not response.is_success:
             raise _problem(response)
         return response
-
-    def _silent(self, error: Exception) -> ProblemError:
-        return ProblemError(
-            "PANEL-07",
-            f"The panel does not answer at {self.url}.",
-            why=f"{str(error).rstrip('.') or type(error).__name__}.",
-            fix="Start it, or name its port in PANEL_PORT.",
-            command="ml-pipeline up",
-        )
 
 
 def _token(settings: Settings) -> str:
@@ -112,46 +104,32 @@ def _token(settings: Settings) -> str:
     try:
         return path.read_text("utf-8").strip()
     except OSError:
-        return "none"  # the panel's answer says better than we could what is missing
+        return "none"  # the panel's response says better what is missing
 
 
 def _problem(response: httpx.Response) -> ProblemError:
     try:
-        body = response.json()
-        return ProblemError(
-            str(body["id"]),
-            str(body["what"]),
-            why=str(body["why"]),
-            fix=str(body["fix"]),
-            command=str(body["command"]),
-            status=response.status_code,
-        )
-    except (ValueError, KeyError, TypeError):
-        return _foreign(response.status_code)
-
-
-def _foreign(status: int) -> ProblemError:
-    return ProblemError(
-        "PANEL-08",
-        f"Something other than the panel answered with status {status}.",
-        fix="Check PANEL_HOST and PANEL_PORT.",
-        status=status,
-    )
+        members = response.json()
+        if not {"id", "what", "why", "fix", "command"} <= set(members):
+            return NotThePanelError(response.status_code)
+        return ProblemError.restore(members, status=response.status_code)
+    except (ValueError, TypeError):
+        return NotThePanelError(response.status_code)
 
 
 def _object(text: str, status: int = httpx.codes.OK) -> dict[str, Any]:
-    """`text` as a JSON object; raises PANEL-08 where it is none."""
+    """Return `text` as a JSON object. Raises NotThePanelError where it is none."""
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except ValueError as error:
-        raise _foreign(status) from error
-    if not isinstance(found, dict):
-        raise _foreign(status)
-    return found
+        raise NotThePanelError(status) from error
+    if not isinstance(document, dict):
+        raise NotThePanelError(status)
+    return document
 
 
 def _events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(event, data) of a stream of server-sent events with JSON data."""
+    """Yield (event, data) of a stream of server-sent events with JSON data."""
     kind, data = "message", ""
     for line in lines:
         if not line:

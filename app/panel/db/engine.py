@@ -1,7 +1,7 @@
 """One SQLite file in WAL mode: one connection writes and checkpoints, the others only read.
 
 SQLite before 3.51.3 can corrupt a WAL database when one connection checkpoints while another commits; so readers never
-checkpoint. Commits are durable (`synchronous=FULL`): what a person was told to be accepted survives a power cut.
+checkpoint. Commits are durable (`synchronous=FULL`): what was reported as accepted survives a power cut.
 """
 
 import sqlite3
@@ -16,10 +16,10 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlmodel import Session, create_engine
 
-from pipeline.core.problems import ProblemError
+from app.panel.db.problems import DatabaseLockedError, DatabaseNotWritableError
 
-BUSY_TIMEOUT_S = 5.0
-MAX_INTEGER: Final = 2**63 - 1  # what a column holds; a number from outside that is larger would raise in the driver
+BUSY_TIMEOUT_S: Final = 5.0
+MAX_INTEGER: Final = 2**63 - 1  # of a column; a larger number from outside would raise in the driver
 
 
 class Database:
@@ -36,12 +36,12 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction that writes: begun at once, committed at the end, undone by an exception.
+        """Yield the session of one writing transaction: begun at once, committed at the end, undone by an exception.
 
-        Not to be nested. Raises ProblemError DB-04 (locked) or DB-05 (disk) where SQLite cannot write.
+        Not to be nested. Raises DatabaseLockedError or DatabaseNotWritableError where SQLite cannot write.
         """
         if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
-            raise _locked()
+            raise DatabaseLockedError(BUSY_TIMEOUT_S)
         try:
             with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
                 session.connection()
@@ -51,17 +51,17 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one consistent state and cannot write. Keep it short."""
+        """Yield a session that sees one consistent state and cannot write. Keep it short."""
         with _translated(), Session(self._readers, expire_on_commit=False) as session:
             yield session
 
     @property
     def writer(self) -> Engine:
-        """The engine of the one writing connection; for migrations only."""
+        """Return the engine of the one writing connection; for migrations only."""
         return self._writer
 
     def close(self) -> None:
-        """Readers first, so that the last one to close, which checkpoints, is the writer."""
+        """Close the readers first, so that the last one to close, which checkpoints, is the writer."""
         self._readers.dispose()
         self._writer.dispose()
 
@@ -98,26 +98,7 @@ def _translated() -> Iterator[None]:
     except DatabaseError as error:
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            raise _locked() from error
+            raise DatabaseLockedError(BUSY_TIMEOUT_S) from error
         if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
-            raise ProblemError(
-                "DB-05",
-                "The panel's database cannot be written.",
-                why=f"{error.orig}.",
-                fix="Free some space on the disk of the state folder, or make it writable.",
-                command="df -h",
-                retryable=True,
-                status=507,
-            ) from error
+            raise DatabaseNotWritableError(error.orig) from error
         raise
-
-
-def _locked() -> ProblemError:
-    return ProblemError(
-        "DB-04",
-        "The panel's database is locked.",
-        why="Another program holds it for longer than 5 s.",
-        fix="Close other programs that have panel.db open; then try again.",
-        retryable=True,
-        status=503,
-    )

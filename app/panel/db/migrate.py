@@ -1,4 +1,4 @@
-"""Opens the panel's database: checks it, brings its schema up to date, never replaces it silently."""
+"""Opens the panel's database: checks it, migrates its schema, never replaces it silently."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import OperationalError
 
 from app.panel.db.engine import Database
+from app.panel.db.problems import DatabaseQuarantinedError, DatabaseTooNewError, DatabaseUnusableError
 from pipeline.core.problems import ProblemError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -20,10 +21,10 @@ FULL_CHECK_BYTES: Final = 32 * 2**20  # a larger file gets the quick check, so t
 
 
 def open_database(path: Path, now: datetime) -> Database:
-    """The database at `path`, sound and at this build's schema; a new one where there is none.
+    """Return the database at `path`, sound and at this build's schema; a new one where there is none.
 
-    A corrupt file is moved aside (see `quarantined`) and the newest sound backup takes its place. Raises ProblemError
-    DB-01 where the folder cannot be used, DB-02 for a schema that is newer than this build.
+    A corrupt file is moved aside (see `quarantined`) and the newest sound backup takes its place. Raises
+    DatabaseUnusableError where the folder cannot be used, DatabaseTooNewError for a schema newer than this build's.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,19 +38,12 @@ def open_database(path: Path, now: datetime) -> Database:
             database.close()
             raise
     except (OSError, sqlite3.OperationalError, OperationalError) as error:
-        raise ProblemError(
-            "DB-01",
-            f"The database {path.name} cannot be opened.",
-            why=f"{getattr(error, 'orig', error)}.",
-            fix="Free space on its disk, make the state folder writable, or name another one in ML_PIPELINE_STATE.",
-            command=f"ls -ld {path.parent}",
-            status=503,
-        ) from error
+        raise DatabaseUnusableError(path, getattr(error, "orig", error)) from error
     return database
 
 
 def is_sound(path: Path) -> bool:
-    """Whether SQLite finds no fault in the file. A file of no bytes is sound only where there never was a history."""
+    """Return True if SQLite finds no fault in the file. An empty file is sound only where there never was a history."""
     if path.stat().st_size == 0:
         return not _backups(path) and not any(path.parent.glob("runs/*"))
     check = "integrity_check" if path.stat().st_size <= FULL_CHECK_BYTES else "quick_check"
@@ -63,45 +57,36 @@ def is_sound(path: Path) -> bool:
 
 
 def quarantined(path: Path) -> list[Path]:
-    """Corrupt files that were moved aside, oldest first; people are told for as long as they lie there."""
+    """Return the corrupt files that were moved aside, oldest first; each start reports them as long as they exist."""
     files = sorted(path.parent.glob(f"{path.name}{QUARANTINE_MARK}*"))
     return [file for file in files if not file.name.endswith(("-wal", "-shm"))]
 
 
 def warnings(path: Path) -> list[ProblemError]:
-    """What people must be told about the database at each start: DB-03 for each file that was moved aside."""
-    return [
-        ProblemError(
-            "DB-03",
-            f"A corrupt database was moved aside to {file}.",
-            why="What happened since the last copy of it is missing from the history.",
-            fix="Move that file elsewhere when you have seen this.",
-            status=503,
-        )
-        for file in quarantined(path)
-    ]
+    """Return the problems to report at each start: one for each file that was moved aside."""
+    return [DatabaseQuarantinedError(file) for file in quarantined(path)]
 
 
 def back_up(path: Path, now: datetime) -> Path:
-    """An online copy in `backups/`, verified and named by the time; older ones beyond five are removed.
+    """Make an online copy in `backups/`, verified and named by the time, and return its path; five copies are kept.
 
     Raises sqlite3.OperationalError or OSError where it cannot be made; then nothing is left of it.
     """
     folder = path.parent / "backups"
     folder.mkdir(exist_ok=True)
-    _clear_cut_off(path)
+    _remove_unfinished(path)
     target = folder / f"{path.stem}-{now:{STAMP}}.db"
-    aside = folder / f".{target.name}.tmp"
+    temporary = folder / f".{target.name}.tmp"
     try:
-        with closing(sqlite3.connect(path, timeout=5.0)) as source, closing(sqlite3.connect(aside)) as copy:
+        with closing(sqlite3.connect(path, timeout=5.0)) as source, closing(sqlite3.connect(temporary)) as copy:
             source.execute("PRAGMA query_only=ON")
             source.execute("PRAGMA wal_autocheckpoint=0")
             source.backup(copy)
-        if not is_sound(aside):  # it must not push out a copy that is
+        if not is_sound(temporary):  # it must not displace a sound copy
             raise sqlite3.OperationalError("the database is damaged")
-        aside.replace(target)
+        temporary.replace(target)
     except BaseException:
-        _clear_cut_off(path)
+        _remove_unfinished(path)
         raise
     for old in _backups(path)[:-KEPT_BACKUPS]:
         old.unlink()
@@ -109,13 +94,13 @@ def back_up(path: Path, now: datetime) -> Path:
 
 
 def last_backup(path: Path) -> datetime | None:
-    """When the newest copy was made, by its name; None if there is none."""
+    """Return when the newest copy was made, by its name; None if there is none."""
     names = [file.stem.removeprefix(f"{path.stem}-") for file in _backups(path)]
     return datetime.strptime(names[-1], STAMP).replace(tzinfo=UTC) if names else None
 
 
-def head() -> str:
-    """The schema that this build writes: the number of the last migration file."""
+def newest_schema() -> str:
+    """Return the schema that this build writes: the number of the last migration file."""
     return max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
 
 
@@ -124,9 +109,9 @@ def _backups(path: Path) -> list[Path]:
     return sorted((path.parent / "backups").glob(f"{path.stem}-{digits}.db"))
 
 
-def _clear_cut_off(path: Path) -> None:
-    for left in (path.parent / "backups").glob(f".{path.stem}-*.tmp*"):
-        left.unlink(missing_ok=True)
+def _remove_unfinished(path: Path) -> None:
+    for unfinished in (path.parent / "backups").glob(f".{path.stem}-*.tmp*"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _quarantine(path: Path, now: datetime) -> None:
@@ -147,24 +132,18 @@ def _restore(path: Path) -> None:
 def _migrate(database: Database, now: datetime) -> None:
     with database.writer.connect() as connection:
         stored = _stored(connection)
-    wanted = head()
-    if stored == wanted:
+    newest = newest_schema()
+    if stored == newest:
         return
-    if stored is not None and stored > wanted:
-        raise ProblemError(
-            "DB-02",
-            "The database was written by a newer version of this program.",
-            why=f"Its schema is {stored}; this version knows schemas up to {wanted}.",
-            fix="Start the newer version again, or restore a copy from the backups folder of the state folder.",
-            status=503,
-        )
+    if stored is not None and stored > newest:
+        raise DatabaseTooNewError(stored=stored, supported=newest)
     if stored is not None:
         back_up(database.path, now)
     _upgrade(database)
 
 
 def _upgrade(database: Database) -> None:
-    # Alembic takes a tenth of a second to import; most starts find nothing to do.
+    # Alembic takes a tenth of a second to import; most starts have nothing to migrate.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

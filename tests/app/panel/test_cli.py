@@ -10,16 +10,16 @@ import httpx2 as httpx
 import pytest
 
 from app.panel import cli, client
-from app.panel.client import Remote
+from app.panel.client import PanelClient
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def panel(folder: Path, handler: Handler) -> Remote:
+def panel(folder: Path, handler: Handler) -> PanelClient:
     (folder / "cli-token").write_text("secret\n")
-    return Remote(Settings(state_dir=folder), httpx.MockTransport(handler))
+    return PanelClient(Settings(state_dir=folder), httpx.MockTransport(handler))
 
 
 def log(first: int, last: int) -> str:
@@ -101,7 +101,7 @@ def test_what_to_do_is_said_when_no_panel_answers(
     monkeypatch.setattr(sys, "argv", ["ml-pipeline", "status"])
     assert cli.main() == 2
     said = capsys.readouterr().err
-    assert said.startswith("PANEL-07: The panel does not answer at http://127.0.0.1:1.")
+    assert said.startswith("PANEL-07: The panel does not respond at http://127.0.0.1:1.")
     assert said.endswith("Try: ml-pipeline up\n")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.env_check import OTHERS, misspelt
+from app.panel.env_check import OTHERS, unknown_settings
 from app.panel.settings import Settings
 from pipeline.core.settings import env_names
 
@@ -29,14 +29,14 @@ ROOT = Path(__file__).parents[3]
     ],
 )
 def test_meant_name_is_said_when_there_was_a_slip(name: str, meant: str) -> None:
-    [problem] = misspelt([name, "PATH"])
+    [problem] = unknown_settings([name, "PATH"])
     assert problem.id == "PANEL-09"
     assert name in problem.what
     assert f"{meant}?" in problem.fix
 
 
 def test_list_is_named_when_nothing_is_like_a_name_of_ours() -> None:
-    [problem] = misspelt(["PANEL_XYZQWJ"])
+    [problem] = unknown_settings(["PANEL_XYZQWJ"])
     assert "docs/settings.md" in problem.fix
 
 
@@ -77,13 +77,13 @@ def test_list_is_named_when_nothing_is_like_a_name_of_ours() -> None:
     ],
 )
 def test_nothing_is_said_when_it_is_another_program_s_name_or_known(name: str) -> None:
-    assert misspelt([name]) == []
+    assert unknown_settings([name]) == []
 
 
 def test_every_name_is_known_that_a_process_of_ours_reads() -> None:
     assert {"API_MAX_ROWS", "APP_PUBLIC_PORT", "PANEL_URL", "API_KEY_FILE"} <= OTHERS
     compose = (ROOT / "compose.yaml").read_text("utf-8")
-    assert misspelt(re.findall(r"\b([A-Z][A-Z_]+_[A-Z]+)\b", compose)) == []
+    assert unknown_settings(re.findall(r"\b([A-Z][A-Z_]+_[A-Z]+)\b", compose)) == []
 
 
 def test_every_setting_reaches_the_panel_in_a_container() -> None:

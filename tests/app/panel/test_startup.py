@@ -103,7 +103,7 @@ def test_port_is_named_when_it_is_taken(tmp_path: Path, capsys: pytest.CaptureFi
         port = taken.getsockname()[1]
         assert entry.main(["--port", str(port), "--ml-pipeline-state", str(tmp_path / "state")]) == 78
     said = capsys.readouterr().err
-    assert said.startswith(f"PANEL-05: Port {port} is taken.")
+    assert said.startswith(f"PANEL-05: Port {port} is already in use.")
     assert said.count("\n") == 1
 
 

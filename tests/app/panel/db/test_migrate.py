@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 import app.panel.main  # noqa: F401 - declares every table
 from app.panel.db import migrate
-from app.panel.db.migrate import back_up, head, open_database, quarantined, warnings
+from app.panel.db.migrate import back_up, newest_schema, open_database, quarantined, warnings
 from pipeline.core.problems import ProblemError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_newer_schema_is_refused_when_the_build_is_older(tmp_path: Path) -> None
 def test_copy_is_made_when_an_old_schema_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "panel.db"
     open_database(path, NOW).close()
-    monkeypatch.setattr(migrate, "head", lambda: "9998")
+    monkeypatch.setattr(migrate, "newest_schema", lambda: "9998")
     monkeypatch.setattr(migrate, "_upgrade", lambda _database: None)
     open_database(path, NOW).close()
     assert [file.name for file in (tmp_path / "backups").iterdir()] == ["panel-20260101-000000.db"]
@@ -117,7 +117,7 @@ def test_head_is_what_alembic_says_when_it_reads_the_files() -> None:
     config = Config()
     config.set_main_option("script_location", str(migrate.MIGRATIONS))
     config.set_main_option("path_separator", "os")
-    assert ScriptDirectory.from_config(config).get_heads() == [head()]
+    assert ScriptDirectory.from_config(config).get_heads() == [newest_schema()]
 
 
 def test_nothing_is_left_of_a_copy_when_the_disk_is_full(tmp_path: Path) -> None:

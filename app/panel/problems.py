@@ -1,0 +1,119 @@
+"""What can go wrong when the panel starts, and when `ml-pipeline` calls it."""
+
+from pathlib import Path
+from typing import Self
+
+from pipeline.core.problems import ProblemError
+
+
+class StateFolderUnusableError(ProblemError):
+    """The state folder cannot be used.
+
+    Nothing can be written there: it is not writable for the user who runs the panel, or its disk is full or failing.
+    Free some space, make the folder writable, or name another one in `ML_PIPELINE_STATE`. Exit code 78.
+    """
+
+    id = "PANEL-03"
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"The state folder {folder} cannot be used.",
+            why=f"{error.strerror}.",
+            fix="Free space on its disk, make it writable for this user, or name another one in ML_PIPELINE_STATE.",
+        )
+
+
+class StateFolderLockedError(ProblemError):
+    """Another panel uses this state folder.
+
+    Two panels on one state folder would run two pipelines at once. The message names the process. Use that panel, stop
+    it, or name another folder in `ML_PIPELINE_STATE`. Exit code 75.
+    """
+
+    id = "PANEL-04"
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        super().__init__(
+            f"Another panel uses the state folder {folder}.",
+            why=f"It is locked by {owner}.",
+            fix="Use that panel, stop it, or name another folder in ML_PIPELINE_STATE.",
+        )
+
+
+class CannotListenError(ProblemError):
+    """The panel cannot listen on its port.
+
+    Another program listens on the panel's port, or the address does not exist on this machine. Stop that program, or
+    choose another port with `PANEL_PORT`. Exit code 78.
+    """
+
+    id = "PANEL-05"
+
+    @classmethod
+    def port_in_use(cls, port: int) -> Self:
+        """Return the problem of a port on which another program listens."""
+        return cls(
+            f"Port {port} is already in use.",
+            why="Another program is listening on it.",
+            fix="Stop that program, or choose another port.",
+            command=f"make run PANEL_PORT={port + 1}",
+        )
+
+    @classmethod
+    def bad_address(cls, host: str, port: int, error: OSError) -> Self:
+        """Return the problem of an address that this machine does not have."""
+        return cls(
+            f"The panel cannot listen on {host}:{port}.",
+            why=f"{error.strerror}.",
+            fix="Correct PANEL_HOST and PANEL_PORT.",
+        )
+
+
+class PanelUnreachableError(ProblemError):
+    """The panel does not respond.
+
+    `ml-pipeline` found nothing at the panel's address. Start the panel with `ml-pipeline up`, or set `PANEL_HOST` and
+    `PANEL_PORT` to where it is.
+    """
+
+    id = "PANEL-07"
+    command = "ml-pipeline up"
+
+    def __init__(self, url: str, error: Exception) -> None:
+        super().__init__(
+            f"The panel does not respond at {url}.",
+            why=f"{str(error).rstrip('.') or type(error).__name__}.",
+            fix="Start it, or name its port in PANEL_PORT.",
+        )
+
+
+class NotThePanelError(ProblemError):
+    """Something other than the panel responded.
+
+    What responded at the panel's address is not the panel. Check `PANEL_HOST` and `PANEL_PORT`.
+    """
+
+    id = "PANEL-08"
+
+    def __init__(self, status: int) -> None:
+        super().__init__(
+            f"Something other than the panel responded, with status {status}.",
+            fix="Check PANEL_HOST and PANEL_PORT.",
+            status=status,
+        )
+
+
+class UnknownSettingError(ProblemError):
+    """A name in the environment is not a setting.
+
+    It begins like one of ours or is one typo away from one, and has no effect; the message suggests the setting that was
+    probably meant. Everything starts all the same.
+    """
+
+    id = "PANEL-09"
+
+    def __init__(self, name: str, suggestion: str | None) -> None:
+        super().__init__(
+            f"{name} is not a setting and has no effect.",
+            fix=f"Did you mean {suggestion}?" if suggestion else "docs/settings.md lists all settings.",
+        )
