@@ -1,4 +1,4 @@
-// Forms: one click sends once, and what cannot be undone asks first, in a dialog that names the effect.
+// Forms: a click submits once, and what cannot be undone is confirmed in a dialog that names the effect.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   const dialog = form.dataset.confirm && document.getElementById(form.dataset.confirm);
@@ -23,19 +23,19 @@ document.addEventListener("click", (event) => {
   if (closer) closer.closest("dialog").close();
 });
 
-// A form with choices that shows some of its parts: <select data-shows="prefix-"> shows #prefix-VALUE.
-function choose(select) {
+// A form that shows the parts for the selected option: <select data-shows="prefix-"> shows #prefix-VALUE.
+function showSelectedPart(select) {
   for (const option of select.options) {
     const part = document.getElementById(select.dataset.shows + option.value);
     if (part) part.hidden = option.value !== select.value;
   }
 }
 for (const select of document.querySelectorAll("select[data-shows]")) {
-  choose(select);
-  select.addEventListener("change", () => choose(select));
+  showSelectedPart(select);
+  select.addEventListener("change", () => showSelectedPart(select));
 }
 
-// Coming back by the back button shows the page as it was left: with buttons that work.
+// The back button shows the page as it was left: with enabled buttons.
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) {
     delete form.dataset.sent;

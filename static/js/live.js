@@ -1,5 +1,5 @@
-// The live log. One EventSource a tab; the cursor is the number of the last line that is on the page, so that leaving
-// and coming back gives no gap and no repeat. After three failed connects it polls the same lines instead.
+// The live log. One EventSource per tab; the cursor is the number of the last line on the page, so that leaving and
+// coming back gives no gap and no repeat. After three failed connections it polls the same lines instead.
 const root = document.querySelector("[data-log]");
 const box = root.querySelector(".log");
 const pill = root.querySelector(".log-pill");
@@ -21,7 +21,7 @@ let pollTimer;
 let refreshTimer;
 let refreshedAt = 0;
 
-function toEnd() {
+function scrollToEnd() {
   box.scrollTop = box.scrollHeight;
 }
 
@@ -30,7 +30,7 @@ function setFollowing(value) {
   following.checked = value;
   if (value) {
     nNew = 0;
-    toEnd();
+    scrollToEnd();
   }
   pill.hidden = value || nNew === 0;
 }
@@ -39,7 +39,7 @@ function append(html) {
   const chunk = document.createElement("ol");
   chunk.className = "chunk";
   chunk.innerHTML = html; // made by the server from escaped text; scripts in it would not run either (CSP)
-  // What is here already is not shown twice, whatever the network did.
+  // A line that is on the page already is not shown twice, whatever the network did.
   for (const line of [...chunk.children]) if (document.getElementById(line.id)) line.remove();
   const n = chunk.children.length;
   if (!n) return;
@@ -47,8 +47,8 @@ function append(html) {
   if (n === CHUNK_LINES) chunk.classList.add("full"); // what is out of sight is not laid out
   if (!box.querySelector(".line")) box.querySelector(".nothing")?.remove();
   box.append(chunk);
-  box.dispatchEvent(new CustomEvent("added", { detail: { lines: [...chunk.children], isFollowing } }));
-  if (isFollowing) toEnd();
+  box.dispatchEvent(new CustomEvent("lines-added", { detail: { lines: [...chunk.children], isFollowing } }));
+  if (isFollowing) scrollToEnd();
   else {
     nNew += n;
     pill.textContent = `${nNew} new ${nNew === 1 ? "line" : "lines"}`;
@@ -56,7 +56,7 @@ function append(html) {
   }
 }
 
-function say(text) {
+function setStatus(text) {
   if (status.textContent !== text) status.textContent = text;
 }
 
@@ -68,12 +68,12 @@ function showCount() {
 function refresh() {
   const part = document.getElementById("run");
   const dialog = part.querySelector("dialog[open]");
-  // A swap would close the dialog under the reader's hands.
+  // A swap would close an open dialog.
   if (dialog) dialog.addEventListener("close", refresh, { once: true });
   else htmx.trigger(part, "poll");
 }
 
-// A stage may say how far it is many times a second.
+// A stage may report progress many times a second.
 function refreshSoon() {
   const wait = refreshedAt + REFRESH_MS - performance.now();
   if (wait > 0) {
@@ -87,10 +87,10 @@ function refreshSoon() {
   refresh();
 }
 
-function ended() {
+function finish() {
   isLive = false;
   close();
-  say("The log is complete.");
+  setStatus("The log is complete.");
   refresh();
 }
 
@@ -111,7 +111,7 @@ function connect() {
   source = new EventSource(url(root.dataset.stream));
   source.addEventListener("open", () => {
     failures = 0;
-    say("Live");
+    setStatus("Live");
     document.dispatchEvent(new CustomEvent("connection-lost", { detail: false }));
   });
   source.addEventListener("log", (event) => {
@@ -120,11 +120,11 @@ function connect() {
     showCount();
   });
   source.addEventListener("state", refreshSoon);
-  source.addEventListener("end", (event) => (Number(event.lastEventId) > after ? connect() : ended()));
+  source.addEventListener("end", (event) => (Number(event.lastEventId) > after ? connect() : finish()));
   source.addEventListener("error", () => {
-    say(`Reconnecting, last line ${after}`);
+    setStatus(`Reconnecting after line ${after}`);
     failures += 1;
-    // A stream that was closed for good, or that fails again and again, is replaced by asking.
+    // A stream that was closed for good, or that keeps failing, is replaced by polling.
     if (failures >= 3 || source.readyState === EventSource.CLOSED) {
       close();
       pollTimer = setTimeout(poll, 2000);
@@ -141,28 +141,28 @@ async function poll() {
     after = Number(response.headers.get("X-Log-After"));
     showCount();
     document.dispatchEvent(new CustomEvent("connection-lost", { detail: false }));
-    say("Live (polling every 2 s)");
+    setStatus("Live (polling every 2 s)");
     if (response.headers.get("X-Log-End") === "1") {
-      ended();
+      finish();
       return;
     }
   } catch {
     document.dispatchEvent(new CustomEvent("connection-lost", { detail: true }));
-    say(`No connection, last line ${after}`);
+    setStatus(`No connection since line ${after}`);
   }
   pollTimer = setTimeout(poll, 2000);
 }
 
-function jump(step) {
+function jumpToError(step) {
   const errors = [...box.querySelectorAll(".line.error")];
   if (!errors.length) return;
   const top = box.getBoundingClientRect().top;
-  const at = errors.findIndex((line) => line.getBoundingClientRect().top > top + 4);
-  const here = box.querySelector(".line.here");
-  const next = here ? errors.indexOf(here) + step : step > 0 ? Math.max(at, 0) : at - 1;
+  const firstBelow = errors.findIndex((line) => line.getBoundingClientRect().top > top + 4);
+  const current = box.querySelector(".line.here");
+  const next = current ? errors.indexOf(current) + step : step > 0 ? Math.max(firstBelow, 0) : firstBelow - 1;
   const line = errors[Math.min(Math.max(next, 0), errors.length - 1)];
   setFollowing(false);
-  here?.classList.remove("here");
+  current?.classList.remove("here");
   line.classList.add("here");
   line.scrollIntoView({ block: "center" });
 }
@@ -171,17 +171,17 @@ box.addEventListener("scroll", () => {
   const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX;
   if (isAtEnd !== isFollowing && (isLive || !isAtEnd)) setFollowing(isAtEnd);
 });
-box.addEventListener("hold", () => setFollowing(false));
+box.addEventListener("stop-following", () => setFollowing(false));
 following.addEventListener("change", () => setFollowing(following.checked));
 pill.addEventListener("click", () => setFollowing(true));
 document.addEventListener("visibilitychange", () => (document.hidden ? close() : connect()));
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
   if (event.key === "f") setFollowing(true);
-  if (event.key === "e") jump(1);
-  if (event.key === "E") jump(-1);
+  if (event.key === "e") jumpToError(1);
+  if (event.key === "E") jumpToError(-1);
 });
 
-if (isFollowing) toEnd();
+if (isFollowing) scrollToEnd();
 setFollowing(isFollowing);
 connect();

@@ -1,5 +1,5 @@
-// How a log is read: runs of similar lines folded, a line or a range of them marked and in the address, times and
-// wrapping as this person likes them. Without it the log is all there, unfolded.
+// Reading a log: similar consecutive lines are folded, a line or a range can be marked and linked to, and the choice of
+// times and wrapping is remembered. Without this script the log is complete, unfolded.
 const root = document.querySelector("[data-log]");
 const box = root.querySelector(".log");
 const copy = root.querySelector("[data-log-copy]");
@@ -23,9 +23,9 @@ function shape(line) {
 let last = { shape: "", lines: [], n: 0 };
 
 function fold(line) {
-  const own = shape(line);
-  if (!own || own !== last.shape) {
-    last = { shape: own, lines: [line], n: 0 };
+  const lineShape = shape(line);
+  if (!lineShape || lineShape !== last.shape) {
+    last = { shape: lineShape, lines: [line], n: 0 };
     return;
   }
   last.lines.push(line);
@@ -38,21 +38,21 @@ function fold(line) {
     last.list = item.querySelector("ol");
     last.summary = item.querySelector("summary");
   }
-  // The newest stays where it is: of progress it is the one that counts.
-  for (const one of last.lines.splice(0, last.lines.length - 1)) {
-    const chunk = one.parentElement;
+  // The newest line stays outside: of progress it is the one that matters.
+  for (const older of last.lines.splice(0, last.lines.length - 1)) {
+    const chunk = older.parentElement;
     chunk.classList.remove("full");
-    last.list.append(one);
+    last.list.append(older);
     last.n += 1;
     if (last.list.children.length > MAX_FOLDED) last.list.firstElementChild.remove();
     if (!chunk.children.length) chunk.remove();
   }
-  const kind = own.endsWith(" debug") ? "debug lines" : "similar lines";
+  const kind = lineShape.endsWith(" debug") ? "debug lines" : "similar lines";
   const part = last.n > MAX_FOLDED ? `, the last ${MAX_FOLDED} shown` : "";
   last.summary.textContent = `${last.n} ${kind}${part}`;
 }
 
-// A stage that floods its log must not fill the memory of whoever follows it: what is far above goes.
+// A stage that floods its log must not fill the memory of the browser that follows it: lines far above are removed.
 function trim() {
   let n = box.querySelectorAll(".line").length;
   for (const chunk of box.querySelectorAll(":scope > .chunk")) {
@@ -65,19 +65,19 @@ function trim() {
   }
 }
 
-function number(line) {
+function seq(line) {
   return Number(line.id.slice(1));
 }
 
-function range() {
-  const found = /^#L(\d{1,9})(?:-L(\d{1,9}))?$/.exec(location.hash);
-  return found && [Number(found[1]), Number(found[2] ?? found[1])];
+function linkedRange() {
+  const match = /^#L(\d{1,9})(?:-L(\d{1,9}))?$/.exec(location.hash);
+  return match && [Number(match[1]), Number(match[2] ?? match[1])];
 }
 
-function mark() {
+function markRange() {
   for (const line of box.querySelectorAll(".here")) line.classList.remove("here");
-  const [first, end] = range() ?? [1, 0];
-  const lines = [...box.querySelectorAll(".line")].filter((line) => number(line) >= first && number(line) <= end);
+  const [first, end] = linkedRange() ?? [1, 0];
+  const lines = [...box.querySelectorAll(".line")].filter((line) => seq(line) >= first && seq(line) <= end);
   for (const line of lines) {
     line.classList.add("here");
     line.closest("details")?.setAttribute("open", "");
@@ -87,13 +87,13 @@ function mark() {
   return lines;
 }
 
-function goThere() {
-  const wanted = range();
-  const [line] = mark();
+function showRange() {
+  const target = linkedRange();
+  const [line] = markRange();
   if (line) line.scrollIntoView({ block: "center" });
-  // It is in the log but not on this page.
-  else if (wanted && wanted[0] <= Number(root.dataset.after) && !new URLSearchParams(location.search).has("at")) {
-    location.replace(`?at=${wanted[0]}${location.hash}`);
+  // The line is in the log but not on this page.
+  else if (target && target[0] <= Number(root.dataset.after) && !new URLSearchParams(location.search).has("at")) {
+    location.replace(`?at=${target[0]}${location.hash}`);
   }
 }
 
@@ -103,11 +103,11 @@ box.addEventListener("click", (event) => {
   const line = link.parentElement;
   if (!event.shiftKey && !link.getAttribute("href").startsWith("#")) return;
   event.preventDefault();
-  const from = event.shiftKey ? (range()?.[0] ?? number(line)) : number(line);
-  const [first, end] = [from, number(line)].sort((a, b) => a - b);
+  const from = event.shiftKey ? (linkedRange()?.[0] ?? seq(line)) : seq(line);
+  const [first, end] = [from, seq(line)].sort((a, b) => a - b);
   history.replaceState(null, "", first === end ? `#L${first}` : `#L${first}-L${end}`);
-  mark();
-  box.dispatchEvent(new Event("hold"));
+  markRange();
+  box.dispatchEvent(new Event("stop-following"));
 });
 
 copy.addEventListener("click", async () => {
@@ -116,31 +116,31 @@ copy.addEventListener("click", async () => {
   copy.textContent = "Copied";
 });
 
-function like() {
+function savePreferences() {
   box.dataset.times = times.value;
   box.dataset.wrap = wrap.checked ? "wrap" : "nowrap";
   document.cookie = `log_view=${times.value}.${box.dataset.wrap}; path=/; max-age=${YEAR_S}; samesite=lax`;
 }
 
 for (const control of [times, wrap]) {
-  control.removeAttribute("name"); // the cookie keeps it; in the address it would overrule the next choice
-  control.addEventListener("change", like);
+  control.removeAttribute("name"); // the cookie keeps it; in the address it would override the next choice
+  control.addEventListener("change", savePreferences);
 }
-times.value = box.dataset.times; // a browser that reloads keeps what was chosen in another tab's time
+times.value = box.dataset.times; // a browser that reloads restores an older choice
 wrap.checked = box.dataset.wrap === "wrap";
 
 for (const line of box.querySelectorAll(".line")) fold(line);
-box.addEventListener("added", ({ detail }) => {
+box.addEventListener("lines-added", ({ detail }) => {
   detail.lines.forEach(fold);
-  if (detail.isFollowing) trim(); // never under somebody who reads further up
+  if (detail.isFollowing) trim(); // never while somebody reads further up
 });
-addEventListener("hashchange", goThere);
-if (location.hash) goThere();
+addEventListener("hashchange", showRange);
+if (location.hash) showRange();
 else if (root.dataset.opensAt) {
   const line = document.getElementById(`L${root.dataset.opensAt}`);
   if (line) {
     line.classList.add("here");
-    // Only the log is moved, not the page under the reader.
+    // Scroll the log only, not the page.
     box.scrollTop += line.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
   }
 }

@@ -14,7 +14,7 @@ function arm(element) {
   }, seconds * 1000));
 }
 
-// Somebody who is choosing or typing inside must not be swapped away from.
+// A part in which somebody is choosing or typing must not be swapped.
 function isBusy(element) {
   const active = document.activeElement;
   return element.contains(active) && active.matches("select, input, textarea") || element.querySelector("dialog[open]");
@@ -39,7 +39,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   for (const element of document.querySelectorAll("[data-poll-s]")) if (!isBusy(element)) htmx.trigger(element, "poll");
 });
-// An answer that was on its way when a dialog opened would close it.
+// A response to a request sent before a dialog opened would close it.
 document.addEventListener("htmx:before:swap", (event) => {
   const { sourceElement, target } = event.detail.ctx;
   if (sourceElement === target && isBusy(target)) event.preventDefault();

@@ -1,4 +1,4 @@
-// Relative times and countdowns, true to the server's clock: one timer for all of them, none while the tab is hidden.
+// Relative times and countdowns by the server's clock: one timer for all, none while the tab is hidden.
 const meta = document.querySelector('meta[name="server-now-ms"]');
 let offset = Number(meta.content) - Date.now();
 
@@ -20,18 +20,18 @@ function relative(seconds) {
   return seconds < 5 ? "just now" : `${rounded(seconds)} ago`;
 }
 
-function write(element, text) {
+function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 function tick() {
   const now = Date.now() + offset;
-  for (const t of document.querySelectorAll("time[data-ago]")) write(t, relative((now - Date.parse(t.dateTime)) / 1000));
-  for (const t of document.querySelectorAll("time[data-for]")) write(t, `for ${rounded((now - Date.parse(t.dateTime)) / 1000)}`);
-  for (const t of document.querySelectorAll("time[data-since]")) write(t, clock((now - Date.parse(t.dateTime)) / 1000));
+  for (const t of document.querySelectorAll("time[data-ago]")) setText(t, relative((now - Date.parse(t.dateTime)) / 1000));
+  for (const t of document.querySelectorAll("time[data-for]")) setText(t, `for ${rounded((now - Date.parse(t.dateTime)) / 1000)}`);
+  for (const t of document.querySelectorAll("time[data-since]")) setText(t, clock((now - Date.parse(t.dateTime)) / 1000));
   for (const t of document.querySelectorAll("time[data-left]")) {
     const left = (Date.parse(t.dateTime) - now) / 1000;
-    write(t, left > 0 ? `in ${clock(left)}` : t.dataset.left);
+    setText(t, left > 0 ? `in ${clock(left)}` : t.dataset.left);
   }
 }
 

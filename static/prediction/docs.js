@@ -1,4 +1,4 @@
-// Draws /openapi.json. The document is made from the live model at each load, so nothing here knows any feature.
+// Renders /openapi.json, which the API generates from the live model.
 "use strict";
 SwaggerUIBundle({
   url: "/openapi.json",
