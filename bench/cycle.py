@@ -62,7 +62,7 @@ def measure() -> list[Row]:
         for stage in runs[0]["stages"]
     }
     return [
-        row("first run, siblings still starting", [first["duration_s"]], "s"),
+        row("first run, services still starting", [first["duration_s"]], "s"),
         row("run, start to finished", totals, "s", below=8, note=f"{n_deployed} of {RUNS} models went live"),
         row("of it not compute of the stages", [t - c for t, c in zip(totals, compute, strict=True)], "s", below=1.5),
         *(row(f"stage {name}", values, "s") for name, values in stages.items()),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.rows import Row, row
 from tests.docker.images import docker
-from tests.docker.stack import SIBLINGS, Stack, stack_of, until
+from tests.docker.stack import SERVICES, Stack, stack_of, until
 
 TITLE = "Docker: image, start, memory"
 IDLE_S = 10.0
@@ -57,7 +57,7 @@ def _first_page(stack: Stack) -> Row:
 
 def _from_absent(stack: Stack) -> list[Row]:
     rows = []
-    for name in SIBLINGS:
+    for name in SERVICES:
         begun = time.monotonic()
         docker("rm", "-f", stack.container(name))
         until(lambda name=name: _runs(stack, name), within_s=120, what=f"{name} answers")  # type: ignore[misc]
@@ -94,7 +94,7 @@ def _idle(stack: Stack) -> list[Row]:
         found = json.loads(line)
         if found["Name"].startswith(stack.project):
             used[found["Name"]] = _megabytes(found["MemUsage"].split("/")[0])
-    rows = [row(f"memory, idle: {name}", [used[stack.container(name)]], "MB") for name in ("panel", *SIBLINGS)]
+    rows = [row(f"memory, idle: {name}", [used[stack.container(name)]], "MB") for name in ("panel", *SERVICES)]
     note = "4 containers; the stack it replaces has ten and several GB"
     return [*rows, row("memory, idle: all of it", [sum(used.values())], "MB", note=note)]
 

@@ -68,7 +68,7 @@ def free_ports(n: int) -> list[int]:
 
 @contextlib.contextmanager
 def panel(folder: Path, *, module: str = "app.panel", **settings: str) -> Iterator[RunningPanel]:
-    """Start a panel in `folder`, and stop it with all its siblings at the end."""
+    """Start a panel in `folder`, and stop it with all its services at the end."""
     names = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
     ports = dict(zip(names, free_ports(4), strict=True))
     env = {

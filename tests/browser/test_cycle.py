@@ -64,7 +64,7 @@ def test_app_answers_under_another_name_when_a_model_is_live(
         expect(page.locator("#run-title")).to_contain_text("succeeded", timeout=RUN_MS)
         page.goto(panel.url)
     href = link.get_attribute("href") or ""
-    # Ports share cookies, names do not: the panel's session must not reach its siblings.
+    # Ports share cookies, names do not: the panel's session must not reach its services.
     assert href == f"http://localhost:{panel.ports['APP_PORT']}/"
     assert [c for c in context.cookies([href]) if c.get("name", "").startswith("panel_session")] == []
     assert [c for c in context.cookies([panel.url]) if c.get("name", "").startswith("panel_session")] != []

@@ -27,8 +27,8 @@ class Bench(Protocol):
 
 
 def inspect(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(docker("inspect", name))[0]
-    return found
+    inspected: dict[str, Any] = json.loads(docker("inspect", name))[0]
+    return inspected
 
 
 def until(runtime: DockerRuntime, *states: State, deadline_s: float = 20.0) -> Observed:

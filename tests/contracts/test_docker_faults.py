@@ -13,6 +13,7 @@ from app.panel.services.docker import container_config
 from app.panel.services.docker import engine as docker_engine
 from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.engine_errors import ErrorContext
+from app.panel.services.docker.engine_problems import EngineRefusedError
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec
 from app.panel.settings import Settings
@@ -36,7 +37,7 @@ FAULTS: dict[str, Callable[[Bench], object]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_is_as_it_should_be_after_one_look_when_it_was(docker_bench: Bench, fault: str) -> None:
+def test_it_is_as_it_should_be_after_one_step_when_it_was(docker_bench: Bench, fault: str) -> None:
     spec, first = started(docker_bench)
     FAULTS[fault](docker_bench)
     seen = docker_bench.runtime.observe("api")
@@ -94,10 +95,10 @@ def test_the_exit_code_is_named_when_the_engine_restarted_it_before_anybody_look
     assert (seen.ended.id, "Exit code 137" in seen.ended.what) == ("SVC-03", True)
 
 
-def test_it_is_looked_at_all_the_same_when_the_engine_does_not_tell_how_it_ended(docker_bench: Bench) -> None:
+def test_it_is_observed_all_the_same_when_the_engine_does_not_say_how_it_ended(docker_bench: Bench) -> None:
     class Silent(Engine):
         def exit_events(self, id: str, since: str, until: str) -> list[dict[str, Any]]:
-            raise ProblemError("DOCK-08", f"403 Forbidden: {id} {since} {until}")
+            raise EngineRefusedError(403, f"Forbidden: {id} {since} {until}")
 
     spec, first = started(docker_bench)
     docker("restart", "-t", "0", docker_bench.name)

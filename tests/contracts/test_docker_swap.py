@@ -47,11 +47,11 @@ def test_a_port_is_not_called_taken_when_the_canary_of_the_new_one_has_it(docker
     """The checks are printed when the panel starts, which is when a changed port is tried out."""
     spec = docker_bench.spec()
     body = container_config.create_request(spec, docker_bench.host, role="canary")
-    made = docker_bench.engine.create(
+    canary = docker_bench.engine.create(
         container_config.container_name(docker_bench.host, "api", "canary"), body, ErrorContext()
     )
     docker_bench.engine.create_network(docker_bench.host.network, {})
-    docker_bench.engine.start(made, ErrorContext())
+    docker_bench.engine.start(canary, ErrorContext())
     assert [check.id for check in docker_bench.runtime.checks({"api": spec}) if check.state != "ok"] == []
 
 
@@ -93,8 +93,8 @@ def test_what_an_unfinished_replacement_left_is_seen_and_removed_when_the_rest_i
     docker_bench: Bench, role: container_config.Role
 ) -> None:
     spec, first = started(docker_bench)
-    made = container_config.create_request(spec, docker_bench.host, role=role, publish=False)
-    docker_bench.engine.create(container_config.container_name(docker_bench.host, "api", role), made, ErrorContext())
+    request = container_config.create_request(spec, docker_bench.host, role=role, publish=False)
+    docker_bench.engine.create(container_config.container_name(docker_bench.host, "api", role), request, ErrorContext())
     docker_bench.runtime.close()
     runtime = DockerRuntime(Settings(), docker_bench.engine, host=docker_bench.host)
     assert runtime.observe("api").digest != spec.digest

@@ -76,8 +76,8 @@ def process_bench(tmp_path: Path) -> Iterator[ProcessBench]:
 
 @pytest.fixture(params=["process_bench", pytest.param("docker_bench", marks=pytest.mark.docker)])
 def bench(request: pytest.FixtureRequest) -> Bench:
-    made: Bench = request.getfixturevalue(request.param)
-    return made
+    bench: Bench = request.getfixturevalue(request.param)
+    return bench
 
 
 def until(look: Callable[[], Observed], *states: State, deadline_s: float = 20.0) -> Observed:
@@ -144,9 +144,9 @@ def test_it_is_gone_when_it_was_stopped(bench: Bench) -> None:
 def test_it_is_killed_when_it_does_not_stop_in_time(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec("--slow-to-stop"))
     until(lambda: bench.runtime.observe("api"), "running")
-    begun = time.monotonic()
+    start_s = time.monotonic()
     bench.runtime.stop("api", grace_s=1.0)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - start_s < 10
     assert bench.runtime.observe("api").state == "absent"
 
 

@@ -67,10 +67,10 @@ class RealServices:
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[RealServices]:
-    made = RealServices(tmp_path)
-    yield made
-    if made.supervisor is not None:
-        made.supervisor.close()
+    services = RealServices(tmp_path)
+    yield services
+    if services.supervisor is not None:
+        services.supervisor.close()
 
 
 def test_mlflow_is_one_process_that_knows_its_hosts_when_it_runs(services: RealServices) -> None:

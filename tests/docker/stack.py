@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from tests.docker.images import ROOT, docker
 
 PORTS = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
-SIBLINGS = ("mlflow", "api", "app")
+SERVICES = ("mlflow", "api", "app")
 TOKEN = "token-for-scripts-0123456789abcdef"
 UID = 12345
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Stack:
         return call(f"{self.url('API_PORT')}/predict", {"age": 45, "MonthlyIncome": 5400, "DebtRatio": 0.3}, {})
 
     def container(self, name: str) -> str:
-        """The name of a sibling's container, or of the panel's."""
+        """Return the name of a service's container, or of the panel's."""
         return f"{self.project}-panel-1" if name == "panel" else f"{self.project}-ml-{name}"
 
     def inspect(self, name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.docker.images import docker
-from tests.docker.stack import SIBLINGS, UID, Stack, stack_of, until
+from tests.docker.stack import SERVICES, UID, Stack, stack_of, until
 
 pytestmark = pytest.mark.docker
 RUN_S = 240.0
@@ -28,7 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def started_at(stack: Stack) -> dict[str, str]:
-    return {name: stack.inspect(name)["Id"] + stack.inspect(name)["State"]["StartedAt"] for name in SIBLINGS}
+    return {name: stack.inspect(name)["Id"] + stack.inspect(name)["State"]["StartedAt"] for name in SERVICES}
 
 
 @pytest.mark.timeout(1200)
@@ -45,7 +45,7 @@ def test_the_log_ends_with_link_and_checks_when_it_is_up(stack: Stack) -> None:
 
 def test_all_services_answer_when_nobody_did_anything_else(stack: Stack) -> None:
     until(stack.is_healthy, within_s=120, what="MLflow, API and app answer")
-    assert stack.names() == {stack.container(name) for name in ("panel", *SIBLINGS)}
+    assert stack.names() == {stack.container(name) for name in ("panel", *SERVICES)}
     listed = stack.compose("ps", "--format", "{{.Service}}").split()
     assert sorted(listed) == ["api", "app", "mlflow", "panel"]
 
@@ -80,14 +80,14 @@ def test_files_belong_to_the_user_when_the_panel_wrote_them(stack: Stack) -> Non
 
 
 def test_only_the_panel_has_the_socket_and_only_the_api_the_models(stack: Stack) -> None:
-    seen = {name: stack.inspect(name) for name in ("panel", *SIBLINGS)}
+    seen = {name: stack.inspect(name) for name in ("panel", *SERVICES)}
     mounts = {name: {m["Destination"]: m["RW"] for m in found["Mounts"]} for name, found in seen.items()}
     assert {name for name, found in mounts.items() if "/var/run/docker.sock" in found} == {"panel"}
     assert mounts["api"] == {"/models": False}
     assert mounts["mlflow"] == {"/state/mlflow": True}
     assert mounts["app"] == {}
     images = {found["Image"] for found in seen.values()}
-    assert len(images) == 1, "one image, and nothing was pulled or built for the siblings"
+    assert len(images) == 1, "one image, and nothing was pulled or built for the services"
     for found in seen.values():
         host: dict[str, Any] = found["HostConfig"]
         assert host["ReadonlyRootfs"]
@@ -95,7 +95,7 @@ def test_only_the_panel_has_the_socket_and_only_the_api_the_models(stack: Stack)
         assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
         bindings = [b for bound in found["NetworkSettings"]["Ports"].values() for b in bound or []]
         assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}
-    for name in SIBLINGS:
+    for name in SERVICES:
         status = docker("exec", stack.container(name), "grep", "-E", "^(Uid|CapEff|NoNewPrivs)", "/proc/1/status")
         fields = dict(line.split(":\t") for line in status.splitlines())
         assert fields["Uid"].split()[0] not in {"0", ""}
@@ -148,12 +148,12 @@ def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
     said = stack.compose("down")
     assert "in use" not in said
     assert "rror" not in said
-    assert stack.names() == {stack.container(name) for name in SIBLINGS}
+    assert stack.names() == {stack.container(name) for name in SERVICES}
     assert stack.predict()["model_version"] >= 1
     begun = time.monotonic()
     said = stack.compose("up", "-d")
     assert "rphan" not in said
-    until(stack.is_healthy, within_s=60, what="the panel has found its siblings")
+    until(stack.is_healthy, within_s=60, what="the panel has found its services")
     assert time.monotonic() - begun < 30
     assert started_at(stack) == before
     assert [run["state"] for run in stack.panel("runs")["runs"]] == ["succeeded", "succeeded"]
@@ -172,7 +172,7 @@ def test_only_what_changed_is_replaced_when_a_port_changed(stack: Stack) -> None
     until(lambda: stack.inspect("app")["Id"] not in before["app"], within_s=60, what="the app was replaced")
     until(stack.is_healthy, within_s=60, what="all healthy")
     after = started_at(stack)
-    assert {name for name in SIBLINGS if after[name] != before[name]} == {"app"}
+    assert {name for name in SERVICES if after[name] != before[name]} == {"app"}
 
 
 def test_nothing_is_left_when_all_is_taken_down(stack: Stack, tmp_path: Path) -> None:

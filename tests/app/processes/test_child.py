@@ -83,10 +83,10 @@ def test_nothing_waits_for_it_when_it_takes_too_long(tmp_path: Path) -> None:
     """An orphan of it holds the pipes open, and would keep whoever reads them waiting."""
     child = piped(sys.executable, "-c", double_fork(tmp_path / "pid", orphan=True))
     until((tmp_path / "pid").exists)
-    begun = time.monotonic()
+    start_s = time.monotonic()
     with pytest.raises(TimeoutError):
         child.communicate(timeout_s=0.2)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - start_s < 10
     assert child.exit_code == -signal.SIGKILL
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 

@@ -1,36 +1,24 @@
-"""The Docker engine behind its socket: a handful of typed calls with deadlines. The only importer of `docker`.
+"""The Docker engine behind its socket: a handful of typed calls with deadlines. With `connection`, the only importer of `docker`.
 
 Reading takes at most 5 s, writing at most 60 s. Whatever goes wrong leaves as a ProblemError (`engine_errors`), except
 that something does not exist, which is a result: None, or nothing done.
 """
 
 import contextlib
-import os
-import socket
-import stat
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import docker
-import requests
-import urllib3
-from docker.errors import DockerException, NotFound
+from docker.errors import NotFound
 
+from app.panel.services.docker.connection import FAILURES, READ_TIMEOUT_S, SOCKET, EngineConnection
 from app.panel.services.docker.engine_errors import ErrorContext, to_problem
-from app.panel.services.docker.engine_problems import MIN_API, EngineTooOldError, RemoteEngineError
 from app.panel.services.docker.problems import ContainerNotRemovedError
 from pipeline.core.problems import ProblemError
 
-READ_TIMEOUT_S: Final = 5
-WRITE_TIMEOUT_S: Final = 60
-RETRY_S: Final = 1.0
 _POLL_S: Final = 0.05
-SOCKET: Final = "/var/run/docker.sock"
-_FAILURES = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 Inspected = dict[str, Any]
 T = TypeVar("T")
 
@@ -40,16 +28,16 @@ class Engine:
 
     def __init__(self, *, path: str = SOCKET, address: str = "") -> None:
         """`address` is the user's DOCKER_HOST: only read, to refuse an engine elsewhere and to say what is wrong."""
-        self.path = path
-        self.address = address
-        self._lock = threading.Lock()
-        self._clients: tuple[Any, Any] | None = None
-        self._failure: tuple[float, Exception] | None = None
-        self.version = ""
+        self._connection = EngineConnection(path, address)
+
+    @property
+    def version(self) -> str:
+        """The engine's version and that of its API; "" until it has responded."""
+        return self._connection.version
 
     def close(self) -> None:
         """Drop the connections; the next call opens new ones."""
-        self._drop(self._clients)
+        self._connection.close()
 
     def info(self) -> Inspected:
         """Return what `docker info` knows."""
@@ -150,10 +138,10 @@ class Engine:
         self._write(lambda client: client.connect_container_to_network(id, network, aliases=[alias]))
 
     def _read(self, call: Callable[[Any], T]) -> T:
-        return self._call(call, 0, ErrorContext())
+        return self._call(call, ErrorContext(), writes=False)
 
     def _write(self, call: Callable[[Any], T], context: ErrorContext | None = None) -> T:
-        return self._call(call, 1, context or ErrorContext())
+        return self._call(call, context or ErrorContext(), writes=True)
 
     def _read_or_none(self, call: Callable[[Any], T]) -> T | None:
         def guarded(client: Any) -> T | None:  # noqa: ANN401 - the library has no types
@@ -182,90 +170,22 @@ class Engine:
 
         self._write(guarded)
 
-    def _call(self, call: Callable[[Any], T], which: int, context: ErrorContext) -> T:
+    def _call(self, call: Callable[[Any], T], context: ErrorContext, *, writes: bool) -> T:
         clients = None
         try:
-            clients = self._connect()
-            return call(clients[which])
+            clients = self._connection.clients()
+            return call(clients.writer if writes else clients.reader)
         except ProblemError:
             raise
-        except _FAILURES as error:
+        except FAILURES as error:
             if getattr(error, "response", None) is None:
                 # The connection is unusable; the next call finds out why before it opens another.
-                self._drop(clients)
+                self._connection.drop(clients)
             raise to_problem(error, self._with_details(error, context)) from error
-
-    def _drop(self, clients: tuple[Any, Any] | None) -> None:
-        """Close the clients; without the lock, which somebody who is trying to connect may hold for long."""
-        if clients is not None and self._clients is clients:
-            self._clients = None
-            for client in clients:
-                client.close()
-
-    def _connect(self) -> tuple[Any, Any]:
-        """Return the clients. While the engine is away one caller at a time tries; the others get the last failure."""
-        known = self._failure
-        if known is not None and not self._lock.acquire(blocking=False):
-            raise known[1].with_traceback(None)
-        if known is None:
-            self._lock.acquire()
-        try:
-            if self._clients is None:
-                if self._failure is not None and time.monotonic() - self._failure[0] < RETRY_S:
-                    raise self._failure[1].with_traceback(None)
-                self._clients = self._reconnect()
-            return self._clients
-        finally:
-            self._lock.release()
-
-    def _reconnect(self) -> tuple[Any, Any]:
-        try:
-            clients = self._open_clients()
-        except _FAILURES as error:
-            self._failure = (time.monotonic(), error)
-            raise
-        self._failure = None
-        return clients
-
-    def _open_clients(self) -> tuple[Any, Any]:
-        if self.address and not self.address.startswith("unix://"):
-            raise RemoteEngineError(self.address)
-        self._check_socket()
-        version = self._read_version()
-        if tuple(int(part) for part in version["ApiVersion"].split(".")[:2]) < MIN_API:
-            raise EngineTooOldError(version["Version"], version["ApiVersion"])
-        self.version = f"{version['Version']} (API {version['ApiVersion']})"
-        reader, writer = (self._client(version["ApiVersion"], seconds) for seconds in (READ_TIMEOUT_S, WRITE_TIMEOUT_S))
-        return reader, writer
-
-    def _check_socket(self) -> None:
-        """Connect and close: the plain error says more than what the library makes of it."""
-        if not stat.S_ISSOCK(Path(self.path).stat().st_mode):
-            raise FileNotFoundError(self.path)
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(READ_TIMEOUT_S)
-            probe.connect(self.path)
-
-    def _read_version(self) -> Inspected:
-        client = self._client(".".join(map(str, MIN_API)), READ_TIMEOUT_S)
-        try:
-            version: Inspected = client.version(api_version=False)
-            return version
-        finally:
-            client.close()
-
-    def _client(self, version: str, timeout_s: int) -> Any:  # noqa: ANN401 - the library has no types
-        return docker.APIClient(base_url=f"unix://{self.path}", version=version, timeout=timeout_s)
 
     def _with_details(self, error: Exception, context: ErrorContext) -> ErrorContext:
         """Return `context` with what there is to know about the failure: who may use the socket, or who has the port."""
-        if getattr(error, "response", None) is not None:
-            taken = "already allocated" in str(error) or "already in use" in str(error)
-            return replace(context, holder=self.find_port_holder(context.port)) if taken and context.port else context
-        try:
-            socket_stat = Path(self.path).stat()
-        except OSError:
-            return replace(context, socket=self.path, address=self.address)
-        is_ours = socket_stat.st_gid in {*os.getgroups(), os.getegid()} and socket_stat.st_mode & stat.S_IWGRP
-        group = None if is_ours else socket_stat.st_gid
-        return replace(context, socket=self.path, socket_group=group, address=self.address)
+        if getattr(error, "response", None) is None:
+            return self._connection.with_socket(context)
+        taken = "already allocated" in str(error) or "already in use" in str(error)
+        return replace(context, holder=self.find_port_holder(context.port)) if taken and context.port else context

@@ -19,6 +19,7 @@ from app.panel.services.docker.engine import Engine, Inspected
 from app.panel.services.docker.engine_problems import NotInContainerError
 from app.panel.services.docker.host_container import PATHS, HostContainer, own_container_id
 from app.panel.services.docker.inspection import is_serving, observe, parse_log, previous_exit, previous_run_window
+from app.panel.services.docker.ownership import find_live, is_as_specified, is_ours
 from app.panel.services.docker.problems import ContainerNameTakenError, NetworkNameTakenError, VolumeNotMountedError
 from app.panel.services.protocol import (
     ABSENT,
@@ -101,10 +102,10 @@ class DockerRuntime:
         with self._locks[spec.name]:
             self._ensure_network()
             ours = self._ours(spec.name)
-            live = self._live(ours, spec.name)
+            live = find_live(ours, self.host, spec.name)
             self._refuse_foreign(spec.name, ours)
             try:
-                if live is not None and self._is_as_specified(live, spec):
+                if live is not None and is_as_specified(live, spec):
                     self._keep(live, ours, spec)
                 else:
                     self._replace(live, ours, spec)
@@ -114,7 +115,7 @@ class DockerRuntime:
     def restart(self, spec: ServiceSpec) -> None:
         """See Runtime. What is not as it should be is replaced instead, so that what serves is not lost to a bad start."""
         with self._locks[spec.name]:
-            before = self._live(self._ours(spec.name), spec.name)
+            before = find_live(self._ours(spec.name), self.host, spec.name)
             self.ensure(spec)
             if before is not None and (after := self._engine.container(before["Id"])) is not None:
                 self._engine.restart(after["Id"], grace_s=container_config.STOP_GRACE_S)
@@ -132,8 +133,8 @@ class DockerRuntime:
         host = self.host
         all_ours = self._list_cached()
         container = self._engine.container(host.service_container(name))
-        if container is None or not self._is_ours(container, name):
-            live = self._live(self._ours(name), name)
+        if container is None or not is_ours(container, host, name):
+            live = find_live(self._ours(name), self.host, name)
             if live is None:
                 if container is None:
                     return ABSENT
@@ -150,7 +151,7 @@ class DockerRuntime:
 
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
         """See Runtime. The cursor is the time of the last line, in nanoseconds."""
-        live = self._live(self._ours(name), name)
+        live = find_live(self._ours(name), self.host, name)
         if live is None:
             return LogChunk((), after)
         return parse_log(self._engine.logs(live["Id"], since_s=max(0.0, after / 1e9 - 1e-3), limit=limit), after)
@@ -193,27 +194,6 @@ class DockerRuntime:
         inspected = [self._engine.container(short["Id"]) for short in listed]
         return [container for container in inspected if container is not None]
 
-    def _is_ours(self, container: Inspected, name: ServiceName | None = None) -> bool:
-        labels = container["Config"].get("Labels") or {}
-        return container_config.owner_labels(self.host, name).items() <= labels.items()
-
-    def _live(self, ours: list[Inspected], name: ServiceName) -> Inspected | None:
-        """Return the one with the name; else the one that lost it (renamed manually, or the panel died in a replacement)."""
-        unfinished = {container_config.container_name(self.host, name, role) for role in ("canary", "next")}
-        whole = [container for container in ours if container["Name"].lstrip("/") not in unfinished]
-        live_name = "/" + container_config.container_name(self.host, name)
-        return min(whole, key=lambda c: (not is_serving(c), c["Name"] != live_name), default=None)
-
-    def _is_as_specified(self, live: Inspected, spec: ServiceSpec) -> bool:
-        state = live["State"]
-        return (
-            live["Config"]["Labels"].get(container_config.SPEC) == spec.digest
-            and not container_config.is_modified(live)
-            and bool(state["Running"])
-            and not state.get("Restarting")
-            and container_config.configured_ports(live) <= container_config.published_ports(live)
-        )
-
     def _keep(self, live: Inspected, ours: list[Inspected], spec: ServiceSpec) -> None:
         name = container_config.container_name(self.host, spec.name)
         if live["Name"].lstrip("/") != name:
@@ -244,7 +224,7 @@ class DockerRuntime:
         holder = self._engine.container(container)
         if holder is None:
             return
-        if not self._is_ours(holder):
+        if not is_ours(holder, self.host):
             raise ContainerNameTakenError(container)
         # Another service of ours under this name: aside, where its own observation finds it by its label and renames it.
         self._engine.rename(holder["Id"], f"{container}-aside")

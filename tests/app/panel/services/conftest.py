@@ -52,7 +52,7 @@ Supervise = Callable[..., ServiceSupervisor]
 @pytest.fixture
 def supervise(tmp_path: Path) -> Iterator[Supervise]:
     """`supervise(spec, ...)`: a supervisor of these specs, not started; closed after the test."""
-    made: list[ServiceSupervisor] = []
+    supervisors: list[ServiceSupervisor] = []
 
     def make(*specs: ServiceSpec) -> ServiceSupervisor:
         placement = Placement(
@@ -67,9 +67,9 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
         desired = DesiredServices(
             "process", {spec.name: spec.port for spec in specs}, lambda _: {s.name: s for s in specs}
         )
-        made.append(ServiceSupervisor(ProcessRuntime(placement, tmp_path / "services"), desired, SystemClock()))
-        return made[-1]
+        supervisors.append(ServiceSupervisor(ProcessRuntime(placement, tmp_path / "services"), desired, SystemClock()))
+        return supervisors[-1]
 
     yield make
-    for supervisor in made:
+    for supervisor in supervisors:
         supervisor.close()

@@ -9,6 +9,7 @@ import pytest
 
 from app.panel.clock import SystemClock
 from app.panel.services import preflight
+from app.panel.services.docker.engine_problems import EngineNotRespondingError
 from app.panel.services.preflight import Preflight, service_checks
 from app.panel.services.protocol import SERVICES, Placement, ServiceName, ServiceSpec
 from app.panel.services.queries import ServiceProblem, ServicesView
@@ -95,11 +96,13 @@ def test_what_a_service_suffers_from_is_among_the_checks_when_no_check_of_the_ma
     mended = replace(row, ended=killed, ended_at=now - timedelta(minutes=9))
     well = replace(row, ended=killed, ended_at=now - timedelta(minutes=11))
     views = [ServicesView("docker", False, (one,)) for one in (suffering, mended, well)]
-    found = [[(check.id, check.name, check.state) for check in service_checks(view, now)] for view in views]
-    assert found == [[("PORT-01", "Prediction API", "error")], [("DOCK-11", "Prediction API", "warning")], []]
+    listed = [[(check.id, check.name, check.state) for check in service_checks(view, now)] for view in views]
+    assert listed == [[("PORT-01", "Prediction API", "error")], [("DOCK-11", "Prediction API", "warning")], []]
 
 
-def test_a_problem_is_told_once_when_the_runtime_and_the_service_name_it(supervise: Supervise, tmp_path: Path) -> None:
+def test_a_problem_is_listed_once_when_the_runtime_and_the_service_name_it(
+    supervise: Supervise, tmp_path: Path
+) -> None:
     settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -110,9 +113,9 @@ def test_a_problem_is_told_once_when_the_runtime_and_the_service_name_it(supervi
     assert [check.id for check in view.checks if check.state == "error"] == ["PORT-01"]
 
 
-def test_a_problem_is_told_once_when_all_services_suffer_from_it(supervise: Supervise, tmp_path: Path) -> None:
+def test_a_problem_is_listed_once_when_all_services_suffer_from_it(supervise: Supervise, tmp_path: Path) -> None:
     def away(_: Placement) -> dict[ServiceName, ServiceSpec]:
-        raise ProblemError("DOCK-07", "The engine does not answer.")
+        raise EngineNotRespondingError("connection refused", timed_out=False)
 
     runtime = supervise(fake_spec("api", 1)).runtime
     desired = DesiredServices("docker", {"api": 1, "app": 2, "mlflow": 3}, away)

@@ -125,7 +125,7 @@ def test_it_is_replaced_ever_more_rarely_when_that_does_not_make_it_right() -> N
     assert (history.n_failures, history.n_restarts) == (0, 0)
 
 
-def test_it_is_mended_at_once_again_when_it_was_well_for_ten_minutes() -> None:
+def test_it_is_repaired_at_once_again_when_it_was_healthy_for_ten_minutes() -> None:
     edited = replace(ALIVE, digest="edited")
     mended = decide(SPEC, edited, True, replace(SEEN, n_repairs=6), 9.0).history
     well = decide(SPEC, ALIVE, True, decide(SPEC, ALIVE, True, mended, 10.0).history, 10.0 + HEALTHY_S).history
@@ -138,7 +138,7 @@ def test_a_failed_start_waits_longer_when_it_fails_again() -> None:
 
 
 STATES: tuple[State, ...] = ("absent", "starting", "running", "unhealthy", "paused", "exited", "foreign")
-LOOKS = st.lists(
+OBSERVATIONS = st.lists(
     st.tuples(
         st.sampled_from(STATES),
         st.sampled_from(("a", "b", "c")),
@@ -150,7 +150,7 @@ LOOKS = st.lists(
 )
 
 
-@given(LOOKS, st.booleans())
+@given(OBSERVATIONS, st.booleans())
 def test_actions_are_a_second_apart_and_a_good_service_is_left_alone_when_anything_happens(
     looks: list[tuple[State, str, str, bool, float]], fails: bool
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the services are told."""
+"""The settings of services."""
 
 from pathlib import Path
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from app.panel.clock import SystemClock
+from app.panel.services.problems import ServiceStartError
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Placement, ServiceSpec
 from app.panel.services.queries import ServiceRow
@@ -110,7 +111,7 @@ class Stubborn(ProcessRuntime):
         if spec.name == self.slow:
             self.goes_on.wait(20)
         if spec.digest == self.refused:
-            raise ProblemError("SVC-01", "The new one does not start; the old one keeps serving.", retryable=True)
+            raise ServiceStartError("The new one does not start; the old one keeps serving.")
         super().ensure(spec)
 
 
@@ -118,10 +119,10 @@ class Stubborn(ProcessRuntime):
 def stubborn(supervise: Supervise, tmp_path: Path) -> Iterator[Stubborn]:
     runtime = supervise(fake_spec("api", 1), fake_spec("app", 2)).runtime
     assert isinstance(runtime, ProcessRuntime)
-    made = Stubborn(runtime, tmp_path / "stubborn")
-    yield made
-    made.goes_on.set()
-    made.close()
+    stubborn = Stubborn(runtime, tmp_path / "stubborn")
+    yield stubborn
+    stubborn.goes_on.set()
+    stubborn.close()
 
 
 def supervisor_of(runtime: ProcessRuntime, *specs: ServiceSpec) -> ServiceSupervisor:
@@ -138,12 +139,12 @@ def test_the_others_are_looked_after_when_one_takes_long_to_be_replaced(stubborn
     os.kill(int(stubborn.observe("api").instance_id.split("-")[0]), signal.SIGKILL)
     row_when(supervisor, lambda row: row.state == "running" and row.n_restarts == 1, deadline_s=10)
     assert supervisor.view().rows[1].state == "starting"
-    begun = time.monotonic()
+    start_s = time.monotonic()
     stop = threading.Event()
     stop.set()
     with pytest.raises(ProblemError, match="SVC-02"):
         supervisor.wait_ready(("app",), 60, stop)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - start_s < 5
     stubborn.goes_on.set()
     supervisor.close()
 
@@ -213,15 +214,15 @@ def test_the_wait_ends_with_the_reason_when_it_never_gets_ready(supervise: Super
     assert "503" in caught.value.why
 
 
-def test_the_wait_ends_at_once_when_it_is_told_to_stop(supervise: Supervise) -> None:
+def test_the_wait_ends_at_once_when_it_must_stop(supervise: Supervise) -> None:
     supervisor = supervise(fake_spec("api", free_ports(1)[0], "--slow-start=60"))
     supervisor.start()
     stop = threading.Event()
     stop.set()
-    begun = time.monotonic()
+    start_s = time.monotonic()
     with pytest.raises(ProblemError, match="SVC-02"):
         supervisor.wait_ready(("api",), 60, stop)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - start_s < 5
 
 
 def test_it_is_a_new_instance_when_a_person_restarts_it(supervise: Supervise) -> None:
@@ -248,7 +249,7 @@ def test_the_page_says_why_when_the_runtime_does_not_answer(supervise: Supervise
     healthy = supervise(fake_spec("api", free_ports(1)[0]))
 
     def build(_: Placement) -> dict[object, object]:
-        raise ProblemError("SVC-01", "There is no engine.")
+        raise ServiceStartError("There is no engine.")
 
     desired = DesiredServices("process", {"api": 1234}, build)  # type: ignore[arg-type]  # never returns
     supervisor = ServiceSupervisor(healthy.runtime, desired, SystemClock())

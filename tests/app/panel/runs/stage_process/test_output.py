@@ -11,8 +11,8 @@ from app.panel.runs.stage_process.output import StageOutput
 
 def output(folder: Path, **more: int) -> tuple[StageOutput, LogStore, Path]:
     logs, path = LogStore(folder / "runs"), folder / "stage.out"
-    found = StageOutput(path, run_id="r", stage="s", attempt=1, logs=logs, clock=SystemClock(), **more)
-    return found, logs, path
+    stage_output = StageOutput(path, run_id="r", stage="s", attempt=1, logs=logs, clock=SystemClock(), **more)
+    return stage_output, logs, path
 
 
 def test_events_become_lines_and_facts_when_they_are_valid(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def specs(host: HostContainer = HOST) -> dict[ServiceName, ServiceSpec]:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_service_is_confined_when_it_is_made(name: ServiceName) -> None:
-    made = create_request(specs()[name], HOST)
-    host = made["HostConfig"]
-    assert made["User"] == "1000:1000"
+    request = create_request(specs()[name], HOST)
+    host = request["HostConfig"]
+    assert request["User"] == "1000:1000"
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
     assert "no-new-privileges:true" in host["SecurityOpt"]
@@ -46,8 +46,8 @@ def test_each_service_is_confined_when_it_is_made(name: ServiceName) -> None:
     assert 0 < host["NanoCpus"] <= 1_500_000_000
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
-    assert made["Healthcheck"]["Test"][0] == "CMD"
-    assert made["Image"] == HOST.image
+    assert request["Healthcheck"]["Test"][0] == "CMD"
+    assert request["Image"] == HOST.image
     (bindings,) = host["PortBindings"].values()
     assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
     assert set(host) == {
@@ -102,20 +102,20 @@ def test_names_and_networks_are_apart_when_the_project_has_another_name() -> Non
     assert (other.service_container("api"), other.network) == ("demo-ml-api", "demo_serving")
 
 
-def inspected(made: dict[str, Any]) -> dict[str, Any]:
+def inspected(request: dict[str, Any]) -> dict[str, Any]:
     """As the engine would show it."""
-    config = {key: made[key] for key in ("Entrypoint", "Cmd", "User", "Labels")}
+    config = {key: request[key] for key in ("Entrypoint", "Cmd", "User", "Labels")}
     return {
-        "Image": made["Image"],
+        "Image": request["Image"],
         "Config": config,
-        "HostConfig": made["HostConfig"] | {"Binds": None},
-        "NetworkSettings": {"Networks": dict(made["NetworkingConfig"]["EndpointsConfig"])},
+        "HostConfig": request["HostConfig"] | {"Binds": None},
+        "NetworkSettings": {"Networks": dict(request["NetworkingConfig"]["EndpointsConfig"])},
     }
 
 
 def test_it_is_not_edited_when_the_engine_shows_what_it_was_asked() -> None:
-    made = create_request(specs()["api"], HOST)
-    assert not is_modified(inspected(made))
+    request = create_request(specs()["api"], HOST)
+    assert not is_modified(inspected(request))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_panel_finds_its_own_container_when_the_engine_mounted_its_files(tmp
     assert own_container_id(tmp_path / "none") == ""
 
 
-def test_siblings_share_what_the_panel_has_when_it_looks_at_itself() -> None:
+def test_services_share_what_the_panel_has_when_it_inspects_itself() -> None:
     seen = {
         "Id": "1" * 64,
         "Image": "sha256:" + "b" * 64,

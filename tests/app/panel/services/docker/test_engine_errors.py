@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.services.docker import engine as docker_engine
+from app.panel.services.docker import connection
 from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.engine_errors import ErrorContext, to_problem
 from app.panel.services.docker.engine_problems import NotInContainerError
@@ -126,8 +126,8 @@ def test_a_folder_is_no_socket_when_the_engine_made_one_in_its_place(tmp_path: P
 
 def test_the_group_is_named_when_the_socket_may_not_be_used() -> None:
     denied = PermissionError(13, "Permission denied")
-    found = to_problem(denied, ErrorContext(socket_group=998))
-    assert (found.id, "group 998" in found.what) == ("DOCK-02", True)
+    problem = to_problem(denied, ErrorContext(socket_group=998))
+    assert (problem.id, "group 998" in problem.what) == ("DOCK-02", True)
 
 
 def test_a_security_module_is_named_when_the_group_may_use_the_socket() -> None:
@@ -177,12 +177,12 @@ def test_it_is_a_problem_and_no_traceback_when_the_answer_is_garbage(tmp_path: P
     assert caught.value.id == "DOCK-07"
 
 
-def test_one_caller_waits_and_the_others_are_told_at_once_when_the_engine_hangs(
+def test_one_caller_waits_and_the_others_fail_at_once_when_the_engine_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page asks while three services are looked after: each waiting for its own turn would take four times as long."""
-    monkeypatch.setattr(docker_engine, "READ_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(docker_engine, "RETRY_S", 0.0)
+    monkeypatch.setattr(connection, "READ_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(connection, "RETRY_S", 0.0)
     path = tmp_path / "hung.sock"
     with socket.socket(socket.AF_UNIX) as hung:
         hung.bind(str(path))
@@ -195,29 +195,29 @@ def test_one_caller_waits_and_the_others_are_told_at_once_when_the_engine_hangs(
             return caught.value.id
 
         assert ask(0) == "DOCK-07"
-        begun = time.monotonic()
+        start_s = time.monotonic()
         with ThreadPoolExecutor(6) as pool:
             assert set(pool.map(ask, range(6))) == {"DOCK-07"}
-        assert time.monotonic() - begun < 1.9
+        assert time.monotonic() - start_s < 1.9
 
 
 def test_it_is_asked_anew_only_after_a_moment_when_the_engine_was_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "docker.sock"
-    monkeypatch.setattr(docker_engine, "RETRY_S", 0.3)
+    monkeypatch.setattr(connection, "RETRY_S", 0.3)
     engine = Engine(path=str(path))
     with pytest.raises(ProblemError, match="DOCK-01"):
         engine.info()
     with socket.socket(socket.AF_UNIX) as there:
         there.bind(str(path))
-        begun = time.monotonic()
-        said = ""
-        while "DOCK-07" not in said and time.monotonic() - begun < 5:
+        start_s = time.monotonic()
+        message = ""
+        while "DOCK-07" not in message and time.monotonic() - start_s < 5:
             with pytest.raises(ProblemError) as caught:
                 engine.info()
-            said = str(caught.value)
-        assert 0.1 < time.monotonic() - begun < 2, "refused by a socket on which nobody listens"
+            message = str(caught.value)
+        assert 0.1 < time.monotonic() - start_s < 2, "refused by a socket on which nobody listens"
 
 
 def test_the_rest_is_named_too() -> None:
