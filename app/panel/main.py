@@ -19,10 +19,11 @@ from app.panel.pages.renderer import PageRenderer
 from app.panel.parts import Panel
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
-from app.panel.runs.dispatch.attempt import AttemptRunner
-from app.panel.runs.dispatch.execution import Tools
+from app.panel.runs.dispatch.execution import RunDependencies
 from app.panel.runs.dispatch.executor import Executor
-from app.panel.runs.dispatch.recovery import reconcile
+from app.panel.runs.dispatch.process_stage import ProcessStageRunner
+from app.panel.runs.dispatch.recovery import recover
+from app.panel.runs.dispatch.thread_stage import ThreadStageRunner
 from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.interfaces import Deploy
 from app.panel.runs.domain.queries import RunQueries
@@ -93,42 +94,30 @@ def create_app(
         watch_s=settings.watch_after_deploy_s,
         warning=tracking.warning,
     )
+    process = ProcessStageRunner(
+        launcher=launcher, logs=logs, active_runs=live, clock=clock, timeout_s=settings.stage_timeout_s
+    )
+    deploying = ThreadStageRunner(
+        deploy or models.deploy, logs=logs, active_runs=live, clock=clock, timeout_s=settings.stage_timeout_s
+    )
+    policy = RetryPolicy(settings.retry_delay_s, settings.retries)
     executor = Executor(
-        Tools(
+        RunDependencies(
             store=store,
             logs=logs,
-            live=live,
-            attempts=AttemptRunner(
-                launcher=launcher,
-                deploy=deploy or models.deploy,
-                logs=logs,
-                live=live,
-                clock=clock,
-                timeout_s=settings.stage_timeout_s,
-            ),
-            policy=RetryPolicy(settings.retry_delay_s, settings.retries),
-            next_version=lambda: max(models.next_version(), store.highest_version() + 1),
-            prepare=sample.wait,
+            active_runs=live,
+            notifier=notifier,
+            stage_runners={"set_seed": process, "process_data": process, "train_model": process, "deploy": deploying},
+            policy=policy,
+            versions=models,
+            preparation=sample,
             settings=settings,
             clock=clock,
         )
     )
-    runs = RunService(
-        store=store,
-        queries=queries,
-        settings=settings,
-        wake=executor.wake,
-        cancelled=executor.cancel,
-        on_manual=lambda: schedule.arm(),  # noqa: PLW0108 - bound below
-    )
-    schedule = ScheduleService(
-        db=db,
-        clock=clock,
-        runs=runs,
-        default_interval_s=settings.cycle_interval_s,
-        changed=lambda: ticker.poke(),  # noqa: PLW0108 - bound below
-    )
-    ticker = Ticker(schedule, clock)
+    schedule = ScheduleService(db=db, clock=clock, notifier=notifier, default_interval_s=settings.cycle_interval_s)
+    runs = RunService(store=store, queries=queries, settings=settings, notifier=notifier, schedule=schedule)
+    ticker = Ticker(schedule, runs, notifier, clock)
     panel = Panel(
         settings=settings,
         clock=clock,
@@ -156,7 +145,9 @@ def create_app(
         ),
         datasets=Datasets(settings.data_dir, clock),
     )
-    recover_runs = partial(reconcile, store=store, service=runs, logs=logs, runs_dir=settings.runs_dir, clock=clock)
+    recover_runs = partial(
+        recover, store=store, service=runs, logs=logs, runs_dir=settings.runs_dir, policy=policy, clock=clock
+    )
     maintenance = Maintenance(
         db=db,
         launcher=launcher,

@@ -2,20 +2,22 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
+from app.panel.notifier import Notifier
+from app.panel.runs.domain.problems import ActiveRunError
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import Trigger
-from app.panel.runs.domain.store import ActiveRunError
 from app.panel.schedule.problems import MAX_INTERVAL_S, InvalidIntervalError
 from app.panel.schedule.tables import Schedule
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
+SCHEDULE_TOPIC: Final = "schedule"  # notified when the schedule was changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,9 @@ class ScheduleService:
     one is stored for people and for a restart.
     """
 
-    def __init__(
-        self, *, db: Database, clock: Clock, runs: RunService, default_interval_s: int, changed: Callable[[], None]
-    ) -> None:
-        self._db, self._clock, self._runs = db, clock, runs
+    def __init__(self, *, db: Database, clock: Clock, notifier: Notifier, default_interval_s: int) -> None:
+        self._db, self._clock, self._notifier = db, clock, notifier
         self._default_interval_s = default_interval_s
-        self._changed = changed
         self._lock = threading.Lock()
         with db.read() as session:
             self._row = session.get(Schedule, 1) or Schedule(id=1)
@@ -73,7 +72,7 @@ class ScheduleService:
             if self._row.armed:
                 return
             self._set(None if self._row.paused else self._interval_s, armed=True)
-        self._changed()
+        self._notifier.notify(SCHEDULE_TOPIC)
 
     def pause(self, *, requested_by: str) -> ScheduleView:
         """Schedule no run until it is resumed; an active one continues."""
@@ -81,7 +80,7 @@ class ScheduleService:
             if not self._row.paused:
                 self._set(None, paused=True, paused_by=requested_by, paused_at=self._clock.now())
                 log.info("action=pause by=%s", requested_by)
-        self._changed()
+        self._notifier.notify(SCHEDULE_TOPIC)
         return self.view()
 
     def resume(self, *, requested_by: str) -> ScheduleView:
@@ -90,7 +89,7 @@ class ScheduleService:
             if self._row.paused or not self._row.armed:
                 self._set(self._interval_s, paused=False, paused_by=None, paused_at=None, armed=True)
                 log.info("action=resume by=%s", requested_by)
-        self._changed()
+        self._notifier.notify(SCHEDULE_TOPIC)
         return self.view()
 
     def set_interval(self, interval_s: int, *, requested_by: str) -> ScheduleView:
@@ -102,11 +101,11 @@ class ScheduleService:
                 in_s = interval_s if self._row.armed and not self._row.paused else None
                 self._set(in_s, interval_s=interval_s)
                 log.info("action=set_interval interval_s=%d by=%s", interval_s, requested_by)
-        self._changed()
+        self._notifier.notify(SCHEDULE_TOPIC)
         return self.view()
 
-    def tick(self) -> None:
-        """Start the scheduled run if it is due; where it cannot be started, leave a row that says why.
+    def tick(self, runs: RunService) -> None:
+        """Start the scheduled run with `runs` if it is due; if it cannot be started, leave a row that says why.
 
         May be called at any time and any number of times: each due time is taken once. Ticks that were missed
         become one. While the database cannot be written (ProblemError DB-05) it stays due.
@@ -118,12 +117,12 @@ class ScheduleService:
             late_s = now - self._due
             self._set(self._interval_s - late_s if late_s < self._interval_s else self._interval_s)
         try:
-            self._runs.start(Trigger.SCHEDULE, requested_by="schedule")
+            runs.start(Trigger.SCHEDULE, requested_by="schedule")
         except ActiveRunError as busy:
-            self._runs.skip(f"Run {busy.number} was still active.")
+            runs.skip(f"Run {busy.number} was still active.")
         except ProblemError as problem:
-            self._runs.skip(str(problem))
-        self._changed()
+            runs.skip(str(problem))
+        self._notifier.notify(SCHEDULE_TOPIC)
 
     @property
     def _interval_s(self) -> int:

@@ -6,6 +6,7 @@ too early does nothing, and one that does not fire is made up for.
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,7 +14,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 
 from app.panel.clock import Clock
-from app.panel.schedule.service import ScheduleService
+from app.panel.notifier import Notifier
+from app.panel.runs.domain.service import RunService
+from app.panel.schedule.service import SCHEDULE_TOPIC, ScheduleService
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -24,21 +27,18 @@ JOB: Final = "cycle"
 
 
 class Ticker:
-    """Belongs to the event loop, but for `poke` and `ticking`."""
+    """Event loop only, except for `ticking`."""
 
-    def __init__(self, schedule: ScheduleService, clock: Clock) -> None:
-        self._schedule, self._clock = schedule, clock
+    def __init__(self, schedule: ScheduleService, runs: RunService, notifier: Notifier, clock: Clock) -> None:
+        self._schedule, self._runs, self._notifier, self._clock = schedule, runs, notifier, clock
         self._scheduler: Any = AsyncIOScheduler(
             timezone="UTC", job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._guard: asyncio.Task[None] | None = None
-        self._poked = asyncio.Event()
         self._beat: float | None = None
 
     async def start(self) -> None:
         """Begin to tick in the running event loop."""
-        self._loop = asyncio.get_running_loop()
         self._scheduler.start()
         self._guard = asyncio.create_task(self._watch(), name="ticker")
 
@@ -49,11 +49,6 @@ class Ticker:
             await asyncio.gather(self._guard, return_exceptions=True)
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-
-    def poke(self) -> None:
-        """The schedule was changed: look at it now. Thread-safe."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._poked.set)
 
     @property
     def ticking(self) -> bool:
@@ -85,18 +80,18 @@ class Ticker:
         self._beat = self._clock.monotonic()
 
     async def _tick(self) -> None:
-        await asyncio.to_thread(self._schedule.tick)
+        await asyncio.to_thread(self._schedule.tick, self._runs)
 
     async def _watch(self) -> None:
-        while True:
-            self._poked.clear()
-            try:
-                await self.sync()
-            except ProblemError as problem:  # a database that is full or locked for a while: tried again next time
-                log.warning("action=tick problem=%s", problem)
-            except Exception:  # whatever it is, the schedule must survive it
-                log.exception("action=tick")
-            try:
-                await asyncio.wait_for(self._poked.wait(), BEAT_S)
-            except TimeoutError:
-                continue
+        with self._notifier.subscribe(SCHEDULE_TOPIC) as changed:
+            while True:
+                changed.clear()
+                try:
+                    await self.sync()
+                except ProblemError as problem:  # a database that is full or locked for a while: tried again next time
+                    log.warning("action=tick problem=%s", problem)
+                except Exception:  # whatever it is, the schedule must survive it
+                    log.exception("action=tick")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_S):  # wait_for may swallow a cancellation that comes with the event
+                        await changed.wait()

@@ -1,22 +1,27 @@
-"""One run from its first stage to its final state. What decides is pure and elsewhere; this moves, logs and waits."""
+"""Executes one run: decides, does what was decided, and looks again, until the run has ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import datetime
+from typing import Final
 
 from app.panel.clock import Clock
 from app.panel.logs.store import LogStore
-from app.panel.runs.dispatch.attempt import AttemptRunner, Halt, Outcome
+from app.panel.notifier import Notifier
+from app.panel.runs.dispatch.finish import finish_run
+from app.panel.runs.dispatch.stage_runner import CancelToken, Outcome, StageRunner
 from app.panel.runs.domain.active_runs import ActiveRuns, LiveState
-from app.panel.runs.domain.interfaces import NextVersion
+from app.panel.runs.domain.decide import Decision, Finish, RunStage, Start, WaitUntil, decide, first_stage
+from app.panel.runs.domain.interfaces import ModelVersions, Preparation
+from app.panel.runs.domain.problems import MissingResultError
 from app.panel.runs.domain.retry import RetryPolicy
-from app.panel.runs.domain.reuse import copy_results, nothing_to_continue
-from app.panel.runs.domain.run_columns import deploy_columns, is_unchanged, no_change, run_columns
+from app.panel.runs.domain.reuse import copy_results
+from app.panel.runs.domain.run_columns import deploy_columns, run_columns
+from app.panel.runs.domain.service import RUNS_TOPIC
 from app.panel.runs.domain.state import AttemptState, RunState
-from app.panel.runs.domain.store import LostRaceError, RunStore
+from app.panel.runs.domain.store import LostRaceError, RunSnapshot, RunStore
 from app.panel.runs.domain.tables import Run
 from app.panel.settings import Settings
 from pipeline.core.events import Level
@@ -24,241 +29,190 @@ from pipeline.core.params import Params
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGES, StageContext, StageName
 
+log = logging.getLogger(__name__)
+DATABASE_RETRY_S: Final = 2.0  # how often a database that cannot be read or written is tried again
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What every run needs. `prepare` is awaited before the first stage (the built-in table may still be written)."""
+class RunDependencies:
+    """What every run needs. `preparation` is waited for before the first stage."""
 
     store: RunStore
     logs: LogStore
-    live: ActiveRuns
-    attempts: AttemptRunner
+    active_runs: ActiveRuns
+    notifier: Notifier
+    stage_runners: Mapping[StageName, StageRunner]
     policy: RetryPolicy
-    next_version: NextVersion
-    prepare: Callable[[], Awaitable[None]]
+    versions: ModelVersions
+    preparation: Preparation
     settings: Settings
     clock: Clock
 
 
-class Execution:
-    """A run that is under way. `halt` ends it early."""
+class RunExecution:
+    """A run that is under way. `token` ends it early."""
 
-    def __init__(self, run: Run, tools: Tools) -> None:
+    def __init__(self, run: Run, dependencies: RunDependencies) -> None:
         self.run_id = run.id
-        self.halt = Halt()
-        self._run, self._tools = run, tools
-        self._state = RunState(run.state)
-        if self._state == RunState.CANCELLING:  # nothing is left to do but to say so
-            self.halt.cancel()
-        self._started = tools.clock.monotonic()
-        if run.started_at is not None:  # it goes on after a restart of the panel
-            self._started -= max(0.0, (tools.clock.now() - run.started_at).total_seconds())
-        self._stage: StageName = _stage_name(run.stage or run.from_stage)
-        self._attempt = 0
+        self.token = CancelToken()
+        self._deps = dependencies
+        self._is_ours = False
+        self._started = dependencies.clock.monotonic()
+        if run.started_at is not None:  # it continues after a restart of the panel
+            self._started -= max(0.0, (dependencies.clock.now() - run.started_at).total_seconds())
+        self._run_dir = (dependencies.settings.runs_dir / run.id).absolute()
 
-    async def execute(self) -> None:
-        """Bring the run to a final state; a retrying one stays so when the panel goes down."""
+    async def execute(self, fault: ProblemError | None = None) -> None:
+        """Bring the run to a final state; a queued or retrying one stays so when the panel goes down.
+
+        `fault` ends it as failed because the panel itself cannot continue it. Raises what the panel itself fails with.
+        """
+        watching = asyncio.create_task(self._watch_for_cancel())
         try:
-            if self._state == RunState.QUEUED:
-                await self._log(f"Run {self._run.number} started ({self._run.trigger}).")
-                await self._move(RunState.RUNNING, started_at=self._tools.clock.now())
-                await self._prepare()
-            elif self._state == RunState.RETRYING:
-                await self._wait_for_retry(self._left_s())
-            if self._state != RunState.RETRYING:
-                await self._stages()
-            if self.halt:
-                await self._halted()
-        except LostRaceError:
-            await self._halted()
-
-    async def fail(self, problem: ProblemError) -> None:
-        """End the run because the panel itself could not go on with it. Raises where the database still refuses."""
-        run = await asyncio.to_thread(self._tools.store.get, self.run_id)
-        self._state = RunState(run.state)
-        if self._state == RunState.CANCELLING:
-            await self._finish(RunState.CANCELLED, run.reason)
-        elif not self._state.is_final:
-            await asyncio.to_thread(self._tools.store.interrupt_attempts, self.run_id)
-            await self._finish(RunState.FAILED, problem.what, error=problem.as_dict())
-
-    async def _prepare(self) -> None:
-        parent_id = self._run.parent_id
-        if parent_id is not None and self._stage != STAGES[0]:
-            runs_dir = self._tools.settings.runs_dir
-            try:
-                await asyncio.to_thread(copy_results, self._tools.store, runs_dir, self._run, parent_id, self._stage)
-            except FileNotFoundError as error:
-                raise nothing_to_continue(self._stage) from error
-        await self._halting(self._tools.prepare())
-
-    async def _stages(self) -> None:
-        for stage in STAGES[STAGES.index(self._stage) :]:
-            self._stage = stage
-            outcome = await self._until_done(stage)
-            if outcome is None or self.halt:
-                return
-            facts = await asyncio.to_thread(run_columns, self._run_dir, stage)
-            if stage == "set_seed":
-                last = await asyncio.to_thread(
-                    self._tools.store.find_latest, RunState.SUCCEEDED, before=self._run.number
+            while True:
+                snapshot = await asyncio.to_thread(self._deps.store.snapshot, self.run_id)
+                decision = decide(
+                    snapshot.run,
+                    snapshot.attempts,
+                    now=self._deps.clock.now(),
+                    policy=self._deps.policy,
+                    last_succeeded=snapshot.last_succeeded,
+                    is_ours=self._is_ours,
+                    is_stopping=self.token.is_stopping,
+                    fault=fault,
                 )
-                if last is not None and is_unchanged(self._run, facts, last):
-                    verdict = no_change(last)
-                    await self._log(verdict["reason"])
-                    await self._finish(RunState.SUCCEEDED, verdict["reason"], verdict=verdict)
-                    return
-            if outcome.deployed is not None:
-                await self._finish(RunState.SUCCEEDED, outcome.deployed.reason)
+                try:
+                    if not await self._perform(decision, snapshot):
+                        return
+                except LostRaceError:  # it was cancelled meanwhile: decide again on what it is now
+                    continue
+        finally:
+            watching.cancel()
 
-    async def _until_done(self, stage: StageName) -> Outcome | None:
-        """The outcome of the attempt that succeeded; None if the run has ended or must."""
-        while not self.halt:
-            outcome = await self._attempt_once(stage)
-            if outcome.state == AttemptState.SUCCEEDED:
-                return outcome
-            if outcome.problem is None:
-                return None
-            failures = self._run.n_failures = self._run.n_failures + 1
-            delay_s = self._tools.policy.delay_after(outcome.problem, failures)
-            if delay_s is None:
-                await self._finish(RunState.FAILED, outcome.problem.what, error=outcome.problem.as_dict())
-                return None
-            due = self._tools.clock.now() + timedelta(seconds=delay_s)
-            await self._move(RunState.RETRYING, outcome.problem.what, retry_at=due, n_failures=failures)
-            await self._log(
-                f"Stage {stage} is tried again in {delay_s:g} s ({failures} of {self._tools.policy.retries}).",
-                "warning",
-            )
-            await self._wait_for_retry(delay_s)
-        return None
+    async def _perform(self, decision: Decision, snapshot: RunSnapshot) -> bool:
+        """Do what was decided and return whether the run goes on."""
+        run = snapshot.run
+        match decision:
+            case Start():
+                await self._start(run)
+            case RunStage(stage):
+                await self._run_stage(run, stage)
+            case WaitUntil(None):
+                return False
+            case WaitUntil(datetime() as at, reason, n_failures):
+                await self._wait_until(at, snapshot, reason, n_failures)
+            case Finish():
+                await asyncio.to_thread(
+                    finish_run,
+                    snapshot,
+                    decision,
+                    store=self._deps.store,
+                    logs=self._deps.logs,
+                    clock=self._deps.clock,
+                    duration_s=self._deps.clock.monotonic() - self._started,
+                )
+                self._deps.active_runs.end(self.run_id)
+                return False
+        return True
 
-    async def _attempt_once(self, stage: StageName) -> Outcome:
-        tools = self._tools
-        self._attempt = await asyncio.to_thread(tools.store.begin_attempt, self.run_id, stage)
-        self._show()
-        await self._log(
-            f"Stage {stage} started." if self._attempt == 1 else f"Stage {stage} started, attempt {self._attempt}."
-        )
+    async def _start(self, run: Run) -> None:
+        started_at = self._deps.clock.now()
+        await self._log(run.from_stage, 0, f"Run {run.number} started ({run.trigger}).")
+        await self._move(RunState.QUEUED, RunState.RUNNING, started_at=started_at)
+        self._is_ours = True
+        self._show(RunState.RUNNING, run.from_stage)
+        from_stage = first_stage(run)
+        if run.parent_id is not None and from_stage != STAGES[0]:
+            runs_dir = self._deps.settings.runs_dir
+            try:
+                await asyncio.to_thread(copy_results, self._deps.store, runs_dir, run, run.parent_id, from_stage)
+            except FileNotFoundError as error:
+                raise MissingResultError(from_stage) from error
+        await self.token.race(self._deps.preparation.wait())
+
+    async def _run_stage(self, run: Run, stage: StageName) -> None:
+        deps = self._deps
+        if run.state == RunState.RETRYING:
+            await self._move(RunState.RETRYING, RunState.RUNNING, retry_at=None)
+        attempt = await asyncio.to_thread(deps.store.begin_attempt, self.run_id, stage)
+        self._is_ours = True
+        self._show(RunState.RUNNING, stage, attempt)
+        number = "" if attempt == 1 else f", attempt {attempt}"
+        await self._log(stage, attempt, f"Stage {stage} started{number}.")
         ctx = StageContext(
             run_id=self.run_id,
             stage=stage,
-            attempt=self._attempt,
-            params=Params.model_validate(self._run.params),
-            data_dir=tools.settings.data_dir.absolute(),
-            models_dir=tools.settings.models_dir.absolute(),
+            attempt=attempt,
+            params=Params.model_validate(run.params),
+            data_dir=deps.settings.data_dir.absolute(),
+            models_dir=deps.settings.models_dir.absolute(),
             run_dir=self._run_dir,
-            version=await asyncio.to_thread(tools.next_version),
+            version=await asyncio.to_thread(self._next_version),
         )
-        outcome = await tools.attempts.run(ctx, self.halt)
-        await self._end_attempt(stage, outcome)
-        return outcome
+        outcome = await deps.stage_runners[stage].run(ctx, self.token)
+        await self._log(stage, attempt, f"Stage {stage} {outcome.state} after {outcome.duration_s:.2f} s.")
+        await asyncio.to_thread(self._end_attempt, stage, attempt, outcome)
 
-    async def _end_attempt(self, stage: StageName, outcome: Outcome) -> None:
-        facts: dict[str, Any] = {}
+    def _next_version(self) -> int:
+        """Return the number that a model of this run gets: higher than any that was ever given out. Sync."""
+        return max(self._deps.versions.next_version(), self._deps.store.highest_version() + 1)
+
+    def _end_attempt(self, stage: StageName, attempt: int, outcome: Outcome) -> None:
+        columns: dict[str, object] = {}
         if outcome.state == AttemptState.SUCCEEDED:
-            facts = {"n_failures": 0, **await asyncio.to_thread(run_columns, self._run_dir, stage)}
-            self._run.n_failures = 0
-            if outcome.deployed is not None:
-                facts |= deploy_columns(outcome.deployed)
-        await self._log(f"Stage {stage} {outcome.state} after {outcome.duration_s:.2f} s.")
-        await asyncio.to_thread(
-            self._tools.store.end_attempt,
+            columns = {"n_failures": 0, **run_columns(self._run_dir, stage)}
+        if outcome.deployed is not None:
+            columns |= deploy_columns(outcome.deployed)
+        self._deps.store.end_attempt(
             self.run_id,
             stage,
-            self._attempt,
+            attempt,
             outcome.state,
             duration_s=outcome.duration_s,
             compute_s=outcome.compute_s,
             error=None if outcome.problem is None else outcome.problem.as_dict(),
-            run_facts=facts,
+            run_columns=columns,
+            reason=None if outcome.deployed is None else outcome.deployed.reason,
         )
 
-    async def _wait_for_retry(self, delay_s: float) -> None:
-        self._show()
-        due = self._tools.clock.monotonic() + delay_s
-        while not self.halt and (left_s := due - self._tools.clock.monotonic()) > 0:
-            await self._halting(asyncio.sleep(min(left_s, 1.0)))
-        if not self.halt:
-            await self._move(RunState.RUNNING, retry_at=None)
+    async def _wait_until(self, at: datetime, snapshot: RunSnapshot, reason: str, n_failures: int) -> None:
+        """Wait until `at`, or for the token; record when the wait is over."""
+        run, stage, attempt = snapshot.run, snapshot.stage, snapshot.attempt
+        delay_s = max(0.0, (at - self._deps.clock.now()).total_seconds())
+        due = self._deps.clock.monotonic() + delay_s  # a wall clock that jumps must not prolong it
+        if run.state == RunState.RUNNING:
+            await self._move(RunState.RUNNING, RunState.RETRYING, reason, retry_at=at, n_failures=n_failures)
+            policy = self._deps.policy
+            text = f"Stage {stage} will be retried in {policy.delay_s:g} s (retry {n_failures} of {policy.retries})."
+            await self._log(stage, attempt, text, "warning")
+        self._show(RunState.RETRYING, stage, attempt, at)
+        while not self.token and (left_s := due - self._deps.clock.monotonic()) > 0:
+            await self.token.wait_for(min(left_s, 1.0))
+        if not self.token:
+            await asyncio.to_thread(self._deps.store.record, self.run_id, retry_at=None)
 
-    def _left_s(self) -> float:
-        """Seconds until the stored due time, never more than the delay: the wall clock may have jumped."""
-        if self._run.retry_at is None:
-            return 0.0
-        left_s = (self._run.retry_at - self._tools.clock.now()).total_seconds()
-        return min(max(left_s, 0.0), self._tools.policy.delay_s)
+    async def _watch_for_cancel(self) -> None:
+        with self._deps.notifier.subscribe(RUNS_TOPIC) as changed:
+            while not self.token.is_cancelled:
+                changed.clear()
+                try:
+                    state = await asyncio.to_thread(self._deps.store.find_state, self.run_id)
+                except Exception:
+                    log.exception("action=watch_for_cancel run_id=%s", self.run_id)
+                    await asyncio.sleep(DATABASE_RETRY_S)
+                    changed.set()
+                    state = None
+                if state in {RunState.CANCELLING, RunState.CANCELLED}:
+                    self.token.cancel()
+                await changed.wait()
 
-    async def _halted(self) -> None:
-        """Give a cancelled or interrupted run its final state."""
-        run = await asyncio.to_thread(self._tools.store.get, self.run_id)
-        self._state = RunState(run.state)
-        if self._state == RunState.CANCELLING:
-            reason = run.reason
-            if run.deployed:
-                reason += f" Model version {run.model_version} had gone live before."
-            await self._finish(RunState.CANCELLED, reason)
-        elif self._state == RunState.RUNNING and self.halt.stopping:
-            await self._finish(RunState.INTERRUPTED, "The panel was stopped while this run was under way.")
-        elif self._state == RunState.CANCELLED:  # while it waited
-            await asyncio.to_thread(self._tools.store.record, self.run_id, **await self._totals())
-            await self._end(self._state, run.reason)
+    async def _move(self, old: RunState, new: RunState, reason: str = "", **columns: object) -> None:
+        await asyncio.to_thread(self._deps.store.move, self.run_id, old, new, reason, **columns)
 
-    async def _finish(self, state: RunState, reason: str, **facts: object) -> None:
-        try:
-            await self._move(state, reason, **await self._totals(), **facts)
-        except LostRaceError:
-            if state in {RunState.CANCELLED, RunState.INTERRUPTED}:
-                raise
-            self.halt.cancel()  # the user's word wins over a late end
-            return
-        await self._end(state, reason)
+    def _show(self, state: RunState, stage: str, attempt: int = 0, retry_at: datetime | None = None) -> None:
+        self._deps.active_runs.show(self.run_id, LiveState(str(state), stage, attempt, retry_at))
 
-    async def _totals(self) -> dict[str, object]:
-        counts = await asyncio.to_thread(self._tools.logs.counts, self.run_id)
-        duration_s = round(self._tools.clock.monotonic() - self._started, 3)
-        return {"duration_s": duration_s, "n_warnings": counts.n_warnings, "n_errors": counts.n_errors}
-
-    async def _end(self, state: RunState, reason: str) -> None:
-        level: Level = "error" if state == RunState.FAILED else "info"
-        await self._log(f"Run {self._run.number} {state}. {reason}".rstrip(), level)
-        await asyncio.to_thread(self._tools.logs.close, self.run_id)
-        self._tools.live.end(self.run_id)
-
-    async def _move(self, state: RunState, reason: str = "", **facts: object) -> None:
-        await asyncio.to_thread(self._tools.store.move, self.run_id, self._state, state, reason, **facts)
-        self._state = state
-        if state == RunState.RETRYING:
-            due = facts["retry_at"]
-            self._run.retry_at = due if isinstance(due, datetime) else None
-        elif not state.is_final:
-            self._run.retry_at = None
-            self._show()
-
-    async def _halting(self, work: Awaitable[None]) -> None:
-        """Wait for `work` or a reason to halt, whichever comes first."""
-        tasks = {asyncio.ensure_future(work), asyncio.ensure_future(self.halt.wait())}
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        for task in done:
-            task.result()
-
-    def _show(self) -> None:
-        self._tools.live.show(
-            self.run_id,
-            LiveState(str(self._state), self._stage, self._attempt, self._run.retry_at),
-        )
-
-    async def _log(self, text: str, level: Level = "info") -> None:
-        line = (self._tools.clock.now(), str(self._stage), self._attempt, level, text)
-        await asyncio.to_thread(self._tools.logs.append, self.run_id, [line])
-        self._tools.live.ring(self.run_id)
-
-    @property
-    def _run_dir(self) -> Path:
-        return (self._tools.settings.runs_dir / self.run_id).absolute()
-
-
-def _stage_name(name: str) -> StageName:
-    return next(stage for stage in STAGES if stage == name)
+    async def _log(self, stage: str, attempt: int, text: str, level: Level = "info") -> None:
+        line = (self._deps.clock.now(), stage, attempt, level, text)
+        await asyncio.to_thread(self._deps.logs.append, self.run_id, [line])
+        self._deps.active_runs.notify(self.run_id)

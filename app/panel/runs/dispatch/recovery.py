@@ -1,7 +1,4 @@
-"""The truth at boot: what the panel left behind when it went away is ended, said, and gone on with.
-
-May itself be killed at any point and be run again.
-"""
+"""What the start of the panel does about the run that an earlier panel left. May itself be killed and run again."""
 
 import json
 import logging
@@ -10,36 +7,44 @@ from pathlib import Path
 
 from app.panel.clock import Clock
 from app.panel.logs.store import LogStore
+from app.panel.runs.dispatch.finish import finish_run
+from app.panel.runs.domain.decide import Finish, decide
+from app.panel.runs.domain.retry import RetryPolicy
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import RunState
 from app.panel.runs.domain.store import RunStore
-from app.panel.runs.domain.tables import Run
 from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV
 from app.processes.marks import kill_marked
 from app.processes.tree import kill_group
 from pipeline.core.problems import ProblemError
 
-_log = logging.getLogger(__name__)
-PANEL_STOPPED = "The panel stopped during this run."
+log = logging.getLogger(__name__)
 
 
-def reconcile(*, store: RunStore, service: RunService, logs: LogStore, runs_dir: Path, clock: Clock) -> None:
-    """Afterwards no process of an earlier panel runs, and no run says that it does.
+def recover(
+    *, store: RunStore, service: RunService, logs: LogStore, runs_dir: Path, policy: RetryPolicy, clock: Clock
+) -> None:
+    """End what an earlier panel left running, and continue the newest run if it was interrupted.
 
-    A running run becomes interrupted, a cancelling one cancelled; queued and retrying ones have no process and keep
-    their place. If the newest run was interrupted, a recovery run goes on from its last finished stage.
+    `decide` finishes a run whose process is gone; a queued or retrying one keeps its place for the executor. Sync.
     """
     run = store.find_active()
     if run is not None:
         kill_leftovers(runs_dir, run.id)
-        if run.state in {RunState.RUNNING, RunState.CANCELLING}:
-            _end(run, store, logs, clock)
+        snapshot = store.snapshot(run.id)
+        now = clock.now()
+        decision = decide(
+            run, snapshot.attempts, now=now, policy=policy, last_succeeded=snapshot.last_succeeded, is_ours=False
+        )
+        if isinstance(decision, Finish):
+            duration_s = max(0.0, (now - (run.started_at or now)).total_seconds())
+            finish_run(snapshot, decision, store=store, logs=logs, clock=clock, duration_s=duration_s)
     newest = store.find_latest()
     if newest is not None and newest.state == RunState.INTERRUPTED and store.find_child(newest.id) is None:
         try:
             service.recover(newest)
         except ProblemError as problem:  # a full disk must not keep the panel from starting
-            _log.warning("action=recover run_id=%s problem=%s", newest.id, problem)
+            log.warning("action=recover run_id=%s problem=%s", newest.id, problem)
 
 
 def kill_leftovers(runs_dir: Path, run_id: str) -> None:
@@ -52,16 +57,3 @@ def kill_leftovers(runs_dir: Path, run_id: str) -> None:
             kill_group(json.loads(path.read_text()))
         path.unlink(missing_ok=True)
     kill_marked(ATTEMPT_ENV, run_id)
-
-
-def _end(run: Run, store: RunStore, logs: LogStore, clock: Clock) -> None:
-    cancelled = run.state == RunState.CANCELLING
-    state, reason = (RunState.CANCELLED, run.reason) if cancelled else (RunState.INTERRUPTED, PANEL_STOPPED)
-    store.interrupt_attempts(run.id)
-    now = clock.now()
-    counts = logs.counts(run.id)
-    duration_s = None if run.started_at is None else max(0.0, round((now - run.started_at).total_seconds(), 3))
-    facts = {"duration_s": duration_s, "n_warnings": counts.n_warnings, "n_errors": counts.n_errors}
-    store.move(run.id, RunState(run.state), state, reason, **facts)
-    logs.append(run.id, [(now, run.stage or run.from_stage, 0, "warning", f"Run {run.number} {state}. {reason}")])
-    logs.close(run.id)

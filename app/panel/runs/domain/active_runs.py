@@ -43,8 +43,8 @@ class ActiveRuns:
         self._put(run_id, state)
         self._notifier.notify(log_topic(run_id))
 
-    def ring(self, run_id: str) -> None:
-        """There are new lines; tells followers of this run."""
+    def notify(self, run_id: str) -> None:
+        """Wake followers of this run: there are new lines."""
         self._notifier.notify(log_topic(run_id))
 
     def progress(self, run_id: str, progress: Progress | None) -> None:

@@ -1,4 +1,4 @@
-"""What runs need from above and get injected in `main.py`: the deploy stage, the number of the next version."""
+"""What runs need from the layers above; `main.py` hands it to them."""
 
 import threading
 from typing import Protocol
@@ -13,17 +13,17 @@ class StageLog(Protocol):
     """The verbs of `pipeline.core.events.Events` for a stage that runs inside the panel. Thread-safe."""
 
     def log(self, text: str, level: Level = "info") -> None:
-        """A line of the run's log."""
+        """Write a line to the run's log."""
 
     def warning(self, text: str) -> None:
-        """A line that also counts as a warning of the run."""
+        """Write a line that also counts as a warning of the run."""
 
     def progress(self, done: float, total: float, label: str = "") -> None:
-        """How far the stage is; `done` and `total` in the same unit."""
+        """Record how far the stage is; `done` and `total` in the same unit."""
 
 
 class DeployResult(BaseModel):
-    """What became of the bundle. `version` is its number, None where none was published; `reason` is one sentence."""
+    """The result of deploy. `version` is the bundle's number, None if none was published; `reason` is one sentence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,14 +34,28 @@ class DeployResult(BaseModel):
 
 
 class Deploy(Protocol):
-    """The fourth stage. Sync, called in a worker thread, bounded by a deadline of its own."""
+    """The fourth stage. Sync, called in a thread of its own."""
 
     def __call__(self, ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
-        """Publish and switch, or say why not. Raises ProblemError. `stop.is_set()` means that the run is cancelled."""
+        """Publish and activate the bundle, or return why not. Raises ProblemError. `stop` is set when it must end early."""
 
 
-class NextVersion(Protocol):
-    """The number that the next model gets."""
+class ModelVersions(Protocol):
+    """The numbers of published models."""
 
-    def __call__(self) -> int:
-        """1 + the highest version that ever was. Sync."""
+    def next_version(self) -> int:
+        """Return 1 + the highest version that was ever published. Sync."""
+
+
+class Preparation(Protocol):
+    """What may still be going on when the first run starts, such as writing the sample table."""
+
+    async def wait(self) -> None:
+        """Return when a run may begin."""
+
+
+class Armable(Protocol):
+    """The schedule, as far as the start of a run concerns it."""
+
+    def arm(self) -> None:
+        """Begin to schedule runs; no-op if it has begun. Sync."""

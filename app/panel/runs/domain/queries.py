@@ -10,8 +10,9 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.panel.db.engine import Database
+from app.panel.runs.domain.problems import RunNotFoundError
 from app.panel.runs.domain.state import ACTIVE, AttemptState, RunState, Trigger
-from app.panel.runs.domain.store import look_up, no_such_run
+from app.panel.runs.domain.store import look_up
 from app.panel.runs.domain.tables import Run, StageAttempt
 from pipeline.core.params import INVALID_PARAMS_IDS
 from pipeline.core.stage import STAGES
@@ -158,7 +159,7 @@ class RunQueries:
         with self._db.read() as session:
             run = look_up(session, run_id)
             if run is None:
-                raise no_such_run(run_id)
+                raise RunNotFoundError(run_id)
             attempts = session.exec(
                 select(StageAttempt).where(StageAttempt.run_id == run.id).order_by(col(StageAttempt.attempt))
             ).all()
@@ -190,7 +191,7 @@ class RunQueries:
         """The id of a run by its id or number. Raises ProblemError RUN-02."""
         row = self.find(run_id)
         if row is None:
-            raise no_such_run(run_id)
+            raise RunNotFoundError(run_id)
         return row.id
 
     def active(self) -> RunRow | None:

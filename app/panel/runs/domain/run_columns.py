@@ -1,4 +1,4 @@
-"""What the results of stages mean for the run's row, and when there is nothing to do. Pure but for reading results."""
+"""The columns of a run that follow from the results of its stages, and whether there is anything to do."""
 
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,14 @@ from app.panel.runs.domain.tables import Run
 from pipeline.core.stage import SeedResult, StageName, TrainResult, read_result
 
 NO_CHANGE = "no change"
+_DIGESTS = ("data_digest", "params_digest", "code_digest")
 
 
 def run_columns(run_dir: Path, stage: StageName) -> dict[str, Any]:
-    """Columns of the run that follow from the result that `stage` left in `run_dir`."""
+    """Return the columns of the run that follow from the result of `stage` in `run_dir`."""
     if stage == "set_seed":
         seed = read_result(run_dir, stage, SeedResult)
-        return {
-            "data_digest": seed.data_digest,
-            "params_digest": seed.params_digest,
-            "code_digest": seed.code_digest,
-        }
+        return {name: getattr(seed, name) for name in _DIGESTS}
     if stage == "train_model":
         train = read_result(run_dir, stage, TrainResult)
         return {"metrics": train.metrics, "verdict": train.verdict.model_dump(mode="json")}
@@ -27,18 +24,18 @@ def run_columns(run_dir: Path, stage: StageName) -> dict[str, Any]:
 
 
 def deploy_columns(result: DeployResult) -> dict[str, Any]:
-    """Columns of the run that follow from its deployment."""
+    """Return the columns of the run that follow from its deployment."""
     return {"model_version": result.version, "deployed": result.deployed}
 
 
-def is_unchanged(run: Run, facts: dict[str, Any], last: Run | None) -> bool:
-    """Whether a scheduled run would only repeat `last`, the last that succeeded: same data, code and parameters."""
-    if last is None or run.trigger != Trigger.SCHEDULE or run.force:
+def is_unchanged(run: Run, last: Run) -> bool:
+    """Return True if a scheduled run would only repeat `last`: same data, code and parameters."""
+    if run.trigger != Trigger.SCHEDULE or run.force or run.data_digest is None:
         return False
-    return all(facts[name] == getattr(last, name) for name in ("data_digest", "params_digest", "code_digest"))
+    return all(getattr(run, name) == getattr(last, name) for name in _DIGESTS)
 
 
 def no_change(last: Run) -> dict[str, Any]:
-    """The verdict of a run that had nothing to do."""
+    """Return the verdict of a run that has nothing to do since run `last`."""
     reason = f"No change: data, code and parameters are those of run {last.number}; nothing to train."
     return {"decision": NO_CHANGE, "reason": reason}

@@ -1,23 +1,31 @@
 """What can be done with runs: start, cancel, rerun. Pages, API, terminal and schedule all call these verbs."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from app.panel.notifier import Notifier
+from app.panel.runs.domain.interfaces import Armable
+from app.panel.runs.domain.problems import (
+    DiskNearlyFullError,
+    InvalidParamsError,
+    MissingResultError,
+    RunEndedError,
+)
 from app.panel.runs.domain.queries import RunQueries
-from app.panel.runs.domain.reuse import find_parent, first_missing, has_results, nothing_to_continue
+from app.panel.runs.domain.reuse import find_parent, first_missing, has_results
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.domain.store import LostRaceError, NewRun, RunStore
 from app.panel.runs.domain.tables import Run
 from app.panel.settings import Settings
 from pipeline.core.params import Params
-from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGES, StageName
 
 MIN_FREE_BYTES: Final = 512 * 2**20  # a run of the built-in table writes about 50 MB; databases want some air, too
+RUNS_TOPIC: Final = "runs"  # notified when a run was created or cancelled
 MAX_RECOVERIES: Final = 3  # in a row: a run that takes the panel down with it must not do so for ever
 
 
@@ -40,12 +48,11 @@ class RunService:
         store: RunStore,
         queries: RunQueries,
         settings: Settings,
-        wake: Callable[[], None],
-        cancelled: Callable[[str], None],
-        on_manual: Callable[[], None],
+        notifier: Notifier,
+        schedule: Armable,
     ) -> None:
         self._store, self._queries, self._settings = store, queries, settings
-        self._wake, self._cancelled, self._on_manual = wake, cancelled, on_manual
+        self._notifier, self._schedule = notifier, schedule
 
     def start(
         self,
@@ -80,9 +87,9 @@ class RunService:
             )
         )
         if created:
-            self._wake()
+            self._notifier.notify(RUNS_TOPIC)
             if trigger == Trigger.MANUAL:
-                self._on_manual()
+                self._schedule.arm()
         return Started(run.id, run.number, RunState(run.state), created)
 
     def cancel(self, run_id: str, *, requested_by: str = "") -> RunState:
@@ -96,21 +103,14 @@ class RunService:
             if state in {RunState.CANCELLING, RunState.CANCELLED}:
                 return state
             if state.is_final:
-                raise ProblemError(
-                    "RUN-05",
-                    f"Run {run.number} cannot be cancelled: it has {state}."
-                    if state in {RunState.SUCCEEDED, RunState.FAILED}
-                    else f"Run {run.number} cannot be cancelled: it is {state}.",
-                    fix="There is nothing left to do.",
-                    status=409,
-                )
+                raise RunEndedError(run.number, state)
             new = RunState.CANCELLING if state == RunState.RUNNING else RunState.CANCELLED
             reason = f"Cancelled by {requested_by}." if requested_by else "Cancelled."
             try:
                 self._store.move(run.id, state, new, reason)
             except LostRaceError:
                 continue
-            self._cancelled(run.id)
+            self._notifier.notify(RUNS_TOPIC)
             return new
 
     def rerun(
@@ -132,7 +132,7 @@ class RunService:
             done = parent.state in {RunState.SUCCEEDED, RunState.SKIPPED}
             from_stage = STAGES[0] if done else first_missing(runs_dir, parent.id)
         elif not has_results(runs_dir, parent.id, from_stage):
-            raise nothing_to_continue(from_stage)
+            raise MissingResultError(from_stage)
         return self.start(
             Trigger.RERUN,
             params=_merged(_known(parent.params), params or {}),
@@ -178,7 +178,7 @@ class RunService:
         try:
             known = _known(self._base(trigger))
             return _valid(known | self._settings_for(known))
-        except ParamsError:
+        except InvalidParamsError:
             return _valid(self._defaults())
 
     def _settings_for(self, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,45 +193,16 @@ class RunService:
         return self._defaults() if params is None else params
 
     def _check_disk(self) -> None:
-        folder = self._settings.state_dir
-        free = shutil.disk_usage(folder).free
-        if free < MIN_FREE_BYTES:
-            raise ProblemError(
-                "DISK-01",
-                f"Only {free >> 20} MB are free on the disk of the state folder.",
-                why=f"A run needs {MIN_FREE_BYTES >> 20} MB.",
-                fix="Remove old runs or other files.",
-                command="df -h",
-                retryable=True,
-                status=507,
-            )
-
-
-class ParamsError(ProblemError):
-    """Parameters that are not valid. `errors` has one (field, message) each."""
-
-    def __init__(self, error: ValidationError) -> None:
-        self.errors = [(".".join(str(part) for part in e["loc"]), e["msg"]) for e in error.errors()]
-        field, message = self.errors[0]
-        more = f" ({len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
-        super().__init__(
-            "RUN-03",
-            f"The parameter {field or 'set'} is not valid{more}.",
-            why=f"{message}.",
-            fix="Correct it; GET /api/v1/params has the names and limits of all.",
-            status=422,
-        )
-
-    def as_dict(self) -> dict[str, object]:
-        """Also `errors`, one `{"field", "message"}` each."""
-        return {**super().as_dict(), "errors": [{"field": f, "message": m} for f, m in self.errors]}
+        free_bytes = shutil.disk_usage(self._settings.state_dir).free
+        if free_bytes < MIN_FREE_BYTES:
+            raise DiskNearlyFullError(free_bytes=free_bytes, needed_bytes=MIN_FREE_BYTES)
 
 
 def _valid(params: Mapping[str, Any]) -> Params:
     try:
         return Params.model_validate(params)
     except ValidationError as error:
-        raise ParamsError(error) from error
+        raise InvalidParamsError(error) from error
 
 
 def _known(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,37 +10,18 @@ from sqlmodel import Session, col, select
 
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
+from app.panel.runs.domain.problems import ActiveRunError, RunNotFoundError
 from app.panel.runs.domain.state import ACTIVE, AttemptState, RunState, Trigger, check_move
 from app.panel.runs.domain.tables import Run, RunEvent, StageAttempt
-from pipeline.core.problems import ProblemError
 
 
 class LostRaceError(Exception):
-    """Somebody moved the run first; read it again."""
-
-
-class ActiveRunError(ProblemError):
-    """Another run is active. `run_id` and `number` name it."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__(
-            "RUN-01",
-            f"Run {run.number} is {run.state}; only one runs at a time.",
-            fix="Wait for it to end, or cancel it.",
-            command=f"ml-pipeline logs -f {run.number}",
-            status=409,
-        )
-        self.run_id = run.id
-        self.number = run.number
-
-    def as_dict(self) -> dict[str, object]:
-        """Also `run_id` and `run_number`."""
-        return {**super().as_dict(), "run_id": self.run_id, "run_number": self.number}
+    """The run was moved by somebody else first; read it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """What is known of a run when it is asked for."""
+    """A run to create."""
 
     trigger: Trigger
     from_stage: str
@@ -51,6 +32,25 @@ class NewRun:
     idempotency_key: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RunSnapshot:
+    """A run at one moment: its attempts, by stage from the first on, and the last run before it that succeeded."""
+
+    run: Run
+    attempts: tuple[StageAttempt, ...]
+    last_succeeded: Run | None
+
+    @property
+    def stage(self) -> str:
+        """Return the current stage."""
+        return self.run.stage or self.run.from_stage
+
+    @property
+    def attempt(self) -> int:
+        """Return the number of the newest attempt of the current stage, 0 before the first."""
+        return max((attempt.attempt for attempt in self.attempts if attempt.stage == self.stage), default=0)
+
+
 class RunStore:
     """Writes of runs, attempts, events. Sync and thread-safe; what is returned is committed."""
 
@@ -59,7 +59,7 @@ class RunStore:
         self._clock = clock
 
     def create(self, new: NewRun) -> tuple[Run, bool]:
-        """A queued run, and True; or the run that the same idempotency key made before, and False.
+        """Return a queued run and True, or the run that the same idempotency key created before and False.
 
         Raises ActiveRunError.
         """
@@ -70,38 +70,38 @@ class RunStore:
                     return same, False
             active = session.exec(select(Run).where(col(Run.state).in_(ACTIVE))).first()
             if active is not None:
-                raise ActiveRunError(active)
+                raise ActiveRunError(run_id=active.id, number=active.number, state=active.state)
             return self._insert(session, new, RunState.QUEUED, ""), True
 
     def create_skipped(self, new: NewRun, reason: str) -> Run:
-        """The row of a tick that did not start anything, and why."""
+        """Return the row of a tick that started no run, with the reason."""
         with self._db.write() as session:
             return self._insert(session, new, RunState.SKIPPED, reason)
 
-    def move(self, run_id: str, old: RunState, new: RunState, reason: str = "", **facts: object) -> None:
-        """Take a run from `old` to `new`, writing `facts` (columns) with it.
+    def move(self, run_id: str, old: RunState, new: RunState, reason: str = "", **columns: object) -> None:
+        """Move a run from `old` to `new` and write `columns` with it.
 
         Raises LostRaceError if it is not in `old`, IllegalTransitionError if the table has no such move.
         """
         check_move(old, new)
         now = self._clock.now()
         if new not in ACTIVE:
-            facts.setdefault("finished_at", now)
-            facts.setdefault("retry_at", None)
+            columns.setdefault("finished_at", now)
+            columns.setdefault("retry_at", None)
         with self._db.write() as session:
             statement = update(Run).where(col(Run.id) == run_id, col(Run.state) == old)
-            result = session.connection().execute(statement.values(state=new, reason=reason, **facts))
+            result = session.connection().execute(statement.values(state=new, reason=reason, **columns))
             if result.rowcount != 1:
                 raise LostRaceError(run_id)
             session.add(RunEvent(run_id=run_id, at=now, old=old, new=new, reason=reason))
 
-    def record(self, run_id: str, **facts: object) -> None:
-        """Write columns other than the state."""
+    def record(self, run_id: str, **columns: object) -> None:
+        """Write columns of a run other than its state."""
         with self._db.write() as session:
-            session.connection().execute(update(Run).where(col(Run.id) == run_id).values(**facts))
+            session.connection().execute(update(Run).where(col(Run.id) == run_id).values(**columns))
 
     def begin_attempt(self, run_id: str, stage: str, state: AttemptState = AttemptState.RUNNING) -> int:
-        """A new attempt row, and its number from 1; the run's current stage is `stage` now."""
+        """Add an attempt and return its number, from 1; `stage` becomes the run's current stage."""
         now = self._clock.now()
         with self._db.write() as session:
             last = session.exec(
@@ -128,19 +128,26 @@ class RunStore:
         duration_s: float,
         compute_s: float | None = None,
         error: Mapping[str, Any] | None = None,
-        run_facts: Mapping[str, object] | None = None,
+        run_columns: Mapping[str, object] | None = None,
+        reason: str | None = None,
     ) -> None:
-        """How an attempt ended; `run_facts` are columns of the run that follow from it."""
+        """Record how an attempt ended, and the columns of the run that follow from it.
+
+        `reason` is why the run will have succeeded; a run that is being cancelled keeps its own.
+        """
         with self._db.write() as session:
             row = session.get_one(StageAttempt, (run_id, stage, attempt))
             row.state, row.finished_at = state, self._clock.now()
             row.duration_s, row.compute_s = duration_s, compute_s
             row.error = None if error is None else dict(error)
-            if run_facts:
-                session.connection().execute(update(Run).where(col(Run.id) == run_id).values(**run_facts))
+            if run_columns:
+                session.connection().execute(update(Run).where(col(Run.id) == run_id).values(**run_columns))
+            if reason is not None:
+                is_running = (col(Run.id) == run_id, col(Run.state) == RunState.RUNNING)
+                session.connection().execute(update(Run).where(*is_running).values(reason=reason))
 
     def interrupt_attempts(self, run_id: str) -> None:
-        """Attempts that say they run although nobody runs them are interrupted."""
+        """Mark attempts as interrupted that are `running` although no process runs them."""
         with self._db.write() as session:
             statement = update(StageAttempt).where(
                 col(StageAttempt.run_id) == run_id, col(StageAttempt.state) == AttemptState.RUNNING
@@ -150,26 +157,37 @@ class RunStore:
             )
 
     def get(self, run_id: str) -> Run:
-        """The run's row. Raises ProblemError RUN-02."""
+        """Return the run's row, by id or number. Raises RunNotFoundError."""
         with self._db.read() as session:
             run = look_up(session, run_id)
         if run is None:
-            raise no_such_run(run_id)
+            raise RunNotFoundError(run_id)
         return run
 
+    def snapshot(self, run_id: str) -> RunSnapshot:
+        """Return all that decides what is next for the run. Raises RunNotFoundError."""
+        with self._db.read() as session:
+            run = session.get(Run, run_id)
+            if run is None:
+                raise RunNotFoundError(run_id)
+            attempts = select(StageAttempt).where(StageAttempt.run_id == run_id).order_by(col(StageAttempt.attempt))
+            succeeded = select(Run).where(Run.state == RunState.SUCCEEDED, Run.number < run.number)
+            last = session.exec(succeeded.order_by(col(Run.number).desc()).limit(1)).first()
+            return RunSnapshot(run, tuple(session.exec(attempts)), last)
+
     def find_state(self, run_id: str) -> RunState | None:
-        """The state of a run by its id, or None if there is no such run."""
+        """Return the state of a run by its id, None if there is no such run."""
         with self._db.read() as session:
             state = session.exec(select(Run.state).where(Run.id == run_id)).first()
         return None if state is None else RunState(state)
 
     def find_active(self) -> Run | None:
-        """The run that has not ended, if any."""
+        """Return the run that has not ended, if any."""
         with self._db.read() as session:
             return session.exec(select(Run).where(col(Run.state).in_(ACTIVE))).first()
 
     def find_latest(self, *states: RunState, before: int | None = None) -> Run | None:
-        """The newest run in one of `states` (none given: any but skipped), with a number below `before`."""
+        """Return the newest run in one of `states` (without any: not skipped) with a number below `before`."""
         statement = select(Run).order_by(col(Run.number).desc())
         statement = statement.where(
             col(Run.state).in_(states) if states else col(Run.state) != RunState.SKIPPED,
@@ -179,12 +197,12 @@ class RunStore:
             return session.exec(statement.limit(1)).first()
 
     def find_child(self, run_id: str) -> Run | None:
-        """The newest run that continues `run_id`, if any."""
+        """Return the newest run that continues `run_id`, if any."""
         with self._db.read() as session:
             return session.exec(select(Run).where(Run.parent_id == run_id).order_by(col(Run.number).desc())).first()
 
     def highest_version(self) -> int:
-        """The highest model version that any run was given; 0 if none was."""
+        """Return the highest model version that any run was given, 0 if none was."""
         with self._db.read() as session:
             return session.exec(select(func.max(Run.model_version))).one() or 0
 
@@ -213,19 +231,8 @@ class RunStore:
 
 
 def look_up(session: Session, run_id: str) -> Run | None:
-    """A run by its id or its number."""
+    """Return a run by its id or its number, None if there is no such run."""
     run = session.get(Run, run_id)
     if run is None and run_id.isascii() and run_id.isdecimal() and len(run_id) < 16:
         run = session.exec(select(Run).where(Run.number == int(run_id))).first()
     return run
-
-
-def no_such_run(run_id: str) -> ProblemError:
-    """The problem of a run that is not there."""
-    return ProblemError(
-        "RUN-02",
-        f"There is no run {run_id[:64]}.",
-        fix="Look for it in the list of runs.",
-        command="ml-pipeline status",
-        status=404,
-    )

@@ -4,6 +4,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +13,11 @@ from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
 from app.panel.logs.store import LogStore
 from app.panel.notifier import Notifier
-from app.panel.runs.dispatch.attempt import AttemptRunner
-from app.panel.runs.dispatch.execution import Tools
+from app.panel.runs.dispatch.execution import RunDependencies
 from app.panel.runs.dispatch.executor import Executor
-from app.panel.runs.dispatch.recovery import reconcile
+from app.panel.runs.dispatch.process_stage import ProcessStageRunner
+from app.panel.runs.dispatch.recovery import recover
+from app.panel.runs.dispatch.thread_stage import ThreadStageRunner
 from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.queries import RunDetail, RunQueries
@@ -23,7 +26,7 @@ from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.settings import Settings
-from pipeline.core.stage import StageContext, TrainResult
+from pipeline.core.stage import STAGES, StageContext, TrainResult
 
 EMPTY: Final = {
     stage: f"tests.app.panel.runs.empty_stages:{stage}" for stage in ("set_seed", "process_data", "train_model")
@@ -43,6 +46,17 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def end_foreign_forkserver(launcher: Launcher) -> None:
+    """End the forkserver of this process if another test has started it without what stages need in it."""
+    pid: int | None = vars(forkserver)["_forkserver"]._forkserver_pid
+    if pid is None:
+        return
+    with suppress(FileNotFoundError):
+        if PRELOAD[0] in Path(f"/proc/{pid}/cmdline").read_text():
+            return
+    launcher.stop()
 
 
 def live_at_once(ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
@@ -84,47 +98,55 @@ class PanelHarness:
         self.live = ActiveRuns(self.notifier, self.store.find_state)
         self.queries = RunQueries(self.db, self.live)
         self.launcher = Launcher(self.stages, PRELOAD)
+        end_foreign_forkserver(self.launcher)
 
-        async def prepare() -> None:
-            return None
-
-        attempts = AttemptRunner(
+        process = ProcessStageRunner(
             launcher=self.launcher,
-            deploy=self.deploy,
             logs=self.logs,
-            live=self.live,
+            active_runs=self.live,
             clock=self.clock,
             timeout_s=self.timeout_s,
         )
+        deploying = ThreadStageRunner(
+            self.deploy, logs=self.logs, active_runs=self.live, clock=self.clock, timeout_s=self.timeout_s
+        )
         self.executor = Executor(
-            Tools(
+            RunDependencies(
                 store=self.store,
                 logs=self.logs,
-                live=self.live,
-                attempts=attempts,
+                active_runs=self.live,
+                notifier=self.notifier,
+                stage_runners={**dict.fromkeys(STAGES, process), "deploy": deploying},
                 policy=self.policy,
-                next_version=lambda: self.store.highest_version() + 1,
-                prepare=prepare,
+                versions=self,
+                preparation=self,
                 settings=self.settings,
                 clock=self.clock,
             )
         )
         self.runs = RunService(
-            store=self.store,
-            queries=self.queries,
-            settings=self.settings,
-            wake=self.executor.wake,
-            cancelled=self.executor.cancel,
-            on_manual=self._count,
+            store=self.store, queries=self.queries, settings=self.settings, notifier=self.notifier, schedule=self
         )
 
-    def reconcile(self) -> None:
+    def next_version(self) -> int:
+        """See ModelVersions: nothing was published."""
+        return 1
+
+    async def wait(self) -> None:
+        """See Preparation: there is nothing to wait for."""
+
+    def arm(self) -> None:
+        """See Armable."""
+        self.n_manual += 1
+
+    def recover(self) -> None:
         """What the panel does at boot."""
-        reconcile(
+        recover(
             store=self.store,
             service=self.runs,
             logs=self.logs,
             runs_dir=self.settings.runs_dir,
+            policy=self.policy,
             clock=self.clock,
         )
 
@@ -173,6 +195,3 @@ class PanelHarness:
         while not condition():
             assert time.monotonic() < deadline, "it did not come to pass"
             await asyncio.sleep(0.01)
-
-    def _count(self) -> None:
-        self.n_manual += 1

@@ -42,7 +42,7 @@ class Scheduled:
     def start(self) -> ScheduleService:
         """What a restarted panel makes."""
         return ScheduleService(
-            db=self.harness.db, clock=self.clock, runs=self.harness.runs, default_interval_s=600, changed=lambda: None
+            db=self.harness.db, clock=self.clock, notifier=self.harness.notifier, default_interval_s=600
         )
 
     def triggers(self) -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ def test_nothing_is_due_when_there_was_no_run_yet(scheduled: Scheduled) -> None:
     view = scheduled.service.view()
     assert (view.armed, view.due_in_s, view.interval_s) == (False, None, 600)
     scheduled.clock.go(10_000)
-    scheduled.service.tick()
+    scheduled.service.tick(scheduled.harness.runs)
     assert scheduled.triggers() == []
 
 
@@ -74,11 +74,11 @@ def test_run_starts_each_interval_when_armed(scheduled: Scheduled) -> None:
     scheduled.service.arm()
     for _ in range(3):
         scheduled.clock.go(599)
-        scheduled.service.tick()
+        scheduled.service.tick(scheduled.harness.runs)
         assert scheduled.harness.store.find_active() is None
         scheduled.clock.go(1)
-        scheduled.service.tick()
-        scheduled.service.tick()  # the job and the guard both come
+        scheduled.service.tick(scheduled.harness.runs)
+        scheduled.service.tick(scheduled.harness.runs)  # the job and the guard both come
         scheduled.finish()
     assert scheduled.triggers() == [(Trigger.SCHEDULE, RunState.CANCELLED)] * 3
 
@@ -88,13 +88,13 @@ def test_run_starts_when_due_although_the_wall_clock_jumps(scheduled: Scheduled,
     scheduled.service.arm()
     scheduled.clock.go(100)
     scheduled.clock.wall += jump
-    scheduled.service.tick()
+    scheduled.service.tick(scheduled.harness.runs)
     assert scheduled.triggers() == []
     view = scheduled.service.view()
     assert view.due_in_s == 500
     assert view.next_due_at == scheduled.clock.wall + timedelta(seconds=500)
     scheduled.clock.go(500)
-    scheduled.service.tick()
+    scheduled.service.tick(scheduled.harness.runs)
     assert scheduled.triggers() == [(Trigger.SCHEDULE, RunState.QUEUED)]
 
 
@@ -103,8 +103,8 @@ def test_missed_ticks_become_one_when_the_panel_was_away(scheduled: Scheduled) -
     scheduled.clock.go(600 * 5 + 100)
     restarted = scheduled.start()
     assert restarted.view().due_in_s == 0
-    restarted.tick()
-    restarted.tick()
+    restarted.tick(scheduled.harness.runs)
+    restarted.tick(scheduled.harness.runs)
     assert len(scheduled.triggers()) == 1
     assert restarted.view().due_in_s == 600
 
@@ -113,7 +113,7 @@ def test_tick_leaves_a_row_that_says_why_when_the_pipeline_is_busy(scheduled: Sc
     scheduled.service.arm()
     scheduled.harness.runs.start()
     scheduled.clock.go(600)
-    scheduled.service.tick()
+    scheduled.service.tick(scheduled.harness.runs)
     newest = scheduled.harness.queries.page().rows[0]
     assert (newest.trigger, newest.state) == (Trigger.SCHEDULE, RunState.SKIPPED)
     assert newest.reason == "Run 1 was still active."
@@ -125,7 +125,7 @@ def test_nothing_starts_when_paused_and_the_name_of_who_did_it_stays(scheduled: 
     assert scheduled.service.pause(requested_by="bob").paused_by == "ann"
     assert (view.paused, view.due_in_s) == (True, None)
     scheduled.clock.go(10_000)
-    scheduled.service.tick()
+    scheduled.service.tick(scheduled.harness.runs)
     assert scheduled.triggers() == []
     assert scheduled.start().view().paused_by == "ann"
     assert scheduled.service.resume(requested_by="bob").due_in_s == 600
@@ -163,8 +163,8 @@ def test_schedule_is_what_is_stored_when_the_database_cannot_be_written_for_a_wh
     assert service.view() == before == scheduled.start().view()
     scheduled.clock.go(700)
     with pytest.raises(ProblemError):
-        service.tick()
+        service.tick(scheduled.harness.runs)
     refuse(False)
-    service.tick()
+    service.tick(scheduled.harness.runs)
     assert scheduled.triggers() == [(Trigger.SCHEDULE, RunState.QUEUED)]
     assert service.view().due_in_s == 500  # in step with what it was before

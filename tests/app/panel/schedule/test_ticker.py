@@ -13,7 +13,7 @@ def play(folder: Path, script: Callable[[Scheduled, Ticker], Awaitable[None]]) -
     scheduled = Scheduled(folder)
 
     async def main() -> None:
-        ticker = Ticker(scheduled.service, scheduled.clock)
+        ticker = Ticker(scheduled.service, scheduled.harness.runs, scheduled.harness.notifier, scheduled.clock)
         ticker._scheduler.start()
         await script(scheduled, ticker)
         await ticker.stop()
@@ -70,3 +70,21 @@ def test_it_is_not_ticking_when_nobody_looked_for_a_while(tmp_path: Path) -> Non
         assert not ticker.ticking
 
     play(tmp_path, script)
+
+
+def test_ticker_stops_when_everybody_is_woken_in_that_moment(tmp_path: Path) -> None:
+    scheduled = Scheduled(tmp_path)
+    notifier = scheduled.harness.notifier
+
+    async def main() -> None:
+        ticker = Ticker(scheduled.service, scheduled.harness.runs, notifier, scheduled.clock)
+        await ticker.start()
+        for _ in range(5):  # until it waits
+            await asyncio.sleep(0)
+        notifier.close()
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await ticker.stop()
+
+    asyncio.run(main())
+    scheduled.harness.close()

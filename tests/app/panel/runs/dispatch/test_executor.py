@@ -283,7 +283,7 @@ def test_stage_is_ended_when_the_panel_cannot_follow_it(
 def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_written_for_a_while(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("app.panel.runs.dispatch.executor.HEAL_S", 0.02)
+    monkeypatch.setattr("app.panel.runs.dispatch.execution.DATABASE_RETRY_S", 0.02)
     harness = make_harness(bad("waits"))
 
     def refuse(on: bool) -> None:

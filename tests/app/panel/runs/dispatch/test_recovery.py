@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from app.panel.runs.dispatch.recovery import PANEL_STOPPED
+from app.panel.runs.domain.decide import PANEL_STOPPED
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV
 from app.processes.tree import identity
@@ -41,14 +41,14 @@ def sleeper(**environ: str) -> Iterator[subprocess.Popen[bytes]]:
 def test_run_is_interrupted_and_gone_on_with_when_the_panel_was_killed(make_harness: MakeHarness) -> None:
     harness = make_harness()
     run_id = left_running(harness)
-    harness.reconcile()
+    harness.recover()
     left = harness.queries.detail(run_id)
     assert (left.row.state, left.row.reason) == (RunState.INTERRUPTED, PANEL_STOPPED)
     assert left.stages[0].state == "interrupted"
     assert harness.logs.read(run_id)[-1].text == f"Run 1 interrupted. {PANEL_STOPPED}"
     recovery = harness.newest().row
     assert (recovery.trigger, recovery.parent_id, recovery.state) == (Trigger.RECOVERY, run_id, RunState.QUEUED)
-    harness.reconcile()  # killed during recovery and started again: nothing more happens
+    harness.recover()  # killed during recovery and started again: nothing more happens
     assert harness.newest().row.id == recovery.id
     assert harness.run_to_end().row.state == RunState.SUCCEEDED
 
@@ -62,7 +62,7 @@ def test_recovery_goes_on_from_the_last_finished_stage_when_some_were(make_harne
     folder.mkdir()
     for name in ("set_seed.json", "process_data.json"):
         (folder / name).write_bytes((done / name).read_bytes())
-    harness.reconcile()
+    harness.recover()
     assert harness.newest().row.from_stage == "train_model"
     assert [stage.state for stage in harness.run_to_end().stages] == ["reused", "reused", "succeeded", "succeeded"]
 
@@ -71,11 +71,11 @@ def test_recovery_ends_when_a_run_takes_the_panel_down_again_and_again(make_harn
     harness = make_harness()
     left_running(harness)
     for _ in range(3):
-        harness.reconcile()
+        harness.recover()
         active = harness.store.find_active()
         assert active is not None
         harness.store.move(active.id, RunState.QUEUED, RunState.RUNNING, started_at=harness.clock.now())
-    harness.reconcile()
+    harness.recover()
     assert harness.store.find_active() is None
     assert harness.newest().row.number == 4
 
@@ -84,7 +84,7 @@ def test_cancel_stays_the_last_word_when_the_panel_was_killed_meanwhile(make_har
     harness = make_harness()
     run_id = left_running(harness)
     harness.runs.cancel(run_id, requested_by="ann")
-    harness.reconcile()
+    harness.recover()
     assert harness.queries.detail(run_id).row.reason == "Cancelled by ann."
     assert harness.newest().row.state == RunState.CANCELLED
 
@@ -97,7 +97,7 @@ def test_retry_keeps_its_due_time_and_count_when_the_panel_was_restarted(make_ha
     harness.store.move(run_id, RunState.RUNNING, RunState.RETRYING, retry_at=due, n_failures=2)
     harness.close()
     harness.open()
-    harness.reconcile()
+    harness.recover()
     row = harness.newest().row
     assert (row.id, row.state, row.n_failures) == (run_id, RunState.RETRYING, 2)
     run = harness.run_to_end()
@@ -116,7 +116,7 @@ def test_processes_are_killed_when_they_were_started_by_an_attempt(make_harness:
         (folder / "set_seed-1.out.pid").write_text(json.dumps(identity(stage.pid)))
         # The same pid, but noted before that process started: the pid was given out again.
         (folder / "set_seed-2.out.pid").write_text(json.dumps({**identity(stranger.pid), "started_ticks": 1}))
-        harness.reconcile()
+        harness.recover()
         assert stage.wait(10) == -9
         assert escaped.wait(10) == -9
         assert (stranger.poll(), other.poll()) == (None, None)
@@ -138,6 +138,6 @@ def test_nothing_of_a_stage_is_alive_when_the_panel_is_killed(tmp_path: Path) ->
         panel.wait()
     asyncio.run(PanelHarness.until(lambda: not is_alive(stage) and not is_alive(its_child), 5))
     harness = PanelHarness(tmp_path)
-    harness.reconcile()
+    harness.recover()
     assert [row.state for row in harness.queries.page().rows] == [RunState.QUEUED, RunState.INTERRUPTED]
     harness.close()

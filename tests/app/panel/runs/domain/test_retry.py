@@ -2,14 +2,14 @@
 
 import pytest
 
-from app.panel.runs.domain.retry import Exit, RetryPolicy, failure
+from app.panel.runs.domain.retry import ProcessExit, RetryPolicy, exit_problem
 from pipeline.core.problems import DataError, ProblemError
 
 PASSING = ProblemError("RUN-10", "crashed", retryable=True)
 
 
-def ended(exitcode: int | None, *, timed_out: bool = False, reported: dict[str, object] | None = None) -> Exit:
-    return Exit(exitcode, timed_out, 600.0, reported)
+def ended(exitcode: int | None, *, timed_out: bool = False, reported: dict[str, object] | None = None) -> ProcessExit:
+    return ProcessExit(exitcode, timed_out, 600.0, reported)
 
 
 def test_stage_is_tried_three_times_more_when_the_policy_says_so() -> None:
@@ -38,11 +38,11 @@ def test_stage_is_not_tried_again_when_the_problem_would_stay() -> None:
         (ended(1, reported=ProblemError("TRAIN-99", "fault").as_dict()), "TRAIN-99", True),
     ],
 )
-def test_failure_has_the_right_name_when_an_attempt_ends(end: Exit, id: str, retryable: bool) -> None:
-    problem = failure("train_model", end)
+def test_failure_has_the_right_name_when_an_attempt_ends(end: ProcessExit, id: str, retryable: bool) -> None:
+    problem = exit_problem("train_model", end)
     assert problem is not None
     assert (problem.id, problem.retryable) == (id, retryable)
 
 
 def test_there_is_no_failure_when_the_exit_is_clean() -> None:
-    assert failure("deploy", ended(0)) is None
+    assert exit_problem("deploy", ended(0)) is None

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
-from app.panel.runs.domain.service import ParamsError
+from app.panel.runs.domain.problems import ActiveRunError, InvalidParamsError
 from app.panel.runs.domain.state import RunState, Trigger
-from app.panel.runs.domain.store import ActiveRunError
 from pipeline.core.problems import ProblemError
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import EMPTY, bad
@@ -88,7 +87,7 @@ def test_changed_setting_counts_when_no_run_has_said_a_target(make_harness: Make
 
 
 def test_every_wrong_parameter_is_named_when_some_are(make_harness: MakeHarness) -> None:
-    with pytest.raises(ParamsError) as caught:
+    with pytest.raises(InvalidParamsError) as caught:
         make_harness().runs.start(params={"test_share": 2, "linear": {"c": -1}})
     assert (caught.value.id, caught.value.status) == ("RUN-03", 422)
     assert [field for field, _ in caught.value.errors] == ["test_share", "linear.c"]

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
+from app.panel.runs.domain.problems import ActiveRunError
 from app.panel.runs.domain.state import RunState, Trigger
-from app.panel.runs.domain.store import ActiveRunError, LostRaceError, NewRun
+from app.panel.runs.domain.store import LostRaceError, NewRun
 from app.panel.runs.domain.tables import Run, RunEvent
 from pipeline.core.problems import ProblemError
 from tests.app.panel.runs.conftest import MakeHarness

@@ -1,0 +1,39 @@
+"""Gives a run its final state, with its totals and the last line of its log."""
+
+from app.panel.clock import Clock
+from app.panel.logs.store import LogStore
+from app.panel.runs.domain.decide import Finish
+from app.panel.runs.domain.state import AttemptState, RunState
+from app.panel.runs.domain.store import RunSnapshot, RunStore
+from pipeline.core.events import Level
+
+_LEVELS: dict[RunState, Level] = {RunState.FAILED: "error", RunState.INTERRUPTED: "warning"}
+
+
+def finish_run(
+    snapshot: RunSnapshot, decision: Finish, *, store: RunStore, logs: LogStore, clock: Clock, duration_s: float
+) -> None:
+    """End the run as decided; attempts that are still running are interrupted. Its log does not grow afterwards.
+
+    Sync. Raises LostRaceError if somebody else has moved the run meanwhile.
+    """
+    run = snapshot.run
+    if any(attempt.state == AttemptState.RUNNING for attempt in snapshot.attempts):
+        store.interrupt_attempts(run.id)
+    counts = logs.counts(run.id)
+    columns: dict[str, object] = {
+        "duration_s": round(duration_s, 3),
+        "n_warnings": counts.n_warnings,
+        "n_errors": counts.n_errors,
+    }
+    if decision.error is not None:
+        columns["error"] = dict(decision.error)
+    if decision.verdict is not None:
+        columns["verdict"] = dict(decision.verdict)
+    if decision.state == run.state:
+        store.record(run.id, **columns)
+    else:
+        store.move(run.id, RunState(run.state), decision.state, decision.reason, **columns)
+    text = f"Run {run.number} {decision.state}. {decision.reason}".rstrip()
+    logs.append(run.id, [(clock.now(), snapshot.stage, snapshot.attempt, _LEVELS.get(decision.state, "info"), text)])
+    logs.close(run.id)

@@ -1,0 +1,111 @@
+"""Runs an attempt in a process of its own and follows what it writes."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from app.panel.clock import Clock
+from app.panel.logs.store import LogStore
+from app.panel.runs.dispatch.attempt_log import AttemptLog
+from app.panel.runs.dispatch.stage_runner import CancelToken, Outcome
+from app.panel.runs.domain.active_runs import ActiveRuns
+from app.panel.runs.domain.problems import StageExitError, StageStartError
+from app.panel.runs.domain.queries import Progress
+from app.panel.runs.domain.retry import ProcessExit, exit_problem
+from app.panel.runs.domain.state import AttemptState
+from app.panel.runs.stage_process.launcher import Launcher, StageProcess
+from app.panel.runs.stage_process.output import StageOutput
+from pipeline.core.problems import ProblemError
+from pipeline.core.runner import EXIT_OK, disk_full, is_disk_full
+from pipeline.core.stage import StageContext, result_path
+
+POLL_S: Final = 0.03
+
+
+class ProcessStageRunner:
+    """Implements StageRunner: starts the process, ends it and all that it started when it must, reads its result."""
+
+    def __init__(
+        self, *, launcher: Launcher, logs: LogStore, active_runs: ActiveRuns, clock: Clock, timeout_s: float
+    ) -> None:
+        self._launcher, self._logs, self._active_runs, self._clock = launcher, logs, active_runs, clock
+        self._timeout_s = timeout_s
+
+    async def run(self, ctx: StageContext, token: CancelToken) -> Outcome:
+        """See StageRunner."""
+        started = self._clock.monotonic()
+        path = ctx.run_dir / "attempts" / f"{ctx.stage}-{ctx.attempt}.out"
+        # A result that an earlier attempt or run left must not be taken for this attempt's.
+        await asyncio.to_thread(_remove, path, result_path(ctx.run_dir, ctx.stage))
+        try:
+            child = await asyncio.to_thread(self._launcher.spawn, ctx, path)
+        except (OSError, EOFError) as error:
+            problem = disk_full(ctx.stage) if is_disk_full(error) else StageStartError(ctx.stage, error)
+            await self._log_problem(ctx, problem)
+            return Outcome(AttemptState.FAILED, self._since(started), problem=problem)
+        output = StageOutput(
+            path, run_id=ctx.run_id, stage=ctx.stage, attempt=ctx.attempt, logs=self._logs, clock=self._clock
+        )
+        end = await self._follow(ctx, child, output, token, started)
+        await asyncio.to_thread(_remove, Path(f"{path}.pid"))
+        return await self._outcome(ctx, token, end, self._since(started), output.report.compute_s)
+
+    async def _follow(
+        self, ctx: StageContext, child: StageProcess, output: StageOutput, token: CancelToken, started: float
+    ) -> ProcessExit:
+        """Return how the process ended, with all of its output in the log and nothing of it running."""
+        waiting = asyncio.create_task(child.wait())
+        ending = asyncio.create_task(token.wait())
+        timed_out = False
+        shown: Progress | None = None
+        try:
+            while not waiting.done():
+                left_s = started + self._timeout_s - self._clock.monotonic()
+                await asyncio.wait({waiting, ending}, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+                if ending.done() or left_s <= 0:
+                    timed_out = not ending.done() and not waiting.done()
+                    await child.end()
+                    break
+                if output.pending():
+                    await asyncio.to_thread(output.poll)
+                    self._active_runs.notify(ctx.run_id)
+                    if output.report.progress is not shown:
+                        shown = output.report.progress
+                        self._active_runs.progress(ctx.run_id, shown)
+        finally:
+            ending.cancel()
+            if not waiting.done():  # whatever went wrong here, the stage must not go on unwatched
+                await child.end()
+            exitcode = await waiting
+            await asyncio.to_thread(child.kill_descendants)
+        await asyncio.to_thread(output.finish)
+        self._active_runs.notify(ctx.run_id)
+        child.close()
+        return ProcessExit(exitcode, timed_out, self._timeout_s, output.report.error)
+
+    async def _outcome(
+        self, ctx: StageContext, token: CancelToken, end: ProcessExit, duration_s: float, compute_s: float | None
+    ) -> Outcome:
+        has_finished = end.exitcode == EXIT_OK and result_path(ctx.run_dir, ctx.stage).exists()
+        if token and not has_finished:
+            return Outcome(token.attempt_state, duration_s, compute_s)
+        problem = exit_problem(ctx.stage, end)
+        if problem is None and not has_finished:
+            problem = StageExitError(ctx.stage, None)
+        if problem is None:
+            return Outcome(AttemptState.SUCCEEDED, duration_s, compute_s)
+        if end.timed_out or end.reported is None:  # it could not report the problem itself
+            await self._log_problem(ctx, problem)
+        return Outcome(AttemptState.FAILED, duration_s, compute_s, problem)
+
+    async def _log_problem(self, ctx: StageContext, problem: ProblemError) -> None:
+        attempt_log = AttemptLog(ctx, self._logs, self._active_runs, self._clock)
+        await asyncio.to_thread(attempt_log.log, str(problem), "error")
+
+    def _since(self, started: float) -> float:
+        return round(self._clock.monotonic() - started, 4)
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

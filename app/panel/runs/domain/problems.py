@@ -1,0 +1,281 @@
+"""What can go wrong when a run is started, changed or executed."""
+
+import signal
+from typing import Final
+
+from pydantic import ValidationError
+
+from pipeline.core.problems import ProblemError
+from pipeline.core.stage import STAGES, StageName
+
+MB: Final = 2**20
+_PROGRAM_FAULT: Final = "Please report it with the output of the panel."
+
+
+class ActiveRunError(ProblemError):
+    """Another run is active.
+
+    Only one run is active at a time; the message names it. Wait for it to end, or cancel it.
+    """
+
+    id = "RUN-01"
+    status = 409
+
+    def __init__(self, *, run_id: str, number: int, state: str) -> None:
+        super().__init__(
+            f"Run {number} is {state}; only one run can be active at a time.",
+            fix="Wait for it to end, or cancel it.",
+            command=f"ml-pipeline logs -f {number}",
+        )
+        self.run_id = run_id
+        self.number = number
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the members of a problem, and `run_id` and `run_number` of the active run."""
+        return {**super().as_dict(), "run_id": self.run_id, "run_number": self.number}
+
+
+class RunNotFoundError(ProblemError):
+    """There is no such run.
+
+    No run has this number or id. `ml-pipeline status` and the Runs page list those that exist.
+    """
+
+    id = "RUN-02"
+    status = 404
+    command = "ml-pipeline status"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"There is no run {run_id[:64]}.", fix="Look for it in the list of runs.")
+
+
+class InvalidParamsError(ProblemError):
+    """A parameter is not valid.
+
+    The message names the parameter and what is wrong with it; `errors` in the JSON answer lists all of them.
+    `GET /api/v1/params` describes each parameter with its limits.
+    """
+
+    id = "RUN-03"
+    status = 422
+
+    def __init__(self, error: ValidationError) -> None:
+        self.errors = [(".".join(str(part) for part in e["loc"]), e["msg"]) for e in error.errors()]
+        field, message = self.errors[0]
+        more = f" ({len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+        super().__init__(
+            f"The parameter {field or 'set'} is not valid{more}.",
+            why=f"{message}.",
+            fix="Correct it; GET /api/v1/params lists the names and limits of all parameters.",
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the members of a problem, and `errors`, one `{"field", "message"}` each."""
+        return {**super().as_dict(), "errors": [{"field": f, "message": m} for f, m in self.errors]}
+
+
+class MissingResultError(ProblemError):
+    """A run cannot start from this stage.
+
+    A run that starts at a later stage reuses the results of the stages before it. No earlier run, or not the one that
+    was named, has left them. Start from the first stage.
+    """
+
+    id = "RUN-04"
+    status = 409
+    command = "ml-pipeline run"
+
+    def __init__(self, from_stage: StageName) -> None:
+        super().__init__(
+            f"A run cannot start from {from_stage}.",
+            why=f"There is no result of {STAGES[STAGES.index(from_stage) - 1]} to reuse.",
+            fix="Start from the first stage.",
+        )
+
+
+class RunEndedError(ProblemError):
+    """The run cannot be cancelled.
+
+    It has already ended, and a final state does not change.
+    """
+
+    id = "RUN-05"
+    status = 409
+
+    def __init__(self, number: int, state: str) -> None:
+        verb = "has" if state in {"succeeded", "failed"} else "is"
+        super().__init__(f"Run {number} cannot be cancelled: it {verb} {state}.", fix="There is nothing left to do.")
+
+
+class InvalidIdempotencyKeyError(ProblemError):
+    """The Idempotency-Key is not valid.
+
+    The header takes 1 to 200 visible ASCII characters, for example a UUID.
+    """
+
+    id = "RUN-07"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The header Idempotency-Key is not valid.",
+            fix="Send 1 to 200 visible ASCII characters, for example a UUID.",
+        )
+
+
+class StageSignalError(ProblemError):
+    """A stage was stopped by a signal.
+
+    The process of the stage crashed, most often in a native library (signal 11), or somebody stopped it. The last
+    lines of the log show how far it got. The stage is retried.
+    """
+
+    id = "RUN-10"
+    retryable = True
+
+    def __init__(self, stage: str, number: int) -> None:
+        super().__init__(
+            f"Stage {stage} was stopped by signal {number} ({_signal_name(number)}).",
+            why="A library crashed, or somebody stopped the process.",
+            fix="Look at the last lines of its log.",
+        )
+
+
+class StageKilledError(ProblemError):
+    """A stage ran out of memory.
+
+    The system killed its process, as it does when memory runs out. Use fewer rows, a smaller model, or a machine with
+    more memory. The stage is retried, since something else may have used the memory.
+    """
+
+    id = "RUN-11"
+    retryable = True
+    command = "free -h"
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(
+            f"Stage {stage} was killed: probably out of memory.",
+            why="The system kills a process when memory runs out.",
+            fix="Use fewer rows, a smaller model, or a machine with more memory.",
+        )
+
+
+class StageTimeoutError(ProblemError):
+    """A stage timed out.
+
+    It did not finish within `STAGE_TIMEOUT_S` and was stopped together with every process that it had started. The
+    stage is retried.
+    """
+
+    id = "RUN-12"
+    retryable = True
+
+    def __init__(self, stage: str, timeout_s: float) -> None:
+        super().__init__(
+            f"Stage {stage} timed out after {timeout_s:g} s.",
+            why="It was stopped together with every process that it had started.",
+            fix="Raise STAGE_TIMEOUT_S, or reduce the work: fewer rows, fewer trials.",
+        )
+
+
+class StageExitError(ProblemError):
+    """A stage ended without giving a reason.
+
+    Its process ended with an exit code, or without leaving a result, and reported no problem. The last lines of the
+    log show how far it got. The stage is retried.
+    """
+
+    id = "RUN-13"
+    retryable = True
+
+    def __init__(self, stage: str, exitcode: int | None) -> None:
+        super().__init__(
+            f"Stage {stage} left no result and gave no reason."
+            if exitcode is None
+            else f"Stage {stage} ended with exit code {exitcode} and gave no reason.",
+            fix="Look at the last lines of its log.",
+        )
+
+
+class StageStartError(ProblemError):
+    """The process of a stage could not be started.
+
+    The system refused a new process: there are too many, or there is not enough memory. `ulimit -u` shows the limit.
+    The stage is retried.
+    """
+
+    id = "RUN-14"
+    retryable = True
+    command = "ulimit -u"
+
+    def __init__(self, stage: str, error: BaseException) -> None:
+        super().__init__(
+            f"The process of stage {stage} could not be started.",
+            why=f"{error}.",
+            fix="Free memory, or raise the limit of processes.",
+        )
+
+
+class DeployFaultError(ProblemError):
+    """Deploy failed because of a fault of the program.
+
+    The live model was not changed by it. Please report it with the output of the panel. The stage is retried.
+    """
+
+    id = "RUN-15"
+    retryable = True
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(
+            f"Stage deploy failed: {_described(error)}"[:500],
+            why="This is a fault of the program, not of your data. The live model was not changed by it.",
+            fix=_PROGRAM_FAULT,
+        )
+
+
+class PanelFaultError(ProblemError):
+    """The panel could not continue a run.
+
+    Something failed in the panel itself, not in a stage. The run has ended, and the next one can start. Please report
+    it with the output of the panel.
+    """
+
+    id = "RUN-16"
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(
+            "The panel could not continue this run.",
+            why=_described(error)[:500],
+            fix=f"This is a fault of the program. {_PROGRAM_FAULT}",
+        )
+
+
+class DiskNearlyFullError(ProblemError):
+    """The disk is nearly full.
+
+    Less than 512 MB are free on the disk of the state folder, so no run is started: it could not finish. Remove other
+    files; scheduled runs then resume by themselves.
+    """
+
+    id = "DISK-01"
+    status = 507
+    retryable = True
+    command = "df -h"
+
+    def __init__(self, *, free_bytes: int, needed_bytes: int) -> None:
+        super().__init__(
+            f"Only {free_bytes // MB} MB are free on the disk of the state folder.",
+            why=f"A run needs {needed_bytes // MB} MB.",
+            fix="Remove old runs or other files.",
+        )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
