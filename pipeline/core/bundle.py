@@ -1,7 +1,7 @@
-"""The bundle: what training hands to serving, on disk and immutable.
+"""The bundle: what training hands to serving, immutable, on disk.
 
     models/versions/<run id>/model.onnx      raw columns -> probabilities or value
-    models/versions/<run id>/manifest.json   everything else a server or a form needs to know
+    models/versions/<run id>/manifest.json   everything else that a server or a form needs
     models/current.json                      which of them is live; replaced atomically, polled by readers
 
 Light: pydantic and stdlib only; no numpy, no onnx. Nothing here unpickles anything.
@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipeline.core.atomic_files import fsync_dir, write_atomic
 from pipeline.core.bundle_problems import BrokenBundleError, PointerError
 from pipeline.core.params import Task
 
@@ -40,14 +41,14 @@ class _Record(BaseModel):
 
 
 class Histogram(_Record):
-    """Counts of training rows between `edges`: len(edges) == len(counts) + 1. Values outside count in the end bins."""
+    """Counts of training rows between `edges`: len(edges) == len(counts) + 1. Outliers count in the end bins."""
 
     edges: list[float]
     counts: list[int]
 
 
 class Feature(_Record):
-    """One raw column that the model takes, in the order of the graph's inputs.
+    """One raw column that the model uses, in the order of the graph's inputs.
 
     `min max median histogram` are None for categorical features; `categories` (most frequent first) and
     `category_counts` are empty for the others. `integer`: every training value was whole. `example`: the value of
@@ -73,7 +74,7 @@ class Feature(_Record):
 
 
 class Golden(_Record):
-    """One row and what the model must answer for it. `probabilities` follow `classes`; `value` is regression's."""
+    """One row and the answer expected for it. `probabilities` are in the order of `classes`; `value` is for regression."""
 
     record: dict[str, Scalar]
     probabilities: list[float] | None = None
@@ -81,12 +82,12 @@ class Golden(_Record):
 
 
 class Manifest(_Record):
-    """Everything about a model but its graph.
+    """Everything about a model except its graph.
 
     `digest` is the identity of the model: sha256 over the graph and the fields that shape its answers, the same for
     two runs on equal data, seed, code and parameters. `version`, `run_id` and `created_at` are not part of it.
-    `classes` are the class labels as they stand in the table (order of the graph's output; for binary the second is
-    the positive one); empty for regression. `class_type` says how a label is written in JSON answers.
+    `classes` are the class labels as in the table, in the order of the graph's output (for binary the second is the
+    positive one); empty for regression. `class_type` is the JSON type of a label in answers.
     `threshold` is None unless binary. `score_histogram` counts test-row scores (probability of the positive class;
     largest probability for multiclass; value for regression).
     """
@@ -110,15 +111,13 @@ class Manifest(_Record):
     importances: dict[str, float]  # permutation importance per raw feature, in units of the primary metric
     features: list[Feature]
     derived_features: list[str] = []
-    left_out: list[
-        str
-    ] = []  # columns of the table that the model does not take: a record may hold them, nobody reads them
+    left_out: list[str] = []  # columns of the table that the model does not use; a record may hold them
     score_histogram: Histogram
     golden: list[Golden]
     seed: int
     n_train: int
     n_test: int
-    test_share: float | None = None  # by which rows were kept from training; None in a manifest of before
+    test_share: float | None = None  # of the split; None in manifests of older versions
     data_digest: str
     code_digest: str
     params_digest: str
@@ -126,17 +125,17 @@ class Manifest(_Record):
 
     @property
     def numeric(self) -> list[Feature]:
-        """Features of the `numeric` input, in its column order."""
+        """Return the features of the `numeric` input, in its column order."""
         return [f for f in self.features if f.kind != "categorical"]
 
     @property
     def categorical(self) -> list[Feature]:
-        """Features of the `categorical` input, in its column order."""
+        """Return the features of the `categorical` input, in its column order."""
         return [f for f in self.features if f.kind == "categorical"]
 
 
 class Pointer(_Record):
-    """The content of `current.json`: `bundle` is a folder name below `versions/`, `sha256` that of its manifest.json."""
+    """The content of `current.json`: `bundle` is a folder name in `versions/`, `sha256` that of its manifest.json."""
 
     version: int
     bundle: str
@@ -144,20 +143,20 @@ class Pointer(_Record):
 
 
 def pointer_path(models_dir: Path) -> Path:
-    """Where the pointer lies."""
+    """Return the path of the pointer."""
     return models_dir / POINTER_FILE
 
 
 def read_pointer(models_dir: Path) -> Pointer | None:
-    """The live version, or None before the first model. Raises BundleError MODEL-01 if there is one that cannot be used."""
+    """Return the pointer to the live version; None before the first model. Raises BundleError MODEL-01 if it is invalid."""
     try:
-        text = pointer_path(models_dir).read_bytes()
+        content = pointer_path(models_dir).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise PointerError.unreadable(error) from error
     try:
-        pointer = Pointer.model_validate_json(text)
+        pointer = Pointer.model_validate_json(content)
     except ValidationError as error:
         raise PointerError.invalid(error) from error
     if Path(pointer.bundle).name != pointer.bundle or pointer.bundle in {"", ".", ".."}:
@@ -175,12 +174,12 @@ def write_pointer(models_dir: Path, pointer: Pointer | None) -> None:
 
 
 def bundle_dir(models_dir: Path, pointer: Pointer) -> Path:
-    """The folder that a pointer names."""
+    """Return the folder that a pointer names."""
     return models_dir / VERSIONS_DIR / pointer.bundle
 
 
 def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
-    """The manifest of a bundle folder; with `sha256`, only if the file has that digest. Raises BundleError MODEL-02."""
+    """Return the manifest of a bundle; with `sha256`, only if the file has that digest. Raises BundleError MODEL-02."""
     try:
         raw = (folder / MANIFEST_FILE).read_bytes()
     except OSError as error:
@@ -194,7 +193,7 @@ def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
 
 
 def read_model(folder: Path, manifest: Manifest, max_bytes: int = 256 * 2**20) -> bytes:
-    """The bytes of the graph, if they have the digest that the manifest names. Raises BundleError MODEL-02."""
+    """Return the graph's bytes, if they have the digest in the manifest. Raises BundleError MODEL-02."""
     path = folder / MODEL_FILE
     try:
         if path.stat().st_size > max_bytes:
@@ -208,7 +207,7 @@ def read_model(folder: Path, manifest: Manifest, max_bytes: int = 256 * 2**20) -
 
 
 def write_bundle(folder: Path, manifest: Manifest, model: bytes) -> None:
-    """Write a finished bundle into the new folder `folder`, durably; on failure nothing is left of it."""
+    """Write a finished bundle into the new folder, durably; on failure nothing is left of it."""
     folder.mkdir(parents=True)
     try:
         write_atomic(folder / MODEL_FILE, model)
@@ -241,7 +240,7 @@ def publish(models_dir: Path, source: Path, name: str) -> Pointer:
 
 
 def pointer_to(models_dir: Path, name: str) -> Pointer:
-    """A pointer to the published bundle `name`. Raises BundleError MODEL-02 if it is not intact."""
+    """Return a pointer to the published bundle `name`. Raises BundleError MODEL-02 if it is not intact."""
     folder = models_dir / VERSIONS_DIR / name
     manifest = read_manifest(folder)
     read_model(folder, manifest)
@@ -250,30 +249,6 @@ def pointer_to(models_dir: Path, name: str) -> Pointer:
 
 
 def digest_of(manifest: Manifest) -> str:
-    """The identity of a model: sha256 over all manifest fields but those that differ between two equal runs."""
+    """Return the identity of a model: sha256 over the manifest fields, except those that differ between equal runs."""
     fields = manifest.model_dump(mode="json", exclude={"digest", "version", "run_id", "created_at"})
     return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`: readers see the old or the new file, also after a power cut."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    fsync_dir(path.parent)
-
-
-def fsync_dir(path: Path) -> None:
-    """Make the entries of a folder durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

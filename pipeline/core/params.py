@@ -1,4 +1,4 @@
-"""Every parameter of a run, typed, with its default: the panel draws its form from here, the terminal its options.
+"""The parameters of a run, with types and defaults; the panel's form and the CLI's options are made from them.
 
 Light: pydantic only. `group` and `title` in the JSON schema order and name the fields of the form.
 """
@@ -11,7 +11,7 @@ Task = Literal["binary", "multiclass", "regression"]
 Estimator = Literal["hist_gradient_boosting", "gradient_boosting", "random_forest", "linear", "dummy"]
 ThresholdMetric = Literal["f1", "balanced_accuracy", "accuracy", "none"]
 
-# Ids of the problems that the parameters have with the table: a run with the same ones would be refused again.
+# Ids of problems that the parameters cause with this table: a run with the same ones would fail again.
 INVALID_PARAMS_IDS: Final = ("DATA-10", "DATA-11", "DATA-12", "DATA-13", "DATA-15", "DATA-20", "DATA-21", "DATA-22")
 
 
@@ -44,7 +44,7 @@ class GradientBoostingParams(_Group):
 
 
 class RandomForestParams(_Group):
-    """A forest of trees."""
+    """Random forest."""
 
     n_estimators: int = Field(200, ge=1, le=2000)
     max_depth: int = Field(14, ge=1, le=64)
@@ -63,34 +63,36 @@ class Params(_Group):
 
     target: Annotated[
         str | None,
-        _field(None, "Data", "Target", "The column to predict. Empty: inferred, where only one column can be meant."),
+        _field(
+            None, "Data", "Target", "Column to predict. Empty: inferred, if only one column has a common target name."
+        ),
     ] = None
     task: Annotated[
         Literal["auto", "binary", "multiclass", "regression"],
-        _field("auto", "Data", "Task", "Inferred from the target unless given."),
+        _field("auto", "Data", "Task", "Auto: inferred from the target."),
     ] = "auto"
     ignore: Annotated[
-        tuple[str, ...], _field((), "Data", "Ignored columns", "Columns that the model must not see.")
+        tuple[str, ...], _field((), "Data", "Ignored columns", "Columns that the model must not use.")
     ] = ()
     test_share: Annotated[
-        float, _field(0.2, "Data", "Test share", "Share of the rows kept aside for scoring.", ge=0.05, le=0.5)
+        float, _field(0.2, "Data", "Test share", "Share of the rows held out for evaluation.", ge=0.05, le=0.5)
     ] = 0.2
-    seed: Annotated[int, _field(42, "Data", "Seed", "Fixes every random choice.", ge=0, le=2**32 - 1)] = 42
+    seed: Annotated[int, _field(42, "Data", "Seed", "Seed of all random numbers.", ge=0, le=2**32 - 1)] = 42
 
     imputation: Annotated[
         Literal["mean", "median", "most_frequent"],
-        _field("median", "Preparation", "Imputation", "What a missing number becomes."),
+        _field("median", "Preparation", "Imputation", "Replacement for missing numbers."),
     ] = "median"
     missing_indicator: Annotated[
-        bool, _field(True, "Preparation", "Missing indicator", "Also tell the model which values were missing.")
+        bool, _field(True, "Preparation", "Missing indicator", "Add a feature that marks missing values.")
     ] = True
     scaling: Annotated[
         Literal["standard", "robust", "min_max", "none"],
-        _field("standard", "Preparation", "Scaling", "How numbers are brought to one scale."),
+        _field("standard", "Preparation", "Scaling", "Method for scaling numeric features."),
     ] = "standard"
     balance: Annotated[
         Literal["none", "undersample", "class_weight"],
-        _field("none", "Preparation", "Balance", "What to do when one class is rare."),
+        _field("none", "Preparation", "Balance", "Treatment of imbalanced classes."),
     ] = "none"
     derived_features: Annotated[
         tuple[str, ...] | None,
@@ -98,13 +100,13 @@ class Params(_Group):
             None,
             "Preparation",
             "Derived features",
-            "One `Name = expression` a line; names with spaces or signs go in backticks. "
-            "Empty: the built-in ones where the table is the credit table.",
+            "One `Name = expression` per line; put names with spaces or symbols in backticks. "
+            "Empty: the built-in ones, for the credit table.",
         ),
     ] = None
 
     estimator: Annotated[
-        Estimator, _field("hist_gradient_boosting", "Model", "Estimator", "The kind of model that is trained.")
+        Estimator, _field("hist_gradient_boosting", "Model", "Estimator", "Type of model to train.")
     ] = "hist_gradient_boosting"
     hist_gradient_boosting: HistGradientBoostingParams = HistGradientBoostingParams()
     gradient_boosting: GradientBoostingParams = GradientBoostingParams()
@@ -112,15 +114,15 @@ class Params(_Group):
     linear: LinearParams = LinearParams()
     threshold_metric: Annotated[
         ThresholdMetric,
-        _field("f1", "Model", "Threshold metric", "What the decision threshold of a binary model is tuned for."),
+        _field("f1", "Model", "Threshold metric", "Metric that the decision threshold of a binary model maximizes."),
     ] = "f1"
     tuning_budget_s: Annotated[
         float,
-        _field(
-            0.0, "Model", "Search budget, s", "Seconds spent on searching hyperparameters; 0 is off.", ge=0, le=3600
-        ),
+        _field(0.0, "Model", "Tuning time limit (s)", "For the hyperparameter search; 0 turns it off.", ge=0, le=3600),
     ] = 0.0
-    tuning_max_trials: Annotated[int, _field(50, "Model", "Search trials", "At most so many.", ge=1, le=1000)] = 50
+    tuning_max_trials: Annotated[
+        int, _field(50, "Model", "Tuning trials", "Maximum number of trials.", ge=1, le=1000)
+    ] = 50
 
     gate_rule: Annotated[
         Literal["not_worse", "better"],
@@ -131,7 +133,7 @@ class Params(_Group):
             "Promote a model that is not worse by more than the margin, or only one that is significantly better.",
         ),
     ] = "not_worse"
-    gate_margin: Annotated[float, _field(0.002, "Gate", "Margin", "In units of the gate's metric.", ge=0, le=1)] = 0.002
+    gate_margin: Annotated[float, _field(0.002, "Gate", "Margin", "In units of the gate metric.", ge=0, le=1)] = 0.002
     gate_confidence: Annotated[
-        float, _field(0.95, "Gate", "Confidence", "Of the interval of the difference.", gt=0.5, lt=1)
+        float, _field(0.95, "Gate", "Confidence", "Confidence level of the comparison.", gt=0.5, lt=1)
     ] = 0.95

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.core.bundle import write_atomic
+from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemoryError, UnexpectedStageError
 from pipeline.core.stage import StageContext, StageFunction, load, result_path

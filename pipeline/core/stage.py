@@ -1,6 +1,6 @@
-"""What a stage is: a name, a function, what it is given and what it gives back.
+"""The contract of a stage: its name, its function, its context and its result.
 
-Light: the panel imports this, and numpy must not come along. The functions themselves are named, not imported.
+Light: the panel imports this, and numpy must not come along. Stage functions are named here, not imported.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ class _Record(BaseModel):
 
 
 class StageContext(_Record):
-    """All that a stage is told. Serializes to JSON, so that it can cross into another process.
+    """Everything that a stage gets. Serializes to JSON, to cross into another process.
 
     `run_dir` belongs to the run: each finished stage leaves its result there as `<stage>.json`, so that a later
     stage, a retry or a rerun from that stage reads it instead of doing the work again. `version` is the number
-    that the model of this run will carry if one comes out of it.
+    of the model that this run may produce.
     """
 
     run_id: str
@@ -47,7 +47,7 @@ class StageContext(_Record):
 
 
 class SeedResult(_Record):
-    """Result of set_seed: what this run's outcome depends on. Digests are lower-case hex sha256."""
+    """Result of set_seed: everything that the outcome of the run depends on. Digests are lower-case hex sha256."""
 
     seed: int
     data_digest: str
@@ -78,7 +78,7 @@ class GateVerdict(_Record):
     """The decision between challenger and champion, and its reason in one sentence.
 
     `identical` means: same digest as the champion, so there is nothing to deploy. `difference` is challenger minus
-    champion in units of `metric` oriented so that more is better; None where there was no champion to compare with.
+    champion, in units of `metric`, oriented so that more is better; None without a champion to compare with.
     """
 
     decision: Literal["promote", "keep", "identical"]
@@ -127,17 +127,17 @@ StageFunction = Callable[[StageContext, Events], BaseModel]
 
 
 def load(stage: StageName) -> StageFunction:
-    """The function of a stage; imports what it needs."""
+    """Return the function of a stage; imports its module."""
     module, _, name = ENTRY[stage].partition(":")
     function: StageFunction = getattr(import_module(module), name)
     return function
 
 
 def result_path(run_dir: Path, stage: StageName) -> Path:
-    """Where the result of a finished stage lies."""
+    """Return the path of the result of a finished stage."""
     return run_dir / f"{stage}.json"
 
 
 def read_result(run_dir: Path, stage: StageName, kind: type[R]) -> R:
-    """The result that an earlier stage left. Raises FileNotFoundError if that stage has not finished."""
+    """Return the result of an earlier stage. Raises FileNotFoundError if that stage has not finished."""
     return kind.model_validate_json(result_path(run_dir, stage).read_text("utf-8"))

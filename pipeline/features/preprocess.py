@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.bundle import Feature, Scalar, fsync_dir, write_atomic
+from pipeline.core.atomic_files import fsync_dir, write_atomic
+from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.params import Params
 from pipeline.features import processed_dataset
 from pipeline.features.expressions import Derived, built_in, parse_all

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.bundle import write_atomic
+from pipeline.core.atomic_files import write_atomic
 from pipeline.ingest.headers import is_table
 
 FILE_NAME: Final = "cs-training.csv"

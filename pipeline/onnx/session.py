@@ -1,4 +1,4 @@
-"""A loaded graph and the rows that it takes."""
+"""ONNX graphs in memory and the rows that they take."""
 
 from dataclasses import dataclass
 
@@ -23,14 +23,14 @@ class RawRows:
         return len(self.numeric)
 
     def take(self, rows: npt.NDArray[np.int64] | slice) -> "RawRows":
-        """The given rows, in the given order."""
+        """Return the rows at these positions, in that order."""
         return RawRows(self.numeric[rows], self.categorical[rows])
 
 
 def new_session(model: bytes) -> ort.InferenceSession:
     """Return a session over a model's bytes: one thread, so that the same rows give the same bits on any machine.
 
-    Raises what onnxruntime raises for bytes that are no model; its classes share no public base.
+    Raises what onnxruntime raises for bytes that are not a model; its classes share no public base.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -40,7 +40,7 @@ def new_session(model: bytes) -> ort.InferenceSession:
 
 
 class Graph:
-    """A loaded graph."""
+    """A graph that is loaded and ready to run."""
 
     def __init__(self, model: bytes) -> None:
         self._session = new_session(model)
@@ -48,7 +48,7 @@ class Graph:
         self._output = self._session.get_outputs()[0].name
 
     def run(self, rows: RawRows) -> Floats:
-        """The graph's output for raw rows, float32 [n, width]."""
+        """Return the graph's output for raw rows, float32 [n, width]."""
         feed: dict[str, npt.NDArray[np.generic]] = {}
         if NUMERIC_INPUT in self._inputs:
             feed[NUMERIC_INPUT] = np.ascontiguousarray(rows.numeric, dtype=np.float32)
@@ -57,7 +57,7 @@ class Graph:
         return self._run(feed)
 
     def run_prepared(self, X: Floats) -> Floats:
-        """The output of an estimator's graph for prepared rows, float32 [n, width]."""
+        """Return the output of an estimator's graph for prepared rows, float32 [n, width]."""
         return self._run({PREPARED_OUTPUT: X})
 
     def _run(self, feed: dict[str, npt.NDArray[np.generic]]) -> Floats:

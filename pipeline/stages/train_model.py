@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from pipeline.core.bundle import Manifest, write_atomic, write_bundle
+from pipeline.core.atomic_files import write_atomic
+from pipeline.core.bundle import Manifest, write_bundle
 from pipeline.core.events import Events
 from pipeline.core.params import Params
 from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Scalar, read_manifest, write_atomic
+from pipeline.core.atomic_files import write_atomic
+from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Scalar, read_manifest
 from pipeline.core.figures.plots import plots
 from pipeline.core.params import Params
 

@@ -76,7 +76,7 @@ def test_everything_is_reached_and_shows_it_when_tab_is_pressed(page: Page, pane
 def test_run_is_cancelled_when_only_keys_are_used(page: Page, panel: PanelProcess) -> None:
     panel.wait_idle()
     page.goto(f"{panel.url}/runs/new")
-    page.get_by_label("Search budget, s").fill("60")
+    page.get_by_label("Tuning time limit (s)").fill("60")
     page.get_by_label("Seed").fill("11")
     page.keyboard.press("Enter")
     page.wait_for_url("**/runs/*")
@@ -95,7 +95,7 @@ def test_run_is_cancelled_when_only_keys_are_used(page: Page, panel: PanelProces
 def test_nothing_moves_when_less_motion_is_wanted(page: Page, panel: PanelProcess) -> None:
     page.emulate_media(reduced_motion="reduce")
     page.goto(f"{panel.url}/runs/new")
-    page.get_by_label("Search budget, s").fill("60")
+    page.get_by_label("Tuning time limit (s)").fill("60")
     page.get_by_label("Seed").fill("12")
     page.get_by_role("button", name="Start the run").click()
     page.wait_for_url("**/runs/*")

@@ -20,7 +20,7 @@ from app.panel.datasets.problems import (
     TableWriteError,
     UnknownTableError,
 )
-from pipeline.core.bundle import fsync_dir
+from pipeline.core.atomic_files import fsync_dir
 from pipeline.core.product import TABLE_SUFFIXES
 
 MAX_UPLOAD_BYTES: Final = 1 << 30  # bounds the disk space that one request may fill

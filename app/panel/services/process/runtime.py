@@ -21,7 +21,7 @@ from app.panel.services.process.service_processes import ServiceProcess, Service
 from app.panel.services.protocol import ABSENT, TITLES, Check, LogChunk, Observed, Placement, ServiceName, ServiceSpec
 from app.panel.services.service_log import ServiceLog
 from app.processes.tree import descendants
-from pipeline.core.bundle import write_atomic
+from pipeline.core.atomic_files import write_atomic
 from pipeline.core.problems import ProblemError
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent

@@ -1,6 +1,6 @@
 """Stages that do nothing but leave a valid result; run in real processes."""
 
-from pipeline.core.bundle import write_atomic
+from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from pipeline.core.bundle import write_atomic
+from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.problems import DataError
 from pipeline.core.stage import SeedResult, StageContext
