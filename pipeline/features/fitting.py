@@ -17,19 +17,19 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 MAX_CATEGORIES: Final = 50
-PROBED_ROWS: Final = 10_000  # training rows that tell whether scaling keeps values apart
-PROBED_VALUES: Final = 256  # of their different values, evenly by rank: no tree sees more of a column
-MIN_KEPT_SHARE: Final = 0.95  # of these
-ONE_HOT_MAX: Final = 12  # trees split a code faster than many indicator columns; a linear model needs indicators
+PROBED_ROWS: Final = 10_000  # training rows that show whether scaling keeps values distinct
+PROBED_VALUES: Final = 256  # of their distinct values, evenly by rank: no tree sees more of a column
+MIN_KEPT_SHARE: Final = 0.95  # of these that must stay distinct
+ONE_HOT_MAX: Final = 12  # trees split one code faster than many indicator columns; a linear model needs indicators
 
 
 @dataclass(frozen=True)
 class NumberFit:
-    """For the raw numbers and behind them the derived ones: what a missing value becomes, and the scaling.
+    """Imputation and scaling of the raw numbers, followed by the derived ones.
 
     scaled = (value - subtract) / divide, or value * multiply + add for min_max; all arrays [number of columns].
     `indicated` are the positions of the raw columns that get a missing indicator; `merged` those of columns whose
-    values the asked-for scaling would not keep apart, because a few are huge.
+    values the chosen scaling would make equal, because a few are huge.
     """
 
     fill: Floats
@@ -42,7 +42,7 @@ class NumberFit:
 
 @dataclass(frozen=True)
 class TextFit:
-    """The texts of a column that the model knows, most frequent first; "" among them if some were missing."""
+    """The categories of a column that the model knows, most frequent first; "" among them if some were missing."""
 
     name: str
     known: list[str]
@@ -53,7 +53,7 @@ def fit_numbers(n_raw: int, n_columns: int, column: Callable[[int], Floats], par
     """Fit imputation and scaling of `n_columns` columns, of which `column(i)` gives the training rows.
 
     A derived column without any value in the training rows is filled with 0. A column of which a few values are so
-    huge that float32 could not tell the others apart is scaled by its quartiles, but not for a linear model, which a
+    huge that float32 would make the others equal is scaled by its quartiles, but not for a linear model, whose fit a
     huge scaled value would ruin.
     """
     fill = np.zeros(n_columns, dtype=np.float32)
@@ -84,18 +84,18 @@ def fit_numbers(n_raw: int, n_columns: int, column: Callable[[int], Floats], par
 
 
 def fit_text(column: TextColumn, train: npt.NDArray[np.bool_], params: Params) -> TextFit:
-    """The MAX_CATEGORIES most frequent texts of the training rows; the others are treated like unseen ones."""
-    counted, missing = count_categories(column, train)
-    known = [text for text, _ in counted[:MAX_CATEGORIES]] + [""] * (missing > 0)
+    """Return the MAX_CATEGORIES most frequent categories of the training rows; others are treated as unknown."""
+    counts, n_missing = count_categories(column, train)
+    known = [text for text, _ in counts[:MAX_CATEGORIES]] + [""] * (n_missing > 0)
     return TextFit(column.name, known, params.estimator == "linear" or len(known) <= ONE_HOT_MAX)
 
 
 def _merges(values: Doubles, scaling: str, first: float, second: float) -> bool:
-    """Whether scaling makes different values equal in float32."""
-    some = np.unique(values[:: max(1, len(values) // PROBED_ROWS)])
-    some = some[np.unique(np.linspace(0, len(some) - 1, PROBED_VALUES).astype(np.intp))]
-    scaled = some * first + second if scaling == "min_max" else (some - first) / second
-    return len(np.unique(scaled.astype(np.float32))) < MIN_KEPT_SHARE * len(some)
+    """Return True if scaling makes distinct values equal in float32."""
+    sample = np.unique(values[:: max(1, len(values) // PROBED_ROWS)])
+    sample = sample[np.unique(np.linspace(0, len(sample) - 1, PROBED_VALUES).astype(np.intp))]
+    scaled = sample * first + second if scaling == "min_max" else (sample - first) / second
+    return len(np.unique(scaled.astype(np.float32))) < MIN_KEPT_SHARE * len(sample)
 
 
 def _scaling(values: Doubles, scaling: str) -> tuple[float, float]:

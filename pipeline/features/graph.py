@@ -1,7 +1,7 @@
-"""Writes the preparation graph: raw columns in, prepared float32 columns out. Runs it, too, in pieces.
+"""Writes the preparation graph: raw columns in, prepared float32 columns out.
 
-In it: infinite becomes missing; derived features from the raw values; imputation; scaling; missing indicators;
-encoding of texts. Derived features and scaling are computed in float64 inside, which makes them equal to
+Its steps: infinite values become missing; derived features from the raw values; imputation; scaling; missing
+indicators; encoding of categories. Derived features and scaling are computed in float64 inside, which makes them equal to
 scikit-learn's to the last bit of float32, and a row's answer independent of the rows that come with it.
 """
 
@@ -38,7 +38,7 @@ class Prepared:
 
 
 def derived_graph(n_numeric: int, position: dict[str, int], derived: Sequence[Derived]) -> bytes:
-    """The graph `numeric` [n, n_numeric] -> `prepared` [n, derived features], missing as NaN: to fit their statistics."""
+    """Return the graph `numeric` [n, n_numeric] -> `prepared` [n, derived features], NaN where missing, to fit them."""
     writer = _Writer()
     writer.node_to(PREPARED_OUTPUT, "Identity", writer.joined(writer.derived(writer.cleaned(), position, derived)))
     return writer.serialized(n_numeric, 0, len(derived))
@@ -47,17 +47,17 @@ def derived_graph(n_numeric: int, position: dict[str, int], derived: Sequence[De
 def prepare_graph(
     numeric: Sequence[str], derived: Sequence[Derived], numbers: NumberFit, texts: Sequence[TextFit]
 ) -> Prepared:
-    """The whole graph over the columns `numeric` and those of `texts`, each kind in the order of its input."""
+    """Return the whole graph over the columns `numeric` and those of `texts`, each kind in the order of its input."""
     writer, blocks = _Writer(), []
     sources: list[tuple[str, list[str]]] = []
     if numeric:
         clean = writer.cleaned()
-        made = writer.derived(clean, {name: i for i, name in enumerate(numeric)}, derived)
-        values = writer.joined([clean, *made])
+        derived_columns = writer.derived(clean, {name: i for i, name in enumerate(numeric)}, derived)
+        values = writer.joined([clean, *derived_columns])
         missing = writer.node("IsNaN", values)
         filled = writer.node("Where", missing, writer.tensor(numbers.fill.reshape(1, -1)), values)
         blocks.append(writer.scaled(filled, numbers))
-        sources += [(name, [name]) for name in numeric] + [(one.name, list(one.columns)) for one in derived]
+        sources += [(name, [name]) for name in numeric] + [(feature.name, list(feature.columns)) for feature in derived]
         if numbers.indicated:
             blocks.append(writer.cast(writer.columns(missing, numbers.indicated), TensorProto.FLOAT))
             sources += [(f"{numeric[i]} (missing)", [numeric[i]]) for i in numbers.indicated]
@@ -104,45 +104,47 @@ class _Writer:
         return self.constants[key]
 
     def cleaned(self) -> str:
-        """The numeric input with infinite values made missing."""
+        """Add the numeric input with infinite values made missing."""
         return self._finite(NUMERIC_INPUT)
 
     def derived(self, clean: str, position: dict[str, int], derived: Sequence[Derived]) -> list[str]:
-        """The derived features, float32 [n, 1] each."""
-        used = dict.fromkeys(column for one in derived for column in one.columns)
+        """Add the derived features, float32 [n, 1] each."""
+        used = dict.fromkeys(column for feature in derived for column in feature.columns)
         wide = {c: self.cast(self.columns(clean, [position[c]]), TensorProto.DOUBLE) for c in used}
-        return [self._finite(self.cast(compile_tree(one.tree, wide, self), TensorProto.FLOAT)) for one in derived]
+        return [
+            self._finite(self.cast(compile_tree(feature.tree, wide, self), TensorProto.FLOAT)) for feature in derived
+        ]
 
     def scaled(self, name: str, fit: NumberFit) -> str:
-        """Scaled in float64 and kept within what float32 can hold."""
+        """Add the scaling, in float64, clipped to the range of float32."""
         if fit.form == "none":
             return name
         kinds = ("Sub", "Div") if fit.form == "subtract_divide" else ("Mul", "Add")
         wide = self.cast(name, TensorProto.DOUBLE)
-        once = self.node(kinds[0], wide, self.tensor(fit.first.reshape(1, -1)))
-        twice = self.node(kinds[1], once, self.tensor(fit.second.reshape(1, -1)))
+        first = self.node(kinds[0], wide, self.tensor(fit.first.reshape(1, -1)))
+        scaled = self.node(kinds[1], first, self.tensor(fit.second.reshape(1, -1)))
         low, high = (self.tensor(np.array(limit, dtype=np.float64)) for limit in (-_LIMIT, _LIMIT))
-        return self.cast(self.node("Clip", twice, low, high), TensorProto.FLOAT)
+        return self.cast(self.node("Clip", scaled, low, high), TensorProto.FLOAT)
 
     def encoded(self, position: int, fit: TextFit) -> str:
-        """One column per known text with 1 where it stands (all 0 for an unseen one), or one with its place (-1)."""
+        """Add one-hot columns (all 0 for an unknown category), or one column with the rank of the category (-1)."""
         texts = self.columns(CATEGORICAL_INPUT, [position])
-        places = [float(i) for i in range(len(fit.known))]
+        ranks = [float(i) for i in range(len(fit.known))]
         code = self._add(
             "LabelEncoder",
             [texts],
             domain="ai.onnx.ml",
             keys_strings=fit.known,
-            values_floats=places,
+            values_floats=ranks,
             default_float=-1.0,
         )
         if not fit.one_hot:
             return code
-        same = self.node("Equal", code, self.tensor(np.array([places], dtype=np.float32)))
-        return self.cast(same, TensorProto.FLOAT)
+        indicators = self.node("Equal", code, self.tensor(np.array([ranks], dtype=np.float32)))
+        return self.cast(indicators, TensorProto.FLOAT)
 
     def serialized(self, n_numeric: int, n_categorical: int, n_outputs: int) -> bytes:
-        """The graph's bytes, equal for equal graphs."""
+        """Return the graph's bytes, equal for equal graphs."""
         inputs = []
         if n_numeric:
             inputs.append(helper.make_tensor_value_info(NUMERIC_INPUT, TensorProto.FLOAT, [None, n_numeric]))
@@ -157,8 +159,8 @@ class _Writer:
         return serialized
 
     def _finite(self, name: str) -> str:
-        nothing = self.tensor(np.array([[np.nan]], dtype=np.float32))
-        return self.node("Where", self.node("IsInf", name), nothing, name)
+        nan = self.tensor(np.array([[np.nan]], dtype=np.float32))
+        return self.node("Where", self.node("IsInf", name), nan, name)
 
     def _add(self, kind: str, inputs: Sequence[str], domain: str = "", **attributes: object) -> str:
         output = f"prepare_{len(self.nodes)}"
@@ -169,7 +171,7 @@ class _Writer:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """The names, with a number behind each that another column has already."""
+    """Return the names, with a number after each that another column has already."""
     seen = {TARGET_COLUMN, VALIDATION_COLUMN}
     for i, name in enumerate(names):
         chosen, number = name, 2

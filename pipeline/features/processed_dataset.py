@@ -1,9 +1,9 @@
-"""The processed data set of a run, on disk: what process_data leaves and train_model reads.
+"""The processed data set of a run, on disk: process_data writes it, train_model reads it.
 
     data/processed/<key>/train.parquet      prepared float32 columns, `__target__`, `__validation__`
     data/processed/<key>/test.parquet       prepared float32 columns, `__target__`
-    data/processed/<key>/raw_test.parquet   the same test rows as they stand in the table, `__target__`, and where
-                                            the live model was trained on some of them `__held_out__`, true for the others
+    data/processed/<key>/raw_test.parquet   the same test rows as in the table, `__target__`, and, if the live model was
+                                            trained on some of them, `__held_out__`, true for the others
     data/processed/<key>/prepare.onnx       raw columns -> prepared columns, the graph that made both sets
     data/processed/<key>/prepare.json       `Preparation`
     data/processed/<key>/profile.json       `pipeline.features.profile.Profile`
@@ -42,14 +42,14 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Preparation(BaseModel):
-    """What a processed set is made of.
+    """The description of a processed set.
 
     `features` are the raw columns in the order of the graph's inputs (`numeric` takes those that are not categorical,
     `categorical` the others). `outputs` name the columns of the output `prepared`; `sources[output]` are the raw
     features that it is made from. `derived` are the declarations `Name = expression` that are in the graph. `classes`
-    are ordered as in the target codes (for binary the second is the positive one), empty for regression; labels of
-    class_type `boolean` are "false" and "true". `held_out_from` is the digest of the live model that the column `__held_out__`
-    is about, "" where there is no such column.
+    are in the order of the target codes (for binary the second is the positive one), empty for regression; labels of
+    class_type `boolean` are "false" and "true". `held_out_from` is the digest of the live model from which the rows in
+    `__held_out__` were held out, "" without such a column.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,7 +69,7 @@ class Preparation(BaseModel):
 
 
 def load_meta(processed_dir: Path) -> Preparation:
-    """The description of a processed set. Raises DataError DATA-30 where there is none (any more)."""
+    """Return the description of a processed set. Raises DataError DATA-30 if the set no longer exists."""
     try:
         return Preparation.model_validate_json((processed_dir / META_FILE).read_bytes())
     except (OSError, ValidationError) as error:
@@ -77,7 +77,7 @@ def load_meta(processed_dir: Path) -> Preparation:
 
 
 def load_graph(processed_dir: Path) -> bytes:
-    """The serialized graph raw columns -> `prepared`. Raises DataError DATA-30."""
+    """Return the serialized graph raw columns -> `prepared`. Raises DataError DATA-30."""
     try:
         return (processed_dir / GRAPH_FILE).read_bytes()
     except OSError as error:
@@ -85,7 +85,7 @@ def load_graph(processed_dir: Path) -> bytes:
 
 
 def load_train(processed_dir: Path) -> tuple[Floats, Targets, Mask]:
-    """X [n, p] (finite, columns as in `outputs`), y [n], and which of the rows are for validation only.
+    """Return X [n, p] (finite, columns as in `outputs`), y [n], and the mask of the rows that are for validation only.
 
     Rows are in the order of the table. Undersampling is not applied here: train_model draws, with its seed, from the
     rows that are not for validation. Raises DataError DATA-30.
@@ -95,13 +95,13 @@ def load_train(processed_dir: Path) -> tuple[Floats, Targets, Mask]:
 
 
 def load_test(processed_dir: Path) -> tuple[Floats, Targets]:
-    """X [n, p] and y [n] of the test rows. Raises DataError DATA-30."""
+    """Return X [n, p] and y [n] of the test rows. Raises DataError DATA-30."""
     X, y, _ = _load(processed_dir, TEST_FILE)
     return X, y
 
 
 def load_raw_test(processed_dir: Path) -> tuple[Floats, Texts, Targets]:
-    """The test rows as the graph takes them: numeric [n, k], categorical [n, m], and y [n]; row i is row i of
+    """Return the test rows as the graph takes them: numeric [n, k], categorical [n, m], and y [n]; row i is row i of
     `load_test`. k or m may be 0 (the graph then has no such input). Raises DataError DATA-30.
     """
     frame = load_raw_test_frame(processed_dir)
@@ -110,7 +110,7 @@ def load_raw_test(processed_dir: Path) -> tuple[Floats, Texts, Targets]:
 
 
 def load_raw_test_frame(processed_dir: Path) -> pd.DataFrame:
-    """The test rows with every column that the table has (also those the new model drops), and `__target__`.
+    """Return the test rows with every column of the table (also those that the new model drops), and `__target__`.
 
     For scoring an older model: `raw_inputs(manifest.features, frame)`. Raises DataError DATA-30.
     """
@@ -122,8 +122,8 @@ def load_raw_test_frame(processed_dir: Path) -> pd.DataFrame:
 
 
 def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Texts]:
-    """The two inputs of a graph with these features: numeric float32 [n, k], NaN where missing; categorical [n, m] of
-    str, "" where missing. A column that the frame lacks is missing in every row; a value that is no number is missing.
+    """Return the two inputs of a graph with these features: numeric float32 [n, k], NaN where missing; categorical str
+    [n, m], "" where missing. A column that the frame lacks is missing in every row, as is a non-numeric value.
     """
     numeric = [feature.name for feature in features if feature.kind != "categorical"]
     categorical = [feature.name for feature in features if feature.kind == "categorical"]
@@ -132,8 +132,8 @@ def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Te
     for i, name in enumerate(numeric):
         if name in frame:
             column = frame[name]
-            plain = column.dtype.kind in "fiub"
-            numbers[:, i] = column if plain else pd.to_numeric(column.astype(object), errors="coerce")
+            is_numeric = column.dtype.kind in "fiub"
+            numbers[:, i] = column if is_numeric else pd.to_numeric(column.astype(object), errors="coerce")
     for i, name in enumerate(categorical):
         if name in frame:
             texts[:, i] = _texts(frame[name])
@@ -141,15 +141,17 @@ def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Te
 
 
 def _texts(column: "pd.Series[Any]") -> Texts:
-    there = column.notna().to_numpy()
+    present = column.notna().to_numpy()
     texts = np.full(len(column), "", dtype=object)
-    # A whole number that was a text before is written as such: "3", not "3.0".
-    texts[there] = [f"{v:.0f}" if isinstance(v, float) and v.is_integer() else str(v) for v in column[there].tolist()]
+    # A whole number that was text before is written as such: "3", not "3.0".
+    texts[present] = [
+        f"{v:.0f}" if isinstance(v, float) and v.is_integer() else str(v) for v in column[present].tolist()
+    ]
     return texts
 
 
 def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame]:
-    """The prepared columns as one array, filled column by column; the target; and the columns that are neither."""
+    """Return the prepared columns as one array, the target, and a frame of all columns that are not prepared ones."""
     outputs = load_meta(processed_dir).outputs
     try:
         table = pq.read_table(processed_dir / name, memory_map=False)

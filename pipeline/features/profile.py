@@ -1,5 +1,5 @@
-"""The profile of a table: for each column its kind, what is missing, how its values lie. Of training rows only, so that
-drift can be measured against what the model has seen.
+"""The profile of a table: for each column its kind, its missing values and their distribution. Of training rows only,
+so that drift can be measured against what the model has seen.
 """
 
 from typing import Final, Literal
@@ -23,17 +23,17 @@ class _Record(BaseModel):
 
 
 class Category(_Record):
-    """A text and the number of training rows that have it."""
+    """A category and its number of training rows."""
 
     value: str
     count: int
 
 
 class ColumnProfile(_Record):
-    """One column over the training rows. Figures of numbers are None for other kinds and where there is no value.
+    """One column over the training rows. Numeric statistics are None for other kinds and for columns without values.
 
-    `distinct` counts different values, missing not among them. `quantiles` are by their share, as text. `categories`
-    are the most frequent texts, most frequent first. `reason` says why a column is dropped.
+    `distinct` counts distinct values without missing ones. The keys of `quantiles` are shares, as text. `categories`
+    are the most frequent ones, most frequent first. `reason` says why a column is dropped.
     """
 
     name: str
@@ -54,7 +54,7 @@ class ColumnProfile(_Record):
 
 
 class Profile(_Record):
-    """The whole table: rows in all and by side, and each column in file order."""
+    """The whole table: rows in total and per set, and each column in file order."""
 
     n_rows: int
     n_train: int
@@ -65,7 +65,7 @@ class Profile(_Record):
 def describe(
     column: Column, rows: Mask, role: Literal["feature", "target", "dropped"], reason: str = ""
 ) -> ColumnProfile:
-    """The profile of a column over `rows`."""
+    """Return the profile of a column over `rows`."""
     n_rows = int(rows.sum())
     if isinstance(column, NumberColumn):
         return _numbers(column, column.values[rows], role, reason)
@@ -88,14 +88,14 @@ def describe(
 
 
 def count_categories(column: TextColumn, rows: Mask) -> tuple[list[tuple[str, int]], int]:
-    """The texts in `rows` with their counts, most frequent first (then by text), and how many rows have none."""
+    """Return the categories in `rows` with their counts, most frequent first (then by text), and the missing count."""
     counts = np.bincount(column.codes[rows] + 1, minlength=len(column.labels) + 1)
-    found = [(label, int(count)) for label, count in zip(column.labels, counts[1:], strict=True) if count]
-    return sorted(found, key=lambda pair: (-pair[1], pair[0])), int(counts[0])
+    present = [(label, int(count)) for label, count in zip(column.labels, counts[1:], strict=True) if count]
+    return sorted(present, key=lambda pair: (-pair[1], pair[0])), int(counts[0])
 
 
 def to_feature(profile: ColumnProfile, example: Scalar, max_categories: int) -> Feature:
-    """What the bundle says about a feature. Raises nothing; `example` must be a value of the feature or None."""
+    """Return the feature as the bundle describes it; `example` is one of its values, or None."""
     common = {"name": profile.name, "missing_share": profile.missing_share, "nullable": profile.missing > 0}
     if profile.kind == "categorical":
         kept = profile.categories[:max_categories]
@@ -123,8 +123,8 @@ def to_feature(profile: ColumnProfile, example: Scalar, max_categories: int) -> 
 def _numbers(
     column: NumberColumn, values: npt.NDArray[np.float32], role: Literal["feature", "target", "dropped"], reason: str
 ) -> ColumnProfile:
-    there = np.sort(values[~np.isnan(values)])
-    missing = len(values) - len(there)
+    present = np.sort(values[~np.isnan(values)])
+    missing = len(values) - len(present)
     profile = ColumnProfile(
         name=column.name,
         role=role,
@@ -134,32 +134,34 @@ def _numbers(
         missing_share=missing / max(len(values), 1),
         distinct=0,
     )
-    if not len(there):
+    if not len(present):
         return profile
-    quantiles = {f"{share:g}": _quantile(there, share) for share in QUANTILES}
+    quantiles = {f"{share:g}": _quantile(present, share) for share in QUANTILES}
     return profile.model_copy(
         update={
-            "distinct": 1 + int(np.count_nonzero(there[1:] != there[:-1])),
-            "integer": bool(np.all(there == np.floor(there))),
-            "min": float(there[0]),
-            "max": float(there[-1]),
-            "mean": float(there.mean(dtype=np.float64)),
-            "std": float(there.std(dtype=np.float64)),
+            "distinct": 1 + int(np.count_nonzero(present[1:] != present[:-1])),
+            "integer": bool(np.all(present == np.floor(present))),
+            "min": float(present[0]),
+            "max": float(present[-1]),
+            "mean": float(present.mean(dtype=np.float64)),
+            "std": float(present.std(dtype=np.float64)),
             "quantiles": quantiles,
-            "histogram": _histogram(there, quantiles["0.01"], quantiles["0.99"]),
+            "histogram": _histogram(present, quantiles["0.01"], quantiles["0.99"]),
         }
     )
 
 
 def _quantile(ordered: npt.NDArray[np.float32], share: float) -> float:
-    """Between the neighbours, in float64: in float32 the way between two huge values is infinite."""
+    """Return the quantile, interpolated in float64: in float32 the difference of two huge values is infinite."""
     place = share * (len(ordered) - 1)
     low, high = (float(ordered[i]) for i in (int(place), min(int(place) + 1, len(ordered) - 1)))
     return low + (high - low) * (place - int(place))
 
 
 def _histogram(ordered: npt.NDArray[np.float32], low: float, high: float) -> Histogram:
-    """Between the outer percentiles, so that a few huge values do not flatten it; the end bins hold the rest."""
+    """Return the histogram between the outer percentiles, so that a few huge values do not flatten it; the end bins hold
+    the rest.
+    """
     if low == high:
         low, high = float(ordered[0]), float(ordered[-1])
     if low == high:

@@ -1,4 +1,4 @@
-"""Which column is predicted, what kind of task that is, and the target of each row."""
+"""Finds the target column, its task, and the target of each row."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from pipeline.features.problems import (
 )
 from pipeline.ingest.columns import EXACT_BELOW, Column, NumberColumn, Table, TextColumn, UnusableColumn
 
-# What a target is usually called. It is inferred only if exactly one column is called so.
+# In lower case. The target is inferred only if exactly one column has such a name.
 COMMON_TARGET_NAMES: Final = frozenset({"seriousdlqin2yrs", "target", "label", "y", "class", "outcome", "response"})
-MAX_INFERRED_CLASSES: Final = 20  # whole numbers with more values than this are taken as amounts
+MAX_INFERRED_CLASSES: Final = 20  # whole numbers with more distinct values than this are quantities, not classes
 MIN_ROWS_PER_CLASS: Final = 5
 MAX_CLASSES: Final = 100
 
@@ -39,50 +39,52 @@ class Target:
 
     @property
     def codes(self) -> npt.NDArray[np.int64] | None:
-        """The positions in `classes`; None for regression."""
+        """Return the positions in `classes`; None for regression."""
         return self.values.astype(np.int64, copy=False) if self.classes else None
 
 
-def infer_name(names: Iterable[str], wanted: str | None) -> str:
-    """The target's name. Raises DataError DATA-11 if `wanted` is no column, DATA-10 if none can be inferred."""
+def infer_name(names: Iterable[str], chosen: str | None) -> str:
+    """Return the target's name. Raises DataError DATA-11 if `chosen` is not a column, DATA-10 if none can be inferred."""
     known = list(names)
-    if wanted:
-        if wanted in known:
-            return wanted
-        raise UnknownTargetError(wanted, known)
-    usual = [name for name in known if name.lower() in COMMON_TARGET_NAMES]
-    if len(usual) == 1:
-        return usual[0]
-    raise AmbiguousTargetError(usual, known)
+    if chosen:
+        if chosen in known:
+            return chosen
+        raise UnknownTargetError(chosen, known)
+    candidates = [name for name in known if name.lower() in COMMON_TARGET_NAMES]
+    if len(candidates) == 1:
+        return candidates[0]
+    raise AmbiguousTargetError(candidates, known)
 
 
 def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass", "regression"]) -> Target:
-    """The target of the table. Raises DataError DATA-12 for one value or none, DATA-13 if it does not fit `task`."""
+    """Return the target. Raises DataError DATA-12 if it has fewer than two values, DATA-13 if it does not fit `task`."""
     column = table.columns[name]
     if isinstance(column, UnusableColumn):
-        raise UnfitTargetError(name, f"It holds {column.reason.split(':')[0]}.")
+        raise UnfitTargetError(name, f"It cannot be used: {column.reason}.")
     present = column.codes >= 0 if isinstance(column, TextColumn) else ~np.isnan(column.values)
     labels, class_type, codes = _labels(column, present)
-    blurred = class_type == "integer" and any(abs(int(label)) >= EXACT_BELOW for label in labels)
-    if len(labels) < 2 and not blurred:
+    is_rounded = class_type == "integer" and any(abs(int(label)) >= EXACT_BELOW for label in labels)
+    if len(labels) < 2 and not is_rounded:
         raise ConstantTargetError(name, labels, int(present.sum()), table.n_rows)
     chosen = _task(column, labels, int(present.sum())) if task == "auto" else task
-    if blurred and (chosen != "regression" or len(labels) < 2):
-        what = f"Whole numbers from {EXACT_BELOW:,} on are not told apart exactly, so they cannot be classes"
-        raise UnfitTargetError(name, f"{what}: write them as words, such as 'c{labels[0]}'.")
+    if is_rounded and (chosen != "regression" or len(labels) < 2):
+        why = f"Whole numbers from {EXACT_BELOW:,} on are not distinguished exactly, so they cannot be classes"
+        raise UnfitTargetError(name, f"{why}: write them as words, such as 'c{labels[0]}'.")
     if chosen == "regression":
         if isinstance(column, TextColumn):
-            raise UnfitTargetError(name, f"Regression needs numbers; it has texts such as {labels[0]!r}.")
+            raise UnfitTargetError(name, f"Regression needs numbers, but it has text such as {labels[0]!r}.")
         return Target(name, chosen, [], "number", present, column.values[present].astype(np.float64))
     if chosen == "binary" and len(labels) != 2:
-        raise UnfitTargetError(name, f"A binary task needs two classes; it has {len(labels)}: {listed(labels[:10])}.")
+        raise UnfitTargetError(
+            name, f"A binary task needs two classes, but it has {len(labels)}: {listed(labels[:10])}."
+        )
     if len(labels) > MAX_CLASSES:
-        raise UnfitTargetError(name, f"At most {MAX_CLASSES} classes are taken; it has {len(labels)}.")
+        raise UnfitTargetError(name, f"At most {MAX_CLASSES} classes are supported, but it has {len(labels)}.")
     return Target(name, chosen, labels, class_type, present, codes)
 
 
 def _labels(column: Column, present: npt.NDArray[np.bool_]) -> tuple[list[str], ClassType, npt.NDArray[np.int64]]:
-    """The distinct values in order, as they are written, and the position of each present row's value."""
+    """Return the distinct values in order, as they are written, their type, and the position of each present value."""
     if isinstance(column, TextColumn):
         used = np.unique(column.codes[present])
         order = sorted(used.tolist(), key=lambda code: column.labels[code])

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from pipeline.core.bundle import Manifest
 from pipeline.core.events import Events
 from pipeline.core.stage import DataResult, SeedResult, StageContext, read_result
-from pipeline.features import preprocess, selection
-from pipeline.features.preprocess import HeldOut, Job
+from pipeline.features import compatibility, preprocess, selection
+from pipeline.features.job import HeldOut, Job
+from pipeline.features.leakage import target_leakage
 from pipeline.features.processed_dataset import Preparation
 from pipeline.features.split import check_split, row_hashes, split
 from pipeline.features.target import Target, infer_name, resolve
@@ -49,9 +50,9 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     n_columns = len(table.columns)
     name = infer_name(table.columns, ctx.params.target)
     target = resolve(table, name, ctx.params.task)
-    champion = selection.live_model(ctx.models_dir)
+    champion = compatibility.live_model(ctx.models_dir)
     if champion is not None:
-        for remark in selection.check_against(champion, table, target, ctx.params):
+        for remark in compatibility.check_against(champion, table, target, ctx.params):
             warn(remark)
     table = _with_target(table, target, warn)
     _log_target(target, events)
@@ -63,7 +64,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     for remark in check_split(sides, hashes, target.codes, target.classes):
         warn(remark)
     chosen = selection.select(table, name, ctx.params.ignore, ~sides.test)
-    for warning in chosen.warnings + selection.target_leakage(chosen.features, target, ~sides.test):
+    for warning in chosen.warnings + target_leakage(chosen.features, target, ~sides.test):
         warn(warning)
     _log_gaps(chosen.features, table.n_rows, events)
 
@@ -90,7 +91,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
 
 def _held_out(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> HeldOut | None:
     """None where the live model was trained on none of the test rows, or nobody can tell."""
-    rows = selection.held_out_rows(champion, table, hashes, test_share)
+    rows = compatibility.held_out_rows(champion, table, hashes, test_share)
     if rows is None or rows[split(hashes, test_share).test].all():
         return None
     return HeldOut(rows, champion.digest)

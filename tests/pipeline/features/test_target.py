@@ -98,9 +98,9 @@ def test_a_target_is_refused_when_it_does_not_vary(tmp_path: Path, values: list[
         (["a", "b"], "regression", "needs numbers"),
         (["1", "2", "3"], "binary", "it has 3"),
         ([f"word {i}" for i in range(101)] * 3, "auto", "At most 100"),
-        (["100000001", "100000002"] * 9, "auto", "not told apart"),
-        (["100000001", "100000002", "300000000"] * 9, "auto", "not told apart"),
-        (["100000001", "100000002"] * 9, "regression", "not told apart"),
+        (["100000001", "100000002"] * 9, "auto", "not distinguished"),
+        (["100000001", "100000002", "300000000"] * 9, "auto", "not distinguished"),
+        (["100000001", "100000002"] * 9, "regression", "not distinguished"),
         ([f"2024-01-{i:02d}" for i in range(1, 29)], "auto", "dates"),
     ],
 )

@@ -15,7 +15,7 @@ from pipeline.core.params import Params
 from pipeline.core.problems import DataError
 from pipeline.core.runner import execute
 from pipeline.core.stage import DataResult, StageContext, StageName, read_result
-from pipeline.features import preprocess, processed_dataset
+from pipeline.features import job, processed_dataset
 from pipeline.features.profile import Profile
 from pipeline.ingest.sample_table import generate, to_csv
 from pipeline.onnx.session import Graph, RawRows
@@ -148,7 +148,7 @@ def test_batches_do_not_show_when_the_rows_are_many(tmp_path: Path, monkeypatch:
     write(tmp_path, mixed())
     whole = run(tmp_path, Params(derived_features=("D = size * 2",)))[0].processed_dir
     expected = processed_dataset.load_train(whole)
-    monkeypatch.setattr(preprocess, "BATCH_ROWS", 64)
+    monkeypatch.setattr(job, "BATCH_ROWS", 64)
     pieces = run(tmp_path, Params(derived_features=("D = size * 2",)))[0].processed_dir
     for found, wanted in zip(processed_dataset.load_train(pieces), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
@@ -170,8 +170,8 @@ def test_dropped_columns_stay_with_the_raw_test_rows_when_an_older_model_may_nee
     assert result.dropped == {"constant": "the same value in every training row"}
     assert "constant" in processed_dataset.load_raw_test_frame(result.processed_dir)
     assert "constant" not in [feature.name for feature in processed_dataset.load_meta(result.processed_dir).features]
-    assert any("'constant' is left out" in line for line in said)
-    assert any("'constant' is left out" in line for line in result.warnings)
+    assert any("'constant' is dropped" in line for line in said)
+    assert any("'constant' is dropped" in line for line in result.warnings)
 
 
 def test_rows_without_a_target_are_left_out_with_a_count_when_there_are_some(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_huge_value_is_told_when_it_would_hide_the_others(tmp_path: Path) -> N
     frame.loc[frame.index < 40, "amount (€)"] = 1e15
     write(tmp_path, frame)
     result, _ = run(tmp_path)
-    told = "Column 'amount (€)': values as large as 1e+15 would make others equal under standard scaling; "
+    told = "Column 'amount (€)': under standard scaling, values as large as 1e+15 would make others equal; "
     assert [told + "scaled by its quartiles instead."] == result.warnings
     result, _ = run(tmp_path, Params(estimator="linear"))
-    assert [told + "mend them, or take another estimator."] == result.warnings
+    assert [told + "correct them, or use another estimator."] == result.warnings

@@ -1,0 +1,60 @@
+"""The profile of each column of a job, and the features as the bundle's manifest describes them."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.core.bundle import Feature, Scalar
+from pipeline.features.fitting import MAX_CATEGORIES
+from pipeline.features.job import Job
+from pipeline.features.profile import ColumnProfile, describe, to_feature
+from pipeline.ingest.columns import NumberColumn, TextColumn
+from pipeline.ingest.sample_table import MEANINGS
+
+_EXAMPLE_ROWS = 20_000  # training rows among which the example is chosen
+
+
+def profile_columns(job: Job) -> dict[str, ColumnProfile]:
+    """Return the profile of each column over the training rows, in file order."""
+    train = job.train
+    profiles = {}
+    for name, column in job.table.columns.items():
+        reason = job.selection.dropped.get(name, "")
+        role: Literal["feature", "target", "dropped"] = "dropped" if name in job.selection.dropped else "feature"
+        profiles[name] = describe(column, train, "target" if name == job.target.name else role, reason)
+    return profiles
+
+
+def describe_features(job: Job, profiles: dict[str, ColumnProfile]) -> list[Feature]:
+    """Return the features with one training row as example, if possible one in which nothing is missing."""
+    candidates = np.flatnonzero(job.train)[:_EXAMPLE_ROWS]
+    n_missing = np.zeros(len(candidates), dtype=np.int64)
+    for column in job.selection.features:
+        n_missing += _is_missing(column, candidates)
+    row = int(candidates[int(np.argmin(n_missing))])
+    features = [
+        to_feature(profiles[column.name], _value(column, row), MAX_CATEGORIES) for column in job.selection.features
+    ]
+    if not job.table.columns.keys() >= MEANINGS.keys():
+        return features
+    texts = {name: {"unit": unit, "description": meaning} for name, (unit, meaning) in MEANINGS.items()}
+    return [feature.model_copy(update=texts.get(feature.name, {})) for feature in features]
+
+
+def _value(column: NumberColumn | TextColumn, row: int) -> Scalar:
+    if isinstance(column, TextColumn):
+        code = int(column.codes[row])
+        return column.labels[code] if code >= 0 else None
+    value = float(column.values[row])
+    if np.isnan(value):
+        return None
+    if column.boolean:
+        return bool(value)
+    # The shortest number that is the same float32: 0.1, not 0.10000000149.
+    return int(value) if value.is_integer() and abs(value) < 2**53 else float(str(column.values[row]))
+
+
+def _is_missing(column: NumberColumn | TextColumn, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    missing = column.codes[rows] < 0 if isinstance(column, TextColumn) else np.isnan(column.values[rows])
+    return np.asarray(missing)
