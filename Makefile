@@ -8,10 +8,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check fix docs bench lock clean
+.PHONY: help run dev test test-fast check fix docs bench lock clean
 
 help: ## What there is to call
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
@@ -31,6 +31,9 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 
 run: $(VENV)/.panel ## Start the panel on http://127.0.0.1:8080 with everything it needs
 	$(BIN)/python -m app.panel
+
+dev: $(VENV)/.dev ## The panel, started again at each change of code, templates or static files
+	$(BIN)/python -m watchfiles --filter all "$(BIN)/python -m app.panel" app pipeline templates static
 
 check: $(VENV)/.dev ## Format, lint, strict types, import contracts
 	$(BIN)/ruff format --check .
@@ -52,9 +55,9 @@ bench: $(VENV)/.dev ## Measure, and write the table in docs/bench.md
 	$(BIN)/python -m bench
 
 lock: ## Resolve requirements anew (needs uv)
-	uv pip compile pyproject.toml --extra panel --extra train --extra dev -o requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
-	uv pip compile pyproject.toml --extra panel --extra train -c requirements/dev.txt -o requirements/panel.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
-	uv pip compile pyproject.toml -c requirements/dev.txt -o requirements/serve.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+	uv pip compile pyproject.toml --extra dev --group checkout -o requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+	uv pip compile pyproject.toml --group checkout -c requirements/dev.txt -o requirements/panel.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+	uv pip compile --group serve -c requirements/dev.txt -o requirements/serve.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 clean: ## Remove .venv and caches; data stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

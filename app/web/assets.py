@@ -3,14 +3,15 @@
 import hashlib
 import os
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-STATIC_DIR: Final = Path(__file__).parent.parent.parent / "static"
+from app.web.files import folder
+
+STATIC_DIR: Final = folder("static")
 
 
 @cache

@@ -7,7 +7,6 @@ that same file.
 
 import json
 from dataclasses import fields
-from pathlib import Path
 from typing import ClassVar, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,8 +15,9 @@ from starlette.responses import HTMLResponse
 
 from app.web import formats
 from app.web.assets import asset_url
+from app.web.files import folder
 
-TEMPLATES_DIR: Final = Path(__file__).parent.parent.parent / "templates"
+TEMPLATES_DIR: Final = folder("templates")
 VARY: Final = "HX-Request, HX-History-Restore-Request"
 
 
