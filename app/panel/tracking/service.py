@@ -77,7 +77,7 @@ class TrackingService:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop delivering. A delivery in progress ends with the thread that started it."""
+        """Stop delivering. A delivery in progress ends with the panel."""
         self._stop.set()
 
     def warning(self) -> str:
