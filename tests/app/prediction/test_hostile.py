@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.prediction.model import Model
-from app.prediction.rows import Reader
+from app.prediction.scoring.model import Model
+from app.prediction.scoring.rows import RowReader
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import Api, StartApi
 from tests.builders.bundles import CATEGORICAL_NAME, Built, make_bundle
@@ -69,7 +69,7 @@ def test_a_number_is_the_text_that_the_table_has_when_its_feature_is_text(
     tmp_path: Path, value: float, text: str
 ) -> None:
     built = make_bundle(tmp_path)
-    rows = Reader(Model(built.manifest, built.model, b""), 10).records([{CATEGORICAL_NAME: value}])
+    rows = RowReader(Model(built.manifest, built.model, b""), 10).records([{CATEGORICAL_NAME: value}])
     assert rows.categorical is not None
     assert rows.categorical.tolist() == [[text]]
 

@@ -13,8 +13,8 @@ from app.panel.drift.report import MIN_ROWS, DriftReport, compare, compare_count
 from app.panel.drift.service import DriftService
 from app.panel.runs.domain.service import RunService
 from app.panel.services.prediction_client import PredictionClient
-from app.prediction.live_stats import LiveStats
-from app.prediction.model import Model
+from app.prediction.scoring.live_stats import LiveStats
+from app.prediction.scoring.model import Model
 from pipeline.core.bundle import Manifest, read_manifest, read_model
 from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import running
@@ -41,7 +41,7 @@ class Scene:
         categorical = np.tile(self.built.rows.categorical, (2, 1))
         if change is not None:
             change(numeric, categorical)
-        self.stats.add(numeric, categorical, self.model.score(numeric, categorical))
+        self.stats.record_batch(numeric, categorical, self.model.score(numeric, categorical))
         return compare(self.manifest, self.stats.snapshot(), THRESHOLD)
 
 
@@ -93,7 +93,7 @@ def test_verdict_is_drift_when_categories_were_never_seen(scene: Scene) -> None:
 
 def test_nothing_is_judged_when_rows_are_few(scene: Scene) -> None:
     numeric, categorical = scene.built.rows.numeric[:10], scene.built.rows.categorical[:10]
-    scene.stats.add(numeric, categorical, scene.model.score(numeric, categorical))
+    scene.stats.record_batch(numeric, categorical, scene.model.score(numeric, categorical))
     report = compare(scene.manifest, scene.stats.snapshot(), THRESHOLD)
     assert report.verdict == "too few rows"
     assert not report.score.has_drifted

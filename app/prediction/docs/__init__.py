@@ -1,0 +1,1 @@
+"""`/docs` and `/openapi.json`, made from the live model."""

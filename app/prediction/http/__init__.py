@@ -1,0 +1,1 @@
+"""Around every request: the fast path of POST /predict, checks, metrics, errors, operations."""

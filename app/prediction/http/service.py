@@ -1,0 +1,82 @@
+"""Answers rows with the live model. One object of this class serves all protocols, so all give the same numbers."""
+
+import numpy as np
+import numpy.typing as npt
+
+from app.prediction.http.request_metrics import RequestMetrics
+from app.prediction.problems import NoModelError, NonFiniteScoreError, RequestTooLargeError, SlowBodyError
+from app.prediction.reload.reloader import ModelReloader
+from app.prediction.scoring.loaded_model import LoadedModel
+from app.prediction.scoring.rows import Rows
+from app.prediction.settings import ApiSettings
+from app.web.body_limit import BODY_BYTES_PER_S, BodyLimits
+from pipeline.onnx.session import Floats
+
+Bools = npt.NDArray[np.bool_]
+
+
+class PredictionService:
+    """The live model for whoever answers requests. Belongs to one event loop."""
+
+    def __init__(self, settings: ApiSettings, reloader: ModelReloader, metrics: RequestMetrics) -> None:
+        self.settings = settings
+        self.reloader = reloader
+        self.metrics = metrics
+        timeout_s = settings.body_timeout_s
+        self.body_limits = BodyLimits(
+            max_bytes=settings.max_body_bytes,
+            timeout_s=timeout_s,
+            too_large=RequestTooLargeError.too_many_bytes,
+            too_slow=lambda: SlowBodyError(f"It took more than {timeout_s:g} s."),
+        )
+        # A table may have any length; only that its client keeps sending is demanded.
+        self.stream_limits = BodyLimits(
+            timeout_s=timeout_s,
+            bytes_per_s=BODY_BYTES_PER_S,
+            too_large=RequestTooLargeError.too_many_bytes,
+            too_slow=lambda: SlowBodyError(f"It arrived at less than {BODY_BYTES_PER_S // 1024} KB a second."),
+        )
+
+    @property
+    def live_model(self) -> LoadedModel:
+        """The live model. Take it once a request, so that the whole answer comes from one model.
+
+        Raises NoModelError API-05 (503) before the first.
+        """
+        loaded = self.reloader.live_model
+        if loaded is None:
+            raise NoModelError(self.settings.panel_url)
+        return loaded
+
+    def score_now(self, loaded: LoadedModel, rows: Rows) -> Floats:
+        """Scores of valid rows, in this very thread; they count as seen.
+
+        Raises NonFiniteScoreError API-15 (422) if the model has no finite answer to one of them; then none counts.
+        """
+        scores = loaded.model.score(rows.numeric, rows.categorical)
+        check_finite(scores)
+        self._seen(loaded, rows, scores)
+        return scores
+
+    def score_each(self, loaded: LoadedModel, rows: Rows) -> tuple[Floats, Bools]:
+        """Scores of valid rows, and which of them are finite: the others have 0, and do not count as seen."""
+        scores = loaded.model.score(rows.numeric, rows.categorical)
+        finite = np.asarray(np.isfinite(scores).all(axis=1))
+        if finite.all():
+            self._seen(loaded, rows, scores)
+        else:
+            texts = None if rows.categorical is None else rows.categorical[finite]
+            self._seen(loaded, Rows(rows.numeric[finite], texts), scores[finite])
+            scores[~finite] = 0
+        return scores, finite
+
+    def _seen(self, loaded: LoadedModel, rows: Rows, scores: Floats) -> None:
+        loaded.stats.record_batch(rows.numeric, rows.categorical, scores)
+        self.metrics.count_rows(len(rows))
+
+
+def check_finite(scores: Floats, where: str = "") -> None:
+    """Raise NonFiniteScoreError API-15 (422) if a score is infinite or none; `where` instead of the number of its row."""
+    finite = np.isfinite(scores).all(axis=1)
+    if not finite.all():
+        raise NonFiniteScoreError(where or f"In row {int(np.flatnonzero(~finite)[0])}")

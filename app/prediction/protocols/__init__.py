@@ -1,0 +1,1 @@
+"""The routes that answer rows: CSV, MLflow, Open Inference, explanations."""

@@ -1,0 +1,185 @@
+"""POST /predict/csv: a table streams in and comes back with predictions, whatever its length.
+
+Columns that the model does not know pass through untouched; a value that it cannot take makes that row's `error`, not
+the request's. Rows are scored in blocks, so memory does not grow with the table.
+"""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from app.prediction.http.service import PredictionService
+from app.prediction.problems import InvalidTableError
+from app.prediction.protocols.csv_cells import EXPECTED, rows_of, value
+from app.prediction.scoring.loaded_model import LoadedModel
+from app.prediction.scoring.responses import answers
+from app.prediction.settings import ApiSettings
+from app.web.body_limit import stream_body
+from pipeline.core.bundle import Scalar
+from pipeline.core.problems import ProblemError
+
+BLOCK_ROWS: Final = 1_000
+INLINE_ROWS: Final = 16  # more take longer than handing them to a thread
+NOT_FINITE: Final = "The model has no finite answer for this row: its values are too large."
+
+
+def router(service: PredictionService) -> APIRouter:
+    """The route."""
+    routes = APIRouter()
+
+    @routes.post("/predict/csv", summary="Predict for each row of a CSV table", response_class=StreamingResponse)
+    async def predict_csv(request: Request) -> StreamingResponse:
+        """CSV with a header line in, the same table with `prediction`, `probability` and `error` out."""
+        loaded = service.live_model
+        table = _Table(loaded, service, request.scope["request_id"])
+        lines = rows_of(stream_body(request.receive, service.stream_limits))
+        header = await anext(lines, None)
+        table.start(header)
+        return _WhileReading(table, lines, service.settings)
+
+    return routes
+
+
+class _WhileReading(StreamingResponse):
+    """Answers while the request is still read, and reads on while the answer is not taken.
+
+    Most clients send their whole table before they read: up to as many bytes of the answer as a body may have wait for
+    them. Who sends a larger table has to read meanwhile.
+    """
+
+    def __init__(self, table: "_Table", lines: AsyncIterator[list[str]], settings: ApiSettings) -> None:
+        super().__init__(table.answer(lines), media_type="text/csv; charset=utf-8")
+        self._table = table
+        self._settings = settings
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._n_waiting_bytes = 0
+        self._has_room = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """See StreamingResponse, whose own takes the request's messages to see the client leave: rows of the table."""
+        sending = asyncio.create_task(self._send(send))
+        try:
+            async for piece in self.body_iterator:
+                assert isinstance(piece, bytes)
+                self._n_waiting_bytes += len(piece)
+                self._waiting.put_nowait(piece)
+                while self._n_waiting_bytes > self._settings.max_body_bytes and not sending.done():
+                    self._has_room.clear()
+                    await self._has_room.wait()
+            self._waiting.put_nowait(None)
+            # Nobody reads the rest of a table that broke off: the client has to take the answer soon.
+            await asyncio.wait_for(sending, self._settings.body_timeout_s if self._table.is_cut_off else None)
+        except TimeoutError as error:
+            raise ClientDisconnect from error
+        finally:
+            sending.cancel()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        while (piece := await self._waiting.get()) is not None:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            self._n_waiting_bytes -= len(piece)
+            self._has_room.set()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Table:
+    def __init__(self, loaded: LoadedModel, service: PredictionService, request_id: str) -> None:
+        self._live_model = loaded
+        self._service = service
+        self._request_id = request_id
+        self._columns: list[str] = []
+        self._features = {feature.name: feature for feature in loaded.model.manifest.features}
+        self._classes = loaded.model.task != "regression"
+        self.is_cut_off = False  # by a problem of the whole table, in the middle of it
+
+    def start(self, header: list[str] | None) -> None:
+        """Take the header line. Raises InvalidTableError API-09 (400) when the table cannot be for this model."""
+        if header is None or not any(cell.strip() for cell in header):
+            raise InvalidTableError("The body is empty.")
+        known = [name for name in header if name in self._features]
+        if not known:
+            raise InvalidTableError(f"None of its columns is a feature of the model: {', '.join(header)[:200]}.")
+        twice = sorted({name for name in known if known.count(name) > 1})
+        if twice:
+            raise InvalidTableError(f"Duplicate columns: {', '.join(twice)[:200]}.")
+        self._columns = header
+
+    async def answer(self, lines: AsyncIterator[list[str]]) -> AsyncIterator[bytes]:
+        added = ["prediction", "probability", "error"] if self._classes else ["prediction", "error"]
+        yield _csv([[*self._columns, *added]])
+        block: list[list[str]] = []
+        ended_by: ProblemError | None = None
+        try:
+            async for cells in lines:
+                if not cells:
+                    continue
+                block.append(cells)
+                if len(block) >= BLOCK_ROWS:
+                    yield await self._block(block)
+                    block = []
+        except ProblemError as problem:  # in the middle of the table: what came before it is answered
+            ended_by, self.is_cut_off = problem, True
+        if block:
+            yield await self._block(block)
+        if ended_by is not None:
+            blank = [""] * (len(self._columns) + len(added) - 1)
+            yield _csv([[*blank, str(ended_by)]])
+
+    async def _block(self, block: list[list[str]]) -> bytes:
+        # A large block would hold up everybody else on the loop.
+        return self._rows(block) if len(block) <= INLINE_ROWS else await asyncio.to_thread(self._rows, block)
+
+    def _rows(self, block: list[list[str]]) -> bytes:
+        taken = [self._record(cells) for cells in block]
+        found = iter(self._answered([record for record, error in taken if not error]))
+        out: list[list[object]] = []
+        for cells, (_, error) in zip(block, taken, strict=True):
+            padded = [*cells[: len(self._columns)], *[""] * (len(self._columns) - len(cells))]
+            values = ["", "", error] if error else next(found)
+            out.append([*padded, *(values if self._classes else (values[0], values[2]))])
+        return _csv(out)
+
+    def _answered(self, records: list[dict[str, Scalar]]) -> list[list[object]]:
+        """Prediction, probability and error for each of these valid records."""
+        if not records:
+            return []
+        loaded = self._live_model
+        rows = loaded.reader.filled(records)
+        scores, are_finite = self._service.score_each(loaded, rows)
+        found = answers(loaded.model, rows, scores, self._request_id)
+        return [
+            [_text(each["prediction"]), each.get("probability", ""), ""] if is_finite else ["", "", NOT_FINITE]
+            for each, is_finite in zip(found, are_finite.tolist(), strict=True)
+        ]
+
+    def _record(self, cells: list[str]) -> tuple[dict[str, Scalar], str]:
+        if len(cells) > len(self._columns):
+            return {}, f"{len(cells)} cells where the header has {len(self._columns)}."
+        record: dict[str, Scalar] = {}
+        for name, cell in zip(self._columns, cells, strict=False):
+            feature = self._features.get(name)
+            if feature is None:
+                continue
+            try:
+                record[name] = value(cell, feature)
+            except ValueError:
+                return {}, f"{name}: {cell[:60]!r} is not {EXPECTED[feature.kind]}."
+        return record, ""
+
+
+def _text(value: object) -> object:
+    return ("true" if value else "false") if isinstance(value, bool) else value
+
+
+def _csv(rows: list[list[object]] | list[list[str]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()

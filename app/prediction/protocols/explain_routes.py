@@ -1,0 +1,51 @@
+"""`POST /explain` and `POST /curve`: see `app.prediction.protocols.explain` for what they mean.
+
+    POST /explain  one record, as for /predict
+        {"base", "score", "class"?, "contributions": [{"feature", "value", "typical", "contribution"}], "method",
+         "model_version", "request_id"}
+    POST /curve    {"record": one record, "feature": name}
+        {"feature", "class"?, "points": [{"value", "score", "prediction"}], "model_version", "request_id"}
+
+Neither counts as an answered row: what is asked here is made up.
+"""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from app.prediction.http.service import PredictionService
+from app.prediction.protocols.explain import curve, curve_request, explain
+from app.prediction.scoring.loaded_model import LoadedModel
+from app.web.body_limit import read_body
+
+
+def router(service: PredictionService) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["explanation"])
+
+    @routes.post("/explain", summary="What each feature did to the score")
+    async def explain_record(request: Request) -> JSONResponse:
+        raw = await read_body(request.receive, service.body_limits)
+        loaded = service.live_model
+        found = await asyncio.to_thread(lambda: explain(loaded.model, loaded.reader.body(raw)))
+        return _answer(found, loaded.model.version, request)
+
+    @routes.post("/curve", summary="The score over the values of one feature")
+    async def curve_of(request: Request) -> JSONResponse:
+        raw = await read_body(request.receive, service.body_limits)
+        loaded = service.live_model
+        found = await asyncio.to_thread(_curve, loaded, raw)
+        return _answer(found, loaded.model.version, request)
+
+    return routes
+
+
+def _curve(loaded: LoadedModel, raw: bytes) -> dict[str, Any]:
+    record, feature = curve_request(raw)
+    return curve(loaded.model, loaded.reader.records([record], single=True), feature)
+
+
+def _answer(found: dict[str, Any], version: int, request: Request) -> JSONResponse:
+    return JSONResponse({**found, "model_version": version, "request_id": request.scope["request_id"]})

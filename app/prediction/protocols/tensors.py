@@ -1,0 +1,272 @@
+"""Tensors of the Open Inference Protocol to rows and back. Pure.
+
+A feature is a tensor of its own by name, of shape [n] or [n, 1]; or all features of a kind are one tensor [n, k] in the
+model's order: `numeric` and `categorical`, under any name where the model has only numbers. Both may be mixed. Missing
+is NaN, null or "". Values are JSON, or bytes of the binary tensor data extension, in both directions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from app.prediction.problems import InvalidTensorsError, InvalidValuesError, RequestTooLargeError
+from app.prediction.scoring.model import Model, example_record
+from app.prediction.scoring.responses import chosen
+from app.prediction.scoring.rows import FLOAT32_MAX, MAX_TEXT, Rows
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
+from pipeline.onnx.session import Floats
+
+NUMBERS: Final = {
+    "BOOL": "?",
+    "UINT8": "<u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "<i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
+MAX_DIMENSIONS: Final = 8
+LABEL_TYPES: Final = {"integer": "INT64", "boolean": "BOOL", "number": "FP64", "string": "BYTES"}
+
+Array = npt.NDArray[Any]
+
+
+class RequestedOutput(NamedTuple):
+    """An output that is asked for, as binary tensor data or as JSON."""
+
+    name: str
+    is_binary: bool
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A checked input. `values` is flat: float32 or float64 with missing as NaN, or objects (str) for BYTES."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    values: Array
+
+
+def inputs_of(model: Model) -> list[dict[str, Any]]:
+    """The inputs in the model's metadata: one a feature."""
+    kinds = {"numeric": "FP32", "boolean": "BOOL", "categorical": "BYTES"}
+    return [{"name": f.name, "datatype": kinds[f.kind], "shape": [-1]} for f in model.manifest.features]
+
+
+def outputs_of(model: Model) -> list[dict[str, Any]]:
+    """The outputs in the model's metadata."""
+    if model.task == "regression":
+        return [{"name": "prediction", "datatype": "FP32", "shape": [-1]}]
+    return [
+        {"name": "prediction", "datatype": LABEL_TYPES[model.manifest.class_type], "shape": [-1]},
+        {"name": "probability", "datatype": "FP32", "shape": [-1]},
+        {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(model.labels)]},
+    ]
+
+
+def output_tensors(
+    model: Model, scores: Floats, wanted: Sequence[RequestedOutput]
+) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """The wanted outputs for `scores` as JSON tensors, and the bytes of those whose values are wanted as bytes, in order."""
+    described = {output["name"]: output for output in outputs_of(model)}
+    tensors, binary = [], []
+    for name, is_binary in wanted:
+        output = {**described[name], "shape": [len(scores), *described[name]["shape"][1:]]}
+        values = _output(model, scores, name)
+        if is_binary:
+            raw = _to_bytes(output["datatype"], values)
+            binary.append(raw)
+            output["parameters"] = {"binary_data_size": len(raw)}
+        else:
+            output["data"] = values.tolist()
+        tensors.append(output)
+    return tensors, binary
+
+
+def _output(model: Model, scores: Floats, name: str) -> Array:
+    """The values of one output, flat; labels as objects."""
+    if name == "probabilities":
+        return scores.ravel()
+    if model.task == "regression":
+        return scores[:, 0]
+    places = chosen(model, scores)
+    if name == "prediction":
+        return np.array(model.labels, dtype=object)[places]
+    return scores[:, 1] if model.task == "binary" else scores[np.arange(len(scores)), places]
+
+
+def _to_bytes(datatype: str, values: Array) -> bytes:
+    if datatype != "BYTES":
+        return values.astype(NUMBERS[datatype]).tobytes()
+    texts = [text.encode() for text in values.tolist()]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+
+
+def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
+    """The rows that the tensors hold. Raises InvalidTensorsError API-12 (400), InvalidValuesError API-03 (422), API-04 (413)."""
+    if not tensors:
+        raise InvalidTensorsError("It has no inputs.")
+    counts = {tensor.shape[0] for tensor in tensors}
+    if len(counts) != 1:
+        raise InvalidTensorsError(
+            f"The inputs have different numbers of rows: {', '.join(map(str, sorted(counts)[:10]))}."
+        )
+    (n,) = counts
+    if n == 0:
+        raise InvalidTensorsError("The inputs have no rows.")
+    if n > max_rows:
+        raise RequestTooLargeError.too_many_rows(n, max_rows)
+    numeric, categorical = model.empty(n)
+    filled: set[str] = set()
+    by_name = {feature.name: feature for feature in model.manifest.features}
+    for tensor in tensors:
+        for feature, values in _columns(model, by_name.get(tensor.name), tensor):
+            if feature.name in filled:
+                raise InvalidTensorsError(f"The feature {feature.name!r} is there twice.")
+            filled.add(feature.name)
+            if feature.kind == "categorical":
+                assert categorical is not None
+                categorical[:, model.categorical_at[feature.name]] = values
+            else:
+                numeric[:, model.numeric_at[feature.name]] = _numbers(model, feature, values)
+    return Rows(numeric, categorical)
+
+
+def _columns(model: Model, feature: Feature | None, tensor: Tensor) -> list[tuple[Feature, Array]]:
+    """The features that a tensor holds, each with its column; `feature` is the one of its name."""
+    is_text = tensor.datatype == "BYTES"
+    if feature is not None and prod(tensor.shape[1:]) == 1:
+        if is_text != (feature.kind == "categorical"):
+            wanted = "BYTES" if feature.kind == "categorical" else "a number type such as FP32"
+            raise InvalidTensorsError(f"Input {tensor.name!r} is {tensor.datatype}; it has to be {wanted}.")
+        if tensor.datatype == "BOOL" and feature.kind != "boolean":
+            raise InvalidTensorsError(f"Input {tensor.name!r} is BOOL, and its feature is a number.")
+        return [(feature, tensor.values)]
+    features = model.categorical if is_text else model.numeric
+    whole = CATEGORICAL_INPUT if is_text else NUMERIC_INPUT
+    if tensor.name != whole and (is_text or model.categorical):
+        raise InvalidTensorsError(
+            f"There is no input {tensor.name[:100]!r}. There is one by the name of each feature, "
+            f"{', '.join(model.names[:50])}, and `{NUMERIC_INPUT}` and `{CATEGORICAL_INPUT}` for all of a kind."
+        )
+    if len(tensor.shape) != 2 or tensor.shape[1] != len(features):
+        names = ", ".join(each.name for each in features[:50])
+        raise InvalidTensorsError(
+            f"Input {tensor.name[:100]!r} has the shape {list(tensor.shape)}; it has to be [n, {len(features)}], for {names}."
+        )
+    table = tensor.values.reshape(tensor.shape)
+    return [(each, table[:, i]) for i, each in enumerate(features)]
+
+
+def _numbers(model: Model, feature: Feature, values: Array) -> Floats:
+    if feature.kind == "boolean":
+        wrong = np.flatnonzero((values != 0) & (values != 1) & ~np.isnan(values))
+        expected = "true, false, 1, 0, or NaN for missing"
+    else:
+        wrong = np.flatnonzero(np.abs(values) > FLOAT32_MAX)  # infinite included, NaN not
+        expected = "a finite number that fits into 32 bits, or NaN for missing"
+    if len(wrong):
+        errors: list[dict[str, object]] = [
+            {
+                "row": int(i),
+                "field": feature.name,
+                "value": str(values[i]),
+                "problem": f"Expected {expected}.",
+            }
+            for i in wrong[:20]
+        ]
+        raise InvalidValuesError(errors, n_errors=len(wrong), example=example_record(model.manifest.features))
+    return values.astype(np.float32)
+
+
+def tensor(given: object, binary: memoryview | None) -> tuple[Tensor, memoryview | None]:
+    """One input of a request, checked, and what is left of the binary data. Raises InvalidTensorsError API-12."""
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+        raise InvalidTensorsError("An input has no name.")
+    name, datatype, shape = given["name"], given.get("datatype"), given.get("shape")
+    if datatype != "BYTES" and (not isinstance(datatype, str) or datatype not in NUMBERS):
+        raise InvalidTensorsError(
+            f"Input {name[:100]!r}: the datatype {str(datatype)[:20]!r} is none of BYTES, {', '.join(NUMBERS)}."
+        )
+    if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
+        raise InvalidTensorsError(f"Input {name[:100]!r}: the shape is no list of whole numbers.")
+    if len(shape) > MAX_DIMENSIONS:
+        raise InvalidTensorsError(f"Input {name[:100]!r}: the shape has {len(shape)} dimensions; two are enough.")
+    parameters = given.get("parameters")
+    size = parameters.get("binary_data_size") if isinstance(parameters, Mapping) else None
+    if size is not None:
+        if binary is None or type(size) is not int or not 0 <= size <= len(binary):
+            raise InvalidTensorsError(f"Input {name[:100]!r}: `binary_data_size` is more than there is of binary data.")
+        values, binary = _from_bytes(name, datatype, binary[:size]), binary[size:]
+    else:
+        values = _from_json(name, datatype, given.get("data"))
+    if len(values) != prod(shape):
+        raise InvalidTensorsError(
+            f"Input {name[:100]!r} has {len(values)} values; its shape {shape} needs {prod(shape)}."
+        )
+    return Tensor(name, datatype, tuple(shape), values), binary
+
+
+def _from_bytes(name: str, datatype: str, raw: memoryview) -> Array:
+    if datatype != "BYTES":
+        kind = np.dtype(NUMBERS[datatype])
+        if len(raw) % kind.itemsize:
+            raise InvalidTensorsError(f"Input {name[:100]!r}: {len(raw)} bytes are no whole number of {datatype}.")
+        values = np.frombuffer(raw, dtype=kind)
+        return values if datatype == "FP32" else values.astype(np.float64)
+    texts: list[str] = []
+    at = 0
+    while at < len(raw):
+        size = int.from_bytes(raw[at : at + 4], "little")
+        at += 4
+        if at + size > len(raw):
+            raise InvalidTensorsError(f"Input {name[:100]!r}: a text is longer than the binary data.")
+        try:
+            texts.append(str(raw[at : at + size], "utf-8"))
+        except UnicodeDecodeError as error:
+            raise InvalidTensorsError(f"Input {name[:100]!r} is not UTF-8 text.") from error
+        at += size
+    return _texts(name, texts)
+
+
+def _from_json(name: str, datatype: str, data: object) -> Array:
+    flat = _flat(name, data, 0)
+    if datatype == "BYTES":
+        return _texts(name, flat)
+    allowed = (bool, int, float) if datatype == "BOOL" else (int, float)
+    for value in flat:
+        if value is not None and (not isinstance(value, allowed) or (isinstance(value, bool) and datatype != "BOOL")):
+            raise InvalidTensorsError(f"Input {name[:100]!r}: {str(value)[:60]!r} is no {datatype}.")
+    try:
+        return np.array([np.nan if value is None else value for value in flat], dtype=np.float64)
+    except OverflowError as error:
+        raise InvalidTensorsError(f"Input {name[:100]!r} has a number that is too large.") from error
+
+
+def _flat(name: str, data: object, depth: int) -> list[Any]:
+    if not isinstance(data, list) or depth > MAX_DIMENSIONS:
+        raise InvalidTensorsError(f"Input {name[:100]!r} has no list `data`.")
+    if not data or not isinstance(data[0], list):
+        return data
+    return [value for part in data for value in _flat(name, part, depth + 1)]
+
+
+def _texts(name: str, values: Sequence[object]) -> Array:
+    for value in values:
+        if value is not None and (not isinstance(value, str) or len(value) > MAX_TEXT):
+            raise InvalidTensorsError(
+                f"Input {name[:100]!r}: {str(value)[:60]!r} is no text of at most {MAX_TEXT} characters."
+            )
+    found = np.empty(len(values), dtype=object)
+    found[:] = ["" if value is None else value for value in values]
+    return found

@@ -1,0 +1,161 @@
+"""Keeps the live model: notices a new pointer, has the bundle verified, loads it beside the old one, then switches.
+
+Level-triggered: each look compares what the pointer names with what is loaded, so a missed notice costs one interval.
+Whatever goes wrong, the loaded model stays.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from app.prediction.problems import ModelLoadError
+from app.prediction.reload.verify import verify
+from app.prediction.scoring.loaded_model import LoadedModel
+from app.prediction.scoring.model import Model
+from app.prediction.settings import ApiSettings
+from pipeline.core.bundle import (
+    MANIFEST_FILE,
+    Pointer,
+    bundle_dir,
+    pointer_path,
+    read_manifest,
+    read_model,
+    read_pointer,
+)
+from pipeline.core.problems import ProblemError
+
+log = logging.getLogger(__name__)
+
+# A bundle that could not be followed may have met a busy machine: it is tried again, ever more rarely.
+RETRY_FIRST_S: Final = 2.0
+RETRY_LAST_S: Final = 60.0
+
+Seen = tuple[int, int, int] | None  # inode, time and size of the pointer, None where there is none
+
+
+@dataclass
+class Counts:
+    """How often the pointer led to a new model, and how often it could not be followed."""
+
+    reloads: int = 0
+    failures: int = 0
+
+
+class ModelReloader:
+    """Holds the live model in `served` (None before the first) and the one before it, still warm, in `previous`.
+
+    `problem` is why the pointer cannot be followed at the moment, None when all is well.
+    """
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._settings = settings
+        self.live_model: LoadedModel | None = None
+        self.previous: LoadedModel | None = None
+        self.loaded_at: datetime | None = None
+        self.problem: ProblemError | None = None
+        self.counts = Counts()
+        self._loaded: dict[str, LoadedModel] = {}
+        self._pointer: Pointer | None = None
+        self._seen: Seen = None
+        self._again_at = 0.0
+        self._pause_s = RETRY_FIRST_S
+
+    async def run(self) -> None:
+        """Look at the pointer until cancelled."""
+        while True:
+            await self.poll_once()
+            await asyncio.sleep(self._settings.poll_s)
+
+    async def poll_once(self) -> None:
+        """Follow the pointer once. Never raises but for cancellation."""
+        seen = self._stat()
+        if seen == self._seen and (self.problem is None or time.monotonic() < self._again_at):
+            return
+        if seen != self._seen:
+            self._pause_s = RETRY_FIRST_S
+        try:
+            await self._follow(seen)
+            self.problem = None
+        except ProblemError as problem:
+            if self.problem is None or str(self.problem) != str(problem):
+                log.error("action=reload_failed %s", problem)
+            self.problem = problem
+            self.counts.failures += 1
+        except Exception as error:
+            log.exception("action=reload_failed")
+            self.problem = ModelLoadError(f"{type(error).__name__}.")
+            self.counts.failures += 1
+        self._seen = seen
+        self._again_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, RETRY_LAST_S)
+
+    async def _follow(self, seen: Seen) -> None:
+        pointer = read_pointer(self._settings.models_dir)
+        if pointer is None:
+            # No pointer beside an intact bundle was taken away on purpose; a folder that vanished whole was not.
+            if self._pointer is not None and bundle_dir(self._settings.models_dir, self._pointer).is_dir():
+                self.previous, self.live_model, self._pointer = self.live_model, None, None
+            return
+        if pointer == self._pointer:
+            return
+        warm = self._loaded.get(pointer.sha256)
+        loaded = (
+            warm.with_fresh_stats() if warm is not None else await self._unless_withdrawn(self._load(pointer), seen)
+        )
+        if loaded is None:
+            return
+        if self.live_model is not None and self.live_model.model is not loaded.model:
+            self.previous = self.live_model
+        self.live_model = loaded  # the switch
+        self._pointer = pointer
+        self.loaded_at = datetime.now(UTC)
+        self.counts.reloads += 1
+        kept = (loaded, self.previous)
+        self._loaded = {
+            key: each
+            for key, each in {**self._loaded, pointer.sha256: loaded}.items()
+            if any(each is one for one in kept)
+        }
+        log.info("action=model_live version=%s digest=%s", loaded.model.version, loaded.model.manifest.digest)
+
+    async def _unless_withdrawn(self, load: Coroutine[None, None, LoadedModel], seen: Seen) -> LoadedModel | None:
+        """What `load` makes, or None as soon as the pointer no longer looks as `seen`: going back does not wait for it."""
+        loading = asyncio.create_task(load)
+        try:
+            while self._stat() == seen:
+                if (await asyncio.wait({loading}, timeout=self._settings.poll_s))[0]:
+                    return loading.result() if self._stat() == seen else None
+            return None
+        finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+
+    async def _load(self, pointer: Pointer) -> LoadedModel:
+        settings = self._settings
+        folder = bundle_dir(settings.models_dir, pointer)
+        await verify(
+            folder,
+            pointer.sha256,
+            timeout_s=settings.verify_timeout_s,
+            memory_bytes=settings.verify_memory_bytes,
+        )
+
+        def load() -> LoadedModel:
+            manifest = read_manifest(folder, pointer.sha256)
+            model = Model(manifest, read_model(folder, manifest), (folder / MANIFEST_FILE).read_bytes())
+            model.check_golden()
+            return LoadedModel.of(model, settings.max_rows)
+
+        return await asyncio.to_thread(load)
+
+    def _stat(self) -> Seen:
+        with contextlib.suppress(OSError):
+            found = os.stat(pointer_path(self._settings.models_dir))  # noqa: PTH116 - called five times a second
+            return found.st_ino, found.st_mtime_ns, found.st_size
+        return None

@@ -1,0 +1,1 @@
+"""One model: rows in, answers out. Knows nothing of HTTP."""

@@ -1,0 +1,179 @@
+"""A loaded model: rows in, scores out. Immutable; the API holds one at a time and swaps it by one assignment."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime as ort
+
+from app.prediction.problems import GoldenRowsError, ModelLoadError
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
+from pipeline.onnx.session import Floats, Texts, new_session
+
+# From so many rows on all processors share the work; below, handing it out costs more than it saves.
+LARGE_BATCH_ROWS: Final = 2_000
+# They share it in parts of at most so many rows, so that none waits long for the last one. onnxruntime's own threads
+# took a fifth longer for 100,000 rows, and needed a second session.
+PART_ROWS: Final = 8_000
+_PROCESSORS: Final = os.cpu_count() or 1
+_processors = ThreadPoolExecutor(_PROCESSORS, "score")
+GOLDEN_TOLERANCE: Final = 1e-5
+
+
+def _load_session(model: bytes) -> ort.InferenceSession:
+    """Return an onnxruntime session of one thread over bytes in memory. Raises ModelLoadError MODEL-03."""
+    try:
+        return new_session(model)
+    except Exception as error:  # onnxruntime's own classes share no public base
+        raise ModelLoadError(str(error).splitlines()[0][:300]) from error
+
+
+class Model:
+    """One bundle, ready to answer.
+
+    `labels[i]` is the JSON value of class i. Numeric and boolean features are columns of one float32 array (missing
+    NaN), categorical ones columns of one array of str (missing ""), both in the order of the manifest.
+    """
+
+    def __init__(self, manifest: Manifest, model: bytes, manifest_json: bytes) -> None:
+        self.manifest = manifest
+        self.manifest_json = manifest_json
+        self.version = manifest.version
+        self.task = manifest.task
+        self.threshold = manifest.threshold
+        self.decision_threshold = 0.5 if manifest.threshold is None else manifest.threshold
+        self.classes = manifest.classes
+        self.labels = [label_value(manifest, label) for label in manifest.classes]
+        self.numeric = manifest.numeric
+        self.categorical = manifest.categorical
+        self.numeric_at = {feature.name: i for i, feature in enumerate(self.numeric)}
+        self.categorical_at = {feature.name: i for i, feature in enumerate(self.categorical)}
+        self.left_out = frozenset(manifest.left_out)
+        self.names = [feature.name for feature in manifest.features]
+        self._session = _load_session(model)
+        self._outputs = [self._session.get_outputs()[0].name]
+        inputs = {node.name for node in self._session.get_inputs()}
+        self._takes_numeric = NUMERIC_INPUT in inputs
+        self._takes_categorical = CATEGORICAL_INPUT in inputs
+        if self._takes_numeric != bool(self.numeric) or self._takes_categorical != bool(self.categorical):
+            raise ModelLoadError("They name different inputs.", what="The model does not match its manifest.")
+
+    def score(self, numeric: Floats, categorical: Texts | None) -> Floats:
+        """Probabilities [n, n_classes], or values [n, 1] for regression."""
+        n = len(numeric)
+        if n < LARGE_BATCH_ROWS:
+            return self.run(self._feed(numeric, categorical))
+        step = min(PART_ROWS, -(-n // _PROCESSORS))
+        parts = [slice(at, at + step) for at in range(0, n, step)]
+        feeds = [self._feed(numeric[part], None if categorical is None else categorical[part]) for part in parts]
+        return np.concatenate(list(_processors.map(self.run, feeds)))
+
+    def run(self, feed: dict[str, Any]) -> Floats:
+        """Scores for inputs that are ready: without a copy, a check or a choice on the way."""
+        output: Floats = self._session.run(self._outputs, feed)[0]
+        return output
+
+    def bind_single_row(self) -> Callable[[tuple[float | None, ...]], list[float]] | None:
+        """Scores of one row of numbers (missing None) through arrays that are bound once, for one thread at a time.
+
+        A third faster than `run` with new arrays. None for a model that takes texts, which cannot be bound.
+        """
+        if not self._takes_numeric or self._takes_categorical:
+            return None
+        numeric, _ = self.empty(1)
+        scores = np.empty_like(self.score(numeric, None))
+        bound = self._session.io_binding()
+        bound.bind_ortvalue_input(NUMERIC_INPUT, ort.OrtValue.ortvalue_from_numpy(numeric))
+        bound.bind_ortvalue_output(self._outputs[0], ort.OrtValue.ortvalue_from_numpy(scores))
+        run = self._session.run_with_iobinding
+
+        def one(values: tuple[float | None, ...]) -> list[float]:
+            numeric[0] = values
+            run(bound)
+            found: list[float] = scores[0].tolist()
+            return found
+
+        return one
+
+    def _feed(self, numeric: Floats, categorical: Texts | None) -> dict[str, Any]:
+        feed: dict[str, Any] = {}
+        if self._takes_numeric:
+            feed[NUMERIC_INPUT] = numeric
+        if self._takes_categorical:
+            feed[CATEGORICAL_INPUT] = categorical
+        return feed
+
+    def empty(self, n: int) -> tuple[Floats, Texts | None]:
+        """Arrays for n rows with everything missing."""
+        numeric = np.full((n, len(self.numeric)), np.nan, dtype=np.float32)
+        if not self.categorical:
+            return numeric, None
+        return numeric, np.full((n, len(self.categorical)), "", dtype=object)
+
+    def rows(self, records: list[dict[str, Scalar]]) -> tuple[Floats, Texts | None]:
+        """Arrays for records that are known to be valid, such as golden rows."""
+        numeric, categorical = self.empty(len(records))
+        for i, record in enumerate(records):
+            for name, value in record.items():
+                if value is None:
+                    continue
+                if name in self.numeric_at:
+                    numeric[i, self.numeric_at[name]] = float(value)
+                elif categorical is not None:
+                    categorical[i, self.categorical_at[name]] = str(value)
+        return numeric, categorical
+
+    def target_score(self, scores: Floats) -> Floats:
+        """The one number a row that histograms, explanations and curves are about, as in `score_histogram`."""
+        if self.task == "regression":
+            return scores[:, 0]
+        return scores[:, 1] if self.task == "binary" else scores.max(axis=1)
+
+    def warm_up(self) -> None:
+        """Answer once, so that the first request does not pay for allocations."""
+        self.score(*self.rows([row.record for row in self.manifest.golden[:1]] or [{}]))
+
+    def check_golden(self) -> None:
+        """Raise GoldenRowsError MODEL-04 unless every golden row gets the prediction that the manifest names."""
+        golden = self.manifest.golden
+        if not golden:
+            raise GoldenRowsError("The bundle has no golden rows.", why="Its predictions cannot be checked.")
+        scores = self.score(*self.rows([row.record for row in golden]))
+        width = 1 if self.task == "regression" else len(self.labels)
+        if scores.shape != (len(golden), width) or not np.isfinite(scores).all():
+            raise GoldenRowsError("The model returned invalid output (wrong shape, NaN or infinite).")
+        for row, got in zip(golden, scores, strict=True):
+            expected = [row.value] if self.task == "regression" else row.probabilities
+            if expected is None or any(value is None for value in expected) or len(expected) != width:
+                raise GoldenRowsError("A golden row has no expected prediction.")
+            size = max(1.0, *(abs(float(value)) for value in expected if value is not None))
+            if np.abs(got - np.array(expected, dtype=np.float64)).max() > GOLDEN_TOLERANCE * size:
+                raise GoldenRowsError(
+                    "The model does not reproduce the golden rows.", why="It is not the model that was trained."
+                )
+
+
+def label_value(manifest: Manifest, label: str) -> Scalar:
+    """A class label as JSON shows it."""
+    if manifest.class_type == "integer":
+        return int(label)
+    if manifest.class_type == "number":
+        return float(label)
+    if manifest.class_type == "boolean":
+        return label == "true"
+    return label
+
+
+def example_record(features: list[Feature]) -> dict[str, Scalar]:
+    """A record that can be sent as it is: the example row, medians where a value was missing there."""
+    return {feature.name: _example(feature) for feature in features}
+
+
+def _example(feature: Feature) -> Scalar:
+    if feature.example is not None:
+        return feature.example
+    if feature.kind == "categorical":
+        return feature.categories[0] if feature.categories else ""
+    return feature.median

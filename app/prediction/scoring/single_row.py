@@ -1,0 +1,61 @@
+"""One plain record, the usual request: bytes to bytes with one small array and nothing else in between.
+
+Whatever is not plain (a wrong value, an unknown name, a list) is left to `app.prediction.scoring.rows`, which takes the time to
+say what is wrong.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from app.prediction.scoring.live_stats import LiveStats
+from app.prediction.scoring.model import Model
+from app.prediction.scoring.responses import answer
+from app.prediction.scoring.rows import UNREADABLE, row_type
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
+
+_encode = msgspec.json.Encoder().encode
+
+
+class SingleRowPredictor:
+    """Answers plain records for one model."""
+
+    def __init__(self, model: Model, live: LiveStats) -> None:
+        self._model = model
+        self._live = live
+        row = row_type(model)
+        self._decode: Callable[[bytes], Any] | None = None if row is None else msgspec.json.Decoder(row).decode
+        self._names = [feature.name for feature in (*model.numeric, *model.categorical)]
+        self._k = len(model.numeric)
+        self._score_bound = model.bind_single_row()
+
+    def answer(self, raw: bytes, request_id: str) -> bytes | None:
+        """The JSON answer to one record; None if the body is anything else, or the answer no finite number."""
+        if self._decode is None:
+            return None
+        try:
+            values = msgspec.structs.astuple(self._decode(raw))
+        except UNREADABLE:
+            return None
+        imputed = (
+            [self._names[i] for i, value in enumerate(values) if value is None or value == ""]
+            if (None in values or "" in values)
+            else []
+        )
+        scores = self._score_bound(values) if self._score_bound is not None else self._with_texts(values)
+        if not -3.5e38 < sum(scores) < 3.5e38:
+            return None
+        self._live.record(values, scores)
+        return _encode(answer(self._model, scores, imputed, request_id))
+
+    def _with_texts(self, values: tuple[Any, ...]) -> list[float]:
+        k = self._k
+        texts = np.array((values[k:],), dtype=object)
+        texts[texts == None] = ""  # noqa: E711 - element by element
+        feed: dict[str, Any] = {CATEGORICAL_INPUT: texts}
+        if k:
+            feed[NUMERIC_INPUT] = np.array((values[:k],), dtype=np.float32)
+        scores: list[float] = self._model.run(feed)[0].tolist()
+        return scores

@@ -1,0 +1,149 @@
+"""POST /predict/csv while it streams: what the client sends slowly, breaks off or gets wrong."""
+
+import asyncio
+import csv
+import io
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.prediction.protocols.csv_cells import rows_of
+from app.prediction.protocols.csv_table import NOT_FINITE
+from pipeline.core.cells import MISSING_TOKENS
+from pipeline.core.params import Task
+from pipeline.core.problems import ProblemError
+from tests.app.prediction.conftest import Api, StartApi, publish_odd
+from tests.app.prediction.odd_graphs import infinite_above
+from tests.builders.bundles import Built, make_bundle
+
+Served = dict[Task, tuple[Api, Built]]
+HEAD = b"POST /predict/csv HTTP/1.1\r\nHost: api\r\nContent-Type: text/csv\r\n"
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def _body(response: bytes) -> bytes:
+    """The body of a chunked response."""
+    _, _, rest = response.partition(b"\r\n\r\n")
+    found = b""
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        found += rest[: int(size, 16)]
+        rest = rest[int(size, 16) + 2 :]
+    return found
+
+
+def _received(connection: socket.socket) -> Iterator[bytes]:
+    while data := connection.recv(65536):
+        yield data
+
+
+def test_each_row_is_answered_when_the_table_comes_after_the_answer_has_begun(served: Served) -> None:
+    api, _ = served["binary"]
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
+        connection.sendall(HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + _chunk(b"id,age\n"))
+        answer = b""
+        while b"error\n" not in answer:  # the header line of the answer
+            answer += connection.recv(65536)
+        for first in range(0, 3000, 100):
+            connection.sendall(_chunk(b"".join(b"%d,40\n" % i for i in range(first, first + 100))))
+        connection.sendall(b"0\r\n\r\n")
+        answer += b"".join(_received(connection))
+    rows = list(csv.DictReader(io.StringIO(_body(answer).decode())))
+    assert [row["id"] for row in rows] == [str(i) for i in range(3000)]
+
+
+def test_the_whole_answer_comes_when_the_client_reads_only_after_it_has_sent_all(
+    tmp_path: Path, start_api: StartApi
+) -> None:
+    make_bundle(tmp_path / "models", n_numeric=1, boolean=False, categorical=False, n_trees=1)
+    n_rows, note = 4_000, b"x" * 8_000  # more than the sockets between the two hold
+    with start_api(tmp_path / "models") as api:
+        api.wait_for(1)
+        table = b"age,note\n" + (b"40," + note + b"\n") * n_rows
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            connection.settimeout(20)
+            connection.connect(("127.0.0.1", api.port))
+            connection.sendall(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(table) + table)
+            answer = _body(b"".join(_received(connection)))
+    assert answer.count(b"\n") == n_rows + 1
+
+
+def _answers(api: Api, table: str) -> list[dict[str, str]]:
+    response = api.client.post("/predict/csv", content=table.encode(), headers={"Content-Type": "text/csv"})
+    assert response.status_code == 200
+    return list(csv.DictReader(io.StringIO(response.text)))
+
+
+def test_rows_without_an_answer_are_named_and_do_not_count_when_others_have_one(
+    tmp_path: Path, start_api: StartApi
+) -> None:
+    publish_odd(tmp_path / "models", infinite_above, names=("a", "b", "c"))
+    with start_api(tmp_path / "models", API_MAX_ROWS="2") as api:  # a limit of requests, not of tables
+        api.wait_for(1)
+        found = _answers(api, "a,b,c\n1,2,3\n3.3e38,2,3\nold,1,1\n,,\n1,2,3\n")
+        assert [bool(row["prediction"]) for row in found] == [True, False, False, True, True]
+        assert [row["error"][:30] for row in found] == ["", NOT_FINITE[:30], "a: 'old' is not a number.", "", ""]
+        assert found[0]["prediction"] == found[4]["prediction"]
+        assert api.client.get("/stats").json()["n"] == 3
+        assert "api_rows_total 3.0" in api.client.get("/metrics").text
+        assert len(_answers(api, "a\n" + "1\n" * 2500)) == 2500
+
+
+def test_words_that_training_takes_as_missing_are_missing_when_in_a_table(served: Served) -> None:
+    api, _ = served["binary"]
+    tokens = sorted(MISSING_TOKENS)
+    table = io.StringIO()
+    csv.writer(table).writerows([["home city", "age"], *([token, token] for token in tokens), ["Paris", "1_000"]])
+    *found, last = _answers(api, table.getvalue())
+    assert len(found) == len(tokens)
+    assert {row["probability"] for row in found} == {str(api.predict({}).json()["probability"])}
+    assert "is not a number" in last["error"]
+
+
+def test_numbers_are_read_as_in_training_when_they_have_marks_or_a_percent_sign(served: Served) -> None:
+    api, _ = served["binary"]
+    plain, marked, beyond = _answers(api, 'age,Income (EUR)\n40,27888.5\n40 %,"27,888.5"\n40,"27,88"\n')
+    assert marked["probability"] == plain["probability"] != ""
+    assert "'27,88' is not a number" in beyond["error"]
+
+
+async def _pieces(text: str, size: int) -> AsyncIterator[bytes]:
+    raw = text.encode()
+    for at in range(0, len(raw), size):
+        yield raw[at : at + size]
+
+
+async def _read(text: str, size: int) -> list[list[str]]:
+    return [cells async for cells in rows_of(_pieces(text, size))]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,2\n3,4",
+        'a,b\r\n"1\r\n,""x""",2\r\n\r\n"3",\r\n',
+        'size,b\n5" pipe,1\n"5"" pipe",2\n6",3\n',
+        "\ufeffä\n€\n\n'\n",
+        'a\n""\n"\n\n"\n',
+        "a\r1\r2\r",
+    ],
+)
+def test_rows_are_those_of_the_whole_table_when_it_comes_in_pieces(text: str, size: int) -> None:
+    expected = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    assert [row for row in asyncio.run(_read(text, size)) if row] == [row for row in expected if row]
+
+
+def test_an_open_quote_is_refused_soon_when_it_is_never_closed() -> None:
+    started = time.perf_counter()
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(_read('a\n"' + "\n" * 300_000, 50_000))
+    assert caught.value.id == "API-09"
+    assert time.perf_counter() - started < 5  # milliseconds; it took a minute when each line end was tried

@@ -1,0 +1,77 @@
+"""Following the pointer: what comes while a bundle is still being judged."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from app.prediction.reload.reloader import ModelReloader
+from app.prediction.settings import ApiSettings
+from pipeline.core.bundle import write_pointer
+from tests.app.prediction.conftest import StartApi
+from tests.builders.bundles import Built, make_bundle
+
+
+def _hang(built: Built) -> Path:
+    """From now on whoever reads the model of this bundle waits until somebody writes into the path that is returned."""
+    path = built.folder / "model.onnx"
+    path.unlink()
+    os.mkfifo(path)
+    return path
+
+
+def _wait_for_reader(path: Path, timeout_s: float = 20) -> int:
+    """A handle to write to the fifo, as soon as somebody reads from it."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_going_back_takes_no_longer_when_another_bundle_is_being_judged(tmp_path: Path, start_api: StartApi) -> None:
+    models = tmp_path / "models"
+    first, second, third = (make_bundle(models, version=v, seed=v, live=v == 1) for v in (1, 2, 3))
+    with start_api(models) as api:
+        api.wait_for(1)
+        write_pointer(models, second.pointer)
+        api.wait_for(2)
+        fifo = _hang(third)
+        write_pointer(models, third.pointer)
+        handle = _wait_for_reader(fifo)
+        started = time.monotonic()
+        write_pointer(models, first.pointer)
+        api.wait_for(1, timeout_s=2)
+        assert time.monotonic() - started < 2
+        with pytest.raises(BrokenPipeError):  # its judge has ended
+            os.write(handle, b"x")
+        os.close(handle)
+
+
+def test_a_bundle_never_goes_live_when_it_was_withdrawn_while_judged(tmp_path: Path) -> None:
+    first, second = (make_bundle(tmp_path, version=v, seed=v, live=v == 1) for v in (1, 2))
+
+    async def follow() -> list[int]:
+        reloader = ModelReloader(ApiSettings(models_dir=tmp_path))
+        await reloader.poll_once()
+        live = []
+        for _ in range(3):
+            write_pointer(tmp_path, second.pointer)
+            looking = asyncio.create_task(reloader.poll_once())
+            await asyncio.sleep(0)  # it has seen the pointer; a judge takes much longer
+            write_pointer(tmp_path, first.pointer)
+            await looking
+            assert reloader.problem is None
+            assert reloader.live_model is not None
+            live.append(reloader.live_model.model.version)
+            await reloader.poll_once()
+        write_pointer(tmp_path, second.pointer)
+        await reloader.poll_once()
+        assert reloader.live_model is not None
+        return [*live, reloader.live_model.model.version]
+
+    assert asyncio.run(follow()) == [1, 1, 1, 2]
