@@ -18,6 +18,7 @@ from pipeline.core.params import Task
 MAX_PREVIEW_ROWS: Final = 20
 MAX_ERRORS: Final = 20
 MAX_COUNTS: Final = 12
+MAX_NUMBER_CHARS: Final = 8  # a longer number is shortened in the preview
 CHUNK_BYTES: Final = 64 * 1024
 # The API responds to a table while it reads it, and an HTTP client reads the response when it has sent everything: a
 # longer block could leave both waiting for the other. This is the number of rows that the API reads before it responds.
@@ -152,6 +153,13 @@ def escape_formula(cell: str) -> str:
     if not cell.startswith(FORMULA):
         return cell
     return cell if _is_number(cell) else f"'{cell}"
+
+
+def shorten_number(cell: str) -> str:
+    """Return a cell of the API as the preview shows it: a long decimal number with four significant digits."""
+    if len(cell) <= MAX_NUMBER_CHARS or "." not in cell or not _is_number(cell):
+        return cell
+    return f"{float(cell):.4g}"
 
 
 def _is_number(cell: str) -> bool:

@@ -17,6 +17,7 @@ PREFIX: Final = "x."
 MAX_SELECT_OPTIONS: Final = 15  # more categories than that are typed, with suggestions
 MAX_SUGGESTIONS: Final = 300
 FLOAT32_MAX: Final = 3.4028234663852886e38
+FLOAT32_EPSILON: Final = 2.0**-23  # relative
 NEWLINE: Final = re.compile(r"\r\n|\r|\n")
 YES: Final = frozenset({"true", "yes", "1", "1.0"})
 NO: Final = frozenset({"false", "no", "0", "0.0"})
@@ -159,18 +160,23 @@ def value_warning(feature: Feature, value: Scalar) -> str:
 
 
 def _number_warning(feature: Feature, value: float) -> str:
-    if feature.min is not None and value < feature.min:
+    if feature.min is not None and _is_less(value, feature.min):
         lowest = short_number(feature.min)
         return f"Below everything in the training data (lowest {lowest}): treat the answer with care."
-    if feature.max is not None and value > feature.max:
+    if feature.max is not None and _is_less(feature.max, value):
         highest = short_number(feature.max)
         return f"Above everything in the training data (highest {highest}): treat the answer with care."
-    if feature.low is not None and feature.high is not None and not feature.low <= value <= feature.high:
-        low, high = short_number(feature.low), short_number(feature.high)
-        return f"Unusual: 98% of the training rows lie between {low} and {high}."
+    low, high = feature.low, feature.high
+    if low is not None and high is not None and (_is_less(value, low) or _is_less(high, value)):
+        return f"Unusual: 98% of the training rows lie between {short_number(low)} and {short_number(high)}."
     if feature.integer and value != int(value):
         return "Always a whole number in the training data."
     return ""
+
+
+def _is_less(a: float, b: float) -> bool:
+    """Return whether `a` is less than `b` by more than the rounding of the model's 32-bit numbers."""
+    return b - a > FLOAT32_EPSILON * max(abs(a), abs(b))
 
 
 def _parse_number(text: str) -> tuple[Scalar, str]:

@@ -67,7 +67,7 @@ def result_sentence(manifest: Manifest, prediction: Prediction) -> str:
     if manifest.task == "multiclass":
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         others = [(name, share) for name, share in ranked if name != label]
-        second = f"; next is {others[0][0]} with {percent(others[0][1])}" if others else ""
+        second = f"; next most likely is {others[0][0]} ({percent(others[0][1])})" if others else ""
         return f"The model predicts {label} for {manifest.target}: probability {percent(score)}{second}."
     positive = manifest.classes[1]
     subject = "probability" if label == positive else f"the probability of {positive} is"

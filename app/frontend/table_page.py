@@ -132,7 +132,7 @@ def _preview(summary: csv_tables.TableSummary, stored: StoredResult) -> Preview:
         header=tuple(summary.header),
         n_input_columns=summary.n_input_columns,
         is_numeric=summary.numeric_columns(),
-        rows=tuple(tuple(row) for row in summary.rows),
+        rows=tuple(_preview_row(row, summary.n_input_columns) for row in summary.rows),
         n_rows=summary.n_rows,
         n_failed=summary.n_failed,
         errors=tuple(summary.errors),
@@ -144,6 +144,11 @@ def _preview(summary: csv_tables.TableSummary, stored: StoredResult) -> Preview:
         download_url=f"/table/{stored.token}.csv",
         size_bytes=stored.size_bytes,
     )
+
+
+def _preview_row(row: list[str], n_input_columns: int) -> tuple[str, ...]:
+    predictions = (csv_tables.shorten_number(cell) for cell in row[n_input_columns:])
+    return (*row[:n_input_columns], *predictions)
 
 
 def _copy(upload: IO[bytes], target: IO[bytes]) -> None:

@@ -89,7 +89,9 @@ def size(n_bytes: int | None) -> str:
     value = float(n_bytes)
     for unit in ("B", "KB", "MB", "GB"):
         if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+            return (
+                f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f}".removesuffix(".0") + f" {unit}"
+            )
         value /= 1024
     return f"{value:.1f} TB"
 

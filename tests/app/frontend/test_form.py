@@ -11,6 +11,8 @@ from app.web.formats import input_text
 from pipeline.core.bundle import Feature, Scalar
 
 AGE = Feature(name="age", kind="numeric", nullable=False, integer=True, min=21, max=99, low=24, high=87, median=52)
+LIMITS = {"min": -0.0446416365, "low": -0.0446416365, "max": 0.0506801187, "high": 0.0506801187}
+DOSE = Feature(name="dose", kind="numeric", nullable=False, **LIMITS)
 MEMBER = Feature(name="member", kind="boolean", nullable=True)
 CITY = Feature(name="city", kind="categorical", nullable=True, categories=["Paris", " Rome"])
 
@@ -66,6 +68,9 @@ def test_a_category_keeps_its_spaces_when_it_is_known_with_them() -> None:
         (AGE, 20, "Below everything"),
         (AGE, 120, "Above everything"),
         (AGE, 45.5, "whole number"),
+        (DOSE, 0.05068012, ""),
+        (DOSE, -0.044641637, ""),
+        (DOSE, 0.0506802, "Above everything"),
         (AGE, None, "Never missing"),
         (CITY, None, ""),
         (CITY, "Oslo", "Not in the training data"),

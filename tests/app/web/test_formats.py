@@ -41,7 +41,16 @@ def test_difference_has_a_sign_when_positive_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1.0 KB"), (7_500_000, "7.2 MB"), (2**30, "1.0 GB")]
+    ("n_bytes", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1024, "1 KB"),
+        (7_500_000, "7.2 MB"),
+        (3 * 2**29, "1.5 GB"),
+        (2**30, "1 GB"),
+        (32 * 2**20, "32 MB"),
+    ],
 )
 def test_size_is_in_the_fitting_unit_when_any(n_bytes: int, text: str) -> None:
     assert formats.size(n_bytes) == text
