@@ -41,14 +41,18 @@ def main(argv: list[str]) -> int:
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot be built from these settings."""
+    from app.panel.auth.service import Auth
     from app.panel.db.migrate import warnings
     from app.panel.main import create_app
-    from app.panel.parts import Panel
+    from app.panel.notifier import Notifier
+    from app.panel.services.preflight import Preflight
     from app.panel.services.report import preflight_table
     from app.web import server
+    from app.web.dependencies import provided_object
 
     app = create_app(settings)
-    panel: Panel = app.state.panel
+    notifier, auth = provided_object(app, Notifier), provided_object(app, Auth)
+    preflight = provided_object(app, Preflight)
     for problem in warnings(settings.database):
         print(problem, file=sys.stderr)
 
@@ -57,14 +61,14 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
             # Not the inherited one: it sends the signal again at the end, and a clean stop would not exit with 0.
-            panel.notifier.close()
+            notifier.close()
             self.should_exit = True
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                print(f"Control panel: {panel.auth.login_url()}", flush=True)
-                print(preflight_table(await asyncio.to_thread(panel.preflight.view)), flush=True)
+                print(f"Control panel: {auth.login_url()}", flush=True)
+                print(preflight_table(await asyncio.to_thread(preflight.view)), flush=True)
 
     options = server.build_config(
         app,

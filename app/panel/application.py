@@ -1,14 +1,15 @@
-"""The web application over the wired parts: which routes there are, who guards them, what starts and stops."""
+"""The web application: its routes, its guards, and the workers that start and stop with it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from typing import Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from app.panel import probes
 from app.panel.auth import routes as auth_routes
 from app.panel.auth.middleware import AuthMiddleware
+from app.panel.auth.service import Auth
 from app.panel.datasets import api as datasets_api
 from app.panel.datasets import routes as datasets_routes
 from app.panel.datasets.service import MAX_UPLOAD_BYTES
@@ -17,30 +18,52 @@ from app.panel.drift import routes as drift_routes
 from app.panel.home import routes as home_routes
 from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
-from app.panel.logs.dependencies import RunIds
-from app.panel.logs.line_renderer import LineRenderer
-from app.panel.logs.tail import RunWatch
 from app.panel.pages import error_handlers
-from app.panel.parts import Panel
+from app.panel.pages.renderer import PageRenderer
 from app.panel.registry import api as models_api
 from app.panel.registry import routes as models_routes
 from app.panel.runs.web import api as runs_api
 from app.panel.runs.web import routes as runs_routes
-from app.panel.runs.web.routes import RunPages
 from app.panel.schedule import api as schedule_api
 from app.panel.schedule import routes as schedule_routes
 from app.panel.services import api as services_api
 from app.panel.services import routes as services_routes
+from app.panel.settings import Settings
 from app.panel.workers import Worker, running
 from app.web.assets import Assets
-from app.web.dependencies import provide
+from app.web.dependencies import provide, provided_object
 from app.web.host_guard import allowed_hosts
 from app.web.security import Policy, SecurityMiddleware
 from pipeline.core.product import NAME
 
+PAGES: Final = (
+    auth_routes.router,
+    home_routes.router,
+    runs_routes.router,
+    logs_routes.router,
+    schedule_routes.router,
+    models_routes.router,
+    services_routes.router,
+    datasets_routes.router,
+    drift_routes.router,
+)
+API: Final = (
+    probes.router,
+    runs_api.router,
+    logs_api.router,
+    schedule_api.router,
+    models_api.router,
+    services_api.router,
+    datasets_api.router,
+    drift_api.router,
+)
 
-def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
-    """Return the application over these parts: routes, guards, and the workers that start and stop with it."""
+
+def build(objects: Iterable[object], protocols: Mapping[type, object], workers: Sequence[Worker]) -> FastAPI:
+    """Return the application: routes that are given `objects`, guards, and workers that start and stop with it.
+
+    `protocols` has the objects that lower layers know by a protocol only, by that protocol.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -48,63 +71,21 @@ def build(panel: Panel, workers: Sequence[Worker]) -> FastAPI:
             yield
 
     app = FastAPI(title=NAME, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.panel = panel
-    provide(
-        app,
-        [getattr(panel, part.name) for part in fields(panel)] + [LineRenderer(panel.renderer.env, panel.logs)],
-        {RunWatch: panel.live, RunIds: panel.run_queries},
-    )
-    error_handlers.install(app, panel.renderer)
-    for routes in (
-        probes.router,
-        runs_api.router,
-        logs_api.router,
-        schedule_api.router,
-        services_api.router,
-        models_api.router,
-        auth_routes.router,
-        schedule_routes.router,
-        logs_routes.router,
-        *_pages(panel),
-    ):
+    provide(app, objects, protocols)
+    settings, renderer = provided_object(app, Settings), provided_object(app, PageRenderer)
+    error_handlers.install(app, renderer)
+    for routes in API:
         app.include_router(routes)
+    for routes in PAGES:
+        app.include_router(routes, include_in_schema=False)
     app.mount("/static", Assets(), name="static")
-    app.add_middleware(AuthMiddleware, auth=panel.auth)
+    app.add_middleware(AuthMiddleware, auth=provided_object(app, Auth))
     policy = Policy(
-        hosts=allowed_hosts(panel.settings.panel_host, panel.settings.allowed_hosts),
-        ports=frozenset({panel.settings.panel_port}),
+        hosts=allowed_hosts(settings.panel_host, settings.allowed_hosts),
+        ports=frozenset({settings.panel_port}),
         upload_bytes=MAX_UPLOAD_BYTES,
         upload_paths=("/data", "/api/v1/datasets"),
-        render=panel.renderer.render_problem,
+        render=renderer.render_problem,
     )
     app.add_middleware(SecurityMiddleware, policy=policy)
     return app
-
-
-def _pages(panel: Panel) -> list[APIRouter]:
-    """The pages; each is drawn from the parts that it is given."""
-    settings, renderer, queries = panel.settings, panel.renderer, panel.run_queries
-
-    def live_version() -> int | None:
-        live = panel.model_queries.live()
-        return live.version if live else None
-
-    run_pages = RunPages(
-        settings=settings,
-        db=panel.db,
-        renderer=renderer,
-        runs=panel.runs,
-        queries=queries,
-        logs=panel.logs,
-        live_version=live_version,
-    )
-    return [
-        home_routes.router,
-        runs_routes.router(run_pages),
-        models_routes.router,
-        services_routes.router,
-        datasets_routes.router,
-        datasets_api.router,
-        drift_routes.router,
-        drift_api.router,
-    ]

@@ -12,11 +12,13 @@ from app.panel.clock import Clock, SystemClock
 from app.panel.datasets.service import Datasets
 from app.panel.db.migrate import open_database
 from app.panel.drift.service import DriftService
+from app.panel.logs.dependencies import RunIds
+from app.panel.logs.line_renderer import LineRenderer
 from app.panel.logs.store import LogStore
+from app.panel.logs.tail import RunWatch
 from app.panel.maintenance import Maintenance
 from app.panel.notifier import Notifier
 from app.panel.pages.renderer import PageRenderer
-from app.panel.parts import Panel
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.dispatch.execution import RunDependencies
@@ -32,6 +34,7 @@ from app.panel.runs.domain.retry import RetryPolicy
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.stage_process.launcher import Launcher
+from app.panel.runs.web.routes import LiveModels
 from app.panel.sample_table import SampleTable
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
@@ -55,7 +58,7 @@ def create_app(
     stages: Mapping[str, str] | None = None,
     deploy: Deploy | None = None,
 ) -> FastAPI:
-    """The panel's application; `app.state.panel` holds its parts.
+    """Return the panel's application.
 
     `stages` (name to `module:function`) and `deploy` replace the real ones: for measuring the panel alone.
     Raises ProblemError where it cannot start with these settings.
@@ -118,32 +121,14 @@ def create_app(
     schedule = ScheduleService(db=db, clock=clock, notifier=notifier, default_interval_s=settings.cycle_interval_s)
     runs = RunService(store=store, queries=queries, settings=settings, notifier=notifier, schedule=schedule)
     ticker = Ticker(schedule, runs, notifier, clock)
-    panel = Panel(
-        settings=settings,
-        clock=clock,
-        db=db,
-        auth=Auth(settings, db, clock),
-        renderer=PageRenderer(settings, clock, lambda: health(services.view())),
-        runs=runs,
-        run_queries=queries,
-        logs=logs,
-        notifier=notifier,
-        live=live,
-        schedule=schedule,
-        ticker=ticker,
-        services=services,
-        preflight=Preflight(settings, services, clock),
-        models=models,
-        model_queries=model_queries,
-        tracking=tracking,
-        drift=DriftService(
-            settings.models_dir,
-            client,
-            runs,
-            threshold=settings.drift_threshold,
-            starts_run=settings.drift_starts_run,
-        ),
-        datasets=Datasets(settings.data_dir, clock),
+    auth = Auth(settings, db, clock)
+    renderer = PageRenderer(settings, clock, lambda: health(services.view()))
+    drift = DriftService(
+        settings.models_dir,
+        client,
+        runs,
+        threshold=settings.drift_threshold,
+        starts_run=settings.drift_starts_run,
     )
     recover_runs = partial(
         recover, store=store, service=runs, logs=logs, runs_dir=settings.runs_dir, policy=policy, clock=clock
@@ -159,7 +144,7 @@ def create_app(
     services_disabled = deploy is not None  # the panel is measured alone: nothing is served or recorded
     workers: list[Worker] = [
         BlockingWorker(on_stop=db.close),
-        BlockingWorker(on_start=panel.auth.load),
+        BlockingWorker(on_start=auth.load),
         BlockingWorker(on_start=recover_runs),
         BlockingWorker(on_start=models.recover, on_stop=models.close),
     ]
@@ -169,7 +154,26 @@ def create_app(
             # Once more, before the services end: neither a deployment nor a watch may blame a model for that.
             BlockingWorker(on_stop=models.close),
             BlockingWorker(on_start=tracking.start, on_stop=tracking.close),
-            panel.drift,
+            drift,
         ]
     workers += [maintenance, sample, executor, ticker, BlockingWorker(on_stop=notifier.close)]
-    return build(panel, workers)
+    objects = (
+        settings,
+        db,
+        notifier,
+        auth,
+        renderer,
+        runs,
+        queries,
+        logs,
+        LineRenderer(renderer.env, logs),
+        schedule,
+        ticker,
+        services,
+        Preflight(settings, services, clock),
+        models,
+        model_queries,
+        drift,
+        Datasets(settings.data_dir, clock),
+    )
+    return build(objects, {RunWatch: live, RunIds: queries, LiveModels: model_queries}, workers)

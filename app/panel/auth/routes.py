@@ -16,7 +16,7 @@ from app.web.dependencies import provided
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 
 AuthService = Annotated[Auth, provided(Auth)]
 Renderer = Annotated[PageRenderer, provided(PageRenderer)]

@@ -23,7 +23,7 @@ from app.panel.logs.views import LogFilter, log_filter
 from app.web.dependencies import provided
 from app.web.sse import KEEP_ALIVE, EventStream, format_event, read_cursor
 
-router = APIRouter(prefix="/runs/{run_id}/log", include_in_schema=False)
+router = APIRouter(prefix="/runs/{run_id}/log")
 
 Filter = Annotated[LogFilter, Depends(log_filter)]
 Renderer = Annotated[LineRenderer, provided(LineRenderer)]

@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.panel.db.engine import MAX_INTEGER
 from app.panel.runs.domain.queries import RunDetail, RunFilters, RunQueries, RunRow, StageView
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import RunState, Trigger
+from app.web.dependencies import provided
 from pipeline.core.params import Params
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import StageName
@@ -39,16 +40,6 @@ class RerunRequest(BaseModel):
     params: dict[str, Any] | None = None
 
 
-def _runs(request: Request) -> RunService:
-    runs: RunService = request.app.state.panel.runs
-    return runs
-
-
-def _queries(request: Request) -> RunQueries:
-    queries: RunQueries = request.app.state.panel.run_queries
-    return queries
-
-
 def _key(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
     if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", idempotency_key):
         raise ProblemError(
@@ -60,8 +51,8 @@ def _key(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
     return idempotency_key
 
 
-Runs = Annotated[RunService, Depends(_runs)]
-Queries = Annotated[RunQueries, Depends(_queries)]
+Runs = Annotated[RunService, provided(RunService)]
+Queries = Annotated[RunQueries, provided(RunQueries)]
 Key = Annotated[str | None, Depends(_key)]
 
 

@@ -1,9 +1,8 @@
 """The pages of runs: the list, one run, the form of a new one, and what their buttons do."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -22,131 +21,151 @@ from app.panel.runs.domain.typical_durations import typical_durations
 from app.panel.runs.web import form, results
 from app.panel.runs.web.views import NewRunView, RunsView, RunView, cells, shown_params, stage_choices
 from app.panel.settings import Settings
+from app.web.dependencies import provided
 from app.web.templating import is_fragment
 from pipeline.core.params import Params
 from pipeline.core.stage import STAGES, StageName
 
+router = APIRouter()
 ACTOR: Final = "web"
 YEAR_S: Final = 365 * 86400
 FINISHED: Final = frozenset({"succeeded", "reused"})
 
 
+class LiveModel(Protocol):
+    """The model that is live."""
+
+    @property
+    def version(self) -> int:
+        """Its version."""
+
+
+class LiveModels(Protocol):
+    """The registry, which lies above runs."""
+
+    def live(self) -> LiveModel | None:
+        """Return the live model, None where there is none."""
+
+
 @dataclass(frozen=True)
 class RunPages:
-    """What these pages need; `live_version` is the version in service, asked from above."""
+    """The objects that these pages are drawn from."""
 
-    settings: Settings
-    db: Database
-    renderer: PageRenderer
-    runs: RunService
-    queries: RunQueries
-    logs: LogStore
-    live_version: Callable[[], int | None]
-
-
-def router(pages: RunPages) -> APIRouter:
-    """The routes of runs; the log's own are in `logs`."""
-    routes = APIRouter()
-    _add_reads(routes, pages)
-    _add_verbs(routes, pages)
-    return routes
+    settings: Annotated[Settings, provided(Settings)]
+    db: Annotated[Database, provided(Database)]
+    renderer: Annotated[PageRenderer, provided(PageRenderer)]
+    runs: Annotated[RunService, provided(RunService)]
+    queries: Annotated[RunQueries, provided(RunQueries)]
+    logs: Annotated[LogStore, provided(LogStore)]
+    models: Annotated[LiveModels, provided(LiveModels)]
 
 
-def _add_reads(routes: APIRouter, pages: RunPages) -> None:
-    @routes.get("/runs")
-    def list_runs(
-        request: Request,
-        state: str = "",
-        trigger: str = "",
-        before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
-    ) -> Response:
-        filters = RunFilters(
-            state=RunState(state) if state in set(RunState) else None,
-            trigger=Trigger(trigger) if trigger in set(Trigger) else None,
+Pages = Annotated[RunPages, Depends()]
+
+
+@router.get("/runs")
+def list_runs(
+    request: Request,
+    pages: Pages,
+    state: str = "",
+    trigger: str = "",
+    before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
+) -> Response:
+    filters = RunFilters(
+        state=RunState(state) if state in set(RunState) else None,
+        trigger=Trigger(trigger) if trigger in set(Trigger) else None,
+    )
+    page = pages.queries.page(filters, before)
+    given = {name: value for name, value in (("state", filters.state), ("trigger", filters.trigger)) if value}
+    view = RunsView(
+        rows=page.rows,
+        filters=filters,
+        next_url=f"/runs?{urlencode({**given, 'before': page.next_before})}" if page.next_before else "",
+        first_url=f"/runs?{urlencode(given)}" if before is not None else "",
+        key=secrets.token_urlsafe(16),
+    )
+    return pages.renderer.render(request, view, section="runs")
+
+
+@router.get("/runs/new")
+def new_run(request: Request, pages: Pages, run: str = "", stage: str = "") -> Response:
+    parent = pages.queries.detail(run) if run else None
+    values = parent.params if parent else pages.queries.last_params() or _defaults(pages.settings)
+    view = NewRunView(
+        groups=form.build(values),
+        parent=parent.row if parent else None,
+        from_stage=stage if stage in STAGES else STAGES[0],
+        stages=_rerun_from(parent) if parent else (),
+        n_errors=0,
+        key=secrets.token_urlsafe(16),
+    )
+    return pages.renderer.render(request, view, section="runs")
+
+
+@router.get("/runs/{run_id}")
+def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
+    request: Request,
+    pages: Pages,
+    run_id: str,
+    filter: Annotated[LogFilter, Depends(log_filter)],
+    options: Annotated[LogOptions, Depends(log_options)],
+    at: str = "",
+    lines: str = "",
+    times: str = "",
+) -> Response:
+    detail = pages.queries.detail(run_id)
+    row = detail.row
+    log = None
+    if not is_fragment(request):  # the log lives beside the part that is drawn anew, and grows by itself
+        log = viewer(
+            pages.logs,
+            row.id,
+            filter,
+            options,
+            is_live=row.active,
+            has_failed=row.state == RunState.FAILED,
+            at=int(at) if at.isascii() and at.isdecimal() else None,
+            show_all=lines == "all",
         )
-        page = pages.queries.page(filters, before)
-        given = {name: value for name, value in (("state", filters.state), ("trigger", filters.trigger)) if value}
-        view = RunsView(
-            rows=page.rows,
-            filters=filters,
-            next_url=f"/runs?{urlencode({**given, 'before': page.next_before})}" if page.next_before else "",
-            first_url=f"/runs?{urlencode(given)}" if before is not None else "",
-            key=secrets.token_urlsafe(16),
-        )
-        return pages.renderer.render(request, view, section="runs")
-
-    @routes.get("/runs/new")
-    def new_run(request: Request, run: str = "", stage: str = "") -> Response:
-        parent = pages.queries.detail(run) if run else None
-        values = parent.params if parent else pages.queries.last_params() or _defaults(pages.settings)
-        view = NewRunView(
-            groups=form.build(values),
-            parent=parent.row if parent else None,
-            from_stage=stage if stage in STAGES else STAGES[0],
-            stages=_rerun_from(parent) if parent else (),
-            n_errors=0,
-            key=secrets.token_urlsafe(16),
-        )
-        return pages.renderer.render(request, view, section="runs")
-
-    @routes.get("/runs/{run_id}")
-    def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
-        request: Request,
-        run_id: str,
-        filter: Annotated[LogFilter, Depends(log_filter)],
-        options: Annotated[LogOptions, Depends(log_options)],
-        at: str = "",
-        lines: str = "",
-        times: str = "",
-    ) -> Response:
-        detail = pages.queries.detail(run_id)
-        row = detail.row
-        log = None
-        if not is_fragment(request):  # the log lives beside the part that is drawn anew, and grows by itself
-            log = viewer(
-                pages.logs,
-                row.id,
-                filter,
-                options,
-                is_live=row.active,
-                has_failed=row.state == RunState.FAILED,
-                at=int(at) if at.isascii() and at.isdecimal() else None,
-                show_all=lines == "all",
-            )
-        answer = pages.renderer.render(request, _run_view(pages, request, detail, log), section="runs")
-        if times:
-            answer.set_cookie(OPTIONS_COOKIE, options.cookie, max_age=YEAR_S, samesite="lax")
-        return answer
+    answer = pages.renderer.render(request, _run_view(pages, request, detail, log), section="runs")
+    if times:
+        answer.set_cookie(OPTIONS_COOKIE, options.cookie, max_age=YEAR_S, samesite="lax")
+    return answer
 
 
-def _add_verbs(routes: APIRouter, pages: RunPages) -> None:
-    @routes.post("/runs")
-    def start(idempotency_key: Annotated[str, Form(max_length=100)] = "") -> Response:
-        started = pages.runs.start(idempotency_key=idempotency_key or None, requested_by=ACTOR)
-        return RedirectResponse(f"/runs/{started.number}", status_code=303)
+@router.post("/runs")
+def start(pages: Pages, idempotency_key: Annotated[str, Form(max_length=100)] = "") -> Response:
+    started = pages.runs.start(idempotency_key=idempotency_key or None, requested_by=ACTOR)
+    return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
-    @routes.post("/runs/new")
-    async def start_with(request: Request) -> Response:
-        sent = await request.form(max_files=0, max_fields=200)
-        texts = {name: value for name, value in sent.items() if not isinstance(value, UploadFile)}
-        return await run_in_threadpool(_start_with, pages, request, texts)
 
-    @routes.post("/runs/{run_id}/cancel")
-    def cancel(run_id: str) -> Response:
-        pages.runs.cancel(run_id, requested_by=ACTOR)
-        return RedirectResponse(f"/runs/{run_id}", status_code=303)
+@router.post("/runs/new")
+async def start_with(request: Request, pages: Pages) -> Response:
+    sent = await request.form(max_files=0, max_fields=200)
+    texts = {name: value for name, value in sent.items() if not isinstance(value, UploadFile)}
+    return await run_in_threadpool(_start_with, pages, request, texts)
 
-    @routes.post("/runs/{run_id}/rerun")
-    def rerun(
-        run_id: str, stage: Annotated[str, Form()] = "", idempotency_key: Annotated[str, Form(max_length=100)] = ""
-    ) -> Response:
-        started = pages.runs.rerun(
-            run_id,
-            from_stage=_stage(stage),
-            idempotency_key=idempotency_key or None,
-            requested_by=ACTOR,
-        )
-        return RedirectResponse(f"/runs/{started.number}", status_code=303)
+
+@router.post("/runs/{run_id}/cancel")
+def cancel(run_id: str, pages: Pages) -> Response:
+    pages.runs.cancel(run_id, requested_by=ACTOR)
+    return RedirectResponse(f"/runs/{run_id}", status_code=303)
+
+
+@router.post("/runs/{run_id}/rerun")
+def rerun(
+    run_id: str,
+    pages: Pages,
+    stage: Annotated[str, Form()] = "",
+    idempotency_key: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    started = pages.runs.rerun(
+        run_id,
+        from_stage=_stage(stage),
+        idempotency_key=idempotency_key or None,
+        requested_by=ACTOR,
+    )
+    return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
 
 def _start_with(pages: RunPages, request: Request, texts: dict[str, str]) -> Response:
@@ -184,7 +203,7 @@ def _run_view(pages: RunPages, request: Request, detail: RunDetail, log: LogView
         detail=detail,
         strip=cells(detail.stages, usual),
         typical_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
-        live_version=pages.live_version(),
+        live_version=live.version if (live := pages.models.live()) is not None else None,
         metrics=results.metric_rows(train) if train else (),
         plots=results.plots(run_dir) if train else (),
         params=shown_params(form.flat(detail.params), form.flat(_defaults(pages.settings))),

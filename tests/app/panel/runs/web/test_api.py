@@ -1,8 +1,6 @@
 """Runs as JSON: the names and answers that scripts rely on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -11,16 +9,9 @@ from starlette.testclient import TestClient
 from app.panel.pages import error_handlers as errors
 from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.web import api
+from app.web.dependencies import provide
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import PanelHarness
-
-
-@dataclass
-class Parts:
-    """What the routes ask of the panel."""
-
-    runs: Any
-    run_queries: Any
 
 
 @pytest.fixture
@@ -33,7 +24,7 @@ def client(harness: PanelHarness) -> Iterator[TestClient]:
     app = FastAPI()
     errors.install(app, PageRenderer(harness.settings, harness.clock))
     app.include_router(api.router)
-    app.state.panel = Parts(harness.runs, harness.queries)
+    provide(app, [harness.runs, harness.queries])
     with TestClient(app) as found:
         yield found
 

@@ -7,8 +7,11 @@ from sqlalchemy import update
 from sqlmodel import col
 from starlette.testclient import TestClient
 
+from app.panel.db.engine import Database
+from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import Trigger
 from app.panel.runs.domain.tables import Run
+from app.web.dependencies import provided_object
 from tests.app.panel.conftest import start, wait_final
 
 
@@ -47,7 +50,7 @@ def test_run_leads_to_mlflow_whatever_number_its_experiment_has_when_mlflow_has_
     assert isinstance(client.app, FastAPI)
     number = start(client, idempotency_key="tracked")
     assert wait_final(client, number) == "succeeded"
-    with client.app.state.panel.db.write() as session:
+    with provided_object(client.app, Database).write() as session:
         session.exec(update(Run).where(col(Run.number) == int(number)).values(mlflow_run_id="abc7"))
     page = client.get(f"/runs/{number}").text
     # MLflow itself goes on from here to the experiment that the run belongs to.
@@ -57,7 +60,7 @@ def test_run_leads_to_mlflow_whatever_number_its_experiment_has_when_mlflow_has_
 
 def test_drift_is_named_when_it_has_started_the_run(client: TestClient) -> None:
     assert isinstance(client.app, FastAPI)
-    run = client.app.state.panel.runs.start(Trigger.DRIFT, force=True, requested_by="drift")
+    run = provided_object(client.app, RunService).start(Trigger.DRIFT, force=True, requested_by="drift")
     assert wait_final(client, str(run.number)) == "succeeded"
     assert "Started by drift, " in client.get(f"/runs/{run.number}").text
     assert client.get(f"/api/v1/runs/{run.number}").json()["trigger"] == "drift"
