@@ -1,70 +1,27 @@
-"""A small SVG figure: axes with round ticks, lines, bars, points, cells. Pure text, stdlib only.
+"""A small SVG figure: lines, bars, points and cells on two axes. Pure text, stdlib only.
 
 A figure is 420 x 280 units. Every coordinate has at most one decimal, so that files stay small and equal input gives
 equal text. Names of columns and classes are escaped here and nowhere else.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from xml.sax.saxutils import escape
 
+from pipeline.core.figures.axis import Axis
+
 WIDTH: Final = 420
 HEIGHT: Final = 280
-# Readable on white and on near-black, and told apart by people who see red and green alike.
+# Readable on white and on near-black, and distinguishable with red-green colour blindness.
 COLOURS: Final = ("#2f7de1", "#e08a1e", "#1d9e75", "#c2539d")
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One direction: the values at both ends, the ticks with their labels, and the words beside it."""
-
-    low: float
-    high: float
-    ticks: tuple[tuple[float, str], ...]
-    label: str = ""
-
-    def place(self, value: float, start: float, end: float) -> float:
-        """Where `value` lies between the coordinates `start` and `end`; values outside lie at the nearer end."""
-        part = (value - self.low) / (self.high - self.low)
-        return start + (end - start) * min(max(part, 0.0), 1.0)
-
-
-def share_axis(label: str) -> Axis:
-    """From 0 to 1."""
-    return Axis(0.0, 1.0, tuple((t, f"{t:g}") for t in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)), label)
-
-
-def nice_axis(low: float, high: float, label: str, count: int = 5) -> Axis:
-    """Around [low, high], ending on round ticks, about `count` of them."""
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    rough = (high - low) / count
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * m for m in (1, 2, 2.5, 5, 10) if unit * m >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    ticks = [k * step for k in range(first, last + 1)]
-    return Axis(ticks[0], ticks[-1], tuple((t, short(t)) for t in ticks), label)
-
-
-def short(value: float) -> str:
-    """A number for a label: 1.5k, 20M, 0.05."""
-    size = abs(value)
-    if size < 1e-12:
-        return "0"
-    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if size >= limit:
-            unit = {"G": 1e9, "M": 1e6, "k": 1e3}[suffix]
-            return f"{value / unit:.3g}{suffix}"
-    return f"{value:.3g}" if size >= 1e-4 else f"{value:.0e}"
 
 
 @dataclass
 class Figure:
     """Collects the parts of one plot; `svg()` is the text.
 
-    `name` makes ids unique on a page that holds several plots. `description` is what a person hears who cannot see it.
+    `name` makes ids unique on a page that holds several plots. `description` is read by a screen reader.
     """
 
     name: str
@@ -80,11 +37,11 @@ class Figure:
     _legend: list[tuple[str, int]] = field(default_factory=list)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Coordinates of a point in axis values."""
+        """Return the coordinates of a point given in axis values."""
         return self.x.place(x, self.left, self.right), self.y.place(y, self.bottom, self.top)
 
     def axes(self, grid_x: bool = True, grid_y: bool = True) -> None:
-        """Grid, ticks and labels; call it first, so that everything else lies above the grid."""
+        """Draw grid, ticks and labels; call it first, so that everything else lies above the grid."""
         for value, label in self.x.ticks:
             at = self.at(value, self.y.low)[0]
             if grid_x:
@@ -104,7 +61,7 @@ class Figure:
     def line(
         self, xs: Sequence[float], ys: Sequence[float], series: int, label: str = "", *, fill: bool = False
     ) -> None:
-        """A curve; with `fill`, the area below it is tinted."""
+        """Draw a curve; with `fill`, the area below it is tinted."""
         points = [self.at(x, y) for x, y in zip(xs, ys, strict=True)]
         path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in points)
         colour = COLOURS[series - 1]
@@ -116,10 +73,10 @@ class Figure:
             f'<path class="series-{series}" d="{path}" fill="none" stroke="{colour}" stroke-width="2" '
             'stroke-linejoin="round" stroke-linecap="round"/>'
         )
-        self._name(label, series)
+        self._add_legend(label, series)
 
     def reference(self, x1: float, y1: float, x2: float, y2: float, label: str = "") -> None:
-        """A dashed line to compare with; its label stands at its left or upper end."""
+        """Draw a dashed line to compare with; its label stands at its left or upper end."""
         (left, low), (right, high) = self.at(x1, y1), self.at(x2, y2)
         self._parts.append(
             f'<line x1="{_n(left)}" y1="{_n(low)}" x2="{_n(right)}" y2="{_n(high)}" stroke="currentColor" '
@@ -138,17 +95,17 @@ class Figure:
     def points(
         self, xs: Sequence[float], ys: Sequence[float], series: int, label: str = "", radius: float = 3.5
     ) -> None:
-        """Dots."""
+        """Draw dots."""
         for x, y in zip(xs, ys, strict=True):
             cx, cy = self.at(x, y)
             self._parts.append(
                 f'<circle class="series-{series}" cx="{_n(cx)}" cy="{_n(cy)}" r="{radius:g}" '
                 f'fill="{COLOURS[series - 1]}" fill-opacity="0.75"/>'
             )
-        self._name(label, series)
+        self._add_legend(label, series)
 
     def columns(self, edges: Sequence[float], heights: Sequence[float], series: int, label: str = "") -> None:
-        """The bars of a histogram, from the floor up."""
+        """Draw the bars of a histogram, upwards from the bottom."""
         for low, high, height in zip(edges[:-1], edges[1:], heights, strict=True):
             (left, top), right = self.at(low, height), self.at(high, height)[0]
             if self.bottom - top >= 0.05:
@@ -157,10 +114,10 @@ class Figure:
                     f'width="{_n(max(right - left - 1, 0.5))}" height="{_n(self.bottom - top)}" '
                     f'fill="{COLOURS[series - 1]}" fill-opacity="0.6"/>'
                 )
-        self._name(label, series)
+        self._add_legend(label, series)
 
     def bar(self, value: float, top: float, thickness: float, series: int) -> float:
-        """A bar that lies from 0 to `value`; returns the x coordinate of its right end."""
+        """Draw a horizontal bar from 0 to `value` and return the x coordinate of its right end."""
         start, end = self.at(0.0, 0.0)[0], self.at(value, 0.0)[0]
         self._parts.append(
             f'<rect class="series-{series}" x="{_n(min(start, end))}" y="{_n(top)}" '
@@ -169,7 +126,7 @@ class Figure:
         return max(start, end)
 
     def cell(self, left: float, top: float, width: float, height: float, strength: float) -> None:
-        """A rectangle whose tint, 0 to 1, is a number."""
+        """Draw a rectangle whose tint is `strength`, 0 to 1."""
         self._parts.append(
             f'<rect class="series-1" x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" height="{_n(height)}" '
             f'fill="{COLOURS[0]}" fill-opacity="{0.06 + 0.64 * strength:.2f}"/>'
@@ -186,7 +143,7 @@ class Figure:
         faint: bool = False,
         bold: bool = False,
     ) -> None:
-        """A word or number at its baseline."""
+        """Draw text at its baseline."""
         look = (' fill-opacity="0.75"' if faint else "") + (' font-weight="600"' if bold else "")
         self._parts.append(
             f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" font-size="{size:g}" fill="currentColor"{look}>'
@@ -194,7 +151,7 @@ class Figure:
         )
 
     def upright(self, x: float, y: float, text: str, *, size: float = 11, faint: bool = True) -> None:
-        """A word that reads from below, centred on the point."""
+        """Draw text that reads upwards, centred on the point."""
         look = ' fill-opacity="0.75"' if faint else ""
         self._parts.append(
             f'<text transform="translate({_n(x)} {_n(y)}) rotate(-90)" text-anchor="middle" font-size="{size:g}" '
@@ -202,7 +159,7 @@ class Figure:
         )
 
     def svg(self) -> str:
-        """The whole figure as one SVG element."""
+        """Return the whole figure as one SVG element."""
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
             f'aria-labelledby="plot-{self.name}-title plot-{self.name}-desc" '
@@ -213,22 +170,22 @@ class Figure:
         caption = (
             f'<text x="12" y="18" font-size="13" font-weight="600" fill="currentColor">{escape(self.title)}</text>'
         )
-        return head + caption + "".join(self._parts) + self._key() + "</svg>\n"
+        return head + caption + "".join(self._parts) + self._legend_svg() + "</svg>\n"
 
-    def _key(self) -> str:
-        """The legend, right-aligned beside the title; needed only from the second series on."""
+    def _legend_svg(self) -> str:
+        """Return the legend, right-aligned beside the title; "" for a single series."""
         if len(self._legend) < 2:
             return ""
-        found, x = [], self.right
+        entries, x = [], self.right
         for label, series in reversed(self._legend):
             x -= 6.3 * len(label)
-            found.append(f'<text x="{_n(x)}" y="18" font-size="11" fill="currentColor">{escape(label)}</text>')
+            entries.append(f'<text x="{_n(x)}" y="18" font-size="11" fill="currentColor">{escape(label)}</text>')
             x -= 14
-            found.append(f'<rect x="{_n(x)}" y="9" width="10" height="10" rx="2" fill="{COLOURS[series - 1]}"/>')
+            entries.append(f'<rect x="{_n(x)}" y="9" width="10" height="10" rx="2" fill="{COLOURS[series - 1]}"/>')
             x -= 12
-        return "".join(found)
+        return "".join(entries)
 
-    def _name(self, label: str, series: int) -> None:
+    def _add_legend(self, label: str, series: int) -> None:
         if label:
             self._legend.append((clipped(label, 14), series))
 
@@ -240,7 +197,7 @@ class Figure:
 
 
 def clipped(text: str, length: int) -> str:
-    """At most `length` characters, with an ellipsis where something was cut."""
+    """Return at most `length` characters, with an ellipsis where something was cut."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 

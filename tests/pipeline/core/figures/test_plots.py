@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from pipeline.core.figures.plots import plots
-from pipeline.core.figures.svg_figure import nice_axis, short
 from pipeline.core.params import Task
 from pipeline.evaluation.report import EvaluationInput, evaluate
 
@@ -28,7 +27,7 @@ def _evaluation(task: Task, n: int = 500, n_classes: int = 3) -> dict[str, Any]:
         output = 0.5 * rng.dirichlet([1] * k, n) + 0.5 * np.eye(k)[y]
     classes = [] if task == "regression" else [HOSTILE, *(f"class {i}" for i in range(1, k))]
     baseline = np.full_like(output, output.mean())
-    subject = EvaluationInput(
+    model = EvaluationInput(
         task=task,
         target=HOSTILE,
         classes=classes,
@@ -38,7 +37,7 @@ def _evaluation(task: Task, n: int = 500, n_classes: int = 3) -> dict[str, Any]:
         output=output,
         baseline=baseline,
     )
-    return evaluate(subject, {HOSTILE: 0.2, "age": 0.1, "useless": -0.01})
+    return evaluate(model, {HOSTILE: 0.2, "age": 0.1, "useless": -0.01})
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_same_evaluation_gives_the_same_text() -> None:
 
 def test_undefined_curves_are_left_out_when_test_rows_have_one_class() -> None:
     p = np.random.default_rng(0).dirichlet([1, 1], 50)
-    subject = EvaluationInput(
+    model = EvaluationInput(
         task="binary",
         target="t",
         classes=["0", "1"],
@@ -97,40 +96,7 @@ def test_undefined_curves_are_left_out_when_test_rows_have_one_class() -> None:
         output=p,
         baseline=p,
     )
-    assert list(plots(evaluate(subject, {"a": 0.0}))) == ["confusion", "importances", "scores", "calibration"]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-        (0, 0.043, [0, 0.01, 0.02, 0.03, 0.04, 0.05]),
-        (-3, 120, [-25, 0, 25, 50, 75, 100, 125]),
-        (5, 5, [4.4, 4.6, 4.8, 5, 5.2, 5.4, 5.6]),
-    ],
-)
-def test_axis_ends_on_round_ticks_around_the_values(low: float, high: float, ticks: list[float]) -> None:
-    axis = nice_axis(low, high, "")
-    assert axis.low <= low <= high <= axis.high
-    if low < high:
-        assert [tick for tick, _ in axis.ticks] == pytest.approx(ticks)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"),
-        (1e-17, "0"),
-        (0.05, "0.05"),
-        (-8.1e-5, "-8e-05"),
-        (12500, "12.5k"),
-        (2e6, "2M"),
-        (9999, "1e+04"),
-        (410, "410"),
-    ],
-)
-def test_number_is_short_when_it_is_a_label(value: float, text: str) -> None:
-    assert short(value) == text
+    assert list(plots(evaluate(model, {"a": 0.0}))) == ["confusion", "importances", "scores", "calibration"]
 
 
 def test_plots_are_light_when_the_panel_imports_them() -> None:
