@@ -1,4 +1,4 @@
-"""The terminal's options, drawn from `Params`: a new parameter has an option without a line here."""
+"""The options of the terminal, generated from `Params`: a new parameter has an option without a change here."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from pipeline.core.params import Params
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
-    """An option for each parameter, in the groups of the panel's form; nested ones go through `--set`."""
+    """Add an option for each parameter, in the groups of the panel's form; nested ones are set with `--set`."""
     groups: dict[str, argparse._ArgumentGroup] = {}
     for name, info in Params.model_fields.items():
         if _is_group(info):
@@ -24,13 +24,13 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         flag = "--" + name.replace("_", "-")
         shown = "" if info.default is None or info.default == () else f" [{info.default}]"
         text = f"{info.description or ''}{shown}".replace("%", "%%")
-        kind = _inner(info.annotation)
+        kind = _bare_type(info.annotation)
         if kind is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         elif get_origin(kind) is Literal:
             group.add_argument(flag, choices=get_args(kind), help=text)
         elif get_origin(kind) is tuple:
-            group.add_argument(flag, action="append", metavar="TEXT", help=text + " May be given several times.")
+            group.add_argument(flag, action="append", metavar="TEXT", help=text + " Repeatable.")
         else:
             group.add_argument(flag, metavar="TEXT" if kind is str else "NUMBER", help=text)
     parser.add_argument(
@@ -38,39 +38,39 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="any parameter by name, such as hist_gradient_boosting.max_iter=100; may be given several times",
+        help="any parameter by name, such as hist_gradient_boosting.max_iter=100; repeatable",
     )
 
 
-def parameters(given: argparse.Namespace) -> Params:
-    """The parameters that the options say. Raises InvalidParameterError for a value or name that does not exist."""
-    found: dict[str, Any] = {
-        name: value for name in Params.model_fields if (value := getattr(given, name, None)) is not None
+def parameters(arguments: argparse.Namespace) -> Params:
+    """Return the parameters that the options set. Raises InvalidParameterError for a value or name that does not exist."""
+    values: dict[str, Any] = {
+        name: value for name in Params.model_fields if (value := getattr(arguments, name, None)) is not None
     }
-    for setting in given.set:
+    for setting in arguments.set:
         key, equals, text = setting.partition("=")
         if not equals:
             raise InvalidParameterError(f"{setting!r} is not of the form KEY=VALUE.")
-        _put(found, key.strip().split("."), _value(text.strip()))
+        _set_nested(values, key.strip().split("."), _parsed(text.strip()))
     try:
-        return Params.model_validate(found)
+        return Params.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InvalidParameterError(f"{place}: {first['msg']}.") from error
 
 
-def _put(found: dict[str, Any], path: list[str], value: object) -> None:
+def _set_nested(values: dict[str, Any], path: list[str], value: object) -> None:
     for part in path[:-1]:
-        inner = found.setdefault(part, {})
+        inner = values.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise InvalidParameterError(f"{'.'.join(path)}: {part} has no parts.")
-        found = inner
-    found[path[-1]] = value
+            raise InvalidParameterError(f"{'.'.join(path)}: {part} is not a group of parameters.")
+        values = inner
+    values[path[-1]] = value
 
 
-def _value(text: str) -> object:
-    """JSON where it is JSON (numbers, true, null, lists), else the text itself."""
+def _parsed(text: str) -> object:
+    """Return the parsed value where the text is JSON (numbers, true, null, lists), else the text."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -81,10 +81,10 @@ def _is_group(info: FieldInfo) -> bool:
     return isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
 
 
-def _inner(annotation: Any) -> Any:  # noqa: ANN401  # annotations have no common type
-    """The type without Annotated and without None."""
+def _bare_type(annotation: Any) -> Any:  # noqa: ANN401  # annotations have no common type
+    """Return the type without Annotated and without None."""
     if get_origin(annotation) is Annotated:
-        return _inner(get_args(annotation)[0])
+        return _bare_type(get_args(annotation)[0])
     if get_origin(annotation) in {Union, types.UnionType}:
-        return _inner(next(part for part in get_args(annotation) if part is not type(None)))
+        return _bare_type(next(part for part in get_args(annotation) if part is not type(None)))
     return annotation

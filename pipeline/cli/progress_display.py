@@ -1,4 +1,4 @@
-"""What a person sees in the terminal while stages run: a bar per stage, their log above, a table at the end."""
+"""The terminal display of a run: a progress bar per stage, their log above it, a table at the end."""
 
 import json
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from pipeline.core.stage import StageName, TrainResult
 STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "red"}
 
 
-class Screen:
-    """Draws the event lines of stages; hand it to `pipeline.core.events.Events` as the stream.
+class ProgressDisplay:
+    """Shows the events of stages; pass it to `pipeline.core.events.Events` as the stream.
 
-    Debug lines are shown only with `verbose`. `problem` holds the reason of a stage that failed.
+    Debug lines are shown only with `verbose`. `problem` is the problem of a stage that failed.
     """
 
     def __init__(self, console: Console, stages: Iterable[StageName], *, verbose: bool = False) -> None:
@@ -45,30 +45,32 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def begin(self, stage: StageName) -> None:
-        """The events that follow are this stage's."""
+    def start(self, stage: StageName) -> None:
+        """Show the bar of this stage; the events that follow are its."""
         self._stage = stage
         self._progress.update(self._tasks[stage], visible=True)
         self._progress.start_task(self._tasks[stage])
 
+    def finish(self) -> None:
+        """Mark the current stage as done."""
+        self._update(completed=1, total=1, label="")
+        if self._stage is not None:
+            self._progress.stop_task(self._tasks[self._stage])
+
     def write(self, line: str) -> int:
-        """One event line, as `Events` writes it."""
+        """Show one event line, as `Events` writes it, and return its length."""
         event = json.loads(line)
         kind = event["event"]
         if kind == "log" and (self._verbose or event["level"] != "debug"):
             self._progress.console.print(Text(event["text"], style=STYLES[event["level"]]))
         elif kind == "progress":
             self._update(completed=event["done"], total=event["total"], label=event["label"])
-        elif kind == "result":
-            self._update(completed=1, total=1, label="")
-            if self._stage is not None:
-                self._progress.stop_task(self._tasks[self._stage])
         elif kind == "error":
             self.problem = ProblemError.restore(event)
         return len(line)
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: every line is shown at once."""
 
     def _update(self, *, completed: float, total: float, label: str) -> None:
         if self._stage is not None:
@@ -76,19 +78,19 @@ class Screen:
 
 
 def show_problem(console: Console, problem: ProblemError) -> None:
-    """What, why, fix and command, a line each."""
+    """Print what, why, fix and command, one line each."""
     console.print(Text.assemble((problem.id, "bold red"), f"  {problem.what}"))
-    for word, text in (("why", problem.why), ("fix", problem.fix), ("try", problem.command)):
+    for label, text in (("why", problem.why), ("fix", problem.fix), ("try", problem.command)):
         if text:
-            console.print(Text.assemble((f"  {word}: ", "dim"), text))
+            console.print(Text.assemble((f"  {label}: ", "dim"), text))
 
 
-def show_summary(console: Console, result: TrainResult, where: Path, seconds: float) -> None:
-    """Metrics beside the baseline's, the verdict, and where the bundle lies."""
+def show_summary(console: Console, result: TrainResult, bundle: Path, duration_s: float) -> None:
+    """Print the metrics beside the baseline's, the verdict, and the path of the bundle."""
     table = Table(title=f"{result.estimator}, {result.task}", title_justify="left", title_style="bold")
-    table.add_column("metric on test rows")
-    table.add_column("model", justify="right")
-    table.add_column("always the same answer", justify="right")
+    table.add_column("Metric on test rows")
+    table.add_column("Model", justify="right")
+    table.add_column("Baseline", justify="right")
     for name, value in result.metrics.items():
         style = "bold" if name == result.primary_metric else ""
         baseline = result.baseline.get(name)
@@ -98,9 +100,9 @@ def show_summary(console: Console, result: TrainResult, where: Path, seconds: fl
         "threshold": "" if result.threshold is None else f"{result.threshold:.4f}",
         "verdict": result.verdict.reason,
         "digest": result.digest[:16],
-        "bundle": str(where),
-        "time": f"{seconds:.1f} s, of which {result.compute_s['fit']:.1f} s fitting",
+        "bundle": str(bundle),
+        "time": f"{duration_s:.1f} s, of which {result.compute_s['fit']:.1f} s fitting",
     }
-    for name, text in facts.items():
+    for label, text in facts.items():
         if text:
-            console.print(Text.assemble((f"{name:>10}  ", "dim"), text), soft_wrap=True)
+            console.print(Text.assemble((f"{label:>10}  ", "dim"), text), soft_wrap=True)

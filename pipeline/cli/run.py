@@ -1,4 +1,4 @@
-"""`python -m pipeline run`: the first three stages on a table of one's own, in the terminal, without any panel."""
+"""`python -m pipeline run`: the first three stages on any table, in the terminal, without a panel."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from typing import IO, Final, cast
 from rich.console import Console
 
 from pipeline.cli.options import parameters
-from pipeline.cli.progress_display import Screen, show_problem, show_summary
+from pipeline.cli.progress_display import ProgressDisplay, show_problem, show_summary
 from pipeline.core import runner
 from pipeline.core.bundle import VERSIONS_DIR, bundle_dir, publish, read_manifest, write_pointer
 from pipeline.core.events import Events
@@ -24,40 +24,41 @@ EXIT_USER: Final = 2
 EXIT_CRASH: Final = 1
 
 
-def run(given: argparse.Namespace) -> int:
-    """Run the stages and show what came out. 0: a model; 2: a problem that the person can solve; 1: a fault of ours.
+def run(arguments: argparse.Namespace) -> int:
+    """Run the stages, print the result and return the exit code.
 
-    Raises ProblemError for options that make no sense, before anything is written.
+    0: a model. 2: a problem that the user can solve. 1: a fault of the program. Raises ProblemError for invalid options,
+    before anything is written.
     """
     console = Console(highlight=False)
-    params = parameters(given)
-    tables = list(_tables(given.data))
+    params = parameters(arguments)
+    tables = list(_tables(arguments.data))
     run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    folder: Path = given.out / run_id
-    models: Path = given.models or (_default_models() if given.publish else folder / "models")
+    folder: Path = arguments.out / run_id
+    models: Path = arguments.models or (_default_models() if arguments.publish else folder / "models")
     raw = folder / "data" / "raw"
     raw.mkdir(parents=True)
     for table in tables:
         (raw / table.name).symlink_to(table.resolve())
-    begun = time.monotonic()
-    code = _stages(params, folder, run_id, models, console, verbose=given.verbose)
+    started = time.monotonic()
+    code = _run_stages(params, folder, run_id, models, console, verbose=arguments.verbose)
     if code != runner.EXIT_OK:
         return EXIT_USER if code == runner.EXIT_PROBLEM else EXIT_CRASH
     result = read_result(folder, "train_model", TrainResult)
-    where = result.bundle_dir
-    if given.publish and result.verdict.decision == "promote":
+    bundle = result.bundle_dir
+    if arguments.publish and result.verdict.decision == "promote":
         pointer = publish(models, result.bundle_dir, run_id)
         write_pointer(models, pointer)
-        where = bundle_dir(models, pointer)
-    show_summary(console, result, where, time.monotonic() - begun)
+        bundle = bundle_dir(models, pointer)
+    show_summary(console, result, bundle, time.monotonic() - started)
     return runner.EXIT_OK
 
 
-def _stages(params: Params, folder: Path, run_id: str, models: Path, console: Console, *, verbose: bool) -> int:
-    with Screen(console, ENTRY, verbose=verbose) as screen:
-        events = Events(cast("IO[str]", screen))
+def _run_stages(params: Params, folder: Path, run_id: str, models: Path, console: Console, *, verbose: bool) -> int:
+    with ProgressDisplay(console, ENTRY, verbose=verbose) as display:
+        events = Events(cast("IO[str]", display))
         for stage in ENTRY:
-            screen.begin(stage)
+            display.start(stage)
             context = StageContext(
                 run_id=run_id,
                 stage=stage,
@@ -71,13 +72,14 @@ def _stages(params: Params, folder: Path, run_id: str, models: Path, console: Co
             code = runner.execute(context, events)
             if code != runner.EXIT_OK:
                 break
-    if screen.problem is not None:
-        show_problem(console, screen.problem)
+            display.finish()
+    if display.problem is not None:
+        show_problem(console, display.problem)
     return code
 
 
 def _tables(data: Path) -> Iterator[Path]:
-    """The files that `--data` means: itself, or the tables in it or in its folder raw. Raises DataError DATA-01."""
+    """Return the files that `--data` names: itself, or the tables in it or in its folder raw. Raises DataError DATA-01."""
     if data.is_file():
         if data.suffix.lower() not in TABLE_SUFFIXES:
             raise DataError(
@@ -87,9 +89,9 @@ def _tables(data: Path) -> Iterator[Path]:
                 fix="Unpack it if it is compressed, and give it the ending of what it holds.",
             )
         return iter([data])
-    inside = data / "raw" if (data / "raw").is_dir() else data
-    found = sorted(path for path in inside.glob("*") if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
-    if not found:
+    directory = data / "raw" if (data / "raw").is_dir() else data
+    tables = sorted(path for path in directory.glob("*") if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
+    if not tables:
         raise DataError(
             "DATA-01",
             f"There is no table at {data}.",
@@ -97,7 +99,7 @@ def _tables(data: Path) -> Iterator[Path]:
             fix="Name a file, or write the built-in credit table and use that.",
             command="python -m pipeline sample data/raw",
         )
-    return iter(found)
+    return iter(tables)
 
 
 def _default_models() -> Path:
@@ -105,7 +107,7 @@ def _default_models() -> Path:
 
 
 def _next_version(models: Path) -> int:
-    """One more than the highest version in the folder; bundles that cannot be read do not count."""
+    """Return one more than the highest version in the folder; bundles that cannot be read are ignored."""
     highest = 0
     for folder in (models / VERSIONS_DIR).glob("[!.]*"):
         try:

@@ -16,15 +16,15 @@ from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemory
 from pipeline.core.stage import StageContext, StageFunction, load, result_path
 
 EXIT_OK: Final = 0
-EXIT_CRASH: Final = 1  # a fault of ours: no problem was named
-EXIT_PROBLEM: Final = 3  # an expected failure, named by an `error` event
+EXIT_CRASH: Final = 1  # a fault of the program
+EXIT_PROBLEM: Final = 3  # an expected failure, reported by an `error` event
 EXIT_DISK_FULL: Final = 74  # sysexits: not even the reason could be written
 
 
 def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFunction] = load) -> int:
     """Run the stage that `ctx` names and return the exit code of its process.
 
-    0: the result is in `run_dir/<stage>.json` (whole or not at all) and was the last event. 3: a `ProblemError`, or
+    0: the result is in `run_dir/<stage>.json` (whole or not at all). 3: a `ProblemError`, or
     not enough memory (TRAIN-90) or disk (DISK-03), was reported as the last event. 1: anything else, reported as
     TRAIN-99 after its traceback at level `debug`. KeyboardInterrupt and SystemExit pass through, and so does a disk
     that is too full for an event.
@@ -34,14 +34,13 @@ def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFuncti
         apply_seed(ctx.params.seed)
         result = loader(ctx.stage)(ctx, events)
         write_atomic(result_path(ctx.run_dir, ctx.stage), result.model_dump_json(indent=1).encode())
-        events.result(result.model_dump(mode="json"))
     except ProblemError as problem:
         events.error(problem)
         return EXIT_PROBLEM
     except MemoryError:
         events.error(StageOutOfMemoryError(ctx.stage))
         return EXIT_PROBLEM
-    except Exception as error:  # noqa: BLE001  # the last frame of the process: whatever it is, the person is told
+    except Exception as error:  # noqa: BLE001  # the outermost frame of the process: whatever it is, it is reported
         if is_disk_full(error):
             events.error(DiskFullError(ctx.stage))
             return EXIT_PROBLEM
@@ -56,7 +55,7 @@ def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFuncti
 def apply_seed(seed: int) -> None:
     """Seed the global generators of this process: Python's, and numpy's where numpy is loaded.
 
-    Stages draw from generators of their own that they seed with `params.seed`; this catches what libraries draw.
+    Stages use generators of their own, seeded with `params.seed`; this covers what libraries draw.
     """
     random.seed(seed)
     numpy = sys.modules.get("numpy")

@@ -1,4 +1,4 @@
-"""Hands the record of a run to MLflow, with MLflow's own client, in a process of its own:
+"""Delivers the record of a run to MLflow, with MLflow's own client, in a process of its own:
 `python -m pipeline.tracking.delivery RECORD_DIR --tracking-uri URL [--champion]`.
 
 Repeating a delivery changes nothing: the MLflow run is found by the tag `run_id`, and its model version by the run.
@@ -24,8 +24,8 @@ from pipeline.tracking.problems import DeliveryError, UnreadableRecordError
 from pipeline.tracking.record import EVALUATION_FILE, PLOTS_DIR, PROFILE_FILE, Record, read_record
 
 MODEL_SCRIPT: Final = Path(__file__).with_name("mlflow_model.py")
-# A server that is down costs seconds, not MLflow's own four minutes. What is set already wins.
-PATIENCE: Final = {
+# A server that is down costs seconds, not MLflow's own four minutes. Variables that are already set win.
+MLFLOW_ENVIRONMENT: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -55,7 +55,7 @@ def deliver(folder: Path, tracking_uri: str, *, champion: bool) -> Delivered:
         record, manifest = read_record(folder), read_manifest(folder)
     except (OSError, ValidationError, BundleError) as error:
         raise UnreadableRecordError(error) from error
-    for name, value in PATIENCE.items():
+    for name, value in MLFLOW_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import mlflow  # noqa: PLC0415  # two seconds that nobody else in this package pays
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
@@ -77,10 +77,10 @@ class _Delivery:
 
     def run(self, *, champion: bool) -> Delivered:
         experiment_id = self._experiment()
-        found = self._find(experiment_id)
-        run_id = str(found.info.run_id) if found else self._create(experiment_id)
+        run = self._find(experiment_id)
+        run_id = str(run.info.run_id) if run else self._create(experiment_id)
         version = self._version(run_id)
-        if found is None or found.info.status != "FINISHED" or version is None:
+        if run is None or run.info.status != "FINISHED" or version is None:
             self._describe(run_id)
             version = version or self._register(run_id)
             self._client.set_terminated(run_id, "FINISHED", self._time_ms())
@@ -89,12 +89,12 @@ class _Delivery:
         return Delivered(experiment_id=experiment_id, mlflow_run_id=run_id, model_version=version, champion=champion)
 
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(NAME)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(NAME)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         try:
             return str(self._client.create_experiment(NAME))
-        except Exception:  # noqa: BLE001  # another delivery may have made it just now; any other cause shows here again
+        except Exception:  # noqa: BLE001  # another delivery may have created it just now; any other cause is raised here again
             return str(self._client.get_experiment_by_name(NAME).experiment_id)
 
     def _find(self, experiment_id: str) -> Any:  # noqa: ANN401  # mlflow's Run or None
@@ -111,7 +111,7 @@ class _Delivery:
         return str(run.info.run_id)
 
     def _describe(self, run_id: str) -> None:
-        """Everything but the model; writing it twice leaves it as it is."""
+        """Write everything but the model; writing it twice changes nothing."""
         entities = self._mlflow.entities
         now = self._time_ms()
         self._client.log_batch(
@@ -136,12 +136,12 @@ class _Delivery:
         self._client.log_artifacts(run_id, str(self._folder / PLOTS_DIR), PLOTS_DIR)
 
     def _version(self, run_id: str) -> int | None:
-        """The version that an earlier delivery of this run registered."""
+        """Return the version that an earlier delivery of this run registered."""
         try:
-            found = self._client.search_model_versions(f"name = '{NAME}' and run_id = '{run_id}'")
+            versions = self._client.search_model_versions(f"name = '{NAME}' and run_id = '{run_id}'")
         except self._mlflow.exceptions.MlflowException:
             return None
-        return int(found[0].version) if found else None
+        return int(versions[0].version) if versions else None
 
     def _register(self, run_id: str) -> int:
         versions = {name: import_module(name).__version__ for name in ("mlflow", "numpy", "onnxruntime", "pandas")}
@@ -161,7 +161,7 @@ class _Delivery:
         return int(registered.version)
 
     def _signature(self) -> Any:  # noqa: ANN401  # mlflow's own type
-        """Names without types: MLflow would refuse a whole number where it expects a fraction."""
+        """Return names without types: MLflow would reject an integer where it expects a float."""
         types = self._mlflow.types
         inputs = [types.ColSpec(types.schema.AnyType(), f.name, required=False) for f in self._manifest.features]
         outputs = [types.ColSpec(types.schema.AnyType(), "prediction")]
@@ -173,19 +173,19 @@ class _Delivery:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Hand a record to MLflow. Prints one line of JSON: what was made, or the problem.
+    """Deliver a record, print one line of JSON (`Delivered` or the problem), and return the exit code.
 
-    0: delivered (again). 2: it can never be delivered. 3: not now; try later.
+    0: delivered. 2: it can never be delivered. 3: MLflow did not accept it; try again later.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.tracking.delivery", description="Create or complete the MLflow run of a record."
     )
     parser.add_argument("record", type=Path, help="the folder that holds record.json")
-    parser.add_argument("--tracking-uri", required=True, help="where MLflow answers, such as http://127.0.0.1:5000")
+    parser.add_argument("--tracking-uri", required=True, help="the address of MLflow, such as http://127.0.0.1:5000")
     parser.add_argument("--champion", action="store_true", help="give the model the alias `champion`")
-    given = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     try:
-        delivered = deliver(given.record, given.tracking_uri, champion=given.champion)
+        delivered = deliver(arguments.record, arguments.tracking_uri, champion=arguments.champion)
     except ProblemError as problem:
         sys.stdout.write(json.dumps(problem.as_dict()) + "\n")
         return 3 if problem.retryable else 2

@@ -1,4 +1,4 @@
-"""The model as MLflow loads it: raw columns by name in, predictions out. `mlflow.pyfunc` runs this file by itself.
+"""The model as MLflow loads it: raw columns by name in, predictions out. `mlflow.pyfunc` runs this file on its own.
 
 It is copied into the model that MLflow stores and loaded wherever somebody calls `mlflow.pyfunc.load_model`, so it
 imports nothing of this project. Nothing is pickled: beside it lie the graph and its manifest.
@@ -19,13 +19,13 @@ BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
 
 
 class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow comes without types here
-    """Predicts for a DataFrame with the raw columns; a column or value that is not there counts as missing.
+    """Predicts for a DataFrame with the raw columns; an absent column or value counts as missing.
 
-    The answer has the column `prediction` and, for classes, one `probability_<class>` each.
+    The result has the column `prediction` and, for classes, one `probability_<class>` each.
     """
 
     def load_context(self, context: Any) -> None:  # noqa: ANN401  # mlflow's own type
-        """Load the graph and what is known about it."""
+        """Load the graph and its manifest."""
         self._manifest = json.loads(Path(context.artifacts["manifest"]).read_text("utf-8"))
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
@@ -34,7 +34,7 @@ class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow 
         )
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ANN401, ARG002
-        """One row of answers for each row of `model_input`, with its index."""
+        """Return one row of predictions for each row of `model_input`, with its index."""
         feed = self._feed(model_input)
         answers = self._session.run(None, feed)[0]
         if self._manifest["task"] == "regression":
@@ -44,9 +44,9 @@ class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow 
             chosen = (answers[:, 1] >= self._manifest["threshold"]).astype(np.int64)
         else:
             chosen = answers.argmax(axis=1)
-        found = {"prediction": [self._label(labels[k]) for k in chosen]}
-        found |= {f"probability_{label}": answers[:, k].astype(np.float64) for k, label in enumerate(labels)}
-        return pd.DataFrame(found, index=model_input.index)
+        columns = {"prediction": [self._label(labels[k]) for k in chosen]}
+        columns |= {f"probability_{label}": answers[:, k].astype(np.float64) for k, label in enumerate(labels)}
+        return pd.DataFrame(columns, index=model_input.index)
 
     def _feed(self, frame: pd.DataFrame) -> dict[str, Any]:
         features = self._manifest["features"]
@@ -76,7 +76,7 @@ def _numbers(column: "pd.Series[Any]", boolean: bool) -> "pd.Series[Any]":
 
 
 def _number(value: str, boolean: bool) -> Any:  # noqa: ANN401  # a bool, or a text that pandas reads as a number
-    """As training reads a text: 1,234.5 and 5% are numbers, true and yes are booleans where booleans are expected."""
+    """Return the text as training reads it: 1,234.5 and 5% are numbers, true and yes are booleans where booleans are expected."""
     text = value.strip().removesuffix("%").rstrip()
     if boolean and text.lower() in BOOLEANS:
         return BOOLEANS[text.lower()]

@@ -1,6 +1,6 @@
-"""What MLflow is told about a run: the record that training leaves.
+"""The record of a run for MLflow, written by training.
 
-Training writes `record/` and goes on; MLflow is never on a run's path. `pipeline.tracking.delivery` hands the record over later.
+Training writes `record/` and goes on; no run waits for MLflow. `pipeline.tracking.delivery` delivers the record later.
 
     record/record.json       `Record`; written last, so that the record is whole if it is there
     record/model.onnx        and manifest.json: the bundle
@@ -27,7 +27,7 @@ PLOTS_DIR: Final = "plots"
 
 
 class Record(BaseModel):
-    """What is delivered, beside the files. Tags and params are texts and scalars as MLflow shows them."""
+    """What is delivered beside the files. Tags and params are as MLflow shows them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,7 +44,7 @@ class Record(BaseModel):
 def write_record(
     folder: Path, bundle: Path, processed_dir: Path, params: Params, evaluation: Mapping[str, Any]
 ) -> None:
-    """Write the record of a run into `folder`, in place of one that is there. Quick: it links and writes text only."""
+    """Write the record of a run into `folder`, replacing an existing one. Fast: it only links and writes text."""
     manifest = read_manifest(bundle)
     shutil.rmtree(folder, ignore_errors=True)
     (folder / PLOTS_DIR).mkdir(parents=True)
@@ -84,22 +84,22 @@ def write_record(
 
 
 def read_record(folder: Path) -> Record:
-    """The record in `folder`. Raises FileNotFoundError if there is none."""
+    """Return the record in `folder`. Raises FileNotFoundError if there is none."""
     return Record.model_validate_json((folder / RECORD_FILE).read_bytes())
 
 
 def _flat(params: Params) -> dict[str, Scalar]:
-    """The parameters that apply: those of the other estimators are left out; lists become lines of text."""
-    found: dict[str, Scalar] = {}
+    """Return the parameters that apply, without those of other estimators; lists become text."""
+    applicable: dict[str, Scalar] = {}
     for name, value in params.model_dump(mode="json").items():
         if isinstance(value, dict):
             continue
-        found[name] = ", ".join(value) if isinstance(value, list) else value
-    return found
+        applicable[name] = ", ".join(value) if isinstance(value, list) else value
+    return applicable
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for a file that never changes; a copy where the file system has no links."""
+    """Hard-link a file that never changes; copy it where the file system has no links."""
     try:
         target.hardlink_to(source)
     except OSError:

@@ -33,7 +33,7 @@ def test_summary_names_metrics_verdict_and_bundle_when_training_succeeds(
         "process_data",
         "train_model",
         "roc_auc",
-        "always the same answer",
+        "Baseline",
         "First model: its ROC AUC",
     ):
         assert part in shown

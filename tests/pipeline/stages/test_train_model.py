@@ -121,7 +121,8 @@ def test_bundle_is_private_and_complete_when_training_ends(trained: Cycle) -> No
     assert set(manifest.importances) == {feature.name for feature in manifest.features}
     assert sum(manifest.score_histogram.counts) == manifest.n_test
     assert not trained.models_dir.exists()
-    assert trained.events[-1]["event"] == "result"
+    assert trained.events[-1]["event"] == "progress"
+    assert trained.events[-1]["done"] == trained.events[-1]["total"]
     assert trained.result.compute_s["total"] >= trained.result.compute_s["fit"] > 0
 
 

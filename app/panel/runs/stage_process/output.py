@@ -121,10 +121,6 @@ def _progress(report: StageReport, event: Mapping[str, Any]) -> tuple[Level, str
     return "info", None
 
 
-def _result(_report: StageReport, _event: Mapping[str, Any]) -> tuple[Level, str | None]:
-    return "info", None  # for the terminal; the panel reads the file that the stage has written
-
-
 def _error(report: StageReport, event: Mapping[str, Any]) -> tuple[Level, str | None]:
     report.error = {key: value for key, value in event.items() if key != "event"}
     parts = [f"{event['id']}: {event['what']}", event.get("why"), event.get("fix")]
@@ -139,7 +135,6 @@ def _attempt(report: StageReport, event: Mapping[str, Any]) -> tuple[Level, str 
 _EVENTS: Final[Mapping[str, Callable[[StageReport, Mapping[str, Any]], tuple[Level, str | None]]]] = {
     "log": _log,
     "progress": _progress,
-    "result": _result,
     "error": _error,
     "attempt": _attempt,
 }
