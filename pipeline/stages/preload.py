@@ -1,7 +1,7 @@
-"""What a stage process needs, imported once: the module that a forkserver preloads.
+"""Imports what a stage process needs: the module that a forkserver preloads.
 
 It only imports. It fits nothing, opens no onnxruntime session and enters no OpenMP region: a process that is forked
-after such a region hangs in its own first fit for ever.
+after such a region hangs forever in its own first fit.
 """
 
 import onnx

@@ -23,22 +23,26 @@ from pipeline.ingest.columns import Column, Hashes, NumberColumn, Table, TextCol
 from pipeline.stages.problems import DataChangedError
 
 STEPS: Final = 4
-MAX_GAPS: Final = 20  # columns with missing values that are told one by one
+MAX_COLUMNS_LISTED: Final = 20  # columns with missing values that are logged one by one
+MAX_CLASSES_LISTED: Final = 12
 
 
 def run(ctx: StageContext, events: Events) -> DataResult:
-    """Raises DataError, with the rule that the table breaks; nothing is left in `data/processed` then."""
-    seed = read_result(ctx.run_dir, "set_seed", SeedResult)
-    said: list[str] = []
+    """Write the processed set of this run and return what it holds.
+
+    Raises DataError with the rule that the table breaks; nothing is left in `data/processed` then.
+    """
+    seed_result = read_result(ctx.run_dir, "set_seed", SeedResult)
+    warnings: list[str] = []
 
     def warn(text: str) -> None:
-        said.append(text)
+        warnings.append(text)
         events.warning(text)
 
     events.progress(0, STEPS, "reading")
     paths = sources.find(ctx.data_dir / "raw")
     table = tables.read(paths)
-    if sources.digest(paths)[0] != seed.data_digest:
+    if sources.digest(paths)[0] != seed_result.data_digest:
         raise DataChangedError
     events.log(f"{table.n_rows:,} rows, {len(table.columns)} columns from {', '.join(path.name for path in paths)}")
     for note in table.notes:
@@ -52,26 +56,26 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     target = resolve(table, name, ctx.params.task)
     champion = compatibility.live_model(ctx.models_dir)
     if champion is not None:
-        for remark in compatibility.check_against(champion, table, target, ctx.params):
-            warn(remark)
+        for warning in compatibility.check_against(champion, table, target, ctx.params):
+            warn(warning)
     table = _with_target(table, target, warn)
     _log_target(target, events)
 
-    # The hash covers every column, whatever becomes a feature: other parameters do not move a row to the other side.
+    # The hash covers every column, used or not, so that other parameters do not move a row to the other side.
     hashes = row_hashes(table.columns.values(), table.n_rows)
     sides = split(hashes, ctx.params.test_share)
     held_out = _held_out(champion, table, hashes, ctx.params.test_share) if champion is not None else None
-    for remark in check_split(sides, hashes, target.codes, target.classes):
-        warn(remark)
-    chosen = selection.select(table, name, ctx.params.ignore, ~sides.test)
-    for warning in chosen.warnings + target_leakage(chosen.features, target, ~sides.test):
+    for warning in check_split(sides, hashes, target.codes, target.classes):
         warn(warning)
-    _log_gaps(chosen.features, table.n_rows, events)
+    selected = selection.select(table, name, ctx.params.ignore, ~sides.test)
+    for warning in selected.warnings + target_leakage(selected.features, target, ~sides.test):
+        warn(warning)
+    _log_missing(selected.features, table.n_rows, events)
 
     events.progress(2, STEPS, "preparing")
     folder = ctx.data_dir / "processed"
-    key = _key(seed)
-    meta = preprocess.build(Job(table, target, sides, chosen, ctx.params, held_out), folder, key, warn)
+    key = _dataset_key(seed_result)
+    meta = preprocess.build(Job(table, target, sides, selected, ctx.params, held_out), folder, key, warn)
     _log_outcome(meta, key, events)
     events.progress(STEPS, STEPS, "done")
     return DataResult(
@@ -84,35 +88,35 @@ def run(ctx: StageContext, events: Events) -> DataResult:
         n_columns=n_columns,
         n_features=len(meta.features),
         classes=meta.classes,
-        dropped=chosen.dropped,
-        warnings=said,
+        dropped=selected.dropped,
+        warnings=warnings,
     )
 
 
 def _held_out(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> HeldOut | None:
-    """None where the live model was trained on none of the test rows, or nobody can tell."""
+    """Return the rows that the live model was not trained on; None if these are all test rows, or if it is unknown."""
     rows = compatibility.held_out_rows(champion, table, hashes, test_share)
     if rows is None or rows[split(hashes, test_share).test].all():
         return None
     return HeldOut(rows, champion.digest)
 
 
-def _key(seed: SeedResult) -> str:
-    """What the processed set depends on, as a folder name."""
-    parts = [seed.data_digest, seed.params_digest, seed.code_digest, seed.versions]
+def _dataset_key(seed_result: SeedResult) -> str:
+    """Return the folder name of the processed set: a digest of everything that it depends on."""
+    parts = [seed_result.data_digest, seed_result.params_digest, seed_result.code_digest, seed_result.versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _with_target(table: Table, target: Target, warn: Callable[[str], None]) -> Table:
-    lacking = int((~target.present).sum())
-    if lacking == 0:
+    n_missing = int((~target.present).sum())
+    if n_missing == 0:
         return table
-    warn(f"{lacking:,} rows have no {target.name!r}; left out.")
-    columns = {name: _rows(column, target.present) for name, column in table.columns.items()}
-    return dataclasses.replace(table, columns=columns, n_rows=table.n_rows - lacking)
+    warn(f"{n_missing:,} rows without a value in {target.name!r} are left out.")
+    columns = {name: _filtered(column, target.present) for name, column in table.columns.items()}
+    return dataclasses.replace(table, columns=columns, n_rows=table.n_rows - n_missing)
 
 
-def _rows(column: Column, rows: npt.NDArray[np.bool_]) -> Column:
+def _filtered(column: Column, rows: npt.NDArray[np.bool_]) -> Column:
     if isinstance(column, NumberColumn):
         return dataclasses.replace(column, values=column.values[rows])
     if isinstance(column, TextColumn):
@@ -128,25 +132,28 @@ def _log_target(target: Target, events: Events) -> None:
         return
     counts = np.bincount(codes, minlength=len(target.classes))
     shares = [f"{name}: {n:,} ({n / len(codes):.2%})" for name, n in zip(target.classes, counts, strict=True)]
-    more = [f"and {len(shares) - 12} more"] if len(shares) > 12 else []
-    events.log(f"Target {target.name!r}: {target.task}, {', '.join(shares[:12] + more)}")
+    n_more = len(shares) - MAX_CLASSES_LISTED
+    more = [f"and {n_more} more"] if n_more > 0 else []
+    events.log(f"Target {target.name!r}: {target.task}, {', '.join(shares[:MAX_CLASSES_LISTED] + more)}")
 
 
-def _log_gaps(features: list[NumberColumn | TextColumn], n_rows: int, events: Events) -> None:
-    """The columns with the most missing values, most first."""
-    gaps = [(int((np.isnan(f.values) if isinstance(f, NumberColumn) else f.codes < 0).sum()), f.name) for f in features]
-    found = sorted((gap for gap in gaps if gap[0]), key=lambda gap: -gap[0])
-    for count, name in found[:MAX_GAPS]:
+def _log_missing(features: list[NumberColumn | TextColumn], n_rows: int, events: Events) -> None:
+    """Log the columns with the most missing values, most first."""
+    counts = [
+        (int((np.isnan(f.values) if isinstance(f, NumberColumn) else f.codes < 0).sum()), f.name) for f in features
+    ]
+    incomplete = sorted((column for column in counts if column[0]), key=lambda column: -column[0])
+    for count, name in incomplete[:MAX_COLUMNS_LISTED]:
         events.log(f"Column {name!r}: {count:,} values missing ({count / n_rows:.1%})")
-    if len(found) > MAX_GAPS:
-        events.log(f"{len(found) - MAX_GAPS} more columns have missing values")
+    if len(incomplete) > MAX_COLUMNS_LISTED:
+        events.log(f"{len(incomplete) - MAX_COLUMNS_LISTED} more columns have missing values")
 
 
 def _log_outcome(meta: Preparation, key: str, events: Events) -> None:
     events.log(
-        f"{meta.n_train:,} rows to train ({meta.n_validation:,} of them to validate), {meta.n_test:,} to test; "
+        f"{meta.n_train:,} training rows ({meta.n_validation:,} of them for validation), {meta.n_test:,} test rows; "
         f"{len(meta.features)} features become {len(meta.outputs)} columns"
     )
-    for one in meta.derived:
-        events.log(f"Derived: {one}")
+    for feature in meta.derived:
+        events.log(f"Derived: {feature}")
     events.log(f"Wrote data/processed/{key}")

@@ -1,4 +1,4 @@
-"""First stage: says what the outcome of the run will depend on: seed, data, parameters, code and libraries."""
+"""First stage: records what the outcome of the run depends on: seed, data, parameters, code and libraries."""
 
 import hashlib
 import platform
@@ -13,11 +13,11 @@ from pipeline.core.stage import SeedResult, StageContext
 from pipeline.ingest import sources
 
 LIBRARIES: Final = ("numpy", "pandas", "scikit-learn", "onnx", "onnxruntime", "skl2onnx")
-_SHOWN: Final = 12  # characters of a digest that a person is shown
+_SHORT_DIGEST: Final = 12  # characters of a digest in the log
 
 
 def run(ctx: StageContext, events: Events) -> SeedResult:
-    """Raises DataError DATA-01 if there is no data."""
+    """Return the digests and versions of this run. Raises NoTableError if there is no data."""
     paths = sources.find(ctx.data_dir / "raw")
     data, n_bytes = sources.digest(paths)
     result = SeedResult(
@@ -29,23 +29,23 @@ def run(ctx: StageContext, events: Events) -> SeedResult:
         n_bytes=n_bytes,
         versions={"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
     )
-    events.log(f"Seed {result.seed}: each stage of this run draws from it.")
-    events.log(f"Data {data[:_SHOWN]}: {', '.join(path.name for path in paths)} ({n_bytes / 1e6:.1f} MB)")
-    events.log(f"Parameters {result.params_digest[:_SHOWN]}, code {result.code_digest[:_SHOWN]}")
+    events.log(f"Seed {result.seed}, used by every stage of this run.")
+    events.log(f"Data {data[:_SHORT_DIGEST]}: {', '.join(path.name for path in paths)} ({n_bytes / 1e6:.1f} MB)")
+    events.log(f"Parameters {result.params_digest[:_SHORT_DIGEST]}, code {result.code_digest[:_SHORT_DIGEST]}")
     events.log(", ".join(f"{name} {number}" for name, number in result.versions.items()))
     return result
 
 
 def params_digest(params: Params) -> str:
-    """sha256 over the parameters, defaults included."""
+    """Return the sha256 of the parameters, defaults included."""
     return hashlib.sha256(params.model_dump_json().encode()).hexdigest()
 
 
 def code_digest() -> str:
-    """sha256 over the sources of the package `pipeline`, names and contents."""
+    """Return the sha256 of the sources of the package `pipeline`, names and contents."""
     root = Path(pipeline.__file__).parent
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
-        whole.update(f"{path.relative_to(root).as_posix()}\0".encode())
-        whole.update(hashlib.sha256(path.read_bytes()).digest())
-    return whole.hexdigest()
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -180,7 +180,7 @@ def test_rows_without_a_target_are_left_out_with_a_count_when_there_are_some(tmp
     write(tmp_path, frame)
     result, said = run(tmp_path)
     assert result.n_rows == len(frame) - 10
-    assert "10 rows have no 'target'; left out." in said
+    assert "10 rows without a value in 'target' are left out." in said
 
 
 def test_the_profile_tells_all_columns_when_some_are_dropped(tmp_path: Path) -> None:
