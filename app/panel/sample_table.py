@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from app.processes.child import start
+from app.processes.child import run
 from pipeline.core.product import TABLE_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -41,13 +41,12 @@ class SampleTable:
         argv = [sys.executable, "-m", "pipeline", "sample", str(self._raw_dir)]
         try:
             self._raw_dir.mkdir(parents=True, exist_ok=True)
-            child = await asyncio.to_thread(start, argv, stderr=subprocess.PIPE)
-        except OSError as error:
+            finished = await run(argv, timeout_s=LIMIT_S, stderr=subprocess.PIPE)
+        except OSError as error:  # a TimeoutError is one
             log.warning("action=write_sample error=%s", error)
             return
-        _, errors = await child.communicate_async(timeout_s=LIMIT_S)
-        if child.exit_code:
-            log.warning("action=write_sample error=%s", errors.decode(errors="replace").strip()[-500:])
+        if finished.exit_code:
+            log.warning("action=write_sample error=%s", finished.stderr.decode(errors="replace").strip()[-500:])
 
 
 def _files(folder: Path) -> list[Path]:

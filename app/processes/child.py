@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.processes.reaper_process import ReaperProcess
 from app.processes.tree import end_tree, identity, is_running, signal_group
@@ -45,6 +46,46 @@ def start(
     if reaper is not None:
         reaper.add(child.pid)
     return child
+
+
+async def run(
+    argv: Sequence[str],
+    data: bytes | None = None,
+    *,
+    timeout_s: float,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.DEVNULL,
+) -> "Finished":
+    """Start `argv` and return what it wrote when it has ended; raises as `start` and `ChildProcess.communicate`.
+
+    When the task is cancelled, the child is killed, also one that is being started at this moment.
+    """
+    children: list[ChildProcess] = []
+    cancelled = threading.Event()
+
+    def start_and_wait() -> Finished:
+        child = start(argv, stdin=stdin, stdout=stdout, stderr=stderr)
+        children.append(child)
+        if cancelled.is_set():
+            child.kill()
+        return child.communicate(data, timeout_s=timeout_s)
+
+    try:
+        return await asyncio.to_thread(start_and_wait)
+    except asyncio.CancelledError:
+        cancelled.set()
+        for child in children:
+            child.kill()
+        raise
+
+
+class Finished(NamedTuple):
+    """A child that has ended: -N as exit code if signal N ended it; what it wrote, b"" where that was no pipe."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
 
 
 class ChildProcess:
@@ -84,25 +125,19 @@ class ChildProcess:
             end_tree(identity(self.pid), grace_s)
             self._reap()
 
-    def communicate(self, data: bytes | None = None, *, timeout_s: float) -> tuple[bytes, bytes]:
-        """Return its stdout and stderr when it has ended. Raises TimeoutError, and then nothing of it is left."""
+    def communicate(self, data: bytes | None = None, *, timeout_s: float) -> Finished:
+        """Send `data` to its stdin and return what it wrote when it has ended.
+
+        Raises TimeoutError when that takes too long, and then it is killed with all that it started.
+        """
         try:
-            output = self._process.communicate(data, timeout=timeout_s)
+            stdout, stderr = self._process.communicate(data, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
             self.kill()
             self._drain()
             self._reap()
             raise TimeoutError(f"It did not end within {timeout_s:g} s.") from error
-        self._reap()
-        return output
-
-    async def communicate_async(self, data: bytes | None = None, *, timeout_s: float) -> tuple[bytes, bytes]:
-        """Return or raise as `communicate`; when the task is cancelled, the child is killed."""
-        try:
-            return await asyncio.to_thread(self.communicate, data, timeout_s=timeout_s)
-        except asyncio.CancelledError:
-            self.kill()
-            raise
+        return Finished(self._reap(), stdout or b"", stderr or b"")
 
     def _drain(self) -> None:
         try:
@@ -112,7 +147,8 @@ class ChildProcess:
                 if pipe is not None:
                     pipe.close()
 
-    def _reap(self) -> None:
-        self._process.wait()
+    def _reap(self) -> int:
+        exit_code = self._process.wait()
         if self._reaper is not None:
             self._reaper.discard(self.pid)
+        return exit_code

@@ -67,10 +67,11 @@ class Delivery:
             # The next run matters more.
             os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
         try:
-            out, err = child.communicate(timeout_s=self._timeout_s)
+            finished = child.communicate(timeout_s=self._timeout_s)
         except TimeoutError:
             return NotDelivered(f"MLflow did not accept the record within {self._timeout_s:.0f} s.")
-        return outcome(child.exit_code or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+        out, err = (text.decode("utf-8", "replace") for text in (finished.stdout, finished.stderr))
+        return outcome(finished.exit_code, out, err)
 
 
 def _environment() -> dict[str, str]:

@@ -4,7 +4,6 @@
 memory and processor time are set before the graph is touched, and no file may be written.
 """
 
-import asyncio
 import json
 import os
 import resource
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from app.prediction.problems import ForbiddenContentError, UnsafeBundleError
-from app.processes.child import start
+from app.processes.child import run
 from pipeline.core.problems import BundleError, ProblemError
 
 ALLOWED_DOMAINS: Final = {"", "ai.onnx", "ai.onnx.ml"}
@@ -29,19 +28,18 @@ async def verify(folder: Path, sha256: str, *, timeout_s: float, memory_bytes: i
     """
     job = json.dumps({"folder": str(folder), "sha256": sha256, "memory_bytes": memory_bytes}).encode()
     argv = [sys.executable, "-m", "app.prediction.reload.verify"]
-    child = await asyncio.to_thread(start, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
-        out, _ = await child.communicate_async(job, timeout_s=timeout_s)
+        finished = await run(argv, job, timeout_s=timeout_s, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     except TimeoutError as error:
         raise UnsafeBundleError(
             f"The bundle {folder.name} hangs.", why=f"Its verification did not end within {timeout_s:g} s."
         ) from error
-    if child.exit_code != 0:
+    if finished.exit_code != 0:
         raise UnsafeBundleError(
             f"The bundle {folder.name} crashes the process that loads it.",
-            why=f"The process that verified it exited with {child.exit_code}.",
+            why=f"The process that verified it exited with {finished.exit_code}.",
         )
-    verdict = json.loads(out)
+    verdict = json.loads(finished.stdout)
     if verdict is not None:
         raise BundleError.restore(verdict)
 

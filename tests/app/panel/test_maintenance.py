@@ -5,11 +5,8 @@ import os
 from multiprocessing import forkserver
 from pathlib import Path
 
-import pytest
-
 from app.panel import maintenance
 from app.panel.maintenance import Maintenance
-from app.panel.sample_table import SampleTable
 from tests.app.panel.runs.panel_harness import is_alive
 from tests.app.panel.schedule.test_service import Scheduled
 
@@ -76,26 +73,3 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
     asyncio.run(running.run_once())
     assert len(pruned) == 7
     scheduled.harness.close()
-
-
-@pytest.mark.parametrize("name", ["table.csv", "TABLE.PARQUET"])
-def test_built_in_table_is_not_written_when_there_is_a_table(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("")
-
-    async def main() -> None:
-        sample = SampleTable(tmp_path)
-        await sample.start()
-        await sample.wait()
-
-    asyncio.run(main())
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
-def test_built_in_table_is_written_when_the_folder_is_empty(tmp_path: Path) -> None:
-    async def main() -> None:
-        sample = SampleTable(tmp_path / "raw")
-        await sample.start()
-        await sample.wait()
-
-    asyncio.run(main())
-    assert (tmp_path / "raw" / "cs-training.csv").stat().st_size > 10**6

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.processes.child import ChildProcess, start
-from app.processes.tree import is_running
+from app.processes.child import ChildProcess, Finished, run, start
+from app.processes.tree import descendants, is_running
 from tests.app.processes.processes import SLEEP, double_fork, until
 
 ECHO = (sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read()); sys.stderr.write('why'); sys.exit(3)")
@@ -41,7 +41,7 @@ def test_it_lives_on_when_the_thread_that_asked_for_it_has_ended() -> None:
     thread = threading.Thread(target=lambda: children.append(piped(*ECHO)))
     thread.start()
     thread.join()
-    assert children[0].communicate(b"still here", timeout_s=20.0)[0] == b"still here"
+    assert children[0].communicate(b"still here", timeout_s=20.0).stdout == b"still here"
 
 
 def test_it_dies_when_its_parent_is_killed() -> None:
@@ -75,8 +75,12 @@ def test_what_left_its_session_ends_too_when_it_is_ended(tmp_path: Path) -> None
 
 def test_its_output_and_exit_code_are_known_when_it_has_ended() -> None:
     child = piped(*ECHO)
-    assert child.communicate(b"hello", timeout_s=20.0) == (b"hello", b"why")
+    assert child.communicate(b"hello", timeout_s=20.0) == Finished(3, b"hello", b"why")
     assert child.exit_code == 3
+
+
+def test_nothing_is_kept_when_its_output_is_no_pipe() -> None:
+    assert start(ECHO, stdin=subprocess.PIPE).communicate(b"hello", timeout_s=20.0) == Finished(3, b"", b"")
 
 
 def test_nothing_waits_for_it_when_it_takes_too_long(tmp_path: Path) -> None:
@@ -91,18 +95,33 @@ def test_nothing_waits_for_it_when_it_takes_too_long(tmp_path: Path) -> None:
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
-def test_it_is_killed_when_the_task_that_waits_for_it_is_cancelled() -> None:
-    async def cancel_soon() -> ChildProcess:
-        child = piped(*SLEEP)
-        waiting = asyncio.create_task(child.communicate_async(timeout_s=60.0))
+@pytest.mark.parametrize("is_running_first", [True, False])
+def test_it_is_killed_when_the_task_that_waits_for_it_is_cancelled(tmp_path: Path, is_running_first: bool) -> None:
+    """Also when it was only about to be started."""
+    started = tmp_path / "started"
+    code = f"from pathlib import Path; import time; Path({str(started)!r}).touch(); time.sleep(600)"
+
+    async def cancel_soon() -> None:
+        waiting = asyncio.create_task(run([sys.executable, "-c", code], timeout_s=60.0))
         await asyncio.sleep(0)
+        if is_running_first:
+            await asyncio.to_thread(until, started.exists)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        return child
 
-    child = asyncio.run(cancel_soon())
-    until(lambda: child.exit_code == -signal.SIGKILL)
+    others = set(descendants(os.getpid()))
+    start_s = time.monotonic()
+    asyncio.run(cancel_soon())  # which waits for the thread that waits for the child
+    assert time.monotonic() - start_s < 20
+    assert set(descendants(os.getpid())) <= others
+
+
+def test_it_is_run_to_its_end_when_nobody_cancels() -> None:
+    finished = asyncio.run(run(ECHO, b"hello", timeout_s=20.0, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    assert finished == Finished(3, b"hello", b"")
+    with pytest.raises(TimeoutError):
+        asyncio.run(run(SLEEP, timeout_s=0.1))
 
 
 def test_the_error_says_why_when_it_cannot_be_started(tmp_path: Path) -> None:
