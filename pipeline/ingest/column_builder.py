@@ -27,7 +27,7 @@ class ColumnBuilder:
 
     @property
     def mixed(self) -> bool:
-        """True where pieces differ in kind: only the text of the files tells what the column holds."""
+        """Return True where pieces differ in kind: then only the text of the files shows what the column holds."""
         return len(self.kinds) > 1 and not self.unusable_reason
 
     def add(self, piece: "pd.Series[Any]", decimal: str) -> None:

@@ -1,0 +1,104 @@
+"""A bundle and its pointer are read whole or refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.bundle import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    Pointer,
+    digest_of,
+    publish,
+    read_manifest,
+    read_model,
+    read_pointer,
+    write_bundle,
+    write_pointer,
+)
+from pipeline.core.problems import BundleError
+from tests.builders.bundles import Built, make_bundle
+
+POINTER = Pointer(version=3, bundle="r3", sha256="0" * 64)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return make_bundle(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def folder(built: Built, tmp_path: Path) -> Path:
+    """A bundle of its own for each test, in a folder called `b`."""
+    write_bundle(tmp_path / "b", built.manifest, built.model)
+    return tmp_path / "b"
+
+
+def test_the_pointer_is_read_back_when_it_was_written(tmp_path: Path) -> None:
+    assert read_pointer(tmp_path) is None
+    write_pointer(tmp_path, POINTER)
+    assert read_pointer(tmp_path) == POINTER
+    write_pointer(tmp_path, None)
+    assert read_pointer(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("{", "not valid"),
+        ('{"version": 1}', "not valid"),
+        (POINTER.model_copy(update={"bundle": "../r3"}).model_dump_json(), "leaves the models folder"),
+        (POINTER.model_copy(update={"bundle": ".."}).model_dump_json(), "leaves the models folder"),
+    ],
+)
+def test_a_pointer_is_refused_when_it_cannot_be_used(tmp_path: Path, content: str, word: str) -> None:
+    (tmp_path / "current.json").write_text(content)
+    with pytest.raises(BundleError, match=word) as caught:
+        read_pointer(tmp_path)
+    assert caught.value.id == "MODEL-01"
+
+
+def test_a_bundle_is_read_back_when_it_was_published_twice(tmp_path: Path, folder: Path) -> None:
+    pointer = publish(tmp_path, folder, "r3")
+    assert publish(tmp_path, folder, "r3") == pointer
+    published = tmp_path / "versions" / "r3"
+    manifest = read_manifest(published, pointer.sha256)
+    assert manifest == read_manifest(folder)
+    assert read_model(published, manifest) == read_model(folder, manifest)
+    assert [path.name for path in published.parent.iterdir()] == ["r3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [(MANIFEST_FILE, "manifest of bundle b is not valid"), (MODEL_FILE, "was changed")]
+)
+def test_a_bundle_is_refused_when_a_file_was_changed(tmp_path: Path, folder: Path, name: str, word: str) -> None:
+    (folder / name).write_bytes(b"{}")
+    with pytest.raises(BundleError, match=word) as caught:
+        publish(tmp_path, folder, "r3")
+    assert caught.value.id == "MODEL-02"
+
+
+@pytest.mark.parametrize("name", [MANIFEST_FILE, MODEL_FILE])
+def test_a_bundle_is_refused_when_a_file_is_gone(tmp_path: Path, folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match="cannot be read") as caught:
+        publish(tmp_path, folder, "r3")
+    assert caught.value.id == "MODEL-02"
+
+
+def test_a_bundle_is_refused_when_its_model_is_larger_than_allowed(folder: Path) -> None:
+    with pytest.raises(BundleError, match="too large"):
+        read_model(folder, read_manifest(folder), max_bytes=10)
+
+
+def test_nothing_is_left_when_a_bundle_cannot_be_written(tmp_path: Path, built: Built) -> None:
+    with pytest.raises(TypeError):
+        write_bundle(tmp_path / "b", built.manifest, "text, not bytes")  # type: ignore[arg-type]  # makes the write fail
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_digest_is_the_same_when_only_number_run_and_time_differ(built: Built) -> None:
+    manifest = built.manifest
+    other = {"version": 99, "run_id": "r99", "created_at": "2030-01-01T00:00:00Z", "digest": "x"}
+    assert digest_of(manifest.model_copy(update=other)) == digest_of(manifest)
+    assert digest_of(manifest.model_copy(update={"seed": manifest.seed + 1})) != digest_of(manifest)
