@@ -7,9 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.compose_stack import SERVICES, Stack, docker, stack_of, until
 from bench.rows import Row, row
-from tests.docker.images import docker
-from tests.docker.stack import SERVICES, Stack, stack_of, until
 
 TITLE = "Docker: image, start, memory"
 IDLE_S = 10.0

@@ -28,7 +28,7 @@ class RunningPanel:
     ports: dict[str, int]
     first_page_s: float
 
-    def run(self, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - the body is JSON
+    def run(self, **body: Any) -> dict[str, Any]:
         """Start a run and return it once it has ended."""
         started = self.client.post("/api/v1/runs", json=body).raise_for_status().json()
         return self.wait(started["id"])

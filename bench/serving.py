@@ -25,11 +25,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from bench.bundles import Built, make_bundle
 from bench.rows import Row, row
 from bench.running import free_ports
 from bench.serving_load import Load, hammer
 from pipeline.core.bundle import write_pointer
-from tests.builders.bundles import Built, make_bundle
 
 TITLE = "Serving, one worker, 10 numeric features, gradient boosting with 100 trees"
 NAMES = tuple(f"feature_{i}" for i in range(10))
@@ -277,7 +277,7 @@ def _batches(folder: Path, built: Built) -> list[Row]:
     ]
 
 
-def _timed(call: Any) -> float:  # noqa: ANN401 - any callable
+def _timed(call: Any) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start

@@ -7,12 +7,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.web.formats import percent
+from bench.bundles import make_bundle
 from pipeline.core.params import Task
 from tests.app.frontend.conftest import Served, app_running
 from tests.app.prediction.conftest import TASKS, running
 from tests.browser.axe import violations
 from tests.browser.conftest import watch
-from tests.builders.bundles import make_bundle
 
 pytestmark = pytest.mark.browser
 

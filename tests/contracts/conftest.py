@@ -13,7 +13,8 @@ from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
-from tests.docker.images import docker, fake_image
+from bench.compose_stack import docker
+from tests.docker.images import fake_image
 
 __all__ = ["docker_bench", "fake_image"]
 

@@ -10,7 +10,7 @@ from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec, State
-from tests.docker.images import docker
+from bench.compose_stack import docker
 
 
 class Bench(Protocol):

@@ -17,9 +17,9 @@ from app.panel.services.docker.engine_problems import EngineRefusedError
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec
 from app.panel.settings import Settings
+from bench.compose_stack import docker
 from pipeline.core.problems import ProblemError
 from tests.contracts.containers import Bench, answers, inspect, names, started, until
-from tests.docker.images import docker
 
 pytestmark = pytest.mark.docker
 

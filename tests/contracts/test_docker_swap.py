@@ -11,9 +11,9 @@ from app.panel.services.docker import container_config
 from app.panel.services.docker.engine_errors import ErrorContext
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.settings import Settings
+from bench.compose_stack import docker
 from pipeline.core.problems import ProblemError
 from tests.contracts.containers import Bench, answers, inspect, names, started, until
-from tests.docker.images import docker
 
 pytestmark = pytest.mark.docker
 

@@ -20,11 +20,11 @@ from app.panel.services.protocol import ServiceName
 from app.panel.services.specs import MLFLOW_READY, DesiredServices, build, process_placement
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
+from bench.bundles import make_bundle
 from pipeline.core.bundle import read_pointer
 from pipeline.core.params import Task
 from tests.app.panel.registry.conftest import verdict_of
 from tests.app.panel.services.conftest import free_ports
-from tests.builders.bundles import make_bundle
 
 NEVER = threading.Event()
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")

@@ -1,14 +1,14 @@
-"""The Docker command line, and a tiny image that holds the fake service."""
+"""A tiny image that holds the fake service."""
 
 import secrets
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from bench.compose_stack import ROOT, docker
+
 RECIPE = """
 FROM python:3.13-slim
 COPY container/health.sh /srv/container/health.sh
@@ -16,13 +16,6 @@ COPY tests/fakes/service.py /srv/service.py
 WORKDIR /srv
 ENV PYTHONUNBUFFERED=1
 """
-
-
-def docker(*args: str, timeout_s: float = 120.0) -> str:
-    """The Docker command line; its output."""
-    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout_s, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @pytest.fixture(scope="session")

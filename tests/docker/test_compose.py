@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.docker.images import docker
-from tests.docker.stack import SERVICES, UID, Stack, stack_of, until
+from bench.compose_stack import SERVICES, UID, Stack, docker, stack_of, until
 
 pytestmark = pytest.mark.docker
 RUN_S = 240.0

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from bench.bundles import Built, make_bundle
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api, running
-from tests.builders.bundles import Built, make_bundle
 
 
 @dataclass(frozen=True)

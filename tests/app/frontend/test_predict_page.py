@@ -7,11 +7,11 @@ import pytest
 
 from app.frontend.form import example_rows, input_texts
 from app.web.formats import percent
+from bench.bundles import make_bundle, records
 from pipeline.core.bundle import Scalar
 from pipeline.core.params import Task
 from tests.app.frontend.conftest import Page, Served, app_running
 from tests.app.prediction.conftest import TASKS, running
-from tests.builders.bundles import make_bundle, records
 
 NASTY = ("<img src=x onerror=alert(1)>", 'a"b', "1 2")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from bench.bundles import records
 from pipeline.core.params import Task
 from tests.app.frontend.conftest import App, Page, Served
 from tests.app.prediction.conftest import TASKS
-from tests.builders.bundles import records
 
 
 def sent(app: App, *, text: str = "", file: bytes | None = None, name: str = "people.csv") -> httpx2.Response:

@@ -15,9 +15,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from bench.bundles import Built, make_bundle, publish_bundle
 from pipeline.core.bundle import digest_of
 from pipeline.core.params import Task
-from tests.builders.bundles import Built, make_bundle, publish_bundle
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 

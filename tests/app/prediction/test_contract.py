@@ -16,10 +16,10 @@ from app.web.prediction_api import (
     predict,
     predict_many,
 )
+from bench.bundles import Built, records
 from pipeline.core.params import Task
 from pipeline.core.prediction_api import Curve, Explanation, Prediction
 from tests.app.prediction.conftest import TASKS, Api
-from tests.builders.bundles import Built, records
 
 
 def _send(api: Api, request: ApiRequest[Any]) -> httpx2.Response:

@@ -9,9 +9,9 @@ import pytest
 
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.rows import RowReader
+from bench.bundles import CATEGORICAL_NAME, Built, make_bundle
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import Api, StartApi
-from tests.builders.bundles import CATEGORICAL_NAME, Built, make_bundle
 
 Served = dict[Task, tuple[Api, Built]]
 INFER = "/v2/models/automated-ml-pipeline/infer"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.bundles import Built, make_bundle
 from pipeline.core.bundle import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -17,7 +18,6 @@ from pipeline.core.bundle import (
     write_pointer,
 )
 from pipeline.core.problems import BundleError
-from tests.builders.bundles import Built, make_bundle
 
 POINTER = Pointer(version=3, bundle="r3", sha256="0" * 64)
 

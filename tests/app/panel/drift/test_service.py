@@ -15,10 +15,10 @@ from app.panel.runs.domain.service import RunService
 from app.panel.services.prediction_client import PredictionClient
 from app.prediction.scoring.live_stats import LiveStats
 from app.prediction.scoring.model import Model
+from bench.bundles import Built, make_bundle
 from pipeline.core.bundle import Manifest, read_manifest, read_model
 from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import running
-from tests.builders.bundles import Built, make_bundle
 
 THRESHOLD = 0.2
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.bundles import Built, make_bundle
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import Api, StartApi, publish_odd, running
 from tests.app.prediction.odd_graphs import failing_above
-from tests.builders.bundles import Built, make_bundle
 
 Served = dict[Task, tuple[Api, Built]]
 INFER = "/v2/models/automated-ml-pipeline/infer"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.bundles import Built, make_bundle, records
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api, StartApi, publish_odd
 from tests.app.prediction.odd_graphs import infinite_above
-from tests.builders.bundles import Built, make_bundle, records
 
 Served = dict[Task, tuple[Api, Built]]
 

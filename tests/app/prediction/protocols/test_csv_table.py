@@ -12,12 +12,12 @@ import pytest
 
 from app.prediction.protocols.csv_cells import rows_of
 from app.prediction.protocols.csv_table import NOT_FINITE
+from bench.bundles import Built, make_bundle
 from pipeline.core.cells import MISSING_TOKENS
 from pipeline.core.params import Task
 from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import Api, StartApi, publish_odd
 from tests.app.prediction.odd_graphs import infinite_above
-from tests.builders.bundles import Built, make_bundle
 
 Served = dict[Task, tuple[Api, Built]]
 HEAD = b"POST /predict/csv HTTP/1.1\r\nHost: api\r\nContent-Type: text/csv\r\n"

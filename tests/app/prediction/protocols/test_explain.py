@@ -12,10 +12,10 @@ import pytest
 from app.prediction.protocols.explain import curve, explain
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.rows import RowReader
+from bench.bundles import Built, make_bundle, records
 from pipeline.core.params import Task
 from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import TASKS, Api
-from tests.builders.bundles import Built, make_bundle, records
 
 Served = dict[Task, tuple[Api, Built]]
 

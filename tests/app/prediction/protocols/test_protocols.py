@@ -16,10 +16,10 @@ from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.model import LARGE_BATCH_ROWS, Model
 from app.prediction.scoring.responses import answers, encode_batch
 from app.prediction.scoring.rows import Rows
+from bench.bundles import Built, make_bundle, records
 from pipeline.core.bundle import Manifest
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api
-from tests.builders.bundles import Built, make_bundle, records
 
 N = 40
 NAME = "automated-ml-pipeline"

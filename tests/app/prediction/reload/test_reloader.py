@@ -9,9 +9,9 @@ import pytest
 
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
+from bench.bundles import Built, make_bundle
 from pipeline.core.bundle import write_pointer
 from tests.app.prediction.conftest import StartApi
-from tests.builders.bundles import Built, make_bundle
 
 
 def _hang(built: Built) -> Path:

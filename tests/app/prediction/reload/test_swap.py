@@ -19,9 +19,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from bench.bundles import Built, external_data, make_bundle, publish_bundle, records
 from pipeline.core.bundle import Manifest, Pointer, digest_of, pointer_path, read_pointer, write_pointer
 from tests.app.prediction.conftest import Api, StartApi
-from tests.builders.bundles import Built, external_data, make_bundle, publish_bundle, records
 
 ROWS = 12
 

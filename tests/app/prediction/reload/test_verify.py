@@ -11,9 +11,9 @@ import pytest
 
 from app.prediction.reload.onnx_scan import scan
 from app.prediction.reload.verify import ALLOWED_DOMAINS, validate_bundle, verify
+from bench.bundles import external_data, make_bundle
 from pipeline.core.bundle import digest_of, write_bundle
 from pipeline.core.problems import BundleError
-from tests.builders.bundles import external_data, make_bundle
 
 N_MUTATIONS = 150
 

@@ -14,9 +14,9 @@ from app.prediction.scoring.live_stats import BUFFER_ROWS, LiveStats
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.model import Model
 from app.prediction.settings import ApiSettings
+from bench.bundles import CATEGORICAL_NAME, make_bundle, records
 from pipeline.core.bundle import Histogram, write_pointer
 from tests.app.prediction.conftest import TASKS, StartApi
-from tests.builders.bundles import CATEGORICAL_NAME, make_bundle, records
 
 
 def test_counts_are_those_of_the_training_bins_whichever_way_rows_came(tmp_path: Path) -> None:

@@ -15,13 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.docker.images import ROOT, docker
-
+ROOT = Path(__file__).parent.parent
 PORTS = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
 SERVICES = ("mlflow", "api", "app")
 TOKEN = "token-for-scripts-0123456789abcdef"
 UID = 12345
 T = TypeVar("T")
+
+
+def docker(*args: str, timeout_s: float = 120.0) -> str:
+    """The Docker command line; its output."""
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout_s, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @dataclass
