@@ -1,4 +1,4 @@
-"""Real prediction apps in front of real prediction APIs: processes of their own on free ports."""
+"""Real prediction apps in front of real prediction APIs, each a process on a free port."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ class App:
     pid: int
 
     def get(self, path: str = "/", **values: str) -> httpx2.Response:
-        """A page; `values` go into the query string under their own names."""
+        """Return the response for `path`; `values` are the query string."""
         return self.client.get(path, params=values)
 
 
@@ -36,16 +36,16 @@ Started = Callable[..., contextlib.AbstractContextManager[App]]
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
     return port
 
 
 @contextlib.contextmanager
 def app_running(api_url: str, log: Path, **env: str) -> Iterator[App]:
-    """An app on a free port that asks the API at `api_url`; ended at the end."""
+    """Start an app on a free port for the API at `api_url`; it is terminated at the end."""
     port = free_port()
     settings = {"API_URL": api_url, "APP_PORT": str(port), "PANEL_URL": "http://localhost:8080", **env}
     with log.open("wb") as output:
@@ -81,18 +81,18 @@ class Served:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, Served]]:
-    """An app for each task; only for tests that change nothing."""
+    """Yield an app for each task; only for tests that change nothing."""
     with contextlib.ExitStack() as stack:
-        found: dict[Task, Served] = {}
+        served_by_task: dict[Task, Served] = {}
         for task in TASKS:
             folder = tmp_path_factory.mktemp(f"app-{task}")
             built = make_bundle(folder / "models", task=task, version=7)
             api = stack.enter_context(running(folder / "models"))
             app = stack.enter_context(app_running(f"http://127.0.0.1:{api.port}", folder / "app.log"))
-            found[task] = Served(app, api, built)
-        for each in found.values():
+            served_by_task[task] = Served(app, api, built)
+        for each in served_by_task.values():
             each.api.wait_for(7)
-        yield found
+        yield served_by_task
 
 
 @dataclass
@@ -113,31 +113,31 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.labels: set[str] = set()
         self._select: Control | None = None
-        self._words: list[str] = []
+        self._texts: list[str] = []
         self.feed(text)
 
     @property
     def text(self) -> str:
-        """All words of the page, single-spaced."""
-        return " ".join(" ".join(self._words).split())
+        """Return the text of the page, single-spaced."""
+        return " ".join(" ".join(self._texts).split())
 
-    def sent(self) -> dict[str, str]:
-        """What submitting the form would send."""
+    def form_values(self) -> dict[str, str]:
+        """Return what submitting the form would send."""
         return {control.name: control.value for control in self.controls.values() if control.name}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """See HTMLParser."""
-        found = dict(attrs)
-        self.tags.append((tag, found))
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
         if tag == "label":
-            self.labels.add(found.get("for") or "")
+            self.labels.add(attributes.get("for") or "")
         elif tag in {"input", "select", "textarea"}:
-            control = Control(found.get("name") or "", found.get("value") or "", found)
+            control = Control(attributes.get("name") or "", attributes.get("value") or "", attributes)
             self.controls[control.name] = control
             self._select = control if tag == "select" else None
-        elif tag == "option" and self._select and "selected" in found:
-            self._select.value = found.get("value") or ""
+        elif tag == "option" and self._select and "selected" in attributes:
+            self._select.value = attributes.get("value") or ""
 
     def handle_data(self, data: str) -> None:
         """See HTMLParser."""
-        self._words.append(data)
+        self._texts.append(data)

@@ -1,4 +1,4 @@
-"""What a person sees when something is not there, and how the app guards itself."""
+"""Pages for what does not work, and the guard in front of the app."""
 
 import asyncio
 import re
@@ -61,11 +61,11 @@ def test_the_key_is_sent_and_never_shown_when_the_api_asks_for_one(tmp_path: Pat
         api.wait_for(1)
         url = f"http://127.0.0.1:{api.port}"
         with app_running(url, tmp_path / "with", API_KEY_FILE=str(tmp_path / "key")) as app:
-            answer = app.get("/", **Page(app.get().text).sent())
+            answer = app.get("/", **Page(app.get().text).form_values())
             assert "The model predicts" in answer.text
             assert "s3cret" not in answer.text
         with app_running(url, tmp_path / "without") as app:
-            refused = app.get("/", **Page(app.get().text).sent())
+            refused = app.get("/", **Page(app.get().text).form_values())
             assert refused.status_code == 502
             assert "APP-03" in refused.text
 
@@ -106,14 +106,18 @@ def test_a_foreign_page_cannot_use_the_app_when_it_sends_a_form(served: dict[Tas
 
 def test_nothing_inline_is_on_a_page_when_the_policy_forbids_it(served: dict[Task, Served]) -> None:
     app = served["binary"].app
-    pages = [app.get(), app.get("/", **Page(app.get().text).sent()), app.get("/table"), app.get("/nowhere")]
+    pages = [app.get(), app.get("/", **Page(app.get().text).form_values()), app.get("/table"), app.get("/nowhere")]
     for response in pages:
         assert response.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
         page = Page(response.text)
-        assert not [tag for tag, found in page.tags if tag == "style" or "style" in found]
-        assert not [tag for tag, found in page.tags if tag == "script" and not found.get("src")]
-        assert not [name for _, found in page.tags for name in found if name.startswith("on")]
-        links = [found.get("src") or found.get("href") or "" for tag, found in page.tags if tag in {"script", "link"}]
+        assert not [tag for tag, attributes in page.tags if tag == "style" or "style" in attributes]
+        assert not [tag for tag, attributes in page.tags if tag == "script" and not attributes.get("src")]
+        assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+        links = [
+            attributes.get("src") or attributes.get("href") or ""
+            for tag, attributes in page.tags
+            if tag in {"script", "link"}
+        ]
         assert all(app.client.get(link).status_code == 200 for link in links)
 
 

@@ -1,4 +1,4 @@
-"""The form and its answer as a browser without script gets them, from real processes."""
+"""The form and its result as a browser without scripts gets them, from real processes."""
 
 import re
 from pathlib import Path
@@ -16,28 +16,28 @@ from tests.app.prediction.conftest import TASKS, running
 NASTY = ("<img src=x onerror=alert(1)>", 'a"b', "1 2")
 
 
-def shown(served: Served, **values: str) -> Page:
-    """The page for `values`, which the server took."""
+def get_page(served: Served, **values: str) -> Page:
+    """Return the page for the query string `values`."""
     response = served.app.get("/", **values)
     assert response.status_code == 200, response.text
     return Page(response.text)
 
 
-def asked(served: Served, record: dict[str, Scalar], **more: str) -> Page:
-    """The page that a browser gets for the form with `record` in it."""
-    return shown(served, **{f"x.{name}": text for name, text in input_texts(record).items()}, **more)
+def result_page(served: Served, record: dict[str, Scalar], **more: str) -> Page:
+    """Return the page that a browser gets for the form with `record` in it."""
+    return get_page(served, **{f"x.{name}": text for name, text in input_texts(record).items()}, **more)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_form_holds_a_real_row_when_it_is_opened(served: dict[Task, Served], task: Task) -> None:
-    page = shown(served[task])
+    page = get_page(served[task])
     expected = input_texts(example_rows(served[task].built.manifest)[0])
-    assert {name: page.sent()[f"x.{name}"] for name in expected} == expected
+    assert {name: page.form_values()[f"x.{name}"] for name in expected} == expected
     assert not [tag for tag, attributes in page.tags if attributes.get("class") == "big-figure"]
 
 
 def test_every_control_has_a_label_and_a_description_when_the_form_is_drawn(served: dict[Task, Served]) -> None:
-    page = shown(served["binary"])
+    page = get_page(served["binary"])
     ids = {attributes.get("id") for _, attributes in page.tags}
     visible = [control for control in page.controls.values() if control.attributes.get("type") != "hidden"]
     assert len(visible) == len(served["binary"].built.manifest.features)
@@ -51,7 +51,7 @@ def test_the_page_says_what_the_api_says_when_a_row_is_sent(served: dict[Task, S
     each = served[task]
     for record in records(each.built, 3):
         answer = each.api.predict(record).json()
-        page = asked(each, record)
+        page = result_page(each, record)
         assert f"The model predicts {answer['prediction'] if task != 'regression' else ''}" in page.text
         if task != "regression":
             score = answer["probabilities"]["1"] if task == "binary" else max(answer["probabilities"].values())
@@ -68,7 +68,7 @@ def test_threshold_and_side_are_named_when_the_task_is_binary(served: dict[Task,
     for record in records(each.built, 30):
         answer = each.api.predict(record).json()
         side = "above" if answer["prediction"] == 1 else "below"
-        assert f"{side} the threshold of {percent(answer['threshold'])}" in asked(each, record).text
+        assert f"{side} the threshold of {percent(answer['threshold'])}" in result_page(each, record).text
         sides.add(side)
     assert sides == {"above", "below"}
 
@@ -76,7 +76,7 @@ def test_threshold_and_side_are_named_when_the_task_is_binary(served: dict[Task,
 def test_what_was_missing_is_named_when_fields_are_left_empty(served: dict[Task, Served]) -> None:
     each = served["binary"]
     record: dict[str, Scalar] = {**records(each.built, 1)[0], "age": None, "home city": None}
-    text = asked(each, record).text
+    text = result_page(each, record).text
     assert re.search(r"left blank and imputed by the model[^.]*: Age .*Home city", text)
 
 
@@ -84,32 +84,36 @@ def test_each_example_comes_in_turn_when_the_button_is_pressed(served: dict[Task
     rows = example_rows(served["binary"].built.manifest)
     assert len(rows) > 3
     for number, row in enumerate([*rows, rows[0]]):
-        sent = shown(served["binary"], example=str(number)).sent()
+        sent = get_page(served["binary"], example=str(number)).form_values()
         assert {name: sent[f"x.{name}"] for name in row} == input_texts(row)
 
 
 def test_all_fields_are_empty_when_the_form_is_cleared(served: dict[Task, Served]) -> None:
-    sent = shown(served["binary"], clear="1").sent()
+    sent = get_page(served["binary"], clear="1").form_values()
     assert {value for name, value in sent.items() if name.startswith("x.")} == {""}
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_link_gives_the_same_answer_when_it_is_followed(served: dict[Task, Served], task: Task) -> None:
     each = served[task]
-    first = asked(each, records(each.built, 1)[0], curve="home city")
-    link = next(found["href"] for tag, found in first.tags if tag == "a" and "model=7" in (found.get("href") or ""))
+    first = result_page(each, records(each.built, 1)[0], curve="home city")
+    link = next(
+        attributes["href"]
+        for tag, attributes in first.tags
+        if tag == "a" and "model=7" in (attributes.get("href") or "")
+    )
     response = each.app.client.get(link or "")
     second = Page(response.text)
     anonymous = [re.sub(r"Request \S+", "", page.text) for page in (first, second)]
     assert anonymous[0] == anonymous[1]
-    assert second.sent() == first.sent()
+    assert second.form_values() == first.form_values()
 
 
 def test_the_value_stays_with_its_reason_when_it_is_wrong(served: dict[Task, Served]) -> None:
     response = served["binary"].app.get("/", **{"x.age": "forty", "x.is_member": "perhaps", "x.home city": "Paris"})
     page = Page(response.text)
     assert response.status_code == 422
-    assert (page.sent()["x.age"], page.sent()["x.is_member"], page.sent()["x.home city"]) == (
+    assert (page.form_values()["x.age"], page.form_values()["x.is_member"], page.form_values()["x.home city"]) == (
         "forty",
         "perhaps",
         "Paris",
@@ -120,11 +124,13 @@ def test_the_value_stays_with_its_reason_when_it_is_wrong(served: dict[Task, Ser
 
 
 def test_a_far_value_is_answered_with_a_warning_when_training_never_saw_it(served: dict[Task, Served]) -> None:
-    page = asked(served["binary"], {**records(served["binary"].built, 1)[0], "age": 5000, "home city": "Atlantis"})
+    page = result_page(
+        served["binary"], {**records(served["binary"].built, 1)[0], "age": 5000, "home city": "Atlantis"}
+    )
     assert "Above everything in the training data" in page.text
     assert "Not in the training data" in page.text
     assert "The model predicts" in page.text
-    assert page.sent()["x.home city"] == "Atlantis"
+    assert page.form_values()["x.home city"] == "Atlantis"
 
 
 @pytest.mark.parametrize("feature", ["age", "is_member", "home city"])
@@ -134,30 +140,32 @@ def test_the_curve_is_drawn_for_each_kind_when_it_is_chosen(
 ) -> None:
     each = served[task]
     record = next(row for row in records(each.built, 30) if None not in row.values())
-    page = asked(each, record, curve=feature)
+    page = result_page(each, record, curve=feature)
     assert page.controls["curve"].value == feature
     answer = each.api.client.post("/curve", json={"record": record, "feature": feature}).json()
-    drawn = [found for tag, found in page.tags if "data-x" in found]
+    points = [attributes for tag, attributes in page.tags if "data-x" in attributes]
     if feature == "age":
-        assert [float(found["data-y"] or "") for found in drawn] == [point["score"] for point in answer["points"]]
-        assert any(found.get("class") == "dot" for tag, found in page.tags if tag == "circle")
+        assert [float(attributes["data-y"] or "") for attributes in points] == [
+            point["score"] for point in answer["points"]
+        ]
+        assert any(attributes.get("class") == "dot" for tag, attributes in page.tags if tag == "circle")
     else:
         assert page.text.count(" current ") == 1
 
 
 def test_drawings_are_named_for_those_who_do_not_see_them_when_they_say_something(served: dict[Task, Served]) -> None:
     for task in TASKS:
-        page = asked(served[task], records(served[task].built, 1)[0], curve="age")
-        for tag, found in page.tags:
-            if tag == "svg" and found.get("role") == "img":
-                names = (found.get("aria-labelledby") or "").split()
+        page = result_page(served[task], records(served[task].built, 1)[0], curve="age")
+        for tag, attributes in page.tags:
+            if tag == "svg" and attributes.get("role") == "img":
+                names = (attributes.get("aria-labelledby") or "").split()
                 assert len(names) == 2
                 assert set(names) <= {attributes.get("id") for _, attributes in page.tags}
-        assert any(found.get("role") == "img" for tag, found in page.tags if tag == "svg")
+        assert any(attributes.get("role") == "img" for tag, attributes in page.tags if tag == "svg")
 
 
 def test_nothing_is_predicted_when_the_link_names_other_fields(served: dict[Task, Served]) -> None:
-    text = shown(served["binary"], **{"x.age": "40", "x.height": "180", "model": "6"}).text
+    text = get_page(served["binary"], **{"x.age": "40", "x.height": "180", "model": "6"}).text
     assert "The model has changed" in text
     assert "height" in text
     assert "The model predicts" not in text
@@ -167,7 +175,7 @@ def test_the_answer_says_so_when_the_model_was_replaced_and_the_fields_fit(tmp_p
     old = make_bundle(tmp_path / "models", version=1)
     with running(tmp_path / "models") as api, app_running(f"http://127.0.0.1:{api.port}", tmp_path / "log") as app:
         api.wait_for(1)
-        form = Page(app.get().text).sent()
+        form = Page(app.get().text).form_values()
         make_bundle(tmp_path / "models", version=2, seed=5)
         api.wait_for(2)
         same = Page(app.get("/", **form).text).text
@@ -177,7 +185,7 @@ def test_the_answer_says_so_when_the_model_was_replaced_and_the_fields_fit(tmp_p
         other = Page(app.get("/", **form).text)
         assert "Model 3 is live now" in other.text
         assert "The model predicts" not in other.text
-        assert other.sent()["x.age"] == form["x.age"]
+        assert other.form_values()["x.age"] == form["x.age"]
     assert old.manifest.version == 1
 
 
@@ -187,7 +195,7 @@ def test_names_are_text_and_nothing_else_when_they_are_made_of_markup(tmp_path: 
     with running(tmp_path / "models") as api, app_running(f"http://127.0.0.1:{api.port}", tmp_path / "log") as app:
         api.wait_for(1)
         record = records(built, 1)[0]
-        form = Page(app.get().text).sent()
+        form = Page(app.get().text).form_values()
         assert {f"x.{name}" for name in NASTY} <= set(form)
         sent = {**form, **{f"x.{name}": text for name, text in input_texts(record).items()}, "curve": NASTY[0]}
         page = Page(app.get("/", **sent).text)
@@ -205,7 +213,7 @@ def test_a_very_wide_form_is_sent_as_a_body_when_a_link_would_be_too_long(tmp_pa
     with running(tmp_path / "models") as api, app_running(f"http://127.0.0.1:{api.port}", tmp_path / "log") as app:
         api.wait_for(1)
         page = Page(app.get().text)
-        assert [found.get("method") for tag, found in page.tags if tag == "form"] == ["post"]
-        response = app.client.post("/", data=page.sent(), headers={"Origin": app.url})
+        assert [attributes.get("method") for tag, attributes in page.tags if tag == "form"] == ["post"]
+        response = app.client.post("/", data=page.form_values(), headers={"Origin": app.url})
         assert "The model predicts" in Page(response.text).text
     assert len(built.manifest.features) == 122

@@ -1,4 +1,4 @@
-"""A table in, the same table with answers out."""
+"""A table in, the same table with predictions out."""
 
 import csv
 import io
@@ -13,14 +13,14 @@ from tests.app.frontend.conftest import App, Page, Served
 from tests.app.prediction.conftest import TASKS
 
 
-def sent(app: App, *, text: str = "", file: bytes | None = None, name: str = "people.csv") -> httpx2.Response:
-    """The answer to the form of the table page."""
+def post_table(app: App, *, text: str = "", file: bytes | None = None, name: str = "people.csv") -> httpx2.Response:
+    """Return the response to the form of the table page."""
     files = {"file": (name if file is not None else "", file or b"", "text/csv")}
     return app.client.post("/table", data={"text": text}, files=files, headers={"Origin": app.url})
 
 
 def as_csv(rows: list[dict[str, object]], delimiter: str = ",") -> str:
-    """Records as a person would have them in a file."""
+    """Return records as CSV text."""
     out = io.StringIO()
     writer = csv.DictWriter(out, [*rows[0]], delimiter=delimiter)
     writer.writeheader()
@@ -28,9 +28,9 @@ def as_csv(rows: list[dict[str, object]], delimiter: str = ",") -> str:
     return out.getvalue()
 
 
-def downloaded(app: App, page: Page) -> tuple[httpx2.Response, list[dict[str, str]]]:
-    """The file behind the download button."""
-    href = next(found["href"] for tag, found in page.tags if tag == "a" and "download" in found)
+def download(app: App, page: Page) -> tuple[httpx2.Response, list[dict[str, str]]]:
+    """Return the file behind the download button, and its rows."""
+    href = next(attributes["href"] for tag, attributes in page.tags if tag == "a" and "download" in attributes)
     response = app.client.get(href or "")
     return response, list(csv.DictReader(io.StringIO(response.text)))
 
@@ -42,40 +42,42 @@ def test_all_rows_come_back_with_the_api_s_answers_when_a_file_is_sent(
 ) -> None:
     each = served[task]
     rows = [{"note": f"r{i}", **row} for i, row in enumerate(records(each.built, 40))]
-    response = sent(each.app, file=as_csv(rows, delimiter).encode("utf-8-sig"))
+    response = post_table(each.app, file=as_csv(rows, delimiter).encode("utf-8-sig"))
     page = Page(response.text)
     assert response.status_code == 200
     assert "40 rows, all predicted" in page.text
-    file, found = downloaded(each.app, page)
-    assert [row["note"] for row in found] == [row["note"] for row in rows]
-    answers = each.api.predict([{name: value for name, value in row.items() if name != "note"} for row in rows]).json()
-    assert [row["prediction"] for row in found] == [str(answer["prediction"]) for answer in answers]
+    file, result = download(each.app, page)
+    assert [row["note"] for row in result] == [row["note"] for row in rows]
+    predictions = each.api.predict(
+        [{name: value for name, value in row.items() if name != "note"} for row in rows]
+    ).json()
+    assert [row["prediction"] for row in result] == [str(prediction["prediction"]) for prediction in predictions]
     assert "attachment" in file.headers["content-disposition"]
     assert "people-predictions.csv" in file.headers["content-disposition"]
     assert file.headers["content-security-policy"] == "sandbox"
 
 
 def test_rows_are_answered_when_they_are_pasted(served: dict[Task, Served]) -> None:
-    page = Page(sent(served["binary"].app, text="age\tnote\n40\t<script>alert(1)</script>\n50\t\n").text)
+    page = Page(post_table(served["binary"].app, text="age\tnote\n40\t<script>alert(1)</script>\n50\t\n").text)
     assert "2 rows, all predicted" in page.text
-    assert next(found.get("src", "") or "" for tag, found in page.tags if tag == "script").startswith(
+    assert next(attributes.get("src", "") or "" for tag, attributes in page.tags if tag == "script").startswith(
         "/static/frontend/"
     )
     assert len([tag for tag, _ in page.tags if tag == "script"]) == 1
 
 
 def test_the_row_is_named_when_it_cannot_be_answered(served: dict[Task, Served]) -> None:
-    page = Page(sent(served["regression"].app, text="age\n40\nforty\n").text)
+    page = Page(post_table(served["regression"].app, text="age\n40\nforty\n").text)
     assert "2 rows, 1 failed" in page.text
     assert "Row 2: age: 'forty' is not a number." in page.text
-    assert downloaded(served["regression"].app, page)[1][0]["error"] == ""
+    assert download(served["regression"].app, page)[1][0]["error"] == ""
 
 
 def test_formulas_are_harmless_and_numbers_stay_when_the_file_is_opened_in_a_spreadsheet(
     served: dict[Task, Served],
 ) -> None:
     text = 'age,=cmd\n-4,"=HYPERLINK(""http://x"")"\n40,@SUM(A1)\n41,-1.5e3\n'
-    _, rows = downloaded(served["binary"].app, Page(sent(served["binary"].app, text=text).text))
+    _, rows = download(served["binary"].app, Page(post_table(served["binary"].app, text=text).text))
     assert [[row["age"], row["'=cmd"]] for row in rows] == [
         ["-4", '\'=HYPERLINK("http://x")'],
         ["40", "'@SUM(A1)"],
@@ -99,14 +101,14 @@ def test_formulas_are_harmless_and_numbers_stay_when_the_file_is_opened_in_a_spr
 def test_a_table_is_refused_with_a_reason_when_it_cannot_be_read(
     served: dict[Task, Served], content: bytes, word: str
 ) -> None:
-    response = sent(served["binary"].app, file=content)
+    response = post_table(served["binary"].app, file=content)
     assert response.status_code == 422
     assert "APP-07" in response.text
     assert word in Page(response.text).text
 
 
 def test_the_api_s_reason_is_shown_when_no_column_is_a_feature(served: dict[Task, Served]) -> None:
-    response = sent(served["binary"].app, text="height,weight\n1,2\n")
+    response = post_table(served["binary"].app, text="height,weight\n1,2\n")
     assert response.status_code == 422
     assert "APP-04" in response.text
     assert "None of its columns is a feature of the model" in Page(response.text).text
@@ -114,7 +116,7 @@ def test_the_api_s_reason_is_shown_when_no_column_is_a_feature(served: dict[Task
 
 
 def test_a_table_is_refused_when_it_is_larger_than_the_limit(served: dict[Task, Served]) -> None:
-    response = sent(served["binary"].app, file=b"age\n" + b"40\n" * (11 * 2**20 + 1))
+    response = post_table(served["binary"].app, file=b"age\n" + b"40\n" * (11 * 2**20 + 1))
     assert response.status_code == 413
     assert "APP-06" in response.text
     assert "larger than 32 MB" in Page(response.text).text
@@ -122,10 +124,10 @@ def test_a_table_is_refused_when_it_is_larger_than_the_limit(served: dict[Task, 
 
 def test_the_example_works_when_it_is_filled_in(served: dict[Task, Served]) -> None:
     app = served["multiclass"].app
-    sample = next(found for tag, found in Page(app.get("/table", sample="1").text).tags if tag == "textarea")[
+    sample = next(attributes for tag, attributes in Page(app.get("/table", sample="1").text).tags if tag == "textarea")[
         "placeholder"
     ]
-    assert "3 rows, all predicted" in Page(sent(app, text=sample or "").text).text
+    assert "3 rows, all predicted" in Page(post_table(app, text=sample or "").text).text
 
 
 def test_an_old_result_is_gone_and_says_so_when_it_is_asked_for(served: dict[Task, Served]) -> None:
@@ -137,7 +139,7 @@ def test_an_old_result_is_gone_and_says_so_when_it_is_asked_for(served: dict[Tas
 def test_memory_does_not_grow_with_the_table_when_it_is_long(served: dict[Task, Served]) -> None:
     app = served["binary"].app
     before = _rss_bytes(app.pid)
-    page = Page(sent(app, file=b"age\n" + b"40.125\n" * 100_000).text)
+    page = Page(post_table(app, file=b"age\n" + b"40.125\n" * 100_000).text)
     assert "100,000 rows, all predicted" in page.text
     assert _rss_bytes(app.pid) - before < 20 * 2**20
 
