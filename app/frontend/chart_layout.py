@@ -3,13 +3,12 @@
 x grows to the right and y downwards, as in SVG.
 """
 
-import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.web.formats import percent, short_number
+from app.web.formats import short_number
 from pipeline.core.bundle import Histogram
+from pipeline.core.figures.ticks import ticks_within
 
 
 @dataclass(frozen=True)
@@ -141,18 +140,10 @@ def _clamp(at: float) -> float:
     return round(min(max(at, 0.0), 100.0), 2)
 
 
-def _ticks(low: float, high: float, *, is_share: bool, about: int = 5) -> tuple[Tick, ...]:
-    """Return round numbers between `low` and `high`; `low` alone if they are equal."""
-    raw = (high - low) / about
-    if raw < sys.float_info.min:  # no range, or one so small that a step in it would be nothing
-        return (Tick(50.0, percent(low) if is_share else short_number(low)),)
-    magnitude = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= raw)
+def _ticks(low: float, high: float, *, is_share: bool) -> tuple[Tick, ...]:
     scale = _scale(low, high)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    values = [n * step for n in range(first, last + 1)]
     format_tick = _share_text if is_share else short_number
-    return tuple(Tick(scale(value), format_tick(round(value, 12))) for value in values)
+    return tuple(Tick(scale(value), format_tick(round(value, 12))) for value in ticks_within(low, high))
 
 
 def _share_text(value: float) -> str:
