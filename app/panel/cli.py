@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from app.panel.env_check import unknown_settings
+from app.panel.runs.domain.problems import InvalidParamsError
 from app.panel.settings import Settings
 from app.panel.startup import read_settings
 from pipeline.core.problems import ProblemError
@@ -98,26 +99,22 @@ def _run(arguments: argparse.Namespace) -> int:
 def parse_params(assignments: Sequence[str]) -> dict[str, Any] | None:
     """Return `a=1` and `group.b=x` as parameters, None for none; values are JSON where that is valid, else text.
 
-    Raises ProblemError RUN-03 for what is not NAME=VALUE.
+    Raises InvalidParamsError for what is not NAME=VALUE.
     """
     params: dict[str, Any] = {}
     for item in assignments:
         name, equals, text = item.partition("=")
         if not equals or not name:
-            raise ProblemError(
-                "RUN-03", f"{item!r} is not NAME=VALUE.", fix="Write for example --set target=species.", status=422
-            )
+            raise InvalidParamsError(f"{item!r} is not NAME=VALUE.", fix="Use for example --set target=species.")
         *groups, leaf = name.split(".")
         place: Any = params
         for group in groups:
             place = place.setdefault(group, {}) if isinstance(place, dict) else None
         if not isinstance(place, dict):
-            raise ProblemError(
-                "RUN-03",
-                f"{item!r} does not fit what was set before it.",
+            raise InvalidParamsError(
+                f"{item!r} contradicts an earlier --set.",
                 why="A name has either a value or names below it.",
                 fix="Leave one of the two out.",
-                status=422,
             )
         place[leaf] = _value(text)
     return params or None

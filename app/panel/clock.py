@@ -1,4 +1,4 @@
-"""Time as an argument: whatever needs the time takes a Clock, so that a test can be that clock."""
+"""Time as an argument: whatever needs the time takes a Clock, so that a test can set it."""
 
 import time
 from datetime import UTC, datetime
@@ -9,10 +9,10 @@ class Clock(Protocol):
     """Two clocks: one for people, one for durations and deadlines."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, UTC. It may jump."""
+        """Return the time of the wall clock, aware, UTC. It may jump."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Return seconds since some moment; never goes back."""
 
 
 class SystemClock:

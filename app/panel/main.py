@@ -25,6 +25,7 @@ from app.panel.runs.dispatch.execution import RunDependencies
 from app.panel.runs.dispatch.executor import Executor
 from app.panel.runs.dispatch.process_stage import ProcessStageRunner
 from app.panel.runs.dispatch.recovery import recover
+from app.panel.runs.dispatch.stage_runner import StageRunner
 from app.panel.runs.dispatch.thread_stage import ThreadStageRunner
 from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.interfaces import Deploy
@@ -49,6 +50,7 @@ from app.panel.tracking.delivery import Delivery
 from app.panel.tracking.service import TrackingService
 from app.panel.tracking.store import TrackingStore
 from app.panel.workers import BlockingWorker, Worker
+from pipeline.core.stage import StageName
 
 
 def create_app(
@@ -69,12 +71,11 @@ def create_app(
     notifier = Notifier()
     store = RunStore(db, clock)
     logs = LogStore(settings.runs_dir)
-    live = ActiveRuns(notifier, store.find_state)
-    queries = RunQueries(db, live)
+    active_runs = ActiveRuns(notifier, store.find_state)
+    queries = RunQueries(db, active_runs)
     launcher = Launcher(stages)
     sample = SampleTable(settings.data_dir / "raw")
-    kind = runtime_kind(settings)
-    services = ServiceSupervisor(make_runtime(settings, kind), desired_services(settings, kind, os.environ), clock)
+    services = _supervisor(settings, clock)
     records = TrackingStore(db, clock)
     tracking = TrackingService(
         db=db,
@@ -97,20 +98,21 @@ def create_app(
         watch_s=settings.watch_after_deploy_s,
         warning=tracking.warning,
     )
-    process = ProcessStageRunner(
-        launcher=launcher, logs=logs, active_runs=live, clock=clock, timeout_s=settings.stage_timeout_s
-    )
-    deploying = ThreadStageRunner(
-        deploy or models.deploy, logs=logs, active_runs=live, clock=clock, timeout_s=settings.stage_timeout_s
-    )
     policy = RetryPolicy(settings.retry_delay_s, settings.retries)
     executor = Executor(
         RunDependencies(
             store=store,
             logs=logs,
-            active_runs=live,
+            active_runs=active_runs,
             notifier=notifier,
-            stage_runners={"set_seed": process, "process_data": process, "train_model": process, "deploy": deploying},
+            stage_runners=_stage_runners(
+                launcher,
+                deploy or models.deploy,
+                logs=logs,
+                active_runs=active_runs,
+                clock=clock,
+                timeout_s=settings.stage_timeout_s,
+            ),
             policy=policy,
             versions=models,
             preparation=sample,
@@ -142,21 +144,18 @@ def create_app(
         prune=lambda: prune(settings.runs_dir, records.is_done),
     )
     services_disabled = deploy is not None  # the panel is measured alone: nothing is served or recorded
-    workers: list[Worker] = [
+    workers = (
         BlockingWorker(on_stop=db.close),
         BlockingWorker(on_start=auth.load),
         BlockingWorker(on_start=recover_runs),
         BlockingWorker(on_start=models.recover, on_stop=models.close),
-    ]
-    if not services_disabled:
-        workers += [
-            BlockingWorker(on_start=services.start, on_stop=services.close),
-            # Once more, before the services end: neither a deployment nor a watch may blame a model for that.
-            BlockingWorker(on_stop=models.close),
-            BlockingWorker(on_start=tracking.start, on_stop=tracking.close),
-            drift,
-        ]
-    workers += [maintenance, sample, executor, ticker, BlockingWorker(on_stop=notifier.close)]
+        *(() if services_disabled else _service_workers(services, models, tracking, drift)),
+        maintenance,
+        sample,
+        executor,
+        ticker,
+        BlockingWorker(on_stop=notifier.close),
+    )
     objects = (
         settings,
         db,
@@ -176,4 +175,31 @@ def create_app(
         drift,
         Datasets(settings.data_dir, clock),
     )
-    return build(objects, {RunWatch: live, RunIds: queries, LiveModels: model_queries}, workers)
+    return build(objects, {RunWatch: active_runs, RunIds: queries, LiveModels: model_queries}, workers)
+
+
+def _supervisor(settings: Settings, clock: Clock) -> ServiceSupervisor:
+    kind = runtime_kind(settings)
+    return ServiceSupervisor(make_runtime(settings, kind), desired_services(settings, kind, os.environ), clock)
+
+
+def _stage_runners(
+    launcher: Launcher, deploy: Deploy, *, logs: LogStore, active_runs: ActiveRuns, clock: Clock, timeout_s: float
+) -> Mapping[StageName, StageRunner]:
+    process = ProcessStageRunner(
+        launcher=launcher, logs=logs, active_runs=active_runs, clock=clock, timeout_s=timeout_s
+    )
+    thread = ThreadStageRunner(deploy, logs=logs, active_runs=active_runs, clock=clock, timeout_s=timeout_s)
+    return {"set_seed": process, "process_data": process, "train_model": process, "deploy": thread}
+
+
+def _service_workers(
+    services: ServiceSupervisor, models: ModelService, tracking: TrackingService, drift: DriftService
+) -> tuple[Worker, ...]:
+    return (
+        BlockingWorker(on_start=services.start, on_stop=services.close),
+        # Once more, before the services end: neither a deployment nor a watch may blame a model for that.
+        BlockingWorker(on_stop=models.close),
+        BlockingWorker(on_start=tracking.start, on_stop=tracking.close),
+        drift,
+    )

@@ -1,4 +1,4 @@
-"""What the panel does by the way: a daily copy of the database, letting go of memory and files that nobody needs."""
+"""Housekeeping: a daily backup of the database, and freeing memory and files that are not needed any more."""
 
 import asyncio
 import logging
@@ -14,15 +14,15 @@ from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.schedule.service import ScheduleService
 
 log = logging.getLogger(__name__)
-LOOK_EVERY_S: Final = 60.0
-WARM_AFTER_S: Final = 0.3  # its imports take seconds of a core; the first page comes first
+RUN_EVERY_S: Final = 60.0
+PRELOAD_AFTER_S: Final = 0.3  # the launcher's imports take seconds of a core; the first page comes first
 PRUNE_EVERY_S: Final = 3600.0
 BACK_UP_EVERY: Final = timedelta(days=1)
-IDLE_BEFORE_COOL_S: Final = 15 * 60.0
+IDLE_BEFORE_UNLOAD_S: Final = 15 * 60.0
 
 
 class Maintenance:
-    """A task in the event loop. Nothing depends on it having run. `prune` deletes files of old runs."""
+    """A worker in the event loop; nothing depends on its having run. `prune` deletes files of old runs."""
 
     def __init__(
         self,
@@ -37,33 +37,33 @@ class Maintenance:
         self._db, self._launcher, self._executor, self._schedule = db, launcher, executor, schedule
         self._clock, self._prune = clock, prune
         self._pruned_at = -PRUNE_EVERY_S
-        self._used = clock.monotonic()
-        self._warm = True
+        self._used_at = clock.monotonic()
+        self._loaded = True
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin, and soon warm the launcher: the first run then starts as fast as all others."""
-        asyncio.get_running_loop().call_later(WARM_AFTER_S, self._launcher.start)
-        self._task = asyncio.create_task(self._work(), name="maintenance")
+        """Begin, and soon start the launcher, so that the first run starts as fast as all others."""
+        asyncio.get_running_loop().call_later(PRELOAD_AFTER_S, self._launcher.start)
+        self._task = asyncio.create_task(self._run(), name="maintenance")
 
     async def stop(self) -> None:
-        """End; lets go of the launcher's processes."""
+        """End, and stop the launcher's processes."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self._launcher.stop)
 
     async def run_once(self) -> None:
-        """One round."""
+        """Start or stop the launcher, delete old files and back up the database, each if it is due."""
         now = self._clock.monotonic()
         if self._executor.busy or not self._schedule.view().paused:
-            self._used = now
-            if not self._warm:
+            self._used_at = now
+            if not self._loaded:
                 self._launcher.start()
-                self._warm = True
-        elif self._warm and now - self._used >= IDLE_BEFORE_COOL_S:
+                self._loaded = True
+        elif self._loaded and now - self._used_at >= IDLE_BEFORE_UNLOAD_S:
             await asyncio.to_thread(self._launcher.stop)
-            self._warm = False
+            self._loaded = False
         if not self._executor.busy and now - self._pruned_at >= PRUNE_EVERY_S:
             self._pruned_at = now
             await asyncio.to_thread(self._prune)
@@ -72,9 +72,9 @@ class Maintenance:
         if last is None or abs(wall - last) >= BACK_UP_EVERY:  # a clock that was ahead must not put it off for ever
             await asyncio.to_thread(back_up, self._db.path, wall)
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(RUN_EVERY_S)
             try:
                 await self.run_once()
             except Exception:

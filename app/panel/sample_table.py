@@ -1,4 +1,4 @@
-"""The built-in table, written once where there is no table yet, so that the first click needs nothing."""
+"""Writes the built-in table where there is no table yet, so that the first click needs no preparation."""
 
 import asyncio
 import logging
@@ -15,14 +15,14 @@ LIMIT_S: Final = 60.0
 
 
 class SampleTable:
-    """Writes it in a process of its own, in the background; `wait` is for whoever needs it. Event loop only."""
+    """A worker that writes the table in a process of its own; a run waits for it. Event loop only."""
 
     def __init__(self, raw_dir: Path) -> None:
         self._raw_dir = raw_dir
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to write, if the folder holds no table."""
+        """Begin to write the table if the folder holds none."""
         if not any(path.suffix.lower() in TABLE_SUFFIXES for path in _files(self._raw_dir)):
             self._task = asyncio.create_task(self._write(), name="sample")
 
@@ -32,7 +32,7 @@ class SampleTable:
             await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Do not finish it."""
+        """Abort the writing."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

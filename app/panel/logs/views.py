@@ -103,7 +103,7 @@ class LinesView(View):
 
 @dataclass(frozen=True)
 class LogView:
-    """The viewer. `after` is the seq from which live lines go on; `is_live`: they will be added below those shown.
+    """The log viewer. `after` is the seq from which live lines go on; `is_live`: they will be added below those shown.
 
     `n_before` and `n_after` lines lie above and below those shown; `before_at` and `after_at` lead there. `opens_at`:
     the line at which it opens, None for its end or its top. `first_error`: the address of the first error of the whole

@@ -51,7 +51,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Frame:
-    """What the frame around a page shows. `now_ms` is the server's clock, from which the page corrects its own.
+    """The frame around a page. `now_ms` is the server's clock, from which the page corrects its own.
 
     `is_swap`: only a part of the page is drawn, which is put in place of the one that is there.
     """

@@ -1,4 +1,4 @@
-"""What the panel does by the way."""
+"""Housekeeping of the panel."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
     asyncio.run(care.run_once())
     assert is_alive(before)  # nobody has paused it
     service.pause(requested_by="ann")
-    scheduled.clock.go(maintenance.IDLE_BEFORE_COOL_S - 1)
+    scheduled.clock.go(maintenance.IDLE_BEFORE_UNLOAD_S - 1)
     asyncio.run(care.run_once())
     assert server_pid() == before
     scheduled.clock.go(1)

@@ -1,7 +1,8 @@
 """What can go wrong when a run is started, changed or executed."""
 
 import signal
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Self
 
 from pydantic import ValidationError
 
@@ -59,14 +60,21 @@ class InvalidParamsError(ProblemError):
     id = "RUN-03"
     status = 422
 
-    def __init__(self, error: ValidationError) -> None:
-        self.errors = [(".".join(str(part) for part in e["loc"]), e["msg"]) for e in error.errors()]
-        field, message = self.errors[0]
-        more = f" ({len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
-        super().__init__(
+    def __init__(self, what: str, *, why: str = "", fix: str, errors: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.errors = errors
+
+    @classmethod
+    def from_validation(cls, error: ValidationError) -> Self:
+        """Return the problem of values that the schema of the parameters refuses, with all of its errors."""
+        errors = [(".".join(str(part) for part in each["loc"]), each["msg"]) for each in error.errors()]
+        field, message = errors[0]
+        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+        return cls(
             f"The parameter {field or 'set'} is not valid{more}.",
             why=f"{message}.",
             fix="Correct it; GET /api/v1/params lists the names and limits of all parameters.",
+            errors=errors,
         )
 
     def as_dict(self) -> dict[str, object]:

@@ -202,7 +202,7 @@ def _valid(params: Mapping[str, Any]) -> Params:
     try:
         return Params.model_validate(params)
     except ValidationError as error:
-        raise InvalidParamsError(error) from error
+        raise InvalidParamsError.from_validation(error) from error
 
 
 def _known(stored: Mapping[str, Any]) -> dict[str, Any]:
