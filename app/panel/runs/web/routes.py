@@ -26,10 +26,10 @@ from app.web.templating import is_fragment
 from pipeline.core.params import Params
 from pipeline.core.stage import STAGES, StageName
 
-router = APIRouter()
 ACTOR: Final = "web"
 YEAR_S: Final = 365 * 86400
 FINISHED: Final = frozenset({"succeeded", "reused"})
+router = APIRouter()
 
 
 class LiveModel(Protocol):
@@ -37,19 +37,19 @@ class LiveModel(Protocol):
 
     @property
     def version(self) -> int:
-        """Its version."""
+        """Return its version."""
 
 
 class LiveModels(Protocol):
     """The registry, which lies above runs."""
 
     def live(self) -> LiveModel | None:
-        """Return the live model, None where there is none."""
+        """Return the live model, None if there is none."""
 
 
 @dataclass(frozen=True)
-class RunPages:
-    """The objects that these pages are drawn from."""
+class RunSources:
+    """The objects that the pages of runs are drawn from."""
 
     settings: Annotated[Settings, provided(Settings)]
     db: Annotated[Database, provided(Database)]
@@ -60,37 +60,41 @@ class RunPages:
     models: Annotated[LiveModels, provided(LiveModels)]
 
 
-Pages = Annotated[RunPages, Depends()]
+Sources = Annotated[RunSources, Depends()]
+Service = Annotated[RunService, provided(RunService)]
+Key = Annotated[str, Form(max_length=100)]
 
 
 @router.get("/runs")
 def list_runs(
     request: Request,
-    pages: Pages,
+    sources: Sources,
     state: str = "",
     trigger: str = "",
     before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
 ) -> Response:
+    """Show the list of runs."""
     filters = RunFilters(
         state=RunState(state) if state in set(RunState) else None,
         trigger=Trigger(trigger) if trigger in set(Trigger) else None,
     )
-    page = pages.queries.page(filters, before)
-    given = {name: value for name, value in (("state", filters.state), ("trigger", filters.trigger)) if value}
+    page = sources.queries.page(filters, before)
+    query = {name: value for name, value in (("state", filters.state), ("trigger", filters.trigger)) if value}
     view = RunsView(
         rows=page.rows,
         filters=filters,
-        next_url=f"/runs?{urlencode({**given, 'before': page.next_before})}" if page.next_before else "",
-        first_url=f"/runs?{urlencode(given)}" if before is not None else "",
+        next_url=f"/runs?{urlencode({**query, 'before': page.next_before})}" if page.next_before else "",
+        first_url=f"/runs?{urlencode(query)}" if before is not None else "",
         key=secrets.token_urlsafe(16),
     )
-    return pages.renderer.render(request, view, section="runs")
+    return sources.renderer.render(request, view, section="runs")
 
 
 @router.get("/runs/new")
-def new_run(request: Request, pages: Pages, run: str = "", stage: str = "") -> Response:
-    parent = pages.queries.detail(run) if run else None
-    values = parent.params if parent else pages.queries.last_params() or _defaults(pages.settings)
+def new_run(request: Request, sources: Sources, run: str = "", stage: str = "") -> Response:
+    """Show the form of a new run, or of one like `run` from `stage` on."""
+    parent = sources.queries.detail(run) if run else None
+    values = parent.params if parent else sources.queries.last_params() or _defaults(sources.settings)
     view = NewRunView(
         groups=form.build(values),
         parent=parent.row if parent else None,
@@ -99,13 +103,13 @@ def new_run(request: Request, pages: Pages, run: str = "", stage: str = "") -> R
         n_errors=0,
         key=secrets.token_urlsafe(16),
     )
-    return pages.renderer.render(request, view, section="runs")
+    return sources.renderer.render(request, view, section="runs")
 
 
 @router.get("/runs/{run_id}")
 def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
     request: Request,
-    pages: Pages,
+    sources: Sources,
     run_id: str,
     filter: Annotated[LogFilter, Depends(log_filter)],
     options: Annotated[LogOptions, Depends(log_options)],
@@ -113,12 +117,13 @@ def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
     lines: str = "",
     times: str = "",
 ) -> Response:
-    detail = pages.queries.detail(run_id)
+    """Show one run; `at` is a line of its log, `lines=all` shows all of it."""
+    detail = sources.queries.detail(run_id)
     row = detail.row
     log = None
     if not is_fragment(request):  # the log lives beside the part that is drawn anew, and grows by itself
         log = viewer(
-            pages.logs,
+            sources.logs,
             row.id,
             filter,
             options,
@@ -127,39 +132,38 @@ def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
             at=int(at) if at.isascii() and at.isdecimal() else None,
             show_all=lines == "all",
         )
-    answer = pages.renderer.render(request, _run_view(pages, request, detail, log), section="runs")
+    response = sources.renderer.render(request, _run_view(sources, request, detail, log), section="runs")
     if times:
-        answer.set_cookie(OPTIONS_COOKIE, options.cookie, max_age=YEAR_S, samesite="lax")
-    return answer
+        response.set_cookie(OPTIONS_COOKIE, options.cookie, max_age=YEAR_S, samesite="lax")
+    return response
 
 
 @router.post("/runs")
-def start(pages: Pages, idempotency_key: Annotated[str, Form(max_length=100)] = "") -> Response:
-    started = pages.runs.start(idempotency_key=idempotency_key or None, requested_by=ACTOR)
+def start_run(runs: Service, idempotency_key: Key = "") -> Response:
+    """Start a run with the parameters of the last one, and show it."""
+    started = runs.start(idempotency_key=idempotency_key or None, requested_by=ACTOR)
     return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
 
 @router.post("/runs/new")
-async def start_with(request: Request, pages: Pages) -> Response:
-    sent = await request.form(max_files=0, max_fields=200)
-    texts = {name: value for name, value in sent.items() if not isinstance(value, UploadFile)}
-    return await run_in_threadpool(_start_with, pages, request, texts)
+async def start_changed_run(request: Request, sources: Sources) -> Response:
+    """Start a run with the parameters of the form and show it, or show the form with its errors."""
+    submitted = await request.form(max_files=0, max_fields=200)
+    texts = {name: value for name, value in submitted.items() if not isinstance(value, UploadFile)}
+    return await run_in_threadpool(_start_changed, sources, request, texts)
 
 
 @router.post("/runs/{run_id}/cancel")
-def cancel(run_id: str, pages: Pages) -> Response:
-    pages.runs.cancel(run_id, requested_by=ACTOR)
+def cancel_run(run_id: str, runs: Service) -> Response:
+    """Cancel a run, and show it."""
+    runs.cancel(run_id, requested_by=ACTOR)
     return RedirectResponse(f"/runs/{run_id}", status_code=303)
 
 
 @router.post("/runs/{run_id}/rerun")
-def rerun(
-    run_id: str,
-    pages: Pages,
-    stage: Annotated[str, Form()] = "",
-    idempotency_key: Annotated[str, Form(max_length=100)] = "",
-) -> Response:
-    started = pages.runs.rerun(
+def rerun_run(run_id: str, runs: Service, stage: Annotated[str, Form()] = "", idempotency_key: Key = "") -> Response:
+    """Start a run like this one from `stage` on, and show it."""
+    started = runs.rerun(
         run_id,
         from_stage=_stage(stage),
         idempotency_key=idempotency_key or None,
@@ -168,9 +172,9 @@ def rerun(
     return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
 
-def _start_with(pages: RunPages, request: Request, texts: dict[str, str]) -> Response:
+def _start_changed(sources: RunSources, request: Request, texts: dict[str, str]) -> Response:
     params, errors = form.parse(texts)
-    parent = pages.queries.detail(texts["parent"]) if texts.get("parent") else None
+    parent = sources.queries.detail(texts["parent"]) if texts.get("parent") else None
     stage = _stage(texts.get("from_stage", "")) or STAGES[0]
     key = texts.get("idempotency_key", "")[:100] or secrets.token_urlsafe(16)
     if errors:
@@ -182,20 +186,21 @@ def _start_with(pages: RunPages, request: Request, texts: dict[str, str]) -> Res
             n_errors=len(errors),
             key=key,
         )
-        return pages.renderer.render(request, view, section="runs", status=422)
+        return sources.renderer.render(request, view, section="runs", status=422)
     if parent is not None:
-        started = pages.runs.rerun(
+        started = sources.runs.rerun(
             parent.row.id, from_stage=stage, params=params, idempotency_key=key, requested_by=ACTOR
         )
     else:
-        started = pages.runs.start(params=params, idempotency_key=key, requested_by=ACTOR)
+        started = sources.runs.start(params=params, idempotency_key=key, requested_by=ACTOR)
     return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
 
-def _run_view(pages: RunPages, request: Request, detail: RunDetail, log: LogView | None) -> RunView:
+def _run_view(sources: RunSources, request: Request, detail: RunDetail, log: LogView | None) -> RunView:
     row = detail.row
-    run_dir = pages.settings.runs_dir / row.id
-    usual = typical_durations(pages.db)
+    run_dir = sources.settings.runs_dir / row.id
+    live = sources.models.live()
+    usual = typical_durations(sources.db)
     train = results.read_train(run_dir) if row.metrics is not None or not row.active else None
     unfinished = [stage.name for stage in detail.stages if stage.state not in FINISHED]
     return RunView(
@@ -203,13 +208,13 @@ def _run_view(pages: RunPages, request: Request, detail: RunDetail, log: LogView
         detail=detail,
         strip=cells(detail.stages, usual),
         typical_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
-        live_version=live.version if (live := pages.models.live()) is not None else None,
+        live_version=live.version if live else None,
         metrics=results.metric_rows(train) if train else (),
         plots=results.plots(run_dir) if train else (),
-        params=shown_params(form.flat(detail.params), form.flat(_defaults(pages.settings))),
+        params=shown_params(form.flat(detail.params), form.flat(_defaults(sources.settings))),
         rerun_from=_rerun_from(detail) if not row.active else (),
         failed_stage=unfinished[0] if unfinished and not row.active else None,
-        mlflow_url=pages.renderer.mlflow_url(request, detail.mlflow_run_id) if detail.mlflow_run_id else None,
+        mlflow_url=sources.renderer.mlflow_url(request, detail.mlflow_run_id) if detail.mlflow_run_id else None,
         log=log,
         key=secrets.token_urlsafe(16),
         poll_s=2 if row.active else 0,
@@ -217,7 +222,7 @@ def _run_view(pages: RunPages, request: Request, detail: RunDetail, log: LogView
 
 
 def _rerun_from(detail: RunDetail) -> tuple[tuple[str, str], ...]:
-    """Stages whose predecessors have all finished, and the first."""
+    """Return names and titles of the stages whose predecessors have all finished."""
     names: list[str] = []
     for stage in detail.stages:
         names.append(stage.name)

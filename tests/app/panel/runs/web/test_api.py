@@ -117,3 +117,14 @@ def test_parameters_are_described_when_a_form_is_drawn(client: TestClient) -> No
     properties = client.get("/api/v1/params").json()["properties"]
     assert properties["seed"]["default"] == 42
     assert properties["target"]["group"] == "Data"
+
+
+def test_answers_are_described_when_the_document_is_read(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            status = next(code for code in operation["responses"] if code.startswith("2"))
+            schema = operation["responses"][status]["content"]["application/json"]["schema"]
+            assert "$ref" in schema or path == "/api/v1/params", (method, path)
+    detail = document["components"]["schemas"]["RunDetailResponse"]["properties"]
+    assert {"id", "stages", "verdict", "params", "reruns"} <= set(detail)
