@@ -66,8 +66,3 @@ def apply_seed(seed: int) -> None:
 def is_disk_full(error: BaseException) -> bool:
     """Return True if the system refused to write more bytes: no space left, or a limit of the user."""
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-def disk_full(stage: str) -> ProblemError:
-    """Return the problem of a stage that could not write its files."""
-    return DiskFullError(stage)

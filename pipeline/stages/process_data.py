@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -40,13 +41,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
         events.warning(text)
 
     events.progress(0, STEPS, "reading")
-    paths = sources.find(ctx.data_dir / "raw")
-    table = tables.read(paths)
-    if sources.digest(paths)[0] != seed_result.data_digest:
-        raise DataChangedError
-    events.log(f"{table.n_rows:,} rows, {len(table.columns)} columns from {', '.join(path.name for path in paths)}")
-    for note in table.notes:
-        events.log(note)
+    table = _read_table(ctx.data_dir / "raw", seed_result.data_digest, events)
     for warning in table.warnings:
         warn(warning)
 
@@ -91,6 +86,18 @@ def run(ctx: StageContext, events: Events) -> DataResult:
         dropped=selected.dropped,
         warnings=warnings,
     )
+
+
+def _read_table(raw_dir: Path, data_digest: str, events: Events) -> Table:
+    """Return the table in `raw_dir`. Raises DataChangedError if its files no longer have the digest."""
+    paths = sources.find(raw_dir)
+    table = tables.read(paths)
+    if sources.digest(paths)[0] != data_digest:
+        raise DataChangedError
+    events.log(f"{table.n_rows:,} rows, {len(table.columns)} columns from {', '.join(path.name for path in paths)}")
+    for note in table.notes:
+        events.log(note)
+    return table
 
 
 def _held_out(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> HeldOut | None:

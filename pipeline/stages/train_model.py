@@ -16,7 +16,7 @@ from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContex
 from pipeline.evaluation.champion import PredictionTask, load_champion
 from pipeline.evaluation.gate import Rule, decide
 from pipeline.evaluation.importances import importances
-from pipeline.evaluation.metrics import PRIMARY
+from pipeline.evaluation.metrics import PRIMARY, Floats
 from pipeline.evaluation.report import EvaluationInput, Json, evaluate
 from pipeline.export.exported_model import ExportedModel, export
 from pipeline.export.manifest import build_manifest
@@ -57,16 +57,7 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
         parity = verify_parity(fitted, exported.graph, Graph(data.prepare), data.test, output)
         events.log(f"The graph agrees with scikit-learn within {parity:.1e} on {len(data.y_test):,} test rows.")
     with timer.step("evaluate"):
-        model = EvaluationInput(
-            task=data.meta.task,
-            target=data.meta.target,
-            classes=data.meta.classes,
-            estimator=ctx.params.estimator,
-            threshold=exported.threshold,
-            y=data.y_test,
-            output=output,
-            baseline=baseline,
-        )
+        model = _evaluation_input(ctx.params, data, exported, output, baseline)
         evaluation = _evaluate(model, exported, data, ctx.params.seed, events)
     manifest = build_manifest(
         ctx, seed_result, data_result, data=data, exported=exported, output=output, evaluation=evaluation
@@ -115,6 +106,21 @@ def _fit(params: Params, data: TrainingData, hyperparameters: Hyperparameters, e
     if fitted.n_trees is not None:
         events.log(f"Fitted {fitted.n_trees:,} trees.")
     return fitted
+
+
+def _evaluation_input(
+    params: Params, data: TrainingData, exported: ExportedModel, output: Floats, baseline: Floats
+) -> EvaluationInput:
+    return EvaluationInput(
+        task=data.meta.task,
+        target=data.meta.target,
+        classes=data.meta.classes,
+        estimator=params.estimator,
+        threshold=exported.threshold,
+        y=data.y_test,
+        output=output,
+        baseline=baseline,
+    )
 
 
 def _evaluate(model: EvaluationInput, exported: ExportedModel, data: TrainingData, seed: int, events: Events) -> Json:

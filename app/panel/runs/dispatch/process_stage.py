@@ -15,8 +15,8 @@ from app.panel.runs.domain.retry import ProcessExit, exit_problem
 from app.panel.runs.domain.state import AttemptState
 from app.panel.runs.stage_process.launcher import Launcher, StageProcess
 from app.panel.runs.stage_process.output import StageOutput
-from pipeline.core.problems import ProblemError
-from pipeline.core.runner import EXIT_OK, disk_full, is_disk_full
+from pipeline.core.problems import DiskFullError, ProblemError
+from pipeline.core.runner import EXIT_OK, is_disk_full
 from pipeline.core.stage import StageContext, result_path
 
 POLL_S: Final = 0.03
@@ -40,7 +40,7 @@ class ProcessStageRunner:
         try:
             child = await asyncio.to_thread(self._launcher.spawn, ctx, path)
         except (OSError, EOFError) as error:
-            problem = disk_full(ctx.stage) if is_disk_full(error) else StageStartError(ctx.stage, error)
+            problem = DiskFullError(ctx.stage) if is_disk_full(error) else StageStartError(ctx.stage, error)
             await self._log_problem(ctx, problem)
             return Outcome(AttemptState.FAILED, self._since(started), problem=problem)
         output = StageOutput(
