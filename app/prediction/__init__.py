@@ -1,1 +1,1 @@
-"""The prediction API: loads the live bundle and answers. Never unpickles anything."""
+"""The prediction API: loads the live bundle and predicts with it. Never unpickles anything."""

@@ -13,7 +13,7 @@ from pipeline.core.settings import read
 
 
 def main() -> int:
-    """Serve until stopped; 78 when a setting cannot be used."""
+    """Serve until stopped. Return 0, or 78 when a setting is invalid."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = read(ApiSettings)

@@ -1,4 +1,4 @@
-"""Wires the prediction API: the fast front outside, FastAPI for everything but POST /predict inside."""
+"""Wires the prediction API: the fast path outside, FastAPI for everything but POST /predict inside."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from app.prediction.docs.routes import add_docs
 from app.prediction.http import operations
-from app.prediction.http.error_responses import refusal
+from app.prediction.http.error_responses import error_response
 from app.prediction.http.fast_path import PredictFastPath
 from app.prediction.http.request_metrics import RequestMetrics
 from app.prediction.http.service import PredictionService
@@ -22,17 +22,17 @@ from pipeline.core.problems import ProblemError
 
 
 def create_app(settings: ApiSettings) -> ASGIApp:
-    """The API as an ASGI application; starts to look for a model when its lifespan begins."""
+    """Return the API as an ASGI application; its lifespan starts and stops the reloader."""
     reloader = ModelReloader(settings)
     service = PredictionService(settings, reloader, RequestMetrics(reloader))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(reloader.run())
+        reloading = asyncio.create_task(reloader.run())
         yield
-        watching.cancel()
+        reloading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await watching
+            await reloading
 
     app = FastAPI(title="Prediction API", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(operations.router(service))
@@ -47,16 +47,16 @@ def create_app(settings: ApiSettings) -> ASGIApp:
 
 async def _problem(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, ProblemError)
-    return refusal(problem, request.scope["request_id"])
+    return error_response(problem, request.scope["request_id"])
 
 
 async def _unexpected(request: Request, _: Exception) -> Response:
-    return refusal(UnexpectedError(), request.scope["request_id"])
+    return error_response(UnexpectedError(), request.scope["request_id"])
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     problem = NoRouteError(error.detail, method=request.method, path=request.scope["path"], status=error.status_code)
-    response = refusal(problem, request.scope["request_id"])
+    response = error_response(problem, request.scope["request_id"])
     response.headers.update(error.headers or {})
     return response

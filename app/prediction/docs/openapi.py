@@ -10,28 +10,28 @@ from typing import Any, Final
 from app.prediction.protocols.invocations import FORMATS
 from app.prediction.protocols.tensors import NUMBERS, inputs_of
 from app.prediction.scoring.model import Model, example_record
-from app.prediction.scoring.responses import answers
+from app.prediction.scoring.responses import build_responses
 from app.prediction.scoring.rows import Rows
 from pipeline.core.bundle import Feature, Scalar
 
 Document = dict[str, Any]
 
 PROBLEMS: Final = {
-    "400": "The body is not JSON, or holds no rows",
+    "400": "The body is not JSON, or has no rows",
     "401": "The API key is missing or wrong (only where the API was started with one)",
     "413": "Too large, or too many rows",
-    "415": "Not announced as JSON in UTF-8",
+    "415": "Content-Type must be application/json (UTF-8)",
     "422": "A value cannot be used; `errors` names row, field, value and what was expected",
-    "500": "Something failed that was not foreseen",
-    "503": "There is no model yet",
+    "500": "Internal error",
+    "503": "No model is live yet",
 }
 NEEDS_MODEL: Final = ("/model", "/stats", "/ping", "/v2/models/{name}", "/v2/models/{name}/ready")
-SAYS_READY: Final = ("/readyz", "/v2/health/ready")
+READINESS_PATHS: Final = ("/readyz", "/v2/health/ready")
 JSON: Final = "application/json"
 
 
 def document(base: Document, model: Model | None, version: str) -> Document:
-    """`base`, FastAPI's own document, completed for `model`; None before the first."""
+    """Return `base`, FastAPI's own document, completed for `model`; None before the first model."""
     paths = dict(base["paths"])
     record = example_record(model.manifest.features) if model else {}
     paths["/predict"] = {"post": _predict(record, _example_answer(model, record) if model else None)}
@@ -65,23 +65,22 @@ def _title(model: Model | None) -> str:
 
 def _description(model: Model | None) -> str:
     if model is None:
-        return "There is no model yet: predictions answer 503 until the first run has put one live."
+        return "No model is live yet: predictions return 503 until the first run has deployed one."
     manifest = model.manifest
     metric = manifest.metrics.get(manifest.primary_metric)
     scored = f", {manifest.primary_metric} {metric:.4g} on {manifest.n_test:,} test rows" if metric is not None else ""
     return (
         f"Version {manifest.version}, {manifest.estimator}, trained on {manifest.n_train:,} rows{scored}. "
-        "Every answer names the version that made it. Features that you leave out or send as null are filled in as in "
-        "training and listed in `imputed`; columns that training left out may "
-        "be there and are not read; other names are refused."
+        "Every response names the model version. Features that you leave out or send as null are imputed as in "
+        "training and listed in `imputed`; columns that training left out are ignored; other names are refused."
     )
 
 
 def _predict(record: dict[str, Scalar], answer: Document | None) -> Document:
     one = {"$ref": "#/components/schemas/Record"}
     content: Document = {"schema": {"oneOf": [one, {"type": "array", "items": one, "minItems": 1}]}}
-    found: Document = {"$ref": "#/components/schemas/Prediction"}
-    ok: Document = {"schema": {"oneOf": [found, {"type": "array", "items": found}]}}
+    prediction: Document = {"$ref": "#/components/schemas/Prediction"}
+    ok: Document = {"schema": {"oneOf": [prediction, {"type": "array", "items": prediction}]}}
     if record:
         content["examples"] = {
             "one": {"summary": "One record", "value": record},
@@ -93,12 +92,12 @@ def _predict(record: dict[str, Scalar], answer: Document | None) -> Document:
         "summary": "Predict for one record or several",
         "operationId": "predict",
         "requestBody": {"required": True, "content": {JSON: content}},
-        "responses": {"200": {"description": "One object for one record, a list for a list", "content": {JSON: ok}}},
+        "responses": {"200": {"description": "An object for one record, a list for a list", "content": {JSON: ok}}},
     }
 
 
 def _bodies(model: Model | None, record: dict[str, Scalar]) -> Document:
-    """The request bodies of all other POST routes, by path."""
+    """Return the request bodies of all other POST routes, by path."""
     one = {"$ref": "#/components/schemas/Record"}
     names, values = list(record), list(record.values())
     table = _csv(names, values)
@@ -137,7 +136,7 @@ def _bodies(model: Model | None, record: dict[str, Scalar]) -> Document:
 
 
 def _infer() -> Document:
-    """A request of the Open Inference Protocol."""
+    """Return the schema of an Open Inference Protocol request."""
     tensor = {
         "type": "object",
         "required": ["name", "datatype", "shape"],
@@ -155,7 +154,7 @@ def _infer() -> Document:
 def _example_answer(model: Model, record: dict[str, Scalar]) -> Document:
     numeric, categorical = model.rows([record])
     rows = Rows(numeric, categorical, single=True)
-    return answers(model, rows, model.score(numeric, categorical), "3f2a9c1e-1")[0]
+    return build_responses(model, rows, model.score(numeric, categorical), "3f2a9c1e-1")[0]
 
 
 def _csv(names: list[str], values: list[Scalar]) -> str:
@@ -180,15 +179,15 @@ def _feature(feature: Feature) -> Document:
     kind = {"numeric": "number", "boolean": "boolean", "categorical": "string"}[feature.kind]
     parts = [feature.description, f"Unit: {feature.unit}." if feature.unit else ""]
     if feature.kind == "numeric" and feature.low is not None and feature.high is not None:
-        parts.append(f"Usually {feature.low:g} to {feature.high:g}; other values are taken too.")
+        parts.append(f"Usually {feature.low:g} to {feature.high:g}; other values are accepted too.")
     if feature.kind == "categorical":
-        parts.append(f"Usually one of: {', '.join(feature.categories[:20])}; other texts are taken too.")
+        parts.append(f"Usually one of: {', '.join(feature.categories[:20])}; other texts are accepted too.")
     if feature.missing_share:
         parts.append(f"Missing in {feature.missing_share:.1%} of the training rows.")
-    found: Document = {"type": [kind, "null"], "description": " ".join(part for part in parts if part)}
+    schema: Document = {"type": [kind, "null"], "description": " ".join(part for part in parts if part)}
     if feature.example is not None:
-        found["examples"] = [feature.example]
-    return found
+        schema["examples"] = [feature.example]
+    return schema
 
 
 def _prediction(model: Model | None) -> Document:
@@ -196,16 +195,23 @@ def _prediction(model: Model | None) -> Document:
     is_regression = model is not None and model.task == "regression"
     properties: Document = {
         "prediction": {"type": "number" if is_regression or model is None else kinds[model.manifest.class_type]},
-        "model_version": {"type": "integer", "description": "The version that made this answer"},
-        "request_id": {"type": "string", "description": "Your X-Request-Id, or one that was made"},
-        "imputed": {"type": "array", "items": {"type": "string"}, "description": "Features that were missing"},
+        "model_version": {"type": "integer", "description": "Version of the model"},
+        "request_id": {"type": "string", "description": "Your X-Request-Id, or a generated one"},
+        "imputed": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Features that were missing and imputed",
+        },
     }
     if not is_regression:
         of = "the positive class" if model is None or model.task == "binary" else "the predicted class"
         properties["probability"] = {"type": "number", "description": f"Of {of}"}
         properties["probabilities"] = {"type": "object", "additionalProperties": {"type": "number"}}
     if model is not None and model.task == "binary":
-        properties["threshold"] = {"type": ["number", "null"], "description": "From this probability on it is positive"}
+        properties["threshold"] = {
+            "type": ["number", "null"],
+            "description": "Decision threshold: at or above this probability the class is positive",
+        }
     return {"type": "object", "properties": properties}
 
 
@@ -221,10 +227,10 @@ def _problem() -> Document:
 
 
 def _problems(path: str, operation: Document) -> Document:
-    if path in SAYS_READY:
+    if path in READINESS_PATHS:
         return {"503": {"description": PROBLEMS["503"]}}
     schema = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     codes = PROBLEMS if "requestBody" in operation else {"503": PROBLEMS["503"]} if path in NEEDS_MODEL else {}
     if "{name}" in path:
-        codes = {**codes, "404": "Another model than the live one was asked for"}
+        codes = {**codes, "404": "This model or version is not served"}
     return {code: {"description": text, "content": schema} for code, text in codes.items()}

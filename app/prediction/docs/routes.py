@@ -27,7 +27,7 @@ PAGE: Final = """<!doctype html>
 <link rel="icon" href="{icon}">
 </head>
 <body>
-<div id="docs"><noscript><p>This page needs scripts. The same is in <a href="/openapi.json">openapi.json</a>.</p></noscript></div>
+<div id="docs"><noscript><p>This page needs JavaScript. The same information is in <a href="/openapi.json">openapi.json</a>.</p></noscript></div>
 <script src="{bundle}"></script>
 <script src="{start}"></script>
 </body>
@@ -37,17 +37,17 @@ PAGE: Final = """<!doctype html>
 
 def add_docs(app: FastAPI, service: PredictionService) -> None:
     """Add `/docs`, `/openapi.json` and the files that they need."""
-    made: dict[str, Any] = {}
+    cached: dict[str, Any] = {}
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
         loaded = service.reloader.live_model
         digest = f"{loaded.model.version} {loaded.model.manifest.digest}" if loaded else ""
-        if made.get("digest") != digest:
+        if cached.get("digest") != digest:
             app.openapi_schema = None
-            made["document"] = document(app.openapi(), loaded.model if loaded else None, _version())
-            made["digest"] = digest
-        return JSONResponse(made["document"], headers={"Cache-Control": "no-cache"})
+            cached["document"] = document(app.openapi(), loaded.model if loaded else None, _version())
+            cached["digest"] = digest
+        return JSONResponse(cached["document"], headers={"Cache-Control": "no-cache"})
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

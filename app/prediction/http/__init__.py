@@ -1,1 +1,1 @@
-"""Around every request: the fast path of POST /predict, checks, metrics, errors, operations."""
+"""What every request meets: the fast path of POST /predict, checks, metrics, errors, operations."""

@@ -1,4 +1,4 @@
-"""What the API refuses, as responses of one shape."""
+"""Problems as HTTP responses of one shape."""
 
 from fastapi.responses import JSONResponse
 
@@ -7,8 +7,8 @@ from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 
 
-def refusal(problem: ProblemError, request_id: str, **more: object) -> JSONResponse:
-    """The problem as a response, with what belongs to its kind; `more` are further members of the body."""
+def error_response(problem: ProblemError, request_id: str, **more: object) -> JSONResponse:
+    """Return the response for `problem`; `more` are further members of the body."""
     extra: dict[str, object] = {"request_id": request_id, **more}
     headers: dict[str, str] = {}
     if isinstance(problem, InvalidValuesError):

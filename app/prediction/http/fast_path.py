@@ -1,6 +1,6 @@
 """The outermost layer: request ids, the API key, counting, errors; and POST /predict without any framework.
 
-Measured (`python -m bench serving`): a framework's own layers cost more than reading, scoring and answering one row.
+Measured (`python -m bench serving`): a framework's own layers cost more than reading, scoring and responding for one row.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.prediction.http.error_responses import check_json, refusal
+from app.prediction.http.error_responses import check_json, error_response
 from app.prediction.http.service import PredictionService
 from app.prediction.problems import HostNotAllowedError, UnauthorizedError, UnexpectedError, UnsupportedBodyError
 from app.prediction.scoring.loaded_model import LoadedModel
@@ -26,18 +26,18 @@ from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
 
-GONE: Final = 499  # what a request counts as whose client left before its end, as in nginx; nobody gets to see it
+CLIENT_CLOSED: Final = 499  # status counted when the client left early, as in nginx; it is never sent
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 # From so many bytes on, reading and writing JSON would hold up everybody else on the loop.
 INLINE_BYTES: Final = 16 * 1024
 ROUTES: Final = ("/predict", "/predict/csv", "/explain", "/curve", "/invocations", "/model", "/stats", "/metrics")
-# Golden rows, which are rows of the table, and counts of what was asked: the key guards them as it does POST.
+# They hold rows of the table (golden rows) and counts of live data: the key guards them as it does POST.
 DATA_PATHS: Final = frozenset({"/model", "/stats"})
 _JSON: Final = (b"content-type", b"application/json")
 
 
 class PredictFastPath:
-    """Pure ASGI. Everything but POST /predict goes on to `app`. Needs asyncio."""
+    """Pure ASGI. Passes everything but POST /predict on to `app`. Needs asyncio."""
 
     def __init__(self, service: PredictionService, app: ASGIApp) -> None:
         self._service = service
@@ -49,15 +49,15 @@ class PredictFastPath:
         self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return  # there are no WebSockets here
         start = time.perf_counter()
-        kind, length, coding, given, key, host = _head(scope)
-        if given and REQUEST_ID.fullmatch(given):
-            request_id = given.decode()
+        content_type, length, coding, client_id, key, host = _read_headers(scope)
+        if client_id and REQUEST_ID.fullmatch(client_id):
+            request_id = client_id.decode()
         else:
             request_id = f"{self._prefix}-{next(self._numbers):x}"
         scope["request_id"] = request_id
@@ -65,24 +65,24 @@ class PredictFastPath:
         is_predict = path == "/predict" and scope["method"] == "POST"
         try:
             if scope["method"] == "POST" or path in DATA_PATHS:
-                self._check(host, coding, key)
+                self._authorize(host, coding, key)
             if is_predict:
-                status = await self._predict(kind, length, request_id, receive, send)
+                status = await self._predict(content_type, length, request_id, receive, send)
             else:
                 status = await self._pass_on(scope, receive, send)
         except ProblemError as problem:
             status = problem.status
-            await _with_id(refusal(problem, request_id), scope, receive, send)
+            await _with_id(error_response(problem, request_id), scope, receive, send)
         except ClientDisconnect:
-            status = GONE
+            status = CLIENT_CLOSED
         except Exception:
             log.exception("action=request_failed request_id=%s", request_id)
             status = 500
             if is_predict:  # the others have been answered, as far as they could
-                await _with_id(refusal(UnexpectedError(), request_id), scope, receive, send)
-        self._service.metrics.observe(route(path), status, time.perf_counter() - start)
+                await _with_id(error_response(UnexpectedError(), request_id), scope, receive, send)
+        self._service.metrics.observe(route_label(path), status, time.perf_counter() - start)
 
-    def _check(self, host: bytes, coding: bytes, key: bytes) -> None:
+    def _authorize(self, host: bytes, coding: bytes, key: bytes) -> None:
         """Raise UnauthorizedError API-08 (401) for a wrong key, HostNotAllowedError API-17 (421) for a foreign host name
         where no key is set, UnsupportedBodyError API-07 (415) for a compressed body."""
         if not self._key:
@@ -93,10 +93,10 @@ class PredictFastPath:
         if coding and coding != b"identity":
             raise UnsupportedBodyError.compressed(coding.decode("latin-1"))
 
-    async def _predict(self, kind: bytes, length: bytes, request_id: str, receive: Receive, send: Send) -> int:
+    async def _predict(self, content_type: bytes, length: bytes, request_id: str, receive: Receive, send: Send) -> int:
         service = self._service
-        if kind != b"application/json":
-            check_json(kind.decode("latin-1"))
+        if content_type != b"application/json":
+            check_json(content_type.decode("latin-1"))
         limits = service.body_limits
         limits.check_size(int(length) if length.isdigit() else 0)
         raw = await read_body(receive, limits)
@@ -126,16 +126,16 @@ class PredictFastPath:
         return await _with_id(self._app, scope, receive, send)
 
 
-def _head(scope: Scope) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
-    """Content-Type, Content-Length, Content-Encoding, X-Request-Id, the API key, Host; empty where one is missing."""
-    kind = length = coding = given = key = bearer = host = b""
+def _read_headers(scope: Scope) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
+    """Return Content-Type, Content-Length, Content-Encoding, X-Request-Id, the API key and Host; b"" for a missing one."""
+    content_type = length = coding = client_id = key = bearer = host = b""
     for name, value in scope["headers"]:
         if name == b"content-type":
-            kind = value
+            content_type = value
         elif name == b"content-length":
             length = value
         elif name == b"x-request-id":
-            given = value
+            client_id = value
         elif name == b"authorization":
             if value[:7].lower() == b"bearer ":
                 bearer = value[7:].strip()
@@ -145,11 +145,11 @@ def _head(scope: Scope) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
             coding = value.lower()
         elif name == b"host":
             host = value
-    return kind, length, coding, given, key or bearer, host
+    return content_type, length, coding, client_id, key or bearer, host
 
 
 async def _with_id(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
-    """Run `app`, add the request's id to its answer, and return the status."""
+    """Run `app`, add the request id to its response, and return the status."""
     status = 500
 
     async def answer(message: Message) -> None:
@@ -163,8 +163,8 @@ async def _with_id(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
     return status
 
 
-def route(path: str) -> str:
-    """The path as a label of bounded variety."""
+def route_label(path: str) -> str:
+    """Return the route label of a path: one of a fixed set."""
     if path in ROUTES:
         return path
     if path.startswith("/v2/"):

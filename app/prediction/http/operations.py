@@ -15,13 +15,13 @@ def router(service: PredictionService) -> APIRouter:
 
     @routes.post("/predict", include_in_schema=False)
     async def predict() -> None:
-        """PredictFastPath answers it; here, who uses another method is told which one there is."""
+        """Answered by PredictFastPath; declared here so that other methods get 405 with `Allow`."""
 
-    @routes.get("/livez", summary="Is the process alive?")
+    @routes.get("/livez", summary="Liveness")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    @routes.get("/readyz", summary="Is there a model to answer with?")
+    @routes.get("/readyz", summary="Readiness: whether a model is loaded")
     async def readyz() -> JSONResponse:
         model = reloader.live_model.model if reloader.live_model else None
         problem = reloader.problem
@@ -36,15 +36,15 @@ def router(service: PredictionService) -> APIRouter:
         headers = {} if model else {"Retry-After": "5"}
         return JSONResponse(readiness.model_dump(), status_code=200 if model else 503, headers=headers)
 
-    @routes.get("/model", summary="The live model's manifest")
+    @routes.get("/model", summary="Manifest of the live model")
     async def manifest() -> Response:
         return Response(service.live_model.model.manifest_json, media_type="application/json")
 
-    @routes.get("/stats", summary="What the live model has seen, in the bins of its training data")
+    @routes.get("/stats", summary="Counts of live inputs and scores in the bins of the training data")
     async def stats() -> JSONResponse:
         return JSONResponse(service.live_model.stats.snapshot().model_dump())
 
-    @routes.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
+    @routes.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 

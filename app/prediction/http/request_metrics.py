@@ -1,4 +1,4 @@
-"""Counts requests as they pass, nearly for nothing, and writes them as Prometheus metrics when asked."""
+"""Counts requests at almost no cost, and writes the counts as Prometheus metrics on demand."""
 
 import threading
 from bisect import bisect_left
@@ -17,7 +17,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class RequestMetrics:
-    """Requests by route and status, their latency by route, which one event loop writes; and rows answered."""
+    """Requests by route and status and their latency by route, written by one event loop; and predicted rows."""
 
     def __init__(self, reloader: ModelReloader) -> None:
         self._reloader = reloader
@@ -30,7 +30,7 @@ class RequestMetrics:
         self._registry.register(self)
 
     def observe(self, route: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
+        """Count one finished request."""
         key = (route, status)
         self._requests[key] = self._requests.get(key, 0) + 1
         buckets = self._buckets.get(route)
@@ -41,21 +41,21 @@ class RequestMetrics:
         self._sums_s[route] += seconds
 
     def count_rows(self, n_rows: int) -> None:
-        """Count answered rows. Thread-safe."""
+        """Count predicted rows. Thread-safe."""
         with self._rows_lock:
             self._n_rows += n_rows
 
     def text(self) -> bytes:
-        """The metrics in Prometheus' text format."""
+        """Return the metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """What prometheus_client asks a collector for."""
-        requests = CounterMetricFamily("api_requests", "Answered requests.", labels=("route", "status"))
+        """Yield the metrics; prometheus_client calls this."""
+        requests = CounterMetricFamily("api_requests", "Finished requests.", labels=("route", "status"))
         for (route, status), count in self._requests.items():
             requests.add_metric((route, str(status)), count)
         yield requests
-        latency = HistogramMetricFamily("api_request_seconds", "Time from head to answer.", labels=("route",))
+        latency = HistogramMetricFamily("api_request_seconds", "Time from request head to response.", labels=("route",))
         for route, counts in self._buckets.items():
             total, cumulative = 0, []
             for bound, count in zip([*map(str, BUCKETS_S), "+Inf"], counts, strict=True):
@@ -63,10 +63,12 @@ class RequestMetrics:
                 cumulative.append((bound, float(total)))
             latency.add_metric((route,), cumulative, self._sums_s[route])
         yield latency
-        yield CounterMetricFamily("api_rows", "Answered rows.", value=self._n_rows)
-        yield CounterMetricFamily("api_model_reloads", "New models taken.", value=self._reloader.counts.reloads)
+        yield CounterMetricFamily("api_rows", "Predicted rows.", value=self._n_rows)
         yield CounterMetricFamily(
-            "api_model_reload_failed", "Pointers that could not be followed.", value=self._reloader.counts.failures
+            "api_model_reloads", "Models loaded after a change of the pointer.", value=self._reloader.counts.reloads
+        )
+        yield CounterMetricFamily(
+            "api_model_reload_failed", "Models that could not be loaded.", value=self._reloader.counts.failures
         )
         loaded = self._reloader.live_model
         info = GaugeMetricFamily("api_model_version", "The live model.", labels=("version", "digest"))
@@ -78,13 +80,13 @@ class RequestMetrics:
 
 
 def _live(loaded: LoadedModel) -> Iterator[Metric]:
-    """What the live model has seen."""
-    seen = loaded.stats.snapshot()
-    missing = CounterMetricFamily("api_feature_missing", "Rows without the feature.", labels=("feature",))
+    """Yield the metrics of the live model's inputs and scores."""
+    live_stats = loaded.stats.snapshot()
+    missing = CounterMetricFamily("api_feature_missing", "Rows in which the feature was missing.", labels=("feature",))
     outside = CounterMetricFamily(
         "api_feature_outside", "Values outside the training range or categories.", labels=("feature",)
     )
-    for name, counts in seen.features.items():
+    for name, counts in live_stats.features.items():
         missing.add_metric((name,), counts.missing)
         outside.add_metric((name,), counts.out_of_range if isinstance(counts, NumericCounts) else counts.unseen)
     yield missing
@@ -93,7 +95,7 @@ def _live(loaded: LoadedModel) -> Iterator[Metric]:
     if len(edges) < 2:
         return
     total, cumulative = 0, []
-    for bound, count in zip([*(f"{edge:g}" for edge in edges[1:-1]), "+Inf"], seen.score.counts, strict=True):
+    for bound, count in zip([*(f"{edge:g}" for edge in edges[1:-1]), "+Inf"], live_stats.score.counts, strict=True):
         total += count
         cumulative.append((bound, float(total)))
     scores = HistogramMetricFamily("api_score", "Distribution of the score.")

@@ -1,4 +1,4 @@
-"""Answers rows with the live model. One object of this class serves all protocols, so all give the same numbers."""
+"""Scores rows with the live model. One object serves all protocols, so all give the same numbers."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 class PredictionService:
-    """The live model for whoever answers requests. Belongs to one event loop."""
+    """The live model, the limits and the metrics of all routes. Belongs to one event loop."""
 
     def __init__(self, settings: ApiSettings, reloader: ModelReloader, metrics: RequestMetrics) -> None:
         self.settings = settings
@@ -29,7 +29,7 @@ class PredictionService:
             too_large=RequestTooLargeError.too_many_bytes,
             too_slow=lambda: SlowBodyError(f"It took more than {timeout_s:g} s."),
         )
-        # A table may have any length; only that its client keeps sending is demanded.
+        # A table may have any length; its client only has to keep sending.
         self.stream_limits = BodyLimits(
             timeout_s=timeout_s,
             bytes_per_s=BODY_BYTES_PER_S,
@@ -39,7 +39,7 @@ class PredictionService:
 
     @property
     def live_model(self) -> LoadedModel:
-        """The live model. Take it once a request, so that the whole answer comes from one model.
+        """Return the live model. Read it once per request, so that the whole response comes from one model.
 
         Raises NoModelError API-05 (503) before the first.
         """
@@ -49,34 +49,34 @@ class PredictionService:
         return loaded
 
     def score_now(self, loaded: LoadedModel, rows: Rows) -> Floats:
-        """Scores of valid rows, in this very thread; they count as seen.
+        """Return the scores of valid rows, computed in this thread, and record them.
 
-        Raises NonFiniteScoreError API-15 (422) if the model has no finite answer to one of them; then none counts.
+        Raises NonFiniteScoreError API-15 (422) if one of them is not finite; then none is recorded.
         """
         scores = loaded.model.score(rows.numeric, rows.categorical)
         check_finite(scores)
-        self._seen(loaded, rows, scores)
+        self._record(loaded, rows, scores)
         return scores
 
     def score_each(self, loaded: LoadedModel, rows: Rows) -> tuple[Floats, Bools]:
-        """Scores of valid rows, and which of them are finite: the others have 0, and do not count as seen."""
+        """Return the scores of valid rows, and which of them are finite: the others are 0 and are not recorded."""
         scores = loaded.model.score(rows.numeric, rows.categorical)
         finite = np.asarray(np.isfinite(scores).all(axis=1))
         if finite.all():
-            self._seen(loaded, rows, scores)
+            self._record(loaded, rows, scores)
         else:
             texts = None if rows.categorical is None else rows.categorical[finite]
-            self._seen(loaded, Rows(rows.numeric[finite], texts), scores[finite])
+            self._record(loaded, Rows(rows.numeric[finite], texts), scores[finite])
             scores[~finite] = 0
         return scores, finite
 
-    def _seen(self, loaded: LoadedModel, rows: Rows, scores: Floats) -> None:
+    def _record(self, loaded: LoadedModel, rows: Rows, scores: Floats) -> None:
         loaded.stats.record_batch(rows.numeric, rows.categorical, scores)
         self.metrics.count_rows(len(rows))
 
 
 def check_finite(scores: Floats, where: str = "") -> None:
-    """Raise NonFiniteScoreError API-15 (422) if a score is infinite or none; `where` instead of the number of its row."""
+    """Raise NonFiniteScoreError API-15 (422) if a score is infinite or NaN; `where` instead of the number of its row."""
     finite = np.isfinite(scores).all(axis=1)
     if not finite.all():
         raise NonFiniteScoreError(where or f"In row {int(np.flatnonzero(~finite)[0])}")

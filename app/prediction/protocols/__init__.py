@@ -1,1 +1,1 @@
-"""The routes that answer rows: CSV, MLflow, Open Inference, explanations."""
+"""The routes that predict: CSV, MLflow, Open Inference, explanations."""

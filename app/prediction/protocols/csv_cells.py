@@ -1,4 +1,4 @@
-"""CSV to cells, and cells to values as training reads them."""
+"""Splits CSV into cells, and converts cells to values as training does."""
 
 import codecs
 import csv
@@ -14,15 +14,15 @@ from pipeline.core.cells import BOOLEANS, MISSING_NUMBERS, MISSING_TOKENS, parse
 MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
 EXPECTED: Final = {
     "numeric": "a number",
-    "boolean": "a yes or no",
-    "categorical": f"a text of at most {MAX_TEXT:,} characters",
+    "boolean": "yes or no",
+    "categorical": f"text of at most {MAX_TEXT:,} characters",
 }
 
 
 def parse_table(raw: bytes, features: Sequence[Feature]) -> list[dict[str, Scalar]]:
-    """The records of a whole CSV table with a header line; other columns than `features` are refused by the reader.
+    """Return the records of a whole CSV table with a header line; the row reader refuses unknown columns.
 
-    Raises InvalidTableError API-09 (400); a cell that is no number stays text.
+    Raises InvalidTableError API-09 (400); a cell that is not a number stays text.
     """
     try:
         lines = [cells for cells in _parse(raw.decode("utf-8-sig")) if cells]
@@ -50,7 +50,7 @@ def parse_table(raw: bytes, features: Sequence[Feature]) -> list[dict[str, Scala
 
 
 def value(cell: str, feature: Feature) -> Scalar:
-    """The value of a cell, None for missing. Raises ValueError for what its feature cannot be."""
+    """Return the value of a cell, None for missing. Raises ValueError if it does not fit the feature."""
     text = cell.strip()
     if feature.kind == "categorical":
         if len(text) > MAX_TEXT:
@@ -68,7 +68,7 @@ def value(cell: str, feature: Feature) -> Scalar:
 
 
 async def rows_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
-    """The cells of each row, as soon as it is whole. Raises InvalidTableError API-09 (400)."""
+    """Yield the cells of each row as soon as it is complete. Raises InvalidTableError API-09 (400)."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     pending, enough = "", 0
     async for chunk in chunks:
@@ -92,7 +92,7 @@ async def rows_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
         # A row that comes in crumbs is not read again at each of them.
         enough = 2 * len(pending)
         if len(pending) > MAX_LINE:
-            raise InvalidTableError("A line does not end; is a quote not closed?")
+            raise InvalidTableError("A row has no end; a quote may be unclosed.")
     pending += _decoded(decoder, b"", final=True)
     for cells in _parse(pending):
         yield cells

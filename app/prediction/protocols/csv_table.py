@@ -19,7 +19,7 @@ from app.prediction.http.service import PredictionService
 from app.prediction.problems import InvalidTableError
 from app.prediction.protocols.csv_cells import EXPECTED, rows_of, value
 from app.prediction.scoring.loaded_model import LoadedModel
-from app.prediction.scoring.responses import answers
+from app.prediction.scoring.responses import build_responses
 from app.prediction.settings import ApiSettings
 from app.web.body_limit import stream_body
 from pipeline.core.bundle import Scalar
@@ -27,16 +27,16 @@ from pipeline.core.problems import ProblemError
 
 BLOCK_ROWS: Final = 1_000
 INLINE_ROWS: Final = 16  # more take longer than handing them to a thread
-NOT_FINITE: Final = "The model has no finite answer for this row: its values are too large."
+NOT_FINITE: Final = "The model has no finite prediction for this row: its values are too large."
 
 
 def router(service: PredictionService) -> APIRouter:
-    """The route."""
+    """Return the route."""
     routes = APIRouter()
 
     @routes.post("/predict/csv", summary="Predict for each row of a CSV table", response_class=StreamingResponse)
     async def predict_csv(request: Request) -> StreamingResponse:
-        """CSV with a header line in, the same table with `prediction`, `probability` and `error` out."""
+        """Send CSV with a header line; the response is the same table with `prediction`, `probability` and `error` added."""
         loaded = service.live_model
         table = _Table(loaded, service, request.scope["request_id"])
         lines = rows_of(stream_body(request.receive, service.stream_limits))
@@ -48,7 +48,7 @@ def router(service: PredictionService) -> APIRouter:
 
 
 class _WhileReading(StreamingResponse):
-    """Answers while the request is still read, and reads on while the answer is not taken.
+    """Responds while the request is still being read, and reads on while the client does not take the response.
 
     Most clients send their whole table before they read: up to as many bytes of the answer as a body may have wait for
     them. Who sends a larger table has to read meanwhile.
@@ -101,15 +101,15 @@ class _Table:
         self.is_cut_off = False  # by a problem of the whole table, in the middle of it
 
     def start(self, header: list[str] | None) -> None:
-        """Take the header line. Raises InvalidTableError API-09 (400) when the table cannot be for this model."""
+        """Store the header line. Raises InvalidTableError API-09 (400) for a table without this model's features."""
         if header is None or not any(cell.strip() for cell in header):
             raise InvalidTableError("The body is empty.")
         known = [name for name in header if name in self._features]
         if not known:
-            raise InvalidTableError(f"None of its columns is a feature of the model: {', '.join(header)[:200]}.")
-        twice = sorted({name for name in known if known.count(name) > 1})
-        if twice:
-            raise InvalidTableError(f"Duplicate columns: {', '.join(twice)[:200]}.")
+            raise InvalidTableError(f"No column is a feature of the model: {', '.join(header)[:200]}.")
+        duplicates = sorted({name for name in known if known.count(name) > 1})
+        if duplicates:
+            raise InvalidTableError(f"Duplicate columns: {', '.join(duplicates)[:200]}.")
         self._columns = header
 
     async def answer(self, lines: AsyncIterator[list[str]]) -> AsyncIterator[bytes]:
@@ -138,26 +138,26 @@ class _Table:
         return self._rows(block) if len(block) <= INLINE_ROWS else await asyncio.to_thread(self._rows, block)
 
     def _rows(self, block: list[list[str]]) -> bytes:
-        taken = [self._record(cells) for cells in block]
-        found = iter(self._answered([record for record, error in taken if not error]))
+        parsed = [self._record(cells) for cells in block]
+        predicted = iter(self._answered([record for record, error in parsed if not error]))
         out: list[list[object]] = []
-        for cells, (_, error) in zip(block, taken, strict=True):
+        for cells, (_, error) in zip(block, parsed, strict=True):
             padded = [*cells[: len(self._columns)], *[""] * (len(self._columns) - len(cells))]
-            values = ["", "", error] if error else next(found)
+            values = ["", "", error] if error else next(predicted)
             out.append([*padded, *(values if self._classes else (values[0], values[2]))])
         return _csv(out)
 
     def _answered(self, records: list[dict[str, Scalar]]) -> list[list[object]]:
-        """Prediction, probability and error for each of these valid records."""
+        """Return prediction, probability and error of each valid record."""
         if not records:
             return []
         loaded = self._live_model
         rows = loaded.reader.filled(records)
         scores, are_finite = self._service.score_each(loaded, rows)
-        found = answers(loaded.model, rows, scores, self._request_id)
+        responses = build_responses(loaded.model, rows, scores, self._request_id)
         return [
             [_text(each["prediction"]), each.get("probability", ""), ""] if is_finite else ["", "", NOT_FINITE]
-            for each, is_finite in zip(found, are_finite.tolist(), strict=True)
+            for each, is_finite in zip(responses, are_finite.tolist(), strict=True)
         ]
 
     def _record(self, cells: list[str]) -> tuple[dict[str, Scalar], str]:

@@ -1,4 +1,4 @@
-"""Why a score is what it is, and what it would be: `POST /explain` and `POST /curve`.
+"""Explains a score and computes what-if curves: `POST /explain` and `POST /curve`.
 
 The score is the probability of the positive class (binary), of the class that is predicted for the record
 (multiclass), or the value (regression).
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from app.prediction.http.service import check_finite
 from app.prediction.problems import InvalidExplanationError
 from app.prediction.scoring.model import Model
-from app.prediction.scoring.responses import predictions
+from app.prediction.scoring.responses import predicted_values
 from app.prediction.scoring.rows import Rows
 from pipeline.core.bundle import Feature, Scalar
 from pipeline.onnx.session import Floats, Texts
@@ -48,7 +48,7 @@ class _Row:
 
 
 def explain(model: Model, rows: Rows) -> dict[str, Any]:
-    """The answer of `/explain` for one valid row: `base`, `score`, `contributions`, the largest first, and `method`.
+    """Return the response of `/explain` for one valid row: `base`, `score`, `contributions`, the largest first, and `method`.
 
     Each contribution has `feature`, `value`, `typical` (the value that it is compared with) and `contribution`, in
     units of the score. Multiclass answers also name the `class`. Raises InvalidExplanationError API-13 for
@@ -81,7 +81,7 @@ def explain(model: Model, rows: Rows) -> dict[str, Any]:
 
 
 def curve(model: Model, rows: Rows, name: str) -> dict[str, Any]:
-    """The answer of `/curve`: the score over the values of feature `name`, everything else as in the one row.
+    """Return the response of `/curve`: the score over the values of feature `name`, everything else as in the one row.
 
     `points` have `value`, `score` and `prediction`. Numbers: about 50 from the 1st to the 99th percentile of the
     training data, whole where they were whole, and the row's own value among them, ascending; booleans: false and
@@ -108,7 +108,7 @@ def curve(model: Model, rows: Rows, name: str) -> dict[str, Any]:
         categorical[:, places[0] - len(model.numeric)] = np.array(values, dtype=object)
     scores = model.score(numeric, categorical if model.categorical else None)
     check_finite(scores, "For this record, or one that it is compared with,")
-    predicted = predictions(model, scores)
+    predicted = predicted_values(model, scores)
     shown = scores[:, column].astype(np.float64).tolist()
     return {
         "feature": name,
@@ -121,7 +121,7 @@ def curve(model: Model, rows: Rows, name: str) -> dict[str, Any]:
 
 
 def typical_row(model: Model) -> _Row:
-    """Medians, the more frequent of yes and no, most frequent categories."""
+    """Return medians, the more frequent of yes and no, and the most frequent categories."""
     numbers = [
         np.nan if f.median is None else round(f.median) if f.kind == "boolean" else f.median for f in model.numeric
     ]
@@ -130,7 +130,7 @@ def typical_row(model: Model) -> _Row:
 
 
 def curve_request(raw: bytes) -> tuple[Mapping[str, object], str]:
-    """`record` and `feature` of a body of `/curve`. Raises InvalidExplanationError API-13 (422) for any other body."""
+    """Return `record` and `feature` of a body of `/curve`. Raises InvalidExplanationError API-13 (422) for any other body."""
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -181,7 +181,7 @@ def _sampled(
 def _scores(
     model: Model, rows: tuple[_Row, _Row], differing: list[int], inside: npt.NDArray[np.bool_], column: int
 ) -> Doubles:
-    """Scores of the typical row with the row's values where `inside` [rows, len(differing)] says so; float64 [rows]."""
+    """Return the scores of the typical row with the row's values where `inside` [rows, len(differing)] says so; float64 [rows]."""
     row, typical = rows
     k = len(model.numeric)
     numeric = np.repeat(typical.numeric[None, :], len(inside), axis=0)
@@ -204,7 +204,7 @@ def _differing(model: Model, row: _Row, typical: _Row) -> list[int]:
 
 
 def _explained_class(model: Model, rows: Rows) -> int:
-    """The column of the scores that is explained."""
+    """Return the index of the score column that is explained."""
     if model.task != "multiclass":
         return 1 if model.task == "binary" else 0
     return int(model.score(rows.numeric, rows.categorical)[0].argmax())
@@ -216,13 +216,13 @@ def _class(model: Model, column: int) -> dict[str, Scalar]:
 
 def _only(rows: Rows) -> _Row:
     if len(rows) != 1:
-        raise InvalidExplanationError(f"The body has {len(rows)} records where one is needed.")
+        raise InvalidExplanationError(f"The body has {len(rows)} records; exactly one is needed.")
     categorical = np.zeros((0,), dtype=object) if rows.categorical is None else rows.categorical[0]
     return _Row(rows.numeric[0], categorical)
 
 
 def _value(model: Model, row: _Row, i: int) -> Scalar:
-    """The value of feature i (numeric ones first) as JSON shows it."""
+    """Return the value of feature i (numeric features first) for JSON."""
     if i >= len(model.numeric):
         return str(row.categorical[i - len(model.numeric)]) or None
     return _shown(model.numeric[i], row.numeric[i])

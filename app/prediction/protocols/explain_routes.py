@@ -1,4 +1,4 @@
-"""`POST /explain` and `POST /curve`: see `app.prediction.protocols.explain` for what they mean.
+"""`POST /explain` and `POST /curve`: see `app.prediction.protocols.explain` for the definitions.
 
     POST /explain  one record, as for /predict
         {"base", "score", "class"?, "contributions": [{"feature", "value", "typical", "contribution"}], "method",
@@ -6,7 +6,7 @@
     POST /curve    {"record": one record, "feature": name}
         {"feature", "class"?, "points": [{"value", "score", "prediction"}], "model_version", "request_id"}
 
-Neither counts as an answered row: what is asked here is made up.
+Neither counts as a predicted row, because such records are hypothetical.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ from app.web.body_limit import read_body
 
 
 def router(service: PredictionService) -> APIRouter:
-    """The routes."""
+    """Return the routes."""
     routes = APIRouter(tags=["explanation"])
 
-    @routes.post("/explain", summary="What each feature did to the score")
+    @routes.post("/explain", summary="Contribution of each feature to the score")
     async def explain_record(request: Request) -> JSONResponse:
         raw = await read_body(request.receive, service.body_limits)
         loaded = service.live_model
-        found = await asyncio.to_thread(lambda: explain(loaded.model, loaded.reader.body(raw)))
-        return _answer(found, loaded.model.version, request)
+        explanation = await asyncio.to_thread(lambda: explain(loaded.model, loaded.reader.body(raw)))
+        return _answer(explanation, loaded.model.version, request)
 
-    @routes.post("/curve", summary="The score over the values of one feature")
+    @routes.post("/curve", summary="Score as a function of one feature")
     async def curve_of(request: Request) -> JSONResponse:
         raw = await read_body(request.receive, service.body_limits)
         loaded = service.live_model
-        found = await asyncio.to_thread(_curve, loaded, raw)
-        return _answer(found, loaded.model.version, request)
+        explanation = await asyncio.to_thread(_curve, loaded, raw)
+        return _answer(explanation, loaded.model.version, request)
 
     return routes
 
@@ -47,5 +47,5 @@ def _curve(loaded: LoadedModel, raw: bytes) -> dict[str, Any]:
     return curve(loaded.model, loaded.reader.records([record], single=True), feature)
 
 
-def _answer(found: dict[str, Any], version: int, request: Request) -> JSONResponse:
-    return JSONResponse({**found, "model_version": version, "request_id": request.scope["request_id"]})
+def _answer(explanation: dict[str, Any], version: int, request: Request) -> JSONResponse:
+    return JSONResponse({**explanation, "model_version": version, "request_id": request.scope["request_id"]})

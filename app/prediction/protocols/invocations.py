@@ -18,22 +18,22 @@ from app.prediction.problems import InvalidInvocationError, UnsupportedBodyError
 from app.prediction.protocols.csv_cells import parse_table
 from app.prediction.scoring.lenient_json import decode
 from app.prediction.scoring.loaded_model import LoadedModel
-from app.prediction.scoring.responses import answers
+from app.prediction.scoring.responses import build_responses
 from app.prediction.scoring.rows import Rows
 from app.web.body_limit import read_body
 
 PROTOCOL: Final = "2.0"  # of MLflow's scoring protocol; what `/version` answers
 FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
-LEFT_OUT: Final = {"model_version", "request_id", "imputed"}
+OMITTED: Final = {"model_version", "request_id", "imputed"}
 
 Records = list[object]
 
 
 def router(service: PredictionService) -> APIRouter:
-    """The routes."""
+    """Return the routes."""
     routes = APIRouter(tags=["MLflow scoring protocol"])
 
-    @routes.post("/invocations", summary="Predict, in MLflow's scoring protocol")
+    @routes.post("/invocations", summary="Predict (MLflow scoring protocol)")
     async def invocations(request: Request) -> Response:
         is_csv = _is_csv(request.headers.get("content-type", "application/json"))
         raw = await read_body(request.receive, service.body_limits)
@@ -42,13 +42,13 @@ def router(service: PredictionService) -> APIRouter:
         content = await asyncio.to_thread(_answer, service, loaded, raw, is_csv, request_id)
         return Response(content, media_type="application/json")
 
-    @routes.get("/ping", summary="Is there a model to answer with?", response_class=Response)
+    @routes.get("/ping", summary="Readiness: whether a model is loaded", response_class=Response)
     @routes.get("/health", include_in_schema=False)
     async def ping() -> Response:
         assert service.live_model  # raises before the first model
         return Response("\n", media_type="application/json")
 
-    @routes.get("/version", summary="The version of the scoring protocol", response_class=PlainTextResponse)
+    @routes.get("/version", summary="Version of the scoring protocol", response_class=PlainTextResponse)
     async def version() -> Response:
         return PlainTextResponse(PROTOCOL)
 
@@ -57,35 +57,35 @@ def router(service: PredictionService) -> APIRouter:
 
 def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, is_csv: bool, request_id: str) -> bytes:
     rows = rows_of(loaded, raw, is_csv=is_csv)
-    found = answers(loaded.model, rows, service.score_now(loaded, rows), request_id)
-    predictions = [{key: value for key, value in answer.items() if key not in LEFT_OUT} for answer in found]
+    responses = build_responses(loaded.model, rows, service.score_now(loaded, rows), request_id)
+    predictions = [{key: value for key, value in answer.items() if key not in OMITTED} for answer in responses]
     body = {"predictions": predictions, "model_version": loaded.model.version, "request_id": request_id}
     return msgspec.json.encode(body)
 
 
 def rows_of(loaded: LoadedModel, raw: bytes, *, is_csv: bool) -> Rows:
-    """The rows of a body. Raises API-02, -09 or -11 (400), API-03 (422), API-04 (413)."""
+    """Return the rows of a body. Raises API-02, -09 or -11 (400), API-03 (422), API-04 (413)."""
     if is_csv:
         return loaded.reader.records(parse_table(raw, loaded.model.manifest.features))
     return loaded.reader.records(records_of(decode(raw), loaded.model.names))
 
 
 def records_of(body: object, names: Sequence[str]) -> Records:
-    """The records in a parsed JSON body; `names` are those of the features, for rows without any. Raises API-11."""
+    """Return the records in a parsed JSON body; `names` are the feature names, for rows without names. Raises API-11."""
     if not isinstance(body, dict):
         raise InvalidInvocationError("The body is not an object.")
-    given = [name for name in FORMATS if name in body]
-    if len(given) != 1:
-        raise InvalidInvocationError(f"It has {' and '.join(given) or 'none of them'}.")
+    formats = [name for name in FORMATS if name in body]
+    if len(formats) != 1:
+        raise InvalidInvocationError(f"It has {' and '.join(formats) or 'none of them'}.")
     unknown = sorted(set(body) - {*FORMATS, "params", "signature_name"})
     if unknown:
         raise InvalidInvocationError(f"Unexpected fields: {', '.join(unknown)[:200]}.")
     if not isinstance(body.get("params", {}), dict | None):
         raise InvalidInvocationError("`params` is not an object.")
-    rows = body[given[0]]
-    if given[0] == "dataframe_split":
+    rows = body[formats[0]]
+    if formats[0] == "dataframe_split":
         return _split(rows, names)
-    if given[0] == "dataframe_records":
+    if formats[0] == "dataframe_records":
         if not isinstance(rows, list):
             raise InvalidInvocationError("`dataframe_records` is not a list of records.")
         return rows
@@ -99,14 +99,14 @@ def _split(frame: object, names: Sequence[str]) -> Records:
     if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
         raise InvalidInvocationError("`columns` is not a list of names.")
     if len(set(columns)) < len(columns):
-        raise InvalidInvocationError("`columns` has a name twice.")
+        raise InvalidInvocationError("`columns` has duplicate names.")
     return [_named(row, columns, i) for i, row in enumerate(frame["data"])]
 
 
 def _rows(rows: object, names: Sequence[str]) -> Records:
-    """A list of records, a list of rows without names, or one such row; of single values for one feature."""
+    """Return the records of a list of records or of rows without names, of one such row, or of single values for one feature."""
     if not isinstance(rows, list):
-        raise InvalidInvocationError("The rows are neither a list nor an object of columns.")
+        raise InvalidInvocationError("The rows must be a list, or an object of columns.")
     if rows and not any(isinstance(row, list | dict) for row in rows):
         # For a model of one feature each value can only be a row.
         rows = [[value] for value in rows] if len(names) == 1 else [rows]
@@ -121,11 +121,11 @@ def _named(row: object, names: Sequence[str], i: int) -> Mapping[str, object]:
 
 
 def _columns(columns: Mapping[str, Any]) -> Records:
-    """An object of columns, each a list of values or of lists of one; or of single values: one record."""
+    """Return the records of an object of columns (lists of values, or of lists of one), or of single values: one record."""
     if not any(isinstance(values, list) for values in columns.values()):
         return [columns]
     if not all(isinstance(values, list) for values in columns.values()):
-        raise InvalidInvocationError("Some columns are lists, others are single values.")
+        raise InvalidInvocationError("Some columns are lists and others single values.")
     n_rows = {len(values) for values in columns.values()}
     if len(n_rows) != 1:
         raise InvalidInvocationError(f"The columns have different lengths: {', '.join(map(str, sorted(n_rows)[:10]))}.")

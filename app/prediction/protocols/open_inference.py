@@ -13,10 +13,17 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.prediction.http.error_responses import refusal
+from app.prediction.http.error_responses import error_response
 from app.prediction.http.service import PredictionService
 from app.prediction.problems import InvalidTensorsError, UnknownModelError
-from app.prediction.protocols.tensors import RequestedOutput, inputs_of, output_tensors, outputs_of, rows_of, tensor
+from app.prediction.protocols.tensors import (
+    RequestedOutput,
+    inputs_of,
+    output_tensors,
+    outputs_of,
+    parse_tensor,
+    rows_of,
+)
 from app.prediction.scoring.lenient_json import decode
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.model import Model
@@ -31,44 +38,44 @@ Handler = Callable[..., Awaitable[Response]]
 
 
 def router(service: PredictionService) -> APIRouter:
-    """The routes."""
+    """Return the routes."""
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
 
-    @routes.get("/health/live", summary="Is the server alive?")
+    @routes.get("/health/live", summary="Liveness")
     async def live() -> dict[str, bool]:
         return {"live": True}
 
-    @routes.get("/health/ready", summary="Is there a model to answer with?")
+    @routes.get("/health/ready", summary="Readiness: whether a model is loaded")
     async def ready() -> JSONResponse:
         is_ready = service.reloader.live_model is not None
         return JSONResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
 
-    @routes.get("", summary="The server")
+    @routes.get("", summary="Server metadata")
     async def server() -> dict[str, Any]:
         return {"name": NAME, "version": "1", "extensions": ["binary_tensor_data"], "models": [NAME]}
 
-    @routes.get("/models/{name}", summary="The live model: its inputs and outputs")
+    @routes.get("/models/{name}", summary="Model metadata: inputs and outputs")
     @routes.get("/models/{name}/versions/{version}", include_in_schema=False)
     @_in_protocol
     async def model(request: Request, name: str) -> Response:
         loaded = _live_model(service, name, request)
-        found = {
+        metadata = {
             "name": NAME,
             "versions": [str(loaded.model.version)],
             "platform": "onnxruntime_onnx",
             "inputs": inputs_of(loaded.model),
             "outputs": outputs_of(loaded.model),
         }
-        return JSONResponse(found)
+        return JSONResponse(metadata)
 
-    @routes.get("/models/{name}/ready", summary="Is this the live model?")
+    @routes.get("/models/{name}/ready", summary="Readiness of this model")
     @routes.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
     @_in_protocol
     async def model_ready(request: Request, name: str) -> Response:
         loaded = _live_model(service, name, request)
         return JSONResponse({"name": NAME, "ready": True, "version": str(loaded.model.version)})
 
-    @routes.post("/models/{name}/infer", summary="Predict, in the Open Inference Protocol")
+    @routes.post("/models/{name}/infer", summary="Predict (Open Inference Protocol)")
     @routes.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
     @_in_protocol
     async def infer(request: Request, name: str) -> Response:
@@ -88,25 +95,25 @@ def router(service: PredictionService) -> APIRouter:
 def _answer(
     service: PredictionService, loaded: LoadedModel, raw: bytes, header: str | None, request_id: str
 ) -> tuple[bytes, int]:
-    """The answer's body, and how many bytes of it, from the start, are JSON."""
+    """Return the body of the response, and how many of its first bytes are JSON."""
     body, binary = _split(raw, header)
     model = loaded.model
     request = decode(body)
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
         raise InvalidTensorsError("The body is not an object with a list `inputs`.")
-    wanted = _requested_outputs(request, model)
+    requested = _requested_outputs(request, model)
     tensors = []
-    for given in request["inputs"]:
-        found, binary = tensor(given, binary)
-        tensors.append(found)
+    for item in request["inputs"]:
+        tensor, binary = parse_tensor(item, binary)
+        tensors.append(tensor)
     rows = rows_of(model, tensors, service.settings.max_rows)
     scores = service.score_now(loaded, rows)
-    outputs, tail = output_tensors(model, scores, wanted)
-    given_id = request.get("id")
+    outputs, tail = output_tensors(model, scores, requested)
+    client_id = request.get("id")
     answer = {
         "model_name": NAME,
         "model_version": str(model.version),
-        "id": given_id[:MAX_ID] if isinstance(given_id, str) and given_id else request_id,
+        "id": client_id[:MAX_ID] if isinstance(client_id, str) and client_id else request_id,
         "outputs": outputs,
     }
     head = msgspec.json.encode(answer)
@@ -114,44 +121,47 @@ def _answer(
 
 
 def _split(raw: bytes, header: str | None) -> tuple[bytes, memoryview | None]:
-    """The JSON part of a body, and the binary data behind it, whose start the header names."""
+    """Return the JSON part of a body, and the binary data after it; the header names the length of the first."""
     if header is None:
         return raw, None
     if not header.isascii() or not header.isdigit() or len(header) > 12 or int(header) > len(raw):
         raise InvalidTensorsError(
-            f"The header Inference-Header-Content-Length, {header[:40]!r}, is no length within the body."
+            f"The header Inference-Header-Content-Length, {header[:40]!r}, is not a length within the body."
         )
     return raw[: int(header)], memoryview(raw)[int(header) :]
 
 
 def _requested_outputs(request: Mapping[str, Any], model: Model) -> list[RequestedOutput]:
-    """The outputs that a request asks for; all if it names none. As bytes where it says so, for one or for all."""
+    """Return the requested outputs, all if the request names none; as bytes where it says so, for one or for all."""
     known = [str(output["name"]) for output in outputs_of(model)]
     by_default = _parameter(request, "binary_data_output")
     outputs = request.get("outputs")
     if not outputs:
         return [RequestedOutput(name, by_default) for name in known]
-    wanted: list[RequestedOutput] = []
+    requested: list[RequestedOutput] = []
     for output in outputs if isinstance(outputs, list) else [outputs]:
         name = output.get("name") if isinstance(output, dict) else None
         if name not in known:
-            raise InvalidTensorsError(f"There is no output {str(name)[:100]!r}; there are {', '.join(known)}.")
-        if any(name == each.name for each in wanted):
-            raise InvalidTensorsError(f"The output {name!r} is asked for twice.")
-        wanted.append(RequestedOutput(str(name), _parameter(output, "binary_data", default=by_default)))
-    return wanted
+            raise InvalidTensorsError(f"Unknown output {str(name)[:100]!r}; the outputs are {', '.join(known)}.")
+        if any(name == each.name for each in requested):
+            raise InvalidTensorsError(f"The output {name!r} is requested more than once.")
+        requested.append(RequestedOutput(str(name), _parameter(output, "binary_data", default=by_default)))
+    return requested
 
 
 def _parameter(of: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
     parameters = of.get("parameters")
-    given = parameters.get(name) if isinstance(parameters, Mapping) else None
-    if given is not None and not isinstance(given, bool):
-        raise InvalidTensorsError(f"The parameter {name!r} is neither true nor false.")
-    return default if given is None else given
+    value = parameters.get(name) if isinstance(parameters, Mapping) else None
+    if value is not None and not isinstance(value, bool):
+        raise InvalidTensorsError(f"The parameter {name!r} must be true or false.")
+    return default if value is None else value
 
 
 def _live_model(service: PredictionService, name: str, request: Request) -> LoadedModel:
-    """The live model, if it is the one that the path names. Raises UnknownModelError API-14 (404), NoModelError API-05 (503)."""
+    """Return the live model if the path names it.
+
+    Raises UnknownModelError API-14 (404), NoModelError API-05 (503).
+    """
     loaded = service.live_model
     version: str = request.path_params.get("version", "")
     if name == NAME and version in {"", str(loaded.model.version)}:
@@ -160,7 +170,7 @@ def _live_model(service: PredictionService, name: str, request: Request) -> Load
 
 
 def _in_protocol(handler: Handler) -> Handler:
-    """Errors with the member `error`, one line of text."""
+    """Return `handler` with problems answered as the protocol asks: with the member `error`, one line of text."""
 
     @wraps(handler)
     async def answering(*args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - whatever the handler takes
@@ -168,6 +178,6 @@ def _in_protocol(handler: Handler) -> Handler:
             return await handler(*args, **kwargs)
         except ProblemError as problem:
             request: Request = kwargs["request"]
-            return refusal(problem, request.scope["request_id"], error=str(problem))
+            return error_response(problem, request.scope["request_id"], error=str(problem))
 
     return answering

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol to rows and back. Pure.
+"""Converts tensors of the Open Inference Protocol to rows and back. Pure.
 
 A feature is a tensor of its own by name, of shape [n] or [n, 1]; or all features of a kind are one tensor [n, k] in the
 model's order: `numeric` and `categorical`, under any name where the model has only numbers. Both may be mixed. Missing
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from app.prediction.problems import InvalidTensorsError, InvalidValuesError, RequestTooLargeError
 from app.prediction.scoring.model import Model, example_record
-from app.prediction.scoring.responses import chosen
+from app.prediction.scoring.responses import predicted_classes
 from app.prediction.scoring.rows import FLOAT32_MAX, MAX_TEXT, Rows
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
 from pipeline.onnx.session import Floats
@@ -41,7 +41,7 @@ Array = npt.NDArray[Any]
 
 
 class RequestedOutput(NamedTuple):
-    """An output that is asked for, as binary tensor data or as JSON."""
+    """A requested output, as binary tensor data or as JSON."""
 
     name: str
     is_binary: bool
@@ -58,13 +58,13 @@ class Tensor:
 
 
 def inputs_of(model: Model) -> list[dict[str, Any]]:
-    """The inputs in the model's metadata: one a feature."""
+    """Return the inputs for the model's metadata: one per feature."""
     kinds = {"numeric": "FP32", "boolean": "BOOL", "categorical": "BYTES"}
     return [{"name": f.name, "datatype": kinds[f.kind], "shape": [-1]} for f in model.manifest.features]
 
 
 def outputs_of(model: Model) -> list[dict[str, Any]]:
-    """The outputs in the model's metadata."""
+    """Return the outputs for the model's metadata."""
     if model.task == "regression":
         return [{"name": "prediction", "datatype": "FP32", "shape": [-1]}]
     return [
@@ -75,12 +75,12 @@ def outputs_of(model: Model) -> list[dict[str, Any]]:
 
 
 def output_tensors(
-    model: Model, scores: Floats, wanted: Sequence[RequestedOutput]
+    model: Model, scores: Floats, requested: Sequence[RequestedOutput]
 ) -> tuple[list[dict[str, Any]], list[bytes]]:
-    """The wanted outputs for `scores` as JSON tensors, and the bytes of those whose values are wanted as bytes, in order."""
+    """Return the requested outputs for `scores` as JSON tensors, and the bytes of the binary ones, in order."""
     described = {output["name"]: output for output in outputs_of(model)}
     tensors, binary = [], []
-    for name, is_binary in wanted:
+    for name, is_binary in requested:
         output = {**described[name], "shape": [len(scores), *described[name]["shape"][1:]]}
         values = _output(model, scores, name)
         if is_binary:
@@ -94,12 +94,12 @@ def output_tensors(
 
 
 def _output(model: Model, scores: Floats, name: str) -> Array:
-    """The values of one output, flat; labels as objects."""
+    """Return the values of one output, flat; labels as objects."""
     if name == "probabilities":
         return scores.ravel()
     if model.task == "regression":
         return scores[:, 0]
-    places = chosen(model, scores)
+    places = predicted_classes(model, scores)
     if name == "prediction":
         return np.array(model.labels, dtype=object)[places]
     return scores[:, 1] if model.task == "binary" else scores[np.arange(len(scores)), places]
@@ -113,7 +113,10 @@ def _to_bytes(datatype: str, values: Array) -> bytes:
 
 
 def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
-    """The rows that the tensors hold. Raises InvalidTensorsError API-12 (400), InvalidValuesError API-03 (422), API-04 (413)."""
+    """Return the rows in the tensors.
+
+    Raises InvalidTensorsError API-12 (400), InvalidValuesError API-03 (422), RequestTooLargeError API-04 (413).
+    """
     if not tensors:
         raise InvalidTensorsError("It has no inputs.")
     counts = {tensor.shape[0] for tensor in tensors}
@@ -132,7 +135,7 @@ def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
     for tensor in tensors:
         for feature, values in _columns(model, by_name.get(tensor.name), tensor):
             if feature.name in filled:
-                raise InvalidTensorsError(f"The feature {feature.name!r} is there twice.")
+                raise InvalidTensorsError(f"The feature {feature.name!r} occurs more than once.")
             filled.add(feature.name)
             if feature.kind == "categorical":
                 assert categorical is not None
@@ -143,26 +146,26 @@ def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
 
 
 def _columns(model: Model, feature: Feature | None, tensor: Tensor) -> list[tuple[Feature, Array]]:
-    """The features that a tensor holds, each with its column; `feature` is the one of its name."""
+    """Return the features in a tensor, each with its column; `feature` is the one of the tensor's name."""
     is_text = tensor.datatype == "BYTES"
     if feature is not None and prod(tensor.shape[1:]) == 1:
         if is_text != (feature.kind == "categorical"):
-            wanted = "BYTES" if feature.kind == "categorical" else "a number type such as FP32"
-            raise InvalidTensorsError(f"Input {tensor.name!r} is {tensor.datatype}; it has to be {wanted}.")
+            expected = "BYTES" if feature.kind == "categorical" else "a number type such as FP32"
+            raise InvalidTensorsError(f"Input {tensor.name!r} is {tensor.datatype}; it must be {expected}.")
         if tensor.datatype == "BOOL" and feature.kind != "boolean":
-            raise InvalidTensorsError(f"Input {tensor.name!r} is BOOL, and its feature is a number.")
+            raise InvalidTensorsError(f"Input {tensor.name!r} is BOOL, but its feature is numeric.")
         return [(feature, tensor.values)]
     features = model.categorical if is_text else model.numeric
     whole = CATEGORICAL_INPUT if is_text else NUMERIC_INPUT
     if tensor.name != whole and (is_text or model.categorical):
         raise InvalidTensorsError(
-            f"There is no input {tensor.name[:100]!r}. There is one by the name of each feature, "
-            f"{', '.join(model.names[:50])}, and `{NUMERIC_INPUT}` and `{CATEGORICAL_INPUT}` for all of a kind."
+            f"Unknown input {tensor.name[:100]!r}. There is one input per feature, "
+            f"{', '.join(model.names[:50])}, and `{NUMERIC_INPUT}` and `{CATEGORICAL_INPUT}` for all features of a kind."
         )
     if len(tensor.shape) != 2 or tensor.shape[1] != len(features):
         names = ", ".join(each.name for each in features[:50])
         raise InvalidTensorsError(
-            f"Input {tensor.name[:100]!r} has the shape {list(tensor.shape)}; it has to be [n, {len(features)}], for {names}."
+            f"Input {tensor.name[:100]!r} has the shape {list(tensor.shape)}; it must be [n, {len(features)}], for {names}."
         )
     table = tensor.values.reshape(tensor.shape)
     return [(each, table[:, i]) for i, each in enumerate(features)]
@@ -189,27 +192,27 @@ def _numbers(model: Model, feature: Feature, values: Array) -> Floats:
     return values.astype(np.float32)
 
 
-def tensor(given: object, binary: memoryview | None) -> tuple[Tensor, memoryview | None]:
-    """One input of a request, checked, and what is left of the binary data. Raises InvalidTensorsError API-12."""
-    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+def parse_tensor(item: object, binary: memoryview | None) -> tuple[Tensor, memoryview | None]:
+    """Return one checked input of a request, and the rest of the binary data. Raises InvalidTensorsError API-12."""
+    if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
         raise InvalidTensorsError("An input has no name.")
-    name, datatype, shape = given["name"], given.get("datatype"), given.get("shape")
+    name, datatype, shape = item["name"], item.get("datatype"), item.get("shape")
     if datatype != "BYTES" and (not isinstance(datatype, str) or datatype not in NUMBERS):
         raise InvalidTensorsError(
-            f"Input {name[:100]!r}: the datatype {str(datatype)[:20]!r} is none of BYTES, {', '.join(NUMBERS)}."
+            f"Input {name[:100]!r}: the datatype {str(datatype)[:20]!r} is invalid: it must be one of BYTES, {', '.join(NUMBERS)}."
         )
     if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
-        raise InvalidTensorsError(f"Input {name[:100]!r}: the shape is no list of whole numbers.")
+        raise InvalidTensorsError(f"Input {name[:100]!r}: the shape must be a list of integers.")
     if len(shape) > MAX_DIMENSIONS:
-        raise InvalidTensorsError(f"Input {name[:100]!r}: the shape has {len(shape)} dimensions; two are enough.")
-    parameters = given.get("parameters")
+        raise InvalidTensorsError(f"Input {name[:100]!r}: the shape has {len(shape)} dimensions; at most 2 are needed.")
+    parameters = item.get("parameters")
     size = parameters.get("binary_data_size") if isinstance(parameters, Mapping) else None
     if size is not None:
         if binary is None or type(size) is not int or not 0 <= size <= len(binary):
-            raise InvalidTensorsError(f"Input {name[:100]!r}: `binary_data_size` is more than there is of binary data.")
+            raise InvalidTensorsError(f"Input {name[:100]!r}: `binary_data_size` exceeds the binary data.")
         values, binary = _from_bytes(name, datatype, binary[:size]), binary[size:]
     else:
-        values = _from_json(name, datatype, given.get("data"))
+        values = _from_json(name, datatype, item.get("data"))
     if len(values) != prod(shape):
         raise InvalidTensorsError(
             f"Input {name[:100]!r} has {len(values)} values; its shape {shape} needs {prod(shape)}."
@@ -221,7 +224,9 @@ def _from_bytes(name: str, datatype: str, raw: memoryview) -> Array:
     if datatype != "BYTES":
         kind = np.dtype(NUMBERS[datatype])
         if len(raw) % kind.itemsize:
-            raise InvalidTensorsError(f"Input {name[:100]!r}: {len(raw)} bytes are no whole number of {datatype}.")
+            raise InvalidTensorsError(
+                f"Input {name[:100]!r}: {len(raw)} bytes are not a multiple of the size of {datatype}."
+            )
         values = np.frombuffer(raw, dtype=kind)
         return values if datatype == "FP32" else values.astype(np.float64)
     texts: list[str] = []
@@ -230,7 +235,7 @@ def _from_bytes(name: str, datatype: str, raw: memoryview) -> Array:
         size = int.from_bytes(raw[at : at + 4], "little")
         at += 4
         if at + size > len(raw):
-            raise InvalidTensorsError(f"Input {name[:100]!r}: a text is longer than the binary data.")
+            raise InvalidTensorsError(f"Input {name[:100]!r}: a string extends beyond the binary data.")
         try:
             texts.append(str(raw[at : at + size], "utf-8"))
         except UnicodeDecodeError as error:
@@ -246,7 +251,7 @@ def _from_json(name: str, datatype: str, data: object) -> Array:
     allowed = (bool, int, float) if datatype == "BOOL" else (int, float)
     for value in flat:
         if value is not None and (not isinstance(value, allowed) or (isinstance(value, bool) and datatype != "BOOL")):
-            raise InvalidTensorsError(f"Input {name[:100]!r}: {str(value)[:60]!r} is no {datatype}.")
+            raise InvalidTensorsError(f"Input {name[:100]!r}: {str(value)[:60]!r} is not {datatype}.")
     try:
         return np.array([np.nan if value is None else value for value in flat], dtype=np.float64)
     except OverflowError as error:
@@ -255,7 +260,7 @@ def _from_json(name: str, datatype: str, data: object) -> Array:
 
 def _flat(name: str, data: object, depth: int) -> list[Any]:
     if not isinstance(data, list) or depth > MAX_DIMENSIONS:
-        raise InvalidTensorsError(f"Input {name[:100]!r} has no list `data`.")
+        raise InvalidTensorsError(f"Input {name[:100]!r} needs a list `data`.")
     if not data or not isinstance(data[0], list):
         return data
     return [value for part in data for value in _flat(name, part, depth + 1)]
@@ -265,8 +270,8 @@ def _texts(name: str, values: Sequence[object]) -> Array:
     for value in values:
         if value is not None and (not isinstance(value, str) or len(value) > MAX_TEXT):
             raise InvalidTensorsError(
-                f"Input {name[:100]!r}: {str(value)[:60]!r} is no text of at most {MAX_TEXT} characters."
+                f"Input {name[:100]!r}: {str(value)[:60]!r} is not a string of at most {MAX_TEXT} characters."
             )
-    found = np.empty(len(values), dtype=object)
-    found[:] = ["" if value is None else value for value in values]
-    return found
+    texts_array = np.empty(len(values), dtype=object)
+    texts_array[:] = ["" if value is None else value for value in values]
+    return texts_array

@@ -1,1 +1,1 @@
-"""Which model is live: notices a new pointer, verifies the bundle, loads it, switches."""
+"""Follows the pointer to the live model: verifies a new bundle, loads it, switches."""

@@ -1,4 +1,4 @@
-"""Reads from a serialized ONNX model what must be known before it is loaded, without the onnx package.
+"""Scans a serialized ONNX model before it is loaded, without the onnx package.
 
 Only the wire format of protocol buffers and a handful of field numbers of onnx.proto (ModelProto.graph = 7,
 ModelProto.opset_import = 8, ModelProto.functions = 25, GraphProto.node = 1, GraphProto.initializer = 5, GraphProto
@@ -16,63 +16,66 @@ MAX_DEPTH: Final = 16
 
 
 @dataclass
-class Found:
-    """Operator domains that the model names, and whether any tensor lies outside the file."""
+class References:
+    """The operator domains that a model names, and whether a tensor lies outside the file."""
 
     domains: set[str] = field(default_factory=set)
     external_data: bool = False
 
 
-def scan(model: bytes) -> Found:
-    """What `model` refers to. Raises ModelLoadError MODEL-03 for bytes that are no protocol buffer, ForbiddenContentError MODEL-06."""
-    found = Found()
+def scan(model: bytes) -> References:
+    """Return what `model` refers to.
+
+    Raises ModelLoadError MODEL-03 for bytes that are not a protocol buffer, ForbiddenContentError MODEL-06.
+    """
+    references = References()
     try:
         for number, value in _fields(memoryview(model)):
             if number == 7 and isinstance(value, memoryview):
-                _graph(value, found, 0)
+                _graph(value, references, 0)
             elif number == 8 and isinstance(value, memoryview):
-                found.domains.update(_text(inner) for n, inner in _fields(value) if n == 1)
+                references.domains.update(_text(inner) for n, inner in _fields(value) if n == 1)
             elif number == 25:
                 raise ForbiddenContentError("The model defines functions of its own.", why="That is not allowed.")
     except (ValueError, IndexError, UnicodeDecodeError, RecursionError) as error:
         raise ModelLoadError(f"It is not an ONNX file: {error}.", what="The model cannot be read.") from error
-    return found
+    return references
 
 
-def _graph(graph: memoryview, found: Found, depth: int) -> None:
+def _graph(graph: memoryview, references: References, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
     for number, value in _fields(graph):
         if not isinstance(value, memoryview):
             continue
         if number == 1:
-            _node(value, found, depth)
+            _node(value, references, depth)
         elif number == 5:
-            _tensor(value, found)
+            _tensor(value, references)
         elif number == 15:
             for _, inner in _fields(value):
                 if isinstance(inner, memoryview):
-                    _tensor(inner, found)
+                    _tensor(inner, references)
 
 
-def _node(node: memoryview, found: Found, depth: int) -> None:
+def _node(node: memoryview, references: References, depth: int) -> None:
     for number, value in _fields(node):
         if number == 7:
-            found.domains.add(_text(value))
+            references.domains.add(_text(value))
         elif number == 5 and isinstance(value, memoryview):
             for inner_number, inner in _fields(value):
                 if not isinstance(inner, memoryview):
                     continue
                 if inner_number in {5, 10}:
-                    _tensor(inner, found)
+                    _tensor(inner, references)
                 elif inner_number in {6, 11}:
-                    _graph(inner, found, depth + 1)
+                    _graph(inner, references, depth + 1)
 
 
-def _tensor(tensor: memoryview, found: Found) -> None:
+def _tensor(tensor: memoryview, references: References) -> None:
     for number, value in _fields(tensor):
         if number == 13 or (number == 14 and value != 0):
-            found.external_data = True
+            references.external_data = True
 
 
 def _text(value: memoryview | int) -> str:
@@ -80,7 +83,7 @@ def _text(value: memoryview | int) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Field number and value: bytes for wire type 2, a number for the others."""
+    """Yield field number and value: bytes for wire type 2, a number for the others."""
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)

@@ -1,6 +1,6 @@
-"""Keeps the live model: notices a new pointer, has the bundle verified, loads it beside the old one, then switches.
+"""Reloads the model when the pointer changes: has the bundle verified, loads it beside the old one, then switches.
 
-Level-triggered: each look compares what the pointer names with what is loaded, so a missed notice costs one interval.
+Level-triggered: each poll compares what the pointer names with what is loaded, so a missed change costs one interval.
 Whatever goes wrong, the loaded model stays.
 """
 
@@ -41,14 +41,14 @@ Seen = tuple[int, int, int] | None  # inode, time and size of the pointer, None 
 
 @dataclass
 class Counts:
-    """How often the pointer led to a new model, and how often it could not be followed."""
+    """How often the pointer led to a new model, and how often loading it failed."""
 
     reloads: int = 0
     failures: int = 0
 
 
 class ModelReloader:
-    """Holds the live model in `served` (None before the first) and the one before it, still warm, in `previous`.
+    """Holds the live model in `live_model` (None before the first) and the one before it, still warm, in `previous`.
 
     `problem` is why the pointer cannot be followed at the moment, None when all is well.
     """
@@ -63,28 +63,28 @@ class ModelReloader:
         self._loaded: dict[str, LoadedModel] = {}
         self._pointer: Pointer | None = None
         self._seen: Seen = None
-        self._again_at = 0.0
-        self._pause_s = RETRY_FIRST_S
+        self._retry_at = 0.0
+        self._retry_pause_s = RETRY_FIRST_S
 
     async def run(self) -> None:
-        """Look at the pointer until cancelled."""
+        """Follow the pointer until cancelled."""
         while True:
             await self.poll_once()
             await asyncio.sleep(self._settings.poll_s)
 
     async def poll_once(self) -> None:
-        """Follow the pointer once. Never raises but for cancellation."""
+        """Follow the pointer once. Raises nothing but CancelledError."""
         seen = self._stat()
-        if seen == self._seen and (self.problem is None or time.monotonic() < self._again_at):
+        if seen == self._seen and (self.problem is None or time.monotonic() < self._retry_at):
             return
         if seen != self._seen:
-            self._pause_s = RETRY_FIRST_S
+            self._retry_pause_s = RETRY_FIRST_S
         try:
             await self._follow(seen)
             self.problem = None
         except ProblemError as problem:
             if self.problem is None or str(self.problem) != str(problem):
-                log.error("action=reload_failed %s", problem)
+                log.error("action=reload_failed error=%s", problem)
             self.problem = problem
             self.counts.failures += 1
         except Exception as error:
@@ -92,8 +92,8 @@ class ModelReloader:
             self.problem = ModelLoadError(f"{type(error).__name__}.")
             self.counts.failures += 1
         self._seen = seen
-        self._again_at = time.monotonic() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, RETRY_LAST_S)
+        self._retry_at = time.monotonic() + self._retry_pause_s
+        self._retry_pause_s = min(2 * self._retry_pause_s, RETRY_LAST_S)
 
     async def _follow(self, seen: Seen) -> None:
         pointer = read_pointer(self._settings.models_dir)
@@ -106,7 +106,9 @@ class ModelReloader:
             return
         warm = self._loaded.get(pointer.sha256)
         loaded = (
-            warm.with_fresh_stats() if warm is not None else await self._unless_withdrawn(self._load(pointer), seen)
+            warm.with_fresh_stats()
+            if warm is not None
+            else await self._load_unless_superseded(self._load(pointer), seen)
         )
         if loaded is None:
             return
@@ -124,8 +126,8 @@ class ModelReloader:
         }
         log.info("action=model_live version=%s digest=%s", loaded.model.version, loaded.model.manifest.digest)
 
-    async def _unless_withdrawn(self, load: Coroutine[None, None, LoadedModel], seen: Seen) -> LoadedModel | None:
-        """What `load` makes, or None as soon as the pointer no longer looks as `seen`: going back does not wait for it."""
+    async def _load_unless_superseded(self, load: Coroutine[None, None, LoadedModel], seen: Seen) -> LoadedModel | None:
+        """Return what `load` does, or None as soon as the pointer changes again: a rollback does not wait for the load."""
         loading = asyncio.create_task(load)
         try:
             while self._stat() == seen:
@@ -156,6 +158,6 @@ class ModelReloader:
 
     def _stat(self) -> Seen:
         with contextlib.suppress(OSError):
-            found = os.stat(pointer_path(self._settings.models_dir))  # noqa: PTH116 - called five times a second
-            return found.st_ino, found.st_mtime_ns, found.st_size
+            status = os.stat(pointer_path(self._settings.models_dir))  # noqa: PTH116 - called five times a second
+            return status.st_ino, status.st_mtime_ns, status.st_size
         return None

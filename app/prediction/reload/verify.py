@@ -1,4 +1,4 @@
-"""Judges a bundle in a throw-away process: whatever it does there, the API goes on.
+"""Verifies a bundle in a process of its own: whatever it does there, the API goes on.
 
 `python -m app.prediction.reload.verify` reads a job as JSON from stdin and writes a verdict as JSON to stdout. Limits on
 memory and processor time are set before the graph is touched, and no file may be written.
@@ -45,17 +45,17 @@ async def verify(folder: Path, sha256: str, *, timeout_s: float, memory_bytes: i
 
 
 def validate_bundle(folder: Path, sha256: str) -> None:
-    """The check itself, in this very process. Raises BundleError."""
+    """Raise BundleError unless the bundle is fit to serve; the check itself, in this process."""
     from app.prediction.reload.onnx_scan import scan  # noqa: PLC0415
     from app.prediction.scoring.model import Model  # noqa: PLC0415 - only after the limits are set
     from pipeline.core.bundle import read_manifest, read_model  # noqa: PLC0415
 
     manifest = read_manifest(folder, sha256)
     raw = read_model(folder, manifest)
-    found = scan(raw)
-    if found.external_data:
+    references = scan(raw)
+    if references.external_data:
         raise ForbiddenContentError("The model refers to files outside itself.", why="External data is not allowed.")
-    foreign = sorted(found.domains - ALLOWED_DOMAINS)
+    foreign = sorted(references.domains - ALLOWED_DOMAINS)
     if foreign:
         raise ForbiddenContentError("The model uses operators that are not allowed.", why=", ".join(foreign))
     Model(manifest, raw, b"").check_golden()
@@ -69,7 +69,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def main() -> int:
-    """0 with a verdict on stdout; anything else is a crash."""
+    """Return 0 with a verdict on stdout; anything else is a crash."""
     job = json.loads(sys.stdin.buffer.read())
     _limit(job["memory_bytes"])
     verdict: dict[str, object] | None = None

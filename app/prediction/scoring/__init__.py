@@ -1,1 +1,1 @@
-"""One model: rows in, answers out. Knows nothing of HTTP."""
+"""One model: reads rows, scores them, writes responses. Knows nothing of HTTP."""

@@ -13,7 +13,7 @@ _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401 - it is what the client sent
-    """The parsed body, NaN as None. Raises InvalidBodyError API-02 (400) for what is not JSON, infinite numbers included."""
+    """Return the parsed body, NaN as None. Raises InvalidBodyError API-02 (400) for what is not JSON, infinite numbers included."""
     try:
         return msgspec.json.decode(raw)
     except (msgspec.MsgspecError, RecursionError, ValueError):
@@ -25,12 +25,12 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - it is what the client sent
 
 
 def loads(raw: bytes, **options: Any) -> Any:  # noqa: ANN401 - what the client sent, and as json.loads takes them
-    """`json.loads`, but only of UTF-8, and only of what can be written again. Raises ValueError, RecursionError."""
+    """Return what `json.loads` does, but only for UTF-8 that can be encoded again. Raises ValueError, RecursionError."""
     text = raw.decode("utf-8-sig")
-    found = json.loads(text, **options)
+    parsed = json.loads(text, **options)
     if _HALF.search(text):
-        json.dumps(found, ensure_ascii=False).encode()
-    return found
+        json.dumps(parsed, ensure_ascii=False).encode()
+    return parsed
 
 
 def _constant(word: str) -> None:

@@ -1,4 +1,4 @@
-"""What the live model sees: counts per feature and for the score against the bins of training data. No raw rows.
+"""Counts live data per feature and for the score in the bins of the training data. Keeps no raw rows.
 
 Rows are copied into a buffer and counted when it is full or when somebody asks, so that a request pays for one copy.
 """
@@ -21,7 +21,7 @@ Counts = npt.NDArray[np.int64]
 
 
 class LiveStats:
-    """Counts since this model went live. Thread-safe; folding blocks others for well under a millisecond."""
+    """Counts since this model went live. Thread-safe; flushing blocks others for well under a millisecond."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -44,7 +44,7 @@ class LiveStats:
         self._score_counts = np.zeros(max(len(self._score_edges) - 1, 0), dtype=np.int64)
 
     def record_batch(self, numeric: Floats, categorical: Texts | None, scores: Floats) -> None:
-        """Take note of answered rows; `scores` as the model gave them."""
+        """Record predicted rows; `scores` are the model's output."""
         score = self._model.target_score(scores)
         with self._lock:
             n = len(numeric)
@@ -61,7 +61,7 @@ class LiveStats:
             self._used = end
 
     def record(self, values: tuple[Any, ...], scores: list[float]) -> None:
-        """Take note of one answered row, numeric features first, None where missing. Only for the event loop's thread."""
+        """Record one predicted row, numeric features first, None where missing. Only for the event loop's thread."""
         self._recorded.append((values, scores))
         if len(self._recorded) >= BUFFER_ROWS:
             self._flush_recorded()
@@ -126,7 +126,7 @@ class LiveStats:
 
 
 def _edges(histogram: Histogram | None) -> Floats:
-    """The edges, each as the smallest float32 that is not below it: the same values are at or above it."""
+    """Return the edges, each as the smallest float32 that is not below it: the same values are at or above it."""
     edges = np.array([] if histogram is None else histogram.edges, dtype=np.float64)
     with np.errstate(over="ignore"):
         rounded = edges.astype(np.float32)
@@ -134,9 +134,9 @@ def _edges(histogram: Histogram | None) -> Floats:
 
 
 def _binned(values: Floats, n_known: int, edges: Floats) -> Counts:
-    """Counts per bin of the `n_known` values that are not NaN; values outside go to the end bins.
+    """Return counts per bin of the `n_known` values that are not NaN; values outside go to the end bins.
 
-    One comparison an edge: for a handful of edges ten times as fast as a search for each value.
+    One comparison per edge: for a handful of edges ten times as fast as a search for each value.
     """
     if len(edges) < 2:
         return np.zeros(0, dtype=np.int64)

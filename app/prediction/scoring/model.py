@@ -31,7 +31,7 @@ def _load_session(model: bytes) -> ort.InferenceSession:
 
 
 class Model:
-    """One bundle, ready to answer.
+    """One bundle, ready to score.
 
     `labels[i]` is the JSON value of class i. Numeric and boolean features are columns of one float32 array (missing
     NaN), categorical ones columns of one array of str (missing ""), both in the order of the manifest.
@@ -61,7 +61,7 @@ class Model:
             raise ModelLoadError("They name different inputs.", what="The model does not match its manifest.")
 
     def score(self, numeric: Floats, categorical: Texts | None) -> Floats:
-        """Probabilities [n, n_classes], or values [n, 1] for regression."""
+        """Return probabilities [n, n_classes], or values [n, 1] for regression."""
         n = len(numeric)
         if n < LARGE_BATCH_ROWS:
             return self.run(self._feed(numeric, categorical))
@@ -71,14 +71,14 @@ class Model:
         return np.concatenate(list(_processors.map(self.run, feeds)))
 
     def run(self, feed: dict[str, Any]) -> Floats:
-        """Scores for inputs that are ready: without a copy, a check or a choice on the way."""
+        """Return the scores of arrays that are ready, without copies or checks."""
         output: Floats = self._session.run(self._outputs, feed)[0]
         return output
 
     def bind_single_row(self) -> Callable[[tuple[float | None, ...]], list[float]] | None:
-        """Scores of one row of numbers (missing None) through arrays that are bound once, for one thread at a time.
+        """Return a function that scores one row of numbers (missing None) in arrays that are bound once; not thread-safe.
 
-        A third faster than `run` with new arrays. None for a model that takes texts, which cannot be bound.
+        A third faster than `run` with new arrays. None for a model with categorical features: strings cannot be bound.
         """
         if not self._takes_numeric or self._takes_categorical:
             return None
@@ -89,13 +89,13 @@ class Model:
         bound.bind_ortvalue_output(self._outputs[0], ort.OrtValue.ortvalue_from_numpy(scores))
         run = self._session.run_with_iobinding
 
-        def one(values: tuple[float | None, ...]) -> list[float]:
+        def score_row(values: tuple[float | None, ...]) -> list[float]:
             numeric[0] = values
             run(bound)
-            found: list[float] = scores[0].tolist()
-            return found
+            row_scores: list[float] = scores[0].tolist()
+            return row_scores
 
-        return one
+        return score_row
 
     def _feed(self, numeric: Floats, categorical: Texts | None) -> dict[str, Any]:
         feed: dict[str, Any] = {}
@@ -106,14 +106,14 @@ class Model:
         return feed
 
     def empty(self, n: int) -> tuple[Floats, Texts | None]:
-        """Arrays for n rows with everything missing."""
+        """Return arrays for n rows with everything missing."""
         numeric = np.full((n, len(self.numeric)), np.nan, dtype=np.float32)
         if not self.categorical:
             return numeric, None
         return numeric, np.full((n, len(self.categorical)), "", dtype=object)
 
     def rows(self, records: list[dict[str, Scalar]]) -> tuple[Floats, Texts | None]:
-        """Arrays for records that are known to be valid, such as golden rows."""
+        """Return arrays for records that are known to be valid, such as golden rows."""
         numeric, categorical = self.empty(len(records))
         for i, record in enumerate(records):
             for name, value in record.items():
@@ -126,13 +126,13 @@ class Model:
         return numeric, categorical
 
     def target_score(self, scores: Floats) -> Floats:
-        """The one number a row that histograms, explanations and curves are about, as in `score_histogram`."""
+        """Return the one score per row that histograms and curves use, as in `score_histogram`."""
         if self.task == "regression":
             return scores[:, 0]
         return scores[:, 1] if self.task == "binary" else scores.max(axis=1)
 
     def warm_up(self) -> None:
-        """Answer once, so that the first request does not pay for allocations."""
+        """Score one row, so that the first request does not pay for allocations."""
         self.score(*self.rows([row.record for row in self.manifest.golden[:1]] or [{}]))
 
     def check_golden(self) -> None:
@@ -156,7 +156,7 @@ class Model:
 
 
 def label_value(manifest: Manifest, label: str) -> Scalar:
-    """A class label as JSON shows it."""
+    """Return a class label as a JSON value."""
     if manifest.class_type == "integer":
         return int(label)
     if manifest.class_type == "number":
@@ -167,7 +167,7 @@ def label_value(manifest: Manifest, label: str) -> Scalar:
 
 
 def example_record(features: list[Feature]) -> dict[str, Scalar]:
-    """A record that can be sent as it is: the example row, medians where a value was missing there."""
+    """Return a record that works as a request: the example row, with medians for its missing values."""
     return {feature.name: _example(feature) for feature in features}
 
 

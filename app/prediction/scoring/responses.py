@@ -1,4 +1,4 @@
-"""Scores to answers. The same numbers for every protocol: a float32 score is written as the double it equals."""
+"""Turns scores into responses. The numbers are the same in every protocol: a float32 score is written as the double it equals."""
 
 from typing import Any
 
@@ -12,29 +12,31 @@ from pipeline.core.bundle import Scalar
 from pipeline.onnx.session import Floats
 
 
-def chosen(model: Model, scores: Floats) -> npt.NDArray[np.int64]:
-    """The position of the class that is predicted, [n]: threshold for binary, largest probability for multiclass."""
+def predicted_classes(model: Model, scores: Floats) -> npt.NDArray[np.int64]:
+    """Return the index of the predicted class, [n]: threshold for binary, largest probability for multiclass."""
     if model.task == "binary":
         return (scores[:, 1].astype(np.float64) >= model.decision_threshold).astype(np.int64)
     return np.asarray(scores.argmax(axis=1), dtype=np.int64)
 
 
-def predictions(model: Model, scores: Floats) -> list[Scalar]:
-    """What is predicted for each row: the value, or the label of the class as JSON shows it."""
+def predicted_values(model: Model, scores: Floats) -> list[Scalar]:
+    """Return the prediction for each row: the value, or the label of the class as a JSON value."""
     if model.task == "regression":
         values: list[Scalar] = scores[:, 0].tolist()
         return values
-    return [model.labels[place] for place in chosen(model, scores).tolist()]
+    return [model.labels[place] for place in predicted_classes(model, scores).tolist()]
 
 
-def answers(model: Model, rows: Rows, scores: Floats, request_id: str) -> list[dict[str, Any]]:
-    """One answer a row, as `POST /predict` gives them."""
+def build_responses(model: Model, rows: Rows, scores: Floats, request_id: str) -> list[dict[str, Any]]:
+    """Return one response per row, as in `POST /predict`."""
     missing = rows.missing(model)
-    return [answer(model, each, imputed, request_id) for each, imputed in zip(scores.tolist(), missing, strict=True)]
+    return [
+        build_response(model, each, imputed, request_id) for each, imputed in zip(scores.tolist(), missing, strict=True)
+    ]
 
 
 def encode_batch(model: Model, rows: Rows, scores: Floats, request_id: str) -> bytes:
-    """The JSON text of `answers`, written column by column: ten times as fast for large batches."""
+    """Return the JSON text of `build_responses`, written column by column: ten times as fast for large batches."""
     same = f',"model_version":{model.version},"request_id":{_json(request_id)},"imputed":'
     # One call writes all numbers: msgspec is ten times as fast as repr.
     texts = msgspec.json.encode(scores.ravel().tolist())[1:-1].split(b",")
@@ -47,7 +49,7 @@ def encode_batch(model: Model, rows: Rows, scores: Floats, request_id: str) -> b
         same = f',"threshold":{_json(model.threshold)}{same}'
     width = len(model.classes)
     starts = [f',{{"prediction":{_json(label)},"probability":'.encode() for label in model.labels]
-    places = chosen(model, scores).tolist()
+    places = predicted_classes(model, scores).tolist()
     shown = texts[1::width] if model.task == "binary" else [texts[i * width + place] for i, place in enumerate(places)]
     columns = [[starts[place] for place in places], shown, b',"probabilities":{']
     for i, name in enumerate(model.classes):
@@ -56,7 +58,9 @@ def encode_batch(model: Model, rows: Rows, scores: Floats, request_id: str) -> b
 
 
 def _interleaved(columns: list[bytes | list[bytes]], n: int) -> bytes:
-    """A JSON array of n texts, each made of one piece a column; bytes are the same in each. Each text begins with a comma."""
+    """Return a JSON array of n texts, each joined from one piece per column; a column of plain bytes repeats. Each text begins with a
+    comma.
+    """
     pieces = [b""] * (n * len(columns))
     for i, column in enumerate(columns):
         pieces[i :: len(columns)] = [column] * n if isinstance(column, bytes) else column
@@ -68,8 +72,8 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def answer(model: Model, scores: list[float], imputed: list[str], request_id: str) -> dict[str, Any]:
-    """The answer to one row, whose scores are the model's output; `imputed` names what was missing in it."""
+def build_response(model: Model, scores: list[float], imputed: list[str], request_id: str) -> dict[str, Any]:
+    """Return the response for one row with these model outputs; `imputed` names its missing features."""
     version = model.version
     if model.task == "binary":
         probability = scores[1]

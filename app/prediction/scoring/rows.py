@@ -1,4 +1,4 @@
-"""Bytes or parsed JSON to the arrays that a model takes; what does not fit is named by row and field.
+"""Reads JSON into the arrays that a model takes, and names what does not fit by row and field.
 
 The way of almost every request, plain records with the right types, goes through a decoder that msgspec builds for the
 model's own fields, straight to a tuple of numbers. Only what that decoder refuses is looked at field by field, to say
@@ -40,7 +40,7 @@ class Rows:
         return len(self.numeric)
 
     def missing(self, model: Model) -> list[list[str]]:
-        """For each row the names of the features that were missing, in the model's order."""
+        """Return for each row the names of its missing features, in the model's order."""
         absent: list[list[str]] = [[] for _ in range(len(self))]
         for i, j in np.argwhere(np.isnan(self.numeric)).tolist():
             absent[i].append(model.numeric[j].name)
@@ -61,25 +61,25 @@ class RowReader:
         self._any = msgspec.json.Decoder()
 
     def body(self, raw: bytes) -> Rows:
-        """The rows of a JSON body: one object, or a list of objects.
+        """Return the rows of a JSON body: one object, or a list of objects.
 
         Raises ProblemError API-02 (400) for what is no JSON or no record, InvalidValuesError API-03 (422), API-04 (413) for
         too many rows.
         """
         if self._many is not None and raw[:64].lstrip()[:1] == b"[":
             with contextlib.suppress(*UNREADABLE):  # then say below what is wrong
-                found = self._many.decode(raw)
-                if found:
-                    return self._array(found)
+                structs = self._many.decode(raw)
+                if structs:
+                    return self._array(structs)
         return self._explained(raw)
 
     def records(self, records: Sequence[object], *, single: bool = False) -> Rows:
-        """The rows of parsed records. Raises as `body`."""
+        """Return the rows of parsed records. Raises as `body`."""
         self.check_count(len(records))
         return self.filled(records, single=single)
 
     def filled(self, records: Sequence[object], *, single: bool = False) -> Rows:
-        """The same for any number of records. Raises InvalidValuesError API-03 (422)."""
+        """Return the same for any number of records. Raises InvalidValuesError API-03 (422)."""
         numeric, categorical = self._model.empty(len(records))
         errors: list[dict[str, object]] = []
         n_errors = 0
@@ -101,9 +101,9 @@ class RowReader:
         if n_rows > self._max_rows:
             raise RequestTooLargeError.too_many_rows(n_rows, self._max_rows)
 
-    def _array(self, found: Sequence[msgspec.Struct]) -> Rows:
-        self.check_count(len(found))
-        tuples = [msgspec.structs.astuple(row) for row in found]
+    def _array(self, structs: Sequence[msgspec.Struct]) -> Rows:
+        self.check_count(len(structs))
+        tuples = [msgspec.structs.astuple(row) for row in structs]
         k, m = len(self._model.numeric), len(self._model.categorical)
         if not m:
             return Rows(np.array(tuples, dtype=np.float32), None)
@@ -114,12 +114,12 @@ class RowReader:
 
     def _explained(self, raw: bytes) -> Rows:
         try:
-            found = self._parsed(raw)
+            parsed = self._parsed(raw)
         except (ValueError, RecursionError) as error:
             raise InvalidBodyError.not_json(error) from error
-        if isinstance(found, list):
-            return self.records(found)
-        return self.records([found], single=True)
+        if isinstance(parsed, list):
+            return self.records(parsed)
+        return self.records([parsed], single=True)
 
     def _parsed(self, raw: bytes) -> object:
         try:
@@ -131,7 +131,7 @@ class RowReader:
     def _fill(
         self, record: object, i: int, numeric: Floats, categorical: Texts | None
     ) -> list[tuple[str, object, str]]:
-        """Write one record into row i; what could not be used as (field, value, problem)."""
+        """Write one record into row i; return what cannot be used as (field, value, problem)."""
         if not isinstance(record, Mapping):
             return [("", record, "Not an object with the model's features.")]
         wrong: list[tuple[str, object, str]] = []
@@ -158,7 +158,7 @@ class RowReader:
 
 
 def row_type(model: Model) -> type[msgspec.Struct] | None:
-    """A record as msgspec reads it: numeric features first, then categorical ones, None where missing.
+    """Return the struct type of a record: numeric features first, then categorical ones, None where missing.
 
     None for models with a feature whose name it cannot match: one with quotes, backslashes or control characters.
     """
@@ -177,7 +177,7 @@ def row_type(model: Model) -> type[msgspec.Struct] | None:
 
 
 def _number(value: object, feature: Feature) -> float | None:
-    """A finite number that float32 can hold, or None."""
+    """Return a finite number that float32 can hold, or None."""
     if feature.kind == "boolean":
         return float(value) if isinstance(value, int | float) and value in {0, 1} else None
     if isinstance(value, bool):

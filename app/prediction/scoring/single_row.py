@@ -1,7 +1,7 @@
 """One plain record, the usual request: bytes to bytes with one small array and nothing else in between.
 
-Whatever is not plain (a wrong value, an unknown name, a list) is left to `app.prediction.scoring.rows`, which takes the time to
-say what is wrong.
+Whatever is not plain (a wrong value, an unknown name, a list) is left to `app.prediction.scoring.rows`,
+which takes the time to say what is wrong.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 
 from app.prediction.scoring.live_stats import LiveStats
 from app.prediction.scoring.model import Model
-from app.prediction.scoring.responses import answer
+from app.prediction.scoring.responses import build_response
 from app.prediction.scoring.rows import UNREADABLE, row_type
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
 
@@ -20,11 +20,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class SingleRowPredictor:
-    """Answers plain records for one model."""
+    """Predicts plain records with one model."""
 
-    def __init__(self, model: Model, live: LiveStats) -> None:
+    def __init__(self, model: Model, stats: LiveStats) -> None:
         self._model = model
-        self._live = live
+        self._stats = stats
         row = row_type(model)
         self._decode: Callable[[bytes], Any] | None = None if row is None else msgspec.json.Decoder(row).decode
         self._names = [feature.name for feature in (*model.numeric, *model.categorical)]
@@ -32,7 +32,7 @@ class SingleRowPredictor:
         self._score_bound = model.bind_single_row()
 
     def answer(self, raw: bytes, request_id: str) -> bytes | None:
-        """The JSON answer to one record; None if the body is anything else, or the answer no finite number."""
+        """Return the JSON response for one record; None if the body is anything else, or a score is not finite."""
         if self._decode is None:
             return None
         try:
@@ -44,13 +44,13 @@ class SingleRowPredictor:
             if (None in values or "" in values)
             else []
         )
-        scores = self._score_bound(values) if self._score_bound is not None else self._with_texts(values)
+        scores = self._score_bound(values) if self._score_bound is not None else self._score_with_texts(values)
         if not -3.5e38 < sum(scores) < 3.5e38:
             return None
-        self._live.record(values, scores)
-        return _encode(answer(self._model, scores, imputed, request_id))
+        self._stats.record(values, scores)
+        return _encode(build_response(self._model, scores, imputed, request_id))
 
-    def _with_texts(self, values: tuple[Any, ...]) -> list[float]:
+    def _score_with_texts(self, values: tuple[Any, ...]) -> list[float]:
         k = self._k
         texts = np.array((values[k:],), dtype=object)
         texts[texts == None] = ""  # noqa: E711 - element by element

@@ -14,7 +14,7 @@ import pytest
 from app.prediction.scoring.lenient_json import decode
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.model import LARGE_BATCH_ROWS, Model
-from app.prediction.scoring.responses import answers, encode_batch
+from app.prediction.scoring.responses import build_responses, encode_batch
 from app.prediction.scoring.rows import Rows
 from bench.bundles import Built, make_bundle, records
 from pipeline.core.bundle import Manifest
@@ -63,7 +63,7 @@ def test_one_row_is_answered_as_in_a_list_when_the_model_takes_only_numbers(tmp_
     one = LoadedModel.of(Model(built.manifest, built.model, b""), max_rows=100)
     rows = [*records(built, N), {}, {"age": 1, "is_member": True}, {"age": None}]
     parsed = one.reader.body(json.dumps(rows).encode())
-    many = answers(one.model, parsed, one.model.score(parsed.numeric, None), "an-id")
+    many = build_responses(one.model, parsed, one.model.score(parsed.numeric, None), "an-id")
     for row, expected in zip(rows, many, strict=True):
         found = one.single_row.answer(json.dumps(row).encode(), "an-id")
         assert found is not None
@@ -75,7 +75,7 @@ def test_labels_are_written_as_they_are_when_they_hold_quotes_and_signs(tmp_path
     model = Model(built.manifest, built.model, b"")
     rows = Rows(*model.rows([*records(built, 5), {}]))
     scores = model.score(rows.numeric, rows.categorical)
-    assert json.loads(encode_batch(model, rows, scores, "an-id")) == answers(model, rows, scores, "an-id")
+    assert json.loads(encode_batch(model, rows, scores, "an-id")) == build_responses(model, rows, scores, "an-id")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -185,13 +185,13 @@ def test_triton_client_is_told_why_when_its_inputs_cannot_be_used(served: Apis) 
         ([], "no inputs"),
         ([{"name": "age"}], "datatype"),
         ([{"name": "age", "datatype": "FP32", "shape": [2], "data": [1]}], "needs 2"),
-        ([{"name": "age", "datatype": "FP32", "shape": [-1], "data": []}], "whole numbers"),
+        ([{"name": "age", "datatype": "FP32", "shape": [-1], "data": []}], "list of integers"),
         ([{"name": "age", "datatype": "BYTES", "shape": [1], "data": ["x"]}], "number type"),
-        ([{"name": "age", "datatype": "FP32", "shape": [1], "data": ["x"]}], "no FP32"),
+        ([{"name": "age", "datatype": "FP32", "shape": [1], "data": ["x"]}], "not FP32"),
         ([{"name": "age", "datatype": "FP32", "shape": [0], "data": []}], "no rows"),
         ([{"name": "age", "datatype": "FP32", "shape": [1], "parameters": {"binary_data_size": 4}}], "binary data"),
-        ([{"name": "numeric", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}], "has to be"),
-        (2 * [{"name": "age", "datatype": "FP32", "shape": [1], "data": [1]}], "twice"),
+        ([{"name": "numeric", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}], "must be"),
+        (2 * [{"name": "age", "datatype": "FP32", "shape": [1], "data": [1]}], "more than once"),
     ],
 )
 def test_tensors_are_refused_with_the_reason_when_malformed(served: Apis, inputs: Any, why: str) -> None:

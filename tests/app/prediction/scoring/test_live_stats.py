@@ -126,7 +126,7 @@ def test_the_documents_name_the_real_features_and_their_examples_run(tmp_path: P
             properties = document["components"]["schemas"]["Record"]["properties"]
             assert list(properties) == [feature.name for feature in built.manifest.features]
             assert "years" in properties["age"]["description"]
-            assert "minimum" not in properties["age"]  # a hint, no refusal
+            assert "minimum" not in properties["age"]  # a hint, no error_response
             sent = 0
             for path, methods in document["paths"].items():
                 for kind, content in methods.get("post", {}).get("requestBody", {}).get("content", {}).items():
