@@ -6,6 +6,7 @@ x grows to the right and y downwards, as in SVG.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from app.web.charts import Bar
 from app.web.formats import short_number
 from pipeline.core.bundle import Histogram
 from pipeline.core.figures.ticks import ticks_within
@@ -17,17 +18,6 @@ class Tick:
 
     at: float
     text: str
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar, in percent of the box."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    is_marked: bool = False
 
 
 @dataclass(frozen=True)

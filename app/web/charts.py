@@ -60,6 +60,7 @@ class Bar:
     y: float
     width: float
     height: float
+    is_marked: bool = False
 
 
 def layout_bars(counts: Sequence[float], width: float = 120, height: float = 28) -> tuple[Bar, ...]:
