@@ -1,4 +1,4 @@
-"""What routes of the log are given: the run that the address names, its log, and leave to follow it."""
+"""Dependencies of the log's routes: the run in the address, its log, and the limit of followers."""
 
 from typing import Annotated, Protocol
 

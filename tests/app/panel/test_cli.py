@@ -42,14 +42,14 @@ class Cut(httpx.SyncByteStream):
 
 def test_log_is_whole_when_the_connection_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "RECONNECT_S", 0.0)
-    asked: list[str] = []
+    cursors: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.params["after"])
+        cursors.append(request.url.params["after"])
         assert request.headers["authorization"] == "Bearer secret"
-        if len(asked) == 1:
+        if len(cursors) == 1:
             return httpx.Response(200, stream=Cut(log(1, 3) + log(4, 5) + "event: log\nid: 9\nda"))
-        if len(asked) == 2:
+        if len(cursors) == 2:
             return httpx.Response(200, text=log(6, 6))
         end = 'event: end\nid: 7\ndata: {"seq": 7, "state": "succeeded"}\n\n'
         return httpx.Response(200, text=': ping\n\nevent: state\ndata: {"state": "running"}\n\n' + log(7, 7) + end)
@@ -58,7 +58,7 @@ def test_log_is_whole_when_the_connection_is_cut(tmp_path: Path, monkeypatch: py
         items = list(found.follow("r"))
     assert [item["seq"] for item in items] == [1, 2, 3, 4, 5, 6, 7, 7]
     assert items[-1]["state"] == "succeeded"
-    assert asked == ["0", "5", "6"]
+    assert cursors == ["0", "5", "6"]
 
 
 def test_problem_arrives_whole_when_the_panel_answers_with_one(tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_what_to_do_is_said_when_no_panel_answers(
     monkeypatch.setenv("PANEL_PORT", "1")
     monkeypatch.setattr(sys, "argv", ["ml-pipeline", "status"])
     assert cli.main() == 2
-    said = capsys.readouterr().err
-    assert said.startswith("PANEL-07: The panel does not respond at http://127.0.0.1:1.")
-    assert said.endswith("Try: ml-pipeline up\n")
+    output = capsys.readouterr().err
+    assert output.startswith("PANEL-07: The panel does not respond at http://127.0.0.1:1.")
+    assert output.endswith("Try: ml-pipeline up\n")
 
 
 def test_doctor_checks_what_it_can_when_no_panel_answers(
@@ -112,14 +112,14 @@ def test_doctor_checks_what_it_can_when_no_panel_answers(
     monkeypatch.setenv("PANEL_PORT", "1")
     monkeypatch.setattr(sys, "argv", ["ml-pipeline", "doctor"])
     assert cli.main() == 1
-    said = capsys.readouterr().out
-    assert re.search(r"PANEL-\d\d: The panel", said), "a problem has its id, to be looked up"
-    assert "Python" in said
+    output = capsys.readouterr().out
+    assert re.search(r"PANEL-\d\d: The panel", output), "a problem has its id, to be looked up"
+    assert "Python" in output
 
 
 def test_parameters_are_nested_and_typed_when_set_on_the_command_line() -> None:
-    given = ["target=species", "seed=7", "linear.c=0.5", "linear.max_iter=10", 'ignore=["a"]', "a=b=c"]
-    assert cli.parse_params(given) == {
+    assignments = ["target=species", "seed=7", "linear.c=0.5", "linear.max_iter=10", 'ignore=["a"]', "a=b=c"]
+    assert cli.parse_params(assignments) == {
         "target": "species",
         "seed": 7,
         "linear": {"c": 0.5, "max_iter": 10},
@@ -157,9 +157,9 @@ def test_table_shows_texts_as_they_are_when_they_look_like_markup(
     state = {"runs": [run], "services": [service], "paused": False, "due_in_s": None, "interval_s": 6, "live": None}
     with panel(tmp_path, lambda _request: httpx.Response(200, json=state)) as found:
         assert cli._status(found) == 0
-    said = capsys.readouterr().out
-    assert "Column [/x] is [bold]bad[/bold]\ufffd[2J." in said
-    assert "[/red]" in said
+    output = capsys.readouterr().out
+    assert "Column [/x] is [bold]bad[/bold]\ufffd[2J." in output
+    assert "[/red]" in output
 
 
 def test_terminal_is_not_steered_when_a_problem_names_something_odd(capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,8 +43,8 @@ def test_command_line_wins_when_the_environment_says_otherwise(monkeypatch: pyte
     monkeypatch.setenv("PANEL_PORT", "1001")
     monkeypatch.setenv("API_PORT", "1002")
     Path("ml-pipeline.toml").write_text("API_PORT = 1003\nAPP_PORT = 1004\n")
-    found = startup.read_settings(["--port", "1000", "--retry-delay-s", "2.5"])
-    assert (found.panel_port, found.api_port, found.app_port, found.retry_delay_s) == (1000, 1002, 1004, 2.5)
+    values = startup.read_settings(["--port", "1000", "--retry-delay-s", "2.5"])
+    assert (values.panel_port, values.api_port, values.app_port, values.retry_delay_s) == (1000, 1002, 1004, 2.5)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_setting_is_named_when_it_is_not_valid(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     assert entry.main([]) == 78
-    said = capsys.readouterr().err
-    assert said.startswith("CONF-01: ")
-    assert words in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("CONF-01: ")
+    assert words in output
+    assert output.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_port_is_named_when_it_is_taken(tmp_path: Path, capsys: pytest.CaptureFi
         taken.listen()
         port = taken.getsockname()[1]
         assert entry.main(["--port", str(port), "--ml-pipeline-state", str(tmp_path / "state")]) == 78
-    said = capsys.readouterr().err
-    assert said.startswith(f"PANEL-05: Port {port} is already in use.")
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith(f"PANEL-05: Port {port} is already in use.")
+    assert output.count("\n") == 1
 
 
 def test_token_is_kept_and_private_when_it_is_made(tmp_path: Path) -> None:

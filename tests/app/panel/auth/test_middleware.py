@@ -16,9 +16,9 @@ from tests.app.panel.auth.conftest import HandClock
 
 
 def _login(auth: Auth) -> str:
-    found = re.search("token=(.+)", auth.login_url())
-    assert found
-    return auth.login_with_link(found[1], "here")
+    match = re.search("token=(.+)", auth.login_url())
+    assert match
+    return auth.login_with_link(match[1], "here")
 
 
 async def _read(auth: Auth, token: str, kind: str, then: Callable[[], None]) -> list[Message]:

@@ -17,9 +17,9 @@ from pipeline.core.problems import ProblemError
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    found = open_database(tmp_path / "panel.db", datetime(2026, 1, 1, tzinfo=UTC))
-    yield found
-    found.close()
+    database = open_database(tmp_path / "panel.db", datetime(2026, 1, 1, tzinfo=UTC))
+    yield database
+    database.close()
 
 
 def pragma(database: Database, name: str, *, writer: bool) -> object:
