@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from pipeline.core.events import Events
 from pipeline.core.params import Params
-from pipeline.core.problems import DataError
 from pipeline.core.runner import execute
 from pipeline.core.stage import StageContext, StageFunction, StageName, result_path
+from pipeline.ingest.problems import NoTableError
 
 
 class Answer(BaseModel):
@@ -54,7 +54,7 @@ def test_result_is_on_disk_when_stage_succeeds(tmp_path: Path) -> None:
 
 def test_problem_is_last_event_and_no_result_is_left_when_stage_refuses(tmp_path: Path) -> None:
     def run(ctx: StageContext, events: Events) -> BaseModel:
-        raise DataError("DATA-01", "There is no table.", fix="Put one there.")
+        raise NoTableError("There is no table.", fix="Put one there.")
 
     code, events = _execute(tmp_path, run)
     assert code == 3
