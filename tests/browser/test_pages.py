@@ -58,7 +58,7 @@ def test_only_the_chosen_estimator_s_settings_show_when_it_changes(page: Page, p
     expect(page.get_by_label("Trees").last).to_be_hidden()
     page.get_by_label("Estimator").select_option("random_forest")
     expect(page.get_by_label("Trees").last).to_be_visible()
-    expect(page.get_by_label("Iterations, at most").first).to_be_hidden()
+    expect(page.get_by_label("Max iterations").first).to_be_hidden()
 
 
 def test_form_says_what_is_wrong_when_a_value_cannot_be(page: Page, panel: PanelProcess, complaints: list[str]) -> None:
@@ -66,7 +66,7 @@ def test_form_says_what_is_wrong_when_a_value_cannot_be(page: Page, panel: Panel
     page.locator("form[action='/runs/new']").evaluate("form => form.noValidate = true")
     page.get_by_label("Test share").fill("7")
     page.get_by_role("button", name="Start the run").click()
-    expect(page.get_by_role("alert")).to_contain_text("1 field cannot be as it is")
+    expect(page.get_by_role("alert")).to_contain_text("Fix the highlighted field. No run was started.")
     field = page.get_by_label("Test share")
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_value("7")
@@ -78,10 +78,10 @@ def test_form_says_what_is_wrong_when_a_value_cannot_be(page: Page, panel: Panel
 def test_list_is_narrowed_in_place_when_a_filter_is_chosen(page: Page, panel: PanelProcess) -> None:
     page.goto(f"{panel.url}/runs")
     page.get_by_label("State").select_option("interrupted")
-    expect(page.get_by_text("No run passes the filter.")).to_be_visible()
+    expect(page.get_by_text("No run matches the filter.")).to_be_visible()
     assert "state=interrupted" in page.url
     page.go_back()
-    expect(page.get_by_text("No run passes the filter.")).to_have_count(0)
+    expect(page.get_by_text("No run matches the filter.")).to_have_count(0)
 
 
 def test_hostile_text_stays_text_when_a_table_is_full_of_it(

@@ -1,4 +1,4 @@
-"""What of the active run is worth showing and not worth storing: its progress. Also the truth for followers of logs."""
+"""The state of active runs that is shown and not stored, such as progress; followers of logs read it."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ class LiveState:
     progress: Progress | None = None
 
     def json(self) -> str:
-        """As JSON: state, stage, attempt, retry_at (ISO 8601 or null), progress (done, total, label or null)."""
+        """Return it as JSON: state, stage, attempt, retry_at (ISO 8601 or null), progress (done, total, label or null)."""
         return json.dumps(asdict(self), default=lambda at: at.isoformat())
 
 
@@ -39,7 +39,7 @@ class ActiveRuns:
         self._json: dict[str, tuple[int, str]] = {}
 
     def show(self, run_id: str, state: LiveState) -> None:
-        """The run is there now; tells followers."""
+        """Record the state of an active run and wake its followers."""
         self._put(run_id, state)
         self._notifier.notify(log_topic(run_id))
 
@@ -48,7 +48,7 @@ class ActiveRuns:
         self._notifier.notify(log_topic(run_id))
 
     def progress(self, run_id: str, progress: Progress | None) -> None:
-        """The current stage has come so far; tells followers of this run."""
+        """Record how far the current stage is and wake followers of this run."""
         with self._lock:
             state = self._states.get(run_id)
         if state is not None:
@@ -56,19 +56,19 @@ class ActiveRuns:
             self._notifier.notify(log_topic(run_id))
 
     def end(self, run_id: str) -> None:
-        """The run has ended, its final state is committed and its log complete; tells followers."""
+        """Forget the run, whose final state is committed and whose log is complete, and wake its followers."""
         with self._lock:
             self._states.pop(run_id, None)
             self._json.pop(run_id, None)
         self._notifier.notify(log_topic(run_id))
 
     def find(self, run_id: str) -> LiveState | None:
-        """The state of an active run, or None."""
+        """Return the state of an active run, or None."""
         with self._lock:
             return self._states.get(run_id)
 
     def progress_of(self, run_id: str, stage: str) -> Progress | None:
-        """How far this stage of an active run is, if it has said so."""
+        """Return how far this stage of an active run is, if it has reported it."""
         state = self.find(run_id)
         return state.progress if state is not None and state.stage == stage else None
 

@@ -66,7 +66,7 @@ class RunRow:
 
     @property
     def active(self) -> bool:
-        """Whether it has not ended yet."""
+        """Return True until it has ended."""
         return not self.state.is_final
 
 
@@ -130,7 +130,7 @@ class LiveProgress(Protocol):
     """What is known of an active run besides its row."""
 
     def progress_of(self, run_id: str, stage: str) -> Progress | None:
-        """How far this stage is, if it runs and has said so."""
+        """Return how far this stage is, if it runs and has reported it."""
 
 
 class RunQueries:
@@ -141,7 +141,7 @@ class RunQueries:
         self._live = live
 
     def page(self, filters: RunFilters = RunFilters(), before: int | None = None, limit: int = PAGE_SIZE) -> RunPage:
-        """Runs with a number below `before` (None: from the newest), at most `limit`."""
+        """Return runs with a number below `before` (None: from the newest), at most `limit`."""
         statement = select(Run).order_by(col(Run.number).desc()).limit(limit + 1)
         if filters.state is not None:
             statement = statement.where(Run.state == filters.state)
@@ -155,7 +155,7 @@ class RunQueries:
         return RunPage(rows[:limit], rows[limit - 1].number if more else None)
 
     def detail(self, run_id: str) -> RunDetail:
-        """One run by id or number. Raises ProblemError RUN-02 if there is none."""
+        """Return one run by id or number. Raises RunNotFoundError."""
         with self._db.read() as session:
             run = look_up(session, run_id)
             if run is None:
@@ -182,28 +182,28 @@ class RunQueries:
         )
 
     def find(self, run_id: str) -> RunRow | None:
-        """One run by id or number, or None."""
+        """Return one run by id or number, or None."""
         with self._db.read() as session:
             run = look_up(session, run_id)
         return None if run is None else _row(run)
 
     def full_id(self, run_id: str) -> str:
-        """The id of a run by its id or number. Raises ProblemError RUN-02."""
+        """Return the id of a run by its id or number. Raises RunNotFoundError."""
         row = self.find(run_id)
         if row is None:
             raise RunNotFoundError(run_id)
         return row.id
 
     def active(self) -> RunRow | None:
-        """The run that has not ended, if any."""
+        """Return the run that has not ended, if any."""
         return self._first(select(Run).where(col(Run.state).in_(ACTIVE)))
 
     def latest(self) -> RunRow | None:
-        """The newest run that did something (not skipped), or None."""
+        """Return the newest run that was not skipped, or None."""
         return self._first(_newest().where(Run.state != RunState.SKIPPED))
 
     def last_params(self) -> Mapping[str, Any] | None:
-        """Parameters of the newest run that they have not failed: what "the same again" means. None where there is none.
+        """Return the parameters of the newest run that did not fail because of them, None if there is none.
 
         Skipped runs and those whose parameters do not fit the table (a mistyped target) are passed over.
         """
@@ -220,7 +220,7 @@ class RunQueries:
             return {run_id: RunState(state) for run_id, state in rows}
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """How many runs there are by (state, trigger)."""
+        """Return the number of runs by (state, trigger)."""
         with self._db.read() as session:
             rows = session.exec(select(Run.state, Run.trigger, func.count()).group_by(Run.state, Run.trigger))
             return {(state, trigger): n for state, trigger, n in rows}

@@ -1,4 +1,4 @@
-"""What can be done with runs: start, cancel, rerun. Pages, API, terminal and schedule all call these verbs."""
+"""Starts, cancels and repeats runs, for pages, API, terminal and schedule alike."""
 
 import shutil
 from collections.abc import Mapping
@@ -27,6 +27,8 @@ from pipeline.core.stage import STAGES, StageName
 MIN_FREE_BYTES: Final = 512 * 2**20  # a run of the built-in table writes about 50 MB; databases want some air, too
 RUNS_TOPIC: Final = "runs"  # notified when a run was created or cancelled
 MAX_RECOVERIES: Final = 3  # in a row: a run that takes the panel down with it must not do so for ever
+
+_CANCEL_REASONS: Final = {"": "Cancelled.", "web": "Cancelled in the panel.", "api": "Cancelled through the API."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class RunService:
         return Started(run.id, run.number, RunState(run.state), created)
 
     def cancel(self, run_id: str, *, requested_by: str = "") -> RunState:
-        """Ask a run to end; the new state. Already cancelled or cancelling: the same answer again.
+        """Ask a run to end and return its new state; no-op if it is cancelled or cancelling already.
 
         Raises ProblemError RUN-02 (404, no such run), RUN-05 (409, it has already ended otherwise).
         """
@@ -105,7 +107,7 @@ class RunService:
             if state.is_final:
                 raise RunEndedError(run.number, state)
             new = RunState.CANCELLING if state == RunState.RUNNING else RunState.CANCELLED
-            reason = f"Cancelled by {requested_by}." if requested_by else "Cancelled."
+            reason = _CANCEL_REASONS.get(requested_by) or f"Cancelled by {requested_by}."
             try:
                 self._store.move(run.id, state, new, reason)
             except LostRaceError:
@@ -122,7 +124,7 @@ class RunService:
         idempotency_key: str | None = None,
         requested_by: str = "",
     ) -> Started:
-        """A new run like `run_id`, from `from_stage` (None: the stage that did not succeed, else the first).
+        """Start a new run like `run_id`, from `from_stage` (None: the stage that did not succeed, else the first).
 
         `params` are laid over those of `run_id`. Raises as `start`, and RUN-02.
         """
@@ -143,7 +145,7 @@ class RunService:
         )
 
     def recover(self, run: Run) -> Started | None:
-        """The run that continues the interrupted `run` from its last finished stage; None if it has been tried enough.
+        """Start the run that continues the interrupted `run`; return None after too many recoveries in a row.
 
         Raises as `start`.
         """
@@ -174,7 +176,7 @@ class RunService:
         return {"target": self._settings.target, "seed": self._settings.seed}
 
     def _again(self, trigger: Trigger) -> Params:
-        """The stored parameters, or the settings where this version of the program does not take them any more."""
+        """Return the stored parameters, or the settings if this version of the program does not accept them."""
         try:
             known = _known(self._base(trigger))
             return _valid(known | self._settings_for(known))
@@ -182,7 +184,7 @@ class RunService:
             return _valid(self._defaults())
 
     def _settings_for(self, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that count because no run has said otherwise: they may have changed since it was stored."""
+        """Return the settings that apply because no run has overridden them; they may have changed since."""
         unsaid = Params()
         return {name: value for name, value in self._defaults().items() if stored.get(name) == getattr(unsaid, name)}
 
@@ -206,12 +208,12 @@ def _valid(params: Mapping[str, Any]) -> Params:
 
 
 def _known(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Stored parameters without those that an earlier version of this program knew and this one does not."""
+    """Return stored parameters without those that only an earlier version of the program knows."""
     return {name: value for name, value in stored.items() if name in Params.model_fields}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`; groups are merged member by member."""
+    """Return `over` on top of `base`; groups are merged member by member."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)

@@ -15,12 +15,12 @@ class RunState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"  # the panel went away under it
+    INTERRUPTED = "interrupted"  # the panel stopped during it
     SKIPPED = "skipped"  # a tick that met a busy pipeline
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing can follow."""
+        """Return True if no state can follow."""
         return not NEXT[self]
 
 

@@ -13,7 +13,7 @@ LAST_RUNS = 10
 
 
 def typical_durations(db: Database) -> dict[str, float]:
-    """Seconds by stage; a stage that never succeeded is left out. Two short reads by index."""
+    """Return seconds by stage; a stage that never succeeded is left out. Two short reads by index."""
     with db.read() as session:
         last = select(Run.id).where(Run.state == RunState.SUCCEEDED).order_by(col(Run.number).desc()).limit(LAST_RUNS)
         run_ids = list(session.exec(last))

@@ -18,18 +18,18 @@ _TITLES: Final = {
     "c": "C",
     "l2_regularization": "L2 regularization",
     "learning_rate": "Learning rate",
-    "max_depth": "Depth of a tree, at most",
-    "max_iter": "Iterations, at most",
-    "max_leaf_nodes": "Leaves of a tree, at most",
-    "min_samples_leaf": "Rows in a leaf, at least",
+    "max_depth": "Max depth of a tree",
+    "max_iter": "Max iterations",
+    "max_leaf_nodes": "Max leaves per tree",
+    "min_samples_leaf": "Min rows per leaf",
     "n_estimators": "Trees",
-    "n_iter_no_change": "Stop after rounds without gain",
+    "n_iter_no_change": "Early-stopping rounds",
 }
 
 
 @dataclass(frozen=True)
 class FormField:
-    """One input. `text` is what it holds (lines for `lines`, "on" or "" for `check`), `error` why that is refused."""
+    """One input. `text` is what it holds (lines for `lines`, "on" or "" for `check`), `error` why it is not valid."""
 
     name: str
     title: str
@@ -44,7 +44,7 @@ class FormField:
 
     @property
     def id(self) -> str:
-        """Its id in the page."""
+        """Return its id in the page."""
         return "p-" + self.name.replace(".", "-")
 
 
@@ -60,7 +60,7 @@ class FieldGroup:
 def build(
     values: Mapping[str, Any], texts: Mapping[str, str] | None = None, errors: Mapping[str, str] | None = None
 ) -> tuple[FieldGroup, ...]:
-    """Groups of fields with `values` of the parameters, or with what a person typed (`texts`) and why it is refused."""
+    """Return groups of fields with `values` of the parameters, or with the submitted `texts` and their `errors`."""
     schema = Params.model_json_schema()
     groups: dict[str, list[FormField]] = {}
     parts: list[FieldGroup] = []
@@ -80,7 +80,7 @@ def build(
 
 
 def parse(texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What was sent, as parameters, and per field why it cannot be: one of the two is empty."""
+    """Return the submitted parameters, and the error of each field that is not valid: one of the two is empty."""
     params: dict[str, Any] = {}
     fields = {field.name: field for group in build({}) for field in group.fields}
     for name, field in fields.items():
@@ -100,7 +100,7 @@ def parse(texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def flat(params: Mapping[str, Any]) -> dict[str, str]:
-    """Parameters as text by path, leaving out the settings of estimators that were not chosen."""
+    """Return parameters as text by path, without the settings of estimators that were not chosen."""
     chosen = params.get("estimator")
     out: dict[str, str] = {}
     for group in build(params):

@@ -31,7 +31,7 @@ class Plot:
 
 
 def read_train(run_dir: Path) -> TrainResult | None:
-    """The result of training, None while there is none or if it was written by another version of the program."""
+    """Return the result of training, None while there is none or if it was written by another version of the program."""
     try:
         return read_result(run_dir, "train_model", TrainResult)
     except (OSError, ValidationError):
@@ -39,7 +39,7 @@ def read_train(run_dir: Path) -> TrainResult | None:
 
 
 def metric_rows(result: TrainResult) -> tuple[MetricRow, ...]:
-    """The metrics, the one that decides first."""
+    """Return the metrics, the gate metric first."""
     names = sorted(result.metrics, key=lambda name: name != result.primary_metric)
     return tuple(
         MetricRow(
@@ -53,7 +53,7 @@ def metric_rows(result: TrainResult) -> tuple[MetricRow, ...]:
 
 
 def plots(run_dir: Path) -> tuple[Plot, ...]:
-    """The plots of the run's evaluation, none while there is no evaluation or if another version wrote it."""
+    """Return the plots of the run's evaluation, none while there is no evaluation or if another version wrote it."""
     try:
         evaluation = json.loads((run_dir / "evaluation.json").read_bytes())
         drawn = pipeline_plots.plots(evaluation)

@@ -1,4 +1,4 @@
-"""What the pages of runs are drawn from."""
+"""The views of the pages of runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class StageCell:
 
 
 def cells(stages: tuple[StageView, ...], usual: Mapping[str, float]) -> tuple[StageCell, ...]:
-    """The strip of a run."""
+    """Return the strip of a run."""
     return tuple(StageCell(STAGE_TITLES.get(s.name, s.name), s, usual.get(s.name)) for s in stages)
 
 
@@ -73,7 +73,7 @@ class RunView(View):
 
 @dataclass(frozen=True)
 class NewRunView(View):
-    """The form of a new run. `parent` is the run that it continues, `from_stage` where; `n_errors` fields are refused."""
+    """The form of a new run. `parent` is the run that it continues, `from_stage` where; `n_errors` fields are not valid."""
 
     TEMPLATE: ClassVar[str] = "panel/run_new.html"
 
@@ -86,10 +86,10 @@ class NewRunView(View):
 
 
 def stage_choices(names: tuple[str, ...] = STAGES) -> tuple[tuple[str, str], ...]:
-    """Names and titles, for a choice."""
+    """Return names and titles, for a choice."""
     return tuple((name, STAGE_TITLES[name]) for name in names)
 
 
 def shown_params(flat: Mapping[str, str], defaults: Mapping[str, Any]) -> tuple[tuple[str, str, bool], ...]:
-    """(name, value, differs from the default) by name of the parameter."""
+    """Return (name, value, differs from the default) of each parameter."""
     return tuple((name, text, text != defaults.get(name, text)) for name, text in flat.items())

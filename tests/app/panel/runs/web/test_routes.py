@@ -40,7 +40,7 @@ def test_one_run_starts_when_the_same_button_is_sent_twice(client: TestClient) -
 
 def test_list_is_narrowed_and_paged_when_asked(client: TestClient) -> None:
     assert 'href="/runs/1"' in client.get("/runs?state=succeeded&trigger=manual").text
-    assert "No run passes the filter." in client.get("/runs?state=failed").text
+    assert "No run matches the filter." in client.get("/runs?state=failed").text
     # An old or mistyped link still opens.
     assert 'href="/runs/1"' in client.get("/runs?state=nonsense").text
     assert 'href="/runs/1"' not in client.get("/runs?before=1").text
