@@ -15,7 +15,7 @@ from pipeline.core.problems import ProblemError
 
 @pytest.fixture
 def service() -> PredictionService:
-    settings = ApiSettings(body_timeout_s=0.02, max_body_bytes=10)
+    settings = ApiSettings().model_copy(update={"body_timeout_s": 0.02, "max_body_bytes": 10})
     reloader = ModelReloader(settings)
     return PredictionService(settings, reloader, RequestMetrics(reloader))
 
