@@ -16,9 +16,10 @@ from pipeline.core import runner
 from pipeline.core.bundle import VERSIONS_DIR, bundle_dir, publish, read_manifest, write_pointer
 from pipeline.core.events import Events
 from pipeline.core.params import Params
-from pipeline.core.problems import BundleError, DataError
+from pipeline.core.problems import BundleError
 from pipeline.core.product import TABLE_SUFFIXES
 from pipeline.core.stage import ENTRY, StageContext, TrainResult, read_result
+from pipeline.ingest.problems import NoTableError
 
 EXIT_USER: Final = 2
 EXIT_CRASH: Final = 1
@@ -79,26 +80,15 @@ def _run_stages(params: Params, folder: Path, run_id: str, models: Path, console
 
 
 def _tables(data: Path) -> Iterator[Path]:
-    """Return the files that `--data` names: itself, or the tables in it or in its folder raw. Raises DataError DATA-01."""
+    """Return the files that `--data` names: itself, or the tables in it or in its folder raw. Raises NoTableError."""
     if data.is_file():
         if data.suffix.lower() not in TABLE_SUFFIXES:
-            raise DataError(
-                "DATA-01",
-                f"{data.name} is not taken for a table.",
-                why=f"Its name does not end in {', '.join(TABLE_SUFFIXES)}.",
-                fix="Unpack it if it is compressed, and give it the ending of what it holds.",
-            )
+            raise NoTableError.with_other_suffix(data)
         return iter([data])
     directory = data / "raw" if (data / "raw").is_dir() else data
     tables = sorted(path for path in directory.glob("*") if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
     if not tables:
-        raise DataError(
-            "DATA-01",
-            f"There is no table at {data}.",
-            why="It is neither a file nor a folder with CSV or Parquet files.",
-            fix="Name a file, or write the built-in credit table and use that.",
-            command="python -m pipeline sample data/raw",
-        )
+        raise NoTableError.at_path(data)
     return iter(tables)
 
 

@@ -26,8 +26,7 @@ class ProblemError(Exception):
 
     def __init__(
         self,
-        id_or_what: str,
-        what: str | None = None,
+        what: str,
         *,
         why: str = "",
         fix: str = "",
@@ -35,10 +34,6 @@ class ProblemError(Exception):
         retryable: bool | None = None,
         status: int | None = None,
     ) -> None:
-        if what is None:
-            what = id_or_what
-        else:  # a problem without a class of its own; goes when the last one has one
-            self.id = id_or_what
         super().__init__(what)
         self.what = what
         self.why = why

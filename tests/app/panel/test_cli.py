@@ -13,6 +13,7 @@ from app.panel import cli, client
 from app.panel.client import PanelClient
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
+from tests.builders.problems import problem
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -62,14 +63,14 @@ def test_log_is_whole_when_the_connection_is_cut(tmp_path: Path, monkeypatch: py
 
 
 def test_problem_arrives_whole_when_the_panel_answers_with_one(tmp_path: Path) -> None:
-    problem = ProblemError("RUN-01", "Run 3 is running.", fix="Wait.", command="ml-pipeline logs -f 3")
+    active = problem("RUN-01", "Run 3 is running.", fix="Wait.", command="ml-pipeline logs -f 3")
 
     def handler(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(409, json=problem.as_dict())
+        return httpx.Response(409, json=active.as_dict())
 
     with panel(tmp_path, handler) as found, pytest.raises(ProblemError) as caught:
         found.post("/api/v1/runs", {})
-    assert caught.value.as_dict() == problem.as_dict()
+    assert caught.value.as_dict() == active.as_dict()
 
 
 def test_something_else_is_named_when_it_answers(tmp_path: Path) -> None:
@@ -163,5 +164,5 @@ def test_table_shows_texts_as_they_are_when_they_look_like_markup(
 
 
 def test_terminal_is_not_steered_when_a_problem_names_something_odd(capsys: pytest.CaptureFixture[str]) -> None:
-    cli._print_problem(ProblemError("DATA-01", "Column 'a\x1b[2J' is odd."))
+    cli._print_problem(problem("DATA-01", "Column 'a\x1b[2J' is odd."))
     assert capsys.readouterr().err == "DATA-01: Column 'a\ufffd[2J' is odd.\n"

@@ -11,7 +11,7 @@ from app.panel.clock import SystemClock
 from app.panel.pages import error_handlers as errors
 from app.panel.pages.renderer import AUTHENTICATED, Health, PageRenderer
 from app.panel.settings import Settings
-from pipeline.core.problems import ProblemError
+from tests.builders.problems import problem
 
 SCRIPT = {"Accept": "application/json"}
 
@@ -48,7 +48,7 @@ def test_no_detail_leaves_when_something_unforeseen_breaks(caplog: pytest.LogCap
 
     @app.get("/known")
     def known() -> None:
-        raise ProblemError("WEB-03", "What <happened>.", why="Why.", fix="Do.", command="run --this", status=413)
+        raise problem("WEB-03", "What <happened>.", why="Why.", fix="Do.", command="run --this", status=413)
 
     client = TestClient(app, raise_server_exceptions=False, headers={"Accept": "text/html"})
     with caplog.at_level(logging.ERROR):
@@ -113,7 +113,7 @@ def test_page_says_when_to_come_back_when_waiting_helps(status: int, when: str |
 
     @app.get("/full")
     def full() -> None:
-        raise ProblemError("DISK-01", "Full.", status=status)
+        raise problem("DISK-01", "Full.", status=status)
 
     client = TestClient(app)
     for accept in ("text/html", "application/json"):

@@ -8,6 +8,7 @@ from app.panel.registry import deployer
 from pipeline.core.bundle import read_pointer
 from pipeline.core.problems import BundleError, ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness
+from tests.builders.problems import problem
 
 
 def test_the_first_model_goes_live_when_it_passed_the_gate(registry: RegistryHarness) -> None:
@@ -93,7 +94,7 @@ def test_a_retry_goes_live_when_the_first_attempt_failed(registry: RegistryHarne
 
 
 def test_nothing_is_touched_when_the_api_does_not_run(registry: RegistryHarness) -> None:
-    registry.api.problem = ProblemError("SVC-02", "It is not ready.")
+    registry.api.problem = problem("SVC-02", "It is not ready.")
     with pytest.raises(ProblemError, match="SVC-02"):
         registry.deploy(1)
     assert registry.live is None

@@ -12,9 +12,9 @@ import time
 
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
-from pipeline.core.problems import DataError
 from pipeline.core.stage import SeedResult, StageContext
 from tests.app.panel.runs import empty_stages
+from tests.builders.problems import problem
 
 
 def fails_twice(ctx: StageContext, events: Events) -> SeedResult:
@@ -26,12 +26,12 @@ def fails_twice(ctx: StageContext, events: Events) -> SeedResult:
 
 def refuses(ctx: StageContext, events: Events) -> SeedResult:
     """A verdict that no repetition changes."""
-    raise DataError("DATA-01", "There is no table.", fix="Put one there.")
+    raise problem("DATA-01", "There is no table.", fix="Put one there.")
 
 
 def refuses_target(ctx: StageContext, events: Events) -> SeedResult:
     """The parameters do not fit the table."""
-    raise DataError("DATA-11", f"There is no column {ctx.params.target!r} to predict.")
+    raise problem("DATA-11", f"There is no column {ctx.params.target!r} to predict.")
 
 
 def segfaults(ctx: StageContext, events: Events) -> SeedResult:

@@ -11,10 +11,10 @@ import pytest
 from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.launcher import Launcher
-from pipeline.core.problems import ProblemError
 from pipeline.core.stage import StageContext, TrainResult
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import PanelHarness, bad, is_alive, live_at_once
+from tests.builders.problems import problem
 
 
 def test_run_succeeds_with_facts_when_all_stages_do(make_harness: MakeHarness) -> None:
@@ -183,7 +183,7 @@ def test_scheduled_run_says_no_change_when_nothing_changed(make_harness: MakeHar
 
 def test_rerun_takes_over_finished_stages_when_deploy_failed(make_harness: MakeHarness) -> None:
     def fails(_c: StageContext, _r: TrainResult, _l: StageLog, _s: threading.Event) -> DeployResult:
-        raise ProblemError("SVC-01", "The API is away.")
+        raise problem("SVC-01", "The API is away.")
 
     harness = make_harness(deploy=fails)
     failed = harness.run_to_end()
@@ -213,7 +213,7 @@ def test_cancel_stops_deploy_when_it_listens(make_harness: MakeHarness) -> None:
     def waits(_c: StageContext, _r: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
         log.log("deploy waits")
         assert stop.wait(60)
-        raise ProblemError("DEPLOY-01", "Stopped.")
+        raise problem("DEPLOY-01", "Stopped.")
 
     harness = make_harness(deploy=waits)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from app.panel.runs.domain.retry import ProcessExit, RetryPolicy, exit_problem
-from pipeline.core.problems import DataError, ProblemError
+from tests.builders.problems import problem
 
-PASSING = ProblemError("RUN-10", "crashed", retryable=True)
+PASSING = problem("RUN-10", "crashed", retryable=True)
 
 
 def ended(exitcode: int | None, *, timed_out: bool = False, reported: dict[str, object] | None = None) -> ProcessExit:
@@ -19,7 +19,7 @@ def test_stage_is_tried_three_times_more_when_the_policy_says_so() -> None:
 
 
 def test_stage_is_not_tried_again_when_the_problem_would_stay() -> None:
-    assert RetryPolicy(30.0, 3).delay_after(DataError("DATA-01", "no table"), 1) is None
+    assert RetryPolicy(30.0, 3).delay_after(problem("DATA-01", "no table"), 1) is None
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,10 @@ def test_stage_is_not_tried_again_when_the_problem_would_stay() -> None:
         (ended(-15, timed_out=True), "RUN-12", True),
         (ended(5), "RUN-13", True),
         (ended(74), "DISK-03", True),
-        (ended(74, reported=DataError("DATA-01", "no table").as_dict()), "DATA-01", False),
-        (ended(3, reported=DataError("DATA-01", "no table").as_dict()), "DATA-01", False),
-        (ended(3, reported=ProblemError("NET-01", "away", retryable=True).as_dict()), "NET-01", True),
-        (ended(1, reported=ProblemError("TRAIN-99", "fault").as_dict()), "TRAIN-99", True),
+        (ended(74, reported=problem("DATA-01", "no table").as_dict()), "DATA-01", False),
+        (ended(3, reported=problem("DATA-01", "no table").as_dict()), "DATA-01", False),
+        (ended(3, reported=problem("NET-01", "away", retryable=True).as_dict()), "NET-01", True),
+        (ended(1, reported=problem("TRAIN-99", "fault").as_dict()), "TRAIN-99", True),
     ],
 )
 def test_failure_has_the_right_name_when_an_attempt_ends(end: ProcessExit, id: str, retryable: bool) -> None:
