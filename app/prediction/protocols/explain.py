@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import factorial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -30,6 +30,7 @@ from app.prediction.scoring.model import Model
 from app.prediction.scoring.responses import predicted_values
 from app.prediction.scoring.rows import Rows
 from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.prediction_api import Contribution, Curve, CurvePoint, Explanation
 from pipeline.onnx.session import Floats, Texts
 
 EXACT_FEATURES: Final = 10
@@ -47,12 +48,10 @@ class _Row:
     categorical: Texts  # [m]
 
 
-def explain(model: Model, rows: Rows) -> dict[str, Any]:
-    """Return the response of `/explain` for one valid row: `base`, `score`, `contributions`, the largest first, and `method`.
+def explain(model: Model, rows: Rows, request_id: str) -> Explanation:
+    """Return the explanation of the score of one valid row.
 
-    Each contribution has `feature`, `value`, `typical` (the value that it is compared with) and `contribution`, in
-    units of the score. Multiclass answers also name the `class`. Raises InvalidExplanationError API-13 for
-    several rows, NonFiniteScoreError API-15 for a score that is infinite.
+    Raises InvalidExplanationError API-13 for several rows, NonFiniteScoreError API-15 for a score that is infinite.
     """
     row, typical = _only(rows), typical_row(model)
     column = _explained_class(model, rows)
@@ -63,30 +62,31 @@ def explain(model: Model, rows: Rows) -> dict[str, Any]:
         base, score, parts = _sampled(model, row, typical, differing, column)
     ordered = [*model.numeric, *model.categorical]
     contributions = [
-        {
-            "feature": ordered[i].name,
-            "value": _value(model, row, i),
-            "typical": _value(model, typical, i),
-            "contribution": parts.get(i, 0.0),
-        }
+        Contribution(
+            feature=ordered[i].name,
+            value=_value(model, row, i),
+            typical=_value(model, typical, i),
+            contribution=parts.get(i, 0.0),
+        )
         for i in sorted(range(len(ordered)), key=lambda i: (-abs(parts.get(i, 0.0)), i))
     ]
-    return {
-        "base": base,
-        "score": score,
-        **_class(model, column),
-        "contributions": contributions,
-        "method": "exact" if len(differing) <= EXACT_FEATURES else "sampled",
-    }
+    return Explanation(
+        base=base,
+        score=score,
+        class_label=_class_label(model, column),
+        contributions=contributions,
+        method="exact" if len(differing) <= EXACT_FEATURES else "sampled",
+        model_version=model.version,
+        request_id=request_id,
+    )
 
 
-def curve(model: Model, rows: Rows, name: str) -> dict[str, Any]:
-    """Return the response of `/curve`: the score over the values of feature `name`, everything else as in the one row.
+def curve(model: Model, rows: Rows, name: str, request_id: str) -> Curve:
+    """Return the score over the values of feature `name`, everything else as in the one row.
 
-    `points` have `value`, `score` and `prediction`. Numbers: about 50 from the 1st to the 99th percentile of the
-    training data, whole where they were whole, and the row's own value among them, ascending; booleans: false and
-    true; categories: those of the training data, most frequent first, and the row's own. Raises
-    InvalidExplanationError API-13 or NonFiniteScoreError API-15.
+    Numbers: about 50 from the 1st to the 99th percentile of the training data, whole if those were whole, with the
+    row's own value among them, ascending; booleans: false and true; categories: those of the training data, most
+    frequent first, and the row's own. Raises InvalidExplanationError API-13 or NonFiniteScoreError API-15.
     """
     row = _only(rows)
     ordered = [*model.numeric, *model.categorical]
@@ -110,14 +110,16 @@ def curve(model: Model, rows: Rows, name: str) -> dict[str, Any]:
     check_finite(scores, "For this record, or one that it is compared with,")
     predicted = predicted_values(model, scores)
     shown = scores[:, column].astype(np.float64).tolist()
-    return {
-        "feature": name,
-        **_class(model, column),
-        "points": [
-            {"value": value, "score": score, "prediction": prediction}
+    return Curve(
+        feature=name,
+        class_label=_class_label(model, column),
+        points=[
+            CurvePoint(value=value, score=score, prediction=prediction)
             for value, score, prediction in zip(values, shown, predicted, strict=True)
         ],
-    }
+        model_version=model.version,
+        request_id=request_id,
+    )
 
 
 def typical_row(model: Model) -> _Row:
@@ -210,8 +212,8 @@ def _explained_class(model: Model, rows: Rows) -> int:
     return int(model.score(rows.numeric, rows.categorical)[0].argmax())
 
 
-def _class(model: Model, column: int) -> dict[str, Scalar]:
-    return {"class": model.labels[column]} if model.task == "multiclass" else {}
+def _class_label(model: Model, column: int) -> Scalar:
+    return model.labels[column] if model.task == "multiclass" else None
 
 
 def _only(rows: Rows) -> _Row:

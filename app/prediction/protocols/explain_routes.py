@@ -10,7 +10,6 @@ Neither counts as a predicted row, because such records are hypothetical.
 """
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -19,6 +18,7 @@ from app.prediction.http.service import PredictionService
 from app.prediction.protocols.explain import curve, curve_request, explain
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.web.body_limit import read_body
+from pipeline.core.prediction_api import Curve, Explanation
 
 
 def router(service: PredictionService) -> APIRouter:
@@ -29,23 +29,26 @@ def router(service: PredictionService) -> APIRouter:
     async def explain_record(request: Request) -> JSONResponse:
         raw = await read_body(request.receive, service.body_limits)
         loaded = service.live_model
-        explanation = await asyncio.to_thread(lambda: explain(loaded.model, loaded.reader.body(raw)))
-        return _answer(explanation, loaded.model.version, request)
+        return _json(await asyncio.to_thread(_explain, loaded, raw, request.scope["request_id"]))
 
     @routes.post("/curve", summary="Score as a function of one feature")
     async def curve_of(request: Request) -> JSONResponse:
         raw = await read_body(request.receive, service.body_limits)
         loaded = service.live_model
-        explanation = await asyncio.to_thread(_curve, loaded, raw)
-        return _answer(explanation, loaded.model.version, request)
+        return _json(await asyncio.to_thread(_curve, loaded, raw, request.scope["request_id"]))
 
     return routes
 
 
-def _curve(loaded: LoadedModel, raw: bytes) -> dict[str, Any]:
+def _explain(loaded: LoadedModel, raw: bytes, request_id: str) -> Explanation:
+    return explain(loaded.model, loaded.reader.body(raw), request_id)
+
+
+def _curve(loaded: LoadedModel, raw: bytes, request_id: str) -> Curve:
     record, feature = curve_request(raw)
-    return curve(loaded.model, loaded.reader.records([record], single=True), feature)
+    return curve(loaded.model, loaded.reader.records([record], single=True), feature, request_id)
 
 
-def _answer(explanation: dict[str, Any], version: int, request: Request) -> JSONResponse:
-    return JSONResponse({**explanation, "model_version": version, "request_id": request.scope["request_id"]})
+def _json(response: Explanation | Curve) -> JSONResponse:
+    absent = {"class_label"} if response.class_label is None else None
+    return JSONResponse(response.model_dump(by_alias=True, exclude=absent))

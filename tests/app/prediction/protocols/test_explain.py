@@ -25,7 +25,8 @@ def _model(built: Built) -> Model:
 
 
 def _explained(model: Model, record: dict[str, Any]) -> dict[str, Any]:
-    return explain(model, RowReader(model, 10).records([record], single=True))
+    rows = RowReader(model, 10).records([record], single=True)
+    return explain(model, rows, "id").model_dump(by_alias=True)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -114,4 +115,4 @@ def test_what_cannot_be_explained_is_refused_with_the_reason(served: Served, tmp
         assert (response.status_code, response.json()["id"]) == (422, "API-13")
     assert "age" in api.client.post("/curve", json={"record": {}, "feature": "nothing"}).json()["why"]
     with pytest.raises(ProblemError, match="no feature"):
-        curve(_model(built), RowReader(_model(built), 10).records([{}]), "nothing")
+        curve(_model(built), RowReader(_model(built), 10).records([{}]), "nothing", "id")
