@@ -32,6 +32,10 @@ def test_each_error_is_named_by_a_test_when_code_raises_it() -> None:
     assert [each for each in sorted(_ids("app") | _ids("pipeline")) if each not in tests] == []
 
 
+def test_errors_page_is_what_the_classes_say_when_it_is_committed() -> None:
+    assert generate.ERRORS.read_text("utf-8") == generate.errors_page(), "run: make docs"
+
+
 def test_each_setting_is_documented_when_it_can_be_set() -> None:
     assert generate.SETTINGS.read_text("utf-8") == generate.settings_page(), "run: make docs"
 
