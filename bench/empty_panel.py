@@ -14,14 +14,14 @@ def main() -> None:
 
     from app.panel.main import create_app
     from app.panel.startup import read_settings
-    from tests.app.panel.runs.panel_harness import EMPTY, live_at_once
+    from bench.empty_stages import EMPTY_STAGES, live_at_once
 
     settings = read_settings([])
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     raw = settings.data_dir / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     (raw / "data.csv").write_text("x,y\n1,0\n", "utf-8")
-    stages = {**EMPTY, "set_seed": os.environ.get("BENCH_SET_SEED", EMPTY["set_seed"])}
+    stages = {**EMPTY_STAGES, "set_seed": os.environ.get("BENCH_SET_SEED", EMPTY_STAGES["set_seed"])}
     app = create_app(settings, stages=stages, deploy=live_at_once)
     uvicorn.run(app, host="127.0.0.1", port=settings.panel_port, http="h11", log_level="warning", access_log=False)
 

@@ -22,7 +22,7 @@ def measure() -> list[Row]:
         panel(
             Path(name),
             module="bench.empty_panel",
-            BENCH_SET_SEED="bench.talking:set_seed",
+            BENCH_SET_SEED="bench.chatty_stage:set_seed",
             CYCLE_INTERVAL_S="86400",
         ) as running,
     ):

@@ -11,7 +11,7 @@ from app.panel.auth.service import Auth
 from app.panel.main import create_app
 from app.panel.settings import Settings
 from app.web.dependencies import provided_object
-from tests.app.panel.runs.panel_harness import EMPTY, live_at_once
+from bench.empty_stages import EMPTY_STAGES, live_at_once
 
 FINAL = {"succeeded", "failed", "cancelled", "interrupted", "skipped"}
 
@@ -44,7 +44,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     settings = Settings(
         data_dir=home / "data", state_dir=home / "state", models_dir=home / "models", retries=0, runtime="process"
     )
-    app = create_app(settings, stages=EMPTY, deploy=live_at_once)
+    app = create_app(settings, stages=EMPTY_STAGES, deploy=live_at_once)
     login = re.sub(r"^http://[^/]+", "", provided_object(app, Auth).login_url())
     headers = {"Accept": "text/html", "Origin": "http://127.0.0.1:8080"}
     with TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False, headers=headers) as opened:

@@ -16,7 +16,8 @@ from app.panel import startup
 from app.panel.main import create_app
 from app.panel.runs.stage_process import launcher
 from app.panel.settings import Settings
-from tests.app.panel.runs.panel_harness import EMPTY, PRELOAD, live_at_once
+from bench.empty_stages import EMPTY_STAGES, live_at_once
+from tests.app.panel.runs.panel_harness import PRELOAD
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     (raw / "data.csv").write_text("a")
     settings.state_dir.mkdir()
     token = startup.cli_token(settings.state_dir)
-    app = create_app(settings, stages=EMPTY, deploy=live_at_once)
+    app = create_app(settings, stages=EMPTY_STAGES, deploy=live_at_once)
     with TestClient(app, base_url="http://127.0.0.1:8080", headers={"Authorization": f"Bearer {token}"}) as found:
         yield found
 

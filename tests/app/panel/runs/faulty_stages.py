@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 
+from bench import empty_stages
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.stage import SeedResult, StageContext
-from tests.app.panel.runs import empty_stages
 from tests.builders.problems import problem
 
 

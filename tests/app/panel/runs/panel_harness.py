@@ -1,7 +1,6 @@
 """A panel without pages: real database, real log, real processes; only the stages are given."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -19,25 +18,22 @@ from app.panel.runs.dispatch.process_stage import ProcessStageRunner
 from app.panel.runs.dispatch.recovery import recover
 from app.panel.runs.dispatch.thread_stage import ThreadStageRunner
 from app.panel.runs.domain.active_runs import ActiveRuns
-from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.queries import RunDetail, RunQueries
 from app.panel.runs.domain.retry import RetryPolicy
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.settings import Settings
-from pipeline.core.stage import STAGES, StageContext, TrainResult
+from bench.empty_stages import EMPTY_STAGES, live_at_once
+from pipeline.core.stage import STAGES
 
-EMPTY: Final = {
-    stage: f"tests.app.panel.runs.empty_stages:{stage}" for stage in ("set_seed", "process_data", "train_model")
-}
 # Without pipeline.stages.preload: these stages need nothing heavy, and the forkserver is ready at once.
 PRELOAD: Final = ("app.panel.runs.stage_process.subreaper", "app.panel.runs.stage_process.stage_main")
 
 
 def bad(name: str) -> dict[str, str]:
     """The empty stages, but the first is `faulty_stages.<name>`."""
-    return {**EMPTY, "set_seed": f"tests.app.panel.runs.faulty_stages:{name}"}
+    return {**EMPTY_STAGES, "set_seed": f"tests.app.panel.runs.faulty_stages:{name}"}
 
 
 def is_alive(pid: int) -> bool:
@@ -59,12 +55,6 @@ def end_foreign_forkserver(launcher: Launcher) -> None:
     launcher.stop()
 
 
-def live_at_once(ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
-    """A deployment that has nothing to do."""
-    log.log("deploying")
-    return DeployResult(version=ctx.version, deployed=True, reason=f"Version {ctx.version} is live.", bundle="b")
-
-
 class PanelHarness:
     """Parts wired as in `main.py`; call `open` again for what a restarted panel sees."""
 
@@ -82,7 +72,7 @@ class PanelHarness:
             data_dir=folder / "data", state_dir=folder / "state", models_dir=folder / "models", seed=7
         )
         (folder / "data" / "raw").mkdir(parents=True, exist_ok=True)
-        self.stages, self.deploy = stages or EMPTY, deploy
+        self.stages, self.deploy = stages or EMPTY_STAGES, deploy
         self.policy = RetryPolicy(retry_delay_s, retries)
         self.timeout_s = timeout_s
         self.n_manual = self.n_starts = 0

@@ -11,9 +11,10 @@ import pytest
 from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.launcher import Launcher
+from bench.empty_stages import live_at_once
 from pipeline.core.stage import StageContext, TrainResult
 from tests.app.panel.runs.conftest import MakeHarness
-from tests.app.panel.runs.panel_harness import PanelHarness, bad, is_alive, live_at_once
+from tests.app.panel.runs.panel_harness import PanelHarness, bad, is_alive
 from tests.builders.problems import problem
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from app.panel.runs.domain.problems import ActiveRunError, InvalidParamsError
 from app.panel.runs.domain.state import RunState, Trigger
+from bench.empty_stages import EMPTY_STAGES
 from pipeline.core.problems import ProblemError
 from tests.app.panel.runs.conftest import MakeHarness
-from tests.app.panel.runs.panel_harness import EMPTY, bad
+from tests.app.panel.runs.panel_harness import bad
 
 
 class Usage(NamedTuple):
@@ -47,7 +48,7 @@ def test_parameters_that_did_not_fit_the_table_are_not_repeated_when_none_are_gi
     assert harness.run_to_end().params["target"] == "other"
     harness.stages = bad("refuses_target")
     harness.run_to_end(params={"target": "gud"})
-    harness.stages = EMPTY
+    harness.stages = EMPTY_STAGES
     assert harness.run_to_end().params["target"] == "other"
 
 

@@ -1,10 +1,15 @@
-"""Stages that do nothing but leave a valid result; run in real processes."""
+"""Stages that do nothing but leave a valid result; the first three run in real processes."""
 
+import threading
+from typing import Final
+
+from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult
 
-VERDICT = GateVerdict(
+EMPTY_STAGES: Final = {stage: f"bench.empty_stages:{stage}" for stage in ("set_seed", "process_data", "train_model")}
+VERDICT: Final = GateVerdict(
     decision="promote",
     reason="The first model beats the baseline.",
     metric="roc_auc",
@@ -20,7 +25,7 @@ VERDICT = GateVerdict(
 
 
 def set_seed(ctx: StageContext, events: Events) -> SeedResult:
-    """The digest of the data is the content of `data_dir/raw/data.csv`, if there is one."""
+    """Return as the data's digest the content of `data_dir/raw/data.csv`, if there is one."""
     events.log("seed")
     raw = ctx.data_dir / "raw" / "data.csv"
     content = raw.read_text() if raw.exists() else ""
@@ -36,7 +41,7 @@ def set_seed(ctx: StageContext, events: Events) -> SeedResult:
 
 
 def process_data(ctx: StageContext, events: Events) -> DataResult:
-    """Ten rows that do not exist."""
+    """Return ten rows that do not exist."""
     events.progress(1, 2, "rows")
     return DataResult(
         processed_dir=ctx.run_dir / "processed",
@@ -54,7 +59,7 @@ def process_data(ctx: StageContext, events: Events) -> DataResult:
 
 
 def train_model(ctx: StageContext, events: Events) -> TrainResult:
-    """A bundle with nothing in it."""
+    """Return a bundle with nothing in it."""
     (ctx.run_dir / "bundle").mkdir(exist_ok=True)
     write_atomic(ctx.run_dir / "evaluation.json", b"{}")
     return TrainResult(
@@ -72,3 +77,9 @@ def train_model(ctx: StageContext, events: Events) -> TrainResult:
         hyperparameters={},
         warnings=[],
     )
+
+
+def live_at_once(ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
+    """Return a deployment that had nothing to do."""
+    log.log("deploying")
+    return DeployResult(version=ctx.version, deployed=True, reason=f"Version {ctx.version} is live.", bundle="b")
