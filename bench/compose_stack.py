@@ -3,17 +3,16 @@
 import contextlib
 import json
 import os
-import random
 import shutil
-import socket
 import subprocess
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from bench.ports import free_ports
+from bench.wait import until
 
 ROOT = Path(__file__).parent.parent
 PORTS = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
@@ -87,6 +86,10 @@ class Stack:
         kinds = (["ps", "-aq", "--filter"], ["network", "ls", "-q", "--filter"], ["volume", "ls", "-q", "--filter"])
         return "".join(docker(*kind, f"name={self.project}") for kind in kinds)
 
+    def until(self, look: Callable[[], T | None], *, what: str, within_s: float) -> T:
+        """Return the first true value of `look`; a stack that does not answer or a command that fails count as false."""
+        return until(look, what=what, within_s=within_s, interval_s=0.1, not_yet=(OSError, AssertionError))
+
     def is_healthy(self) -> bool:
         """Whether the panel says that all services run and answer."""
         return bool(self.panel("services")["is_healthy"])
@@ -98,33 +101,6 @@ def call(url: str, body: object | None, headers: dict[str, str]) -> Any:
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
     with urllib.request.urlopen(request, timeout=20) as answer:
         return json.load(answer)
-
-
-def until(look: Callable[[], T], *, within_s: float, what: str) -> T:
-    """What `look` gives as soon as it is true; errors of the network count as not yet."""
-    deadline = time.monotonic() + within_s
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            last = found = look()
-        except (OSError, AssertionError, urllib.error.HTTPError) as error:
-            last = error
-        else:
-            if found:
-                return found
-        time.sleep(0.1)
-    raise AssertionError(f"{what}: not within {within_s:.0f} s; last: {last!r}")
-
-
-def free_ports(n: int) -> list[int]:
-    """That many ports which nobody has, below the range from which connections take theirs: they stay free for long."""
-    found: list[int] = []
-    while len(found) < n:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-    return found
 
 
 @contextlib.contextmanager

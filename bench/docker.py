@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.compose_stack import SERVICES, Stack, docker, stack_of, until
+from bench.compose_stack import SERVICES, Stack, docker, stack_of
 from bench.rows import Row, row
 
 TITLE = "Docker: image, start, memory"
@@ -20,7 +20,7 @@ def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, stack_of(Path(folder), f"amlp-bench-{secrets.token_hex(3)}") as stack:
         stack.compose("build", "--quiet")
         rows = [*_image(stack), _first_page(stack)]
-        until(stack.is_healthy, within_s=120, what="all services answer")
+        stack.until(stack.is_healthy, within_s=120, what="all services answer")
         rows += [*_from_absent(stack), *_deploy(stack)]
         time.sleep(IDLE_S)
         return rows + _idle(stack)
@@ -46,10 +46,10 @@ def _first_page(stack: Stack) -> Row:
     for _ in range(3):
         begun = time.monotonic()
         stack.compose("up", "-d")
-        until(lambda: stack.panel("schedule"), within_s=60, what="the first page")
+        stack.until(lambda: stack.panel("schedule"), within_s=60, what="the first page")
         times.append(time.monotonic() - begun)
         if len(times) < 3:
-            until(stack.is_healthy, within_s=120, what="all services answer")
+            stack.until(stack.is_healthy, within_s=120, what="all services answer")
             stack.compose("--profile", "all", "down", "-v")
     return row("`docker compose up -d` to the first page, image present", times, "s", below=5)
 
@@ -59,7 +59,7 @@ def _from_absent(stack: Stack) -> list[Row]:
     for name in SERVICES:
         begun = time.monotonic()
         docker("rm", "-f", stack.container(name))
-        until(lambda name=name: _runs(stack, name), within_s=120, what=f"{name} answers")  # type: ignore[misc]
+        stack.until(lambda name=name: _runs(stack, name), within_s=120, what=f"{name} answers")  # type: ignore[misc]
         rows.append(row(f"{name}: removed by hand to answering", [time.monotonic() - begun], "s"))
     return rows
 
@@ -73,7 +73,7 @@ def _deploy(stack: Stack) -> list[Row]:
     total, deploy = [], []
     for seed in range(3):
         run = stack.panel("runs", {"params": {"seed": seed}})["id"]
-        found = until(
+        found = stack.until(
             lambda run=run: (r := stack.panel(f"runs/{run}"))["finished_at"] and r,  # type: ignore[misc]
             within_s=300,
             what="the run ends",

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from typing import Any
 
 import httpx2
 import psutil
+
+from bench.ports import free_ports
 
 TOKEN = "bench-token-of-at-least-32-characters"
 
@@ -52,18 +53,6 @@ class RunningPanel:
                 break
             time.sleep(0.05)
         return time.monotonic() - start
-
-
-def free_ports(n: int) -> list[int]:
-    """Ports on which nothing listens now."""
-    sockets = [socket.socket() for _ in range(n)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.bundles import Built, make_bundle
+from bench.ports import free_ports
 from bench.rows import Row, row
-from bench.running import free_ports
 from bench.serving_load import Load, hammer
 from pipeline.core.bundle import write_pointer
 

@@ -5,10 +5,8 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+from bench.ports import free_ports
+from bench.wait import until
 
 ROOT = Path(__file__).parent.parent.parent
 START_S = 30.0
@@ -57,30 +58,28 @@ class PanelProcess:
 
     def wait_idle(self, timeout_s: float = 120.0) -> None:
         """Return when no run is active."""
-        deadline = time.monotonic() + timeout_s
-        while any(run["state"] in {"queued", "running", "retrying", "cancelling"} for run in self.runs()):
-            assert time.monotonic() < deadline, "a run did not end"
-            time.sleep(0.1)
+        active = {"queued", "running", "retrying", "cancelling"}
+        until(
+            lambda: all(run["state"] not in active for run in self.runs()),
+            within_s=timeout_s,
+            interval_s=0.1,
+            what="all runs end",
+        )
 
     def wait_services(self, timeout_s: float = 120.0) -> None:
         """Return when all services are healthy."""
-        deadline = time.monotonic() + timeout_s
-        while not self.api("/api/v1/services")["is_healthy"]:
-            assert time.monotonic() < deadline, self.api("/api/v1/services")
-            time.sleep(0.1)
+
+        def look() -> bool:
+            services = self.api("/api/v1/services")
+            assert services["is_healthy"], services
+            return True
+
+        until(look, within_s=timeout_s, interval_s=0.1, what="all services are healthy", not_yet=(AssertionError,))
 
     def runs(self) -> list[dict[str, Any]]:
         """The newest runs."""
         rows: list[dict[str, Any]] = self.api("/api/v1/runs")["runs"]
         return rows
-
-
-def _free_ports(n: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for found in sockets:
-            found.bind(("127.0.0.1", 0))
-        return [found.getsockname()[1] for found in sockets]
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +88,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PanelProcess]:
     (home / "data/raw").mkdir(parents=True)
     (home / "data/raw/people.csv").write_text(TABLE)
     names = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
-    ports = dict(zip(names, _free_ports(4), strict=True))
+    ports = dict(zip(names, free_ports(4), strict=True))
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PANEL_", "ML_PIPELINE_"))},
         **{name: str(port) for name, port in ports.items()},
@@ -125,14 +124,11 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PanelProcess]:
 
 
 def _login_url(process: subprocess.Popen[bytes], output: Path) -> str:
-    deadline = time.monotonic() + START_S
-    while True:
-        found = re.search(r"http://\S+/login\S*", output.read_text())
-        if found:
-            return found[0]
+    def look() -> re.Match[str] | None:
         assert process.poll() is None, output.read_text()
-        assert time.monotonic() < deadline, "the panel did not start"
-        time.sleep(0.05)
+        return re.search(r"http://\S+/login\S*", output.read_text())
+
+    return until(look, within_s=START_S, interval_s=0.05, what="the panel prints its login link")[0]
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from app.panel.services.protocol import ServiceName, ServiceSpec
 from app.panel.services.specs import DesiredServices, build, process_placement
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
-from tests.app.panel.services.conftest import free_ports
+from bench.ports import free_port
 
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
     """Yield the address of a server whose store, empty at first, is in `folder`; it ends with the block."""
-    (port,) = free_ports(1)
+    port = free_port()
     settings = Settings(data_dir=folder, state_dir=folder / "state", models_dir=folder / "models", mlflow_port=port)
     placement = process_placement(settings)
     specs: dict[ServiceName, ServiceSpec] = {"mlflow": build(settings, placement, {})["mlflow"]}

@@ -1,7 +1,6 @@
 """Looking at the containers of a runtime under test, by the engine and by HTTP."""
 
 import json
-import time
 import urllib.request
 from typing import Any, Protocol
 
@@ -9,8 +8,9 @@ from app.panel.services.docker import container_config
 from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.runtime import DockerRuntime
-from app.panel.services.protocol import Observed, ServiceSpec, State
+from app.panel.services.protocol import Observed, ServiceSpec
 from bench.compose_stack import docker
+from tests.contracts.observed import observed
 
 
 class Bench(Protocol):
@@ -31,16 +31,6 @@ def inspect(name: str) -> dict[str, Any]:
     return inspected
 
 
-def until(runtime: DockerRuntime, *states: State, deadline_s: float = 20.0) -> Observed:
-    end = time.monotonic() + deadline_s
-    seen = runtime.observe("api")
-    while seen.state not in states and time.monotonic() < end:
-        time.sleep(0.05)
-        seen = runtime.observe("api")
-    assert seen.state in states, seen
-    return seen
-
-
 def names(bench: Bench) -> set[str]:
     label = f"label={container_config.OWNER}={bench.host.project}"
     return set(docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split())
@@ -57,4 +47,4 @@ def answers(bench: Bench, spec: ServiceSpec) -> bool:
 def started(bench: Bench) -> tuple[ServiceSpec, Observed]:
     spec = bench.spec()
     bench.runtime.ensure(spec)
-    return spec, until(bench.runtime, "running")
+    return spec, observed(bench.runtime, "running")

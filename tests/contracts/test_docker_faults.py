@@ -2,7 +2,6 @@
 
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,8 +17,10 @@ from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec
 from app.panel.settings import Settings
 from bench.compose_stack import docker
+from bench.wait import until
 from pipeline.core.problems import ProblemError
-from tests.contracts.containers import Bench, answers, inspect, names, started, until
+from tests.contracts.containers import Bench, answers, inspect, names, started
+from tests.contracts.observed import observed
 
 pytestmark = pytest.mark.docker
 
@@ -43,7 +44,7 @@ def test_it_is_as_it_should_be_after_one_step_when_it_was(docker_bench: Bench, f
     seen = docker_bench.runtime.observe("api")
     assert seen.state in {"absent", "exited"} or seen.digest != spec.digest
     docker_bench.runtime.ensure(spec)
-    after = until(docker_bench.runtime, "running")
+    after = observed(docker_bench.runtime, "running")
     assert after.digest == spec.digest
     assert names(docker_bench) == {docker_bench.name}
     assert answers(docker_bench, spec)
@@ -59,7 +60,7 @@ def test_it_is_restarted_as_the_same_container_when_it_is_unhealthy(
     monkeypatch.setattr(container_config, "HEALTH_EVERY_S", 1)
     spec = replace(docker_bench.spec("--never-ready"), start_s=0.1)
     docker_bench.runtime.ensure(spec)
-    seen = until(docker_bench.runtime, "unhealthy", deadline_s=60)
+    seen = observed(docker_bench.runtime, "unhealthy", within_s=60)
     assert seen.digest == spec.digest
     docker_bench.runtime.restart(spec)
     assert docker_bench.runtime.observe("api").instance_id != seen.instance_id
@@ -69,7 +70,7 @@ def test_the_reason_is_named_when_it_ran_out_of_memory(docker_bench: Bench) -> N
     hog = ("-c", "x = bytearray(10**9); x[::4096] = b'x' * len(x[::4096])")
     spec = replace(docker_bench.spec(), argv=("/usr/local/bin/python", *hog), memory_bytes=2**25)
     docker_bench.runtime.ensure(spec)
-    seen = until(docker_bench.runtime, "exited")
+    seen = observed(docker_bench.runtime, "exited")
     assert (seen.exit_code, seen.oom_killed) == (137, True)
     assert "out of memory (limit 32 MiB)" in seen.reason
 
@@ -77,13 +78,15 @@ def test_the_reason_is_named_when_it_ran_out_of_memory(docker_bench: Bench) -> N
 def restarted_by_engine(bench: Bench, spec: ServiceSpec, *end: str) -> Observed:
     """The service after something ended it in its container, and the engine started it again before anybody looked."""
     bench.runtime.ensure(spec)
-    first = until(bench.runtime, "running")
+    first = observed(bench.runtime, "running")
     subprocess.run(["docker", "exec", bench.name, *end], capture_output=True, timeout=60, check=False)
-    deadline = time.monotonic() + 20
-    while inspect(bench.name)["State"]["StartedAt"] in first.instance_id or not inspect(bench.name)["State"]["Running"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return until(bench.runtime, "running")
+
+    def is_restarted() -> bool:
+        state = inspect(bench.name)["State"]
+        return state["Running"] and state["StartedAt"] not in first.instance_id
+
+    until(is_restarted, within_s=20, what="the engine starts it again")
+    return observed(bench.runtime, "running")
 
 
 def test_the_exit_code_is_named_when_the_engine_restarted_it_before_anybody_looked(docker_bench: Bench) -> None:
@@ -103,7 +106,7 @@ def test_it_is_observed_all_the_same_when_the_engine_does_not_say_how_it_ended(d
     spec, first = started(docker_bench)
     docker("restart", "-t", "0", docker_bench.name)
     runtime = DockerRuntime(Settings(), Silent(), host=docker_bench.host)
-    seen = until(runtime, "running")
+    seen = observed(runtime, "running")
     assert (seen.digest, seen.ended, seen.instance_id != first.instance_id) == (spec.digest, None, True)
 
 
@@ -130,7 +133,7 @@ def test_a_container_that_was_created_only_is_removed_and_never_started(docker_b
     assert docker_bench.runtime.observe("api").state == "exited"
     docker_bench.runtime.ensure(spec)
     assert inspect(docker_bench.name)["Id"] != left
-    until(docker_bench.runtime, "running")
+    observed(docker_bench.runtime, "running")
 
 
 def test_a_foreign_container_is_reported_and_left_alone_when_it_has_the_name(
@@ -162,7 +165,7 @@ def test_the_network_is_made_again_when_it_is_missing(docker_bench: Bench) -> No
     docker("rm", "-f", docker_bench.name)
     docker("network", "rm", docker_bench.host.network)
     docker_bench.runtime.ensure(spec)
-    until(docker_bench.runtime, "running")
+    observed(docker_bench.runtime, "running")
     assert answers(docker_bench, spec)
 
 
@@ -189,10 +192,12 @@ def test_the_panel_is_back_on_the_network_when_it_was_taken_off(docker_bench: Be
         runtime = DockerRuntime(Settings(), docker_bench.engine, host=host)
         runtime.observe("api")
         docker("network", "disconnect", host.network, panel)
-        end = time.monotonic() + 10
-        while panel not in (docker_bench.engine.network(host.network) or {})["Containers"]:
-            assert time.monotonic() < end, "nobody has to ensure anything for that"
+
+        def is_connected() -> bool:
             runtime.observe("api")
+            return panel in (docker_bench.engine.network(host.network) or {})["Containers"]
+
+        until(is_connected, what="it is connected again, though nobody ensures anything")
     finally:
         docker("rm", "-f", panel)
 
@@ -211,7 +216,7 @@ def test_our_own_container_is_not_called_a_strangers_when_the_engine_takes_long_
         DockerRuntime(Settings(), Slow(), host=docker_bench.host).ensure(spec)
     assert (caught.value.id, caught.value.retryable) == ("DOCK-14", True)
     docker_bench.runtime.ensure(spec)
-    until(docker_bench.runtime, "running")
+    observed(docker_bench.runtime, "running")
 
 
 def test_each_has_its_own_name_again_when_two_of_ours_were_exchanged(docker_bench: Bench) -> None:
@@ -242,4 +247,4 @@ def test_it_says_so_when_the_image_is_missing(docker_bench: Bench) -> None:
 
 def test_it_says_so_when_the_image_lacks_the_program(docker_bench: Bench) -> None:
     docker_bench.runtime.ensure(replace(docker_bench.spec(), argv=("/no/such/program",)))
-    assert "lacks its program" in until(docker_bench.runtime, "exited").reason
+    assert "lacks its program" in observed(docker_bench.runtime, "exited").reason

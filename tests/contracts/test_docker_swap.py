@@ -13,7 +13,8 @@ from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.settings import Settings
 from bench.compose_stack import docker
 from pipeline.core.problems import ProblemError
-from tests.contracts.containers import Bench, answers, inspect, names, started, until
+from tests.contracts.containers import Bench, answers, inspect, names, started
+from tests.contracts.observed import observed
 
 pytestmark = pytest.mark.docker
 
@@ -69,7 +70,7 @@ def test_the_gap_is_below_two_seconds_when_a_setting_changed(docker_bench: Bench
     prober = threading.Thread(target=probe)
     prober.start()
     docker_bench.runtime.ensure(docker_bench.spec(ROLE="changed"))
-    until(docker_bench.runtime, "running")
+    observed(docker_bench.runtime, "running")
     done.set()
     prober.join()
     assert names(docker_bench) == {docker_bench.name}
@@ -84,7 +85,7 @@ def test_a_swap_is_finished_when_the_panel_died_in_the_middle_of_it(docker_bench
     docker_bench.engine.create(docker_bench.name, body, ErrorContext())
     assert answers(docker_bench, spec)
     docker_bench.runtime.ensure(changed)
-    assert until(docker_bench.runtime, "running").digest == changed.digest
+    assert observed(docker_bench.runtime, "running").digest == changed.digest
     assert names(docker_bench) == {docker_bench.name}
 
 
@@ -130,5 +131,5 @@ def test_it_is_a_new_instance_of_the_same_container_when_it_is_restarted_while_p
     container = inspect(docker_bench.name)["Id"]
     docker("pause", docker_bench.name)
     docker_bench.runtime.restart(spec)
-    assert until(docker_bench.runtime, "running").instance_id != first.instance_id
+    assert observed(docker_bench.runtime, "running").instance_id != first.instance_id
     assert inspect(docker_bench.name)["Id"] == container

@@ -4,7 +4,7 @@ import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,8 +12,10 @@ from typing import Protocol
 import pytest
 
 from app.panel.services.process.runtime import ProcessRuntime
-from app.panel.services.protocol import Observed, Placement, Runtime, ServiceSpec, State
+from app.panel.services.protocol import Placement, Runtime, ServiceSpec
+from bench.ports import free_port
 from pipeline.core.problems import ProblemError
+from tests.contracts.observed import observed
 
 FAKE = Path(__file__).parent.parent / "fakes" / "service.py"
 
@@ -51,12 +53,6 @@ class ProcessBench:
         )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def process_bench(tmp_path: Path) -> Iterator[ProcessBench]:
     port = free_port()
@@ -80,17 +76,6 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     return bench
 
 
-def until(look: Callable[[], Observed], *states: State, deadline_s: float = 20.0) -> Observed:
-    """The first look with one of the states; the last one if time runs out."""
-    end = time.monotonic() + deadline_s
-    seen = look()
-    while seen.state not in states and time.monotonic() < end:
-        time.sleep(0.02)
-        seen = look()
-    assert seen.state in states, seen
-    return seen
-
-
 def test_a_service_is_absent_when_it_was_never_started(bench: Bench) -> None:
     assert bench.runtime.observe("api").state == "absent"
     bench.runtime.stop("api")
@@ -100,7 +85,7 @@ def test_a_service_is_absent_when_it_was_never_started(bench: Bench) -> None:
 def test_it_answers_on_its_port_when_it_is_ensured(bench: Bench) -> None:
     spec = bench.spec()
     bench.runtime.ensure(spec)
-    seen = until(lambda: bench.runtime.observe("api"), "running")
+    seen = observed(bench.runtime, "running")
     assert (seen.digest, seen.exit_code) == (spec.digest, None)
     assert seen.started_at is not None
     assert (seen.memory_bytes or 0) > 2**20
@@ -110,40 +95,40 @@ def test_it_answers_on_its_port_when_it_is_ensured(bench: Bench) -> None:
 
 def test_nothing_is_touched_when_it_is_ensured_again(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec())
-    first = until(lambda: bench.runtime.observe("api"), "running")
+    first = observed(bench.runtime, "running")
     bench.runtime.ensure(bench.spec())
     assert bench.runtime.observe("api").instance_id == first.instance_id
 
 
 def test_it_is_replaced_when_the_spec_changed(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec())
-    first = until(lambda: bench.runtime.observe("api"), "running")
+    first = observed(bench.runtime, "running")
     changed = bench.spec(ROLE="changed")
     bench.runtime.ensure(changed)
-    second = until(lambda: bench.runtime.observe("api"), "running")
+    second = observed(bench.runtime, "running")
     assert second.instance_id != first.instance_id
     assert second.digest == changed.digest
 
 
 def test_the_instance_is_a_new_one_when_it_is_restarted(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec())
-    first = until(lambda: bench.runtime.observe("api"), "running")
+    first = observed(bench.runtime, "running")
     bench.runtime.restart(bench.spec())
-    assert until(lambda: bench.runtime.observe("api"), "running").instance_id != first.instance_id
+    assert observed(bench.runtime, "running").instance_id != first.instance_id
 
 
 def test_it_is_gone_when_it_was_stopped(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec())
-    until(lambda: bench.runtime.observe("api"), "running")
+    observed(bench.runtime, "running")
     bench.runtime.stop("api")
     assert bench.runtime.observe("api").state == "absent"
     bench.runtime.ensure(bench.spec())
-    until(lambda: bench.runtime.observe("api"), "running")
+    observed(bench.runtime, "running")
 
 
 def test_it_is_killed_when_it_does_not_stop_in_time(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec("--slow-to-stop"))
-    until(lambda: bench.runtime.observe("api"), "running")
+    observed(bench.runtime, "running")
     start_s = time.monotonic()
     bench.runtime.stop("api", grace_s=1.0)
     assert time.monotonic() - start_s < 10
@@ -152,28 +137,28 @@ def test_it_is_killed_when_it_does_not_stop_in_time(bench: Bench) -> None:
 
 def test_the_exit_code_and_the_last_words_are_kept_when_it_dies(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec("--dies-after=0.3"))
-    seen = until(lambda: bench.runtime.observe("api"), "exited")
+    seen = observed(bench.runtime, "exited")
     assert seen.exit_code == 7
     assert "7" in seen.reason
     assert "the last words" in bench.runtime.logs("api").lines
     bench.runtime.ensure(bench.spec("--dies-after=0.3"))
-    assert until(lambda: bench.runtime.observe("api"), "starting", "running", "exited").instance_id != seen.instance_id
+    assert observed(bench.runtime, "starting", "running", "exited").instance_id != seen.instance_id
 
 
 def test_it_is_starting_when_it_does_not_listen_yet(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec("--slow-start=1"))
     assert bench.runtime.observe("api").state == "starting"
-    until(lambda: bench.runtime.observe("api"), "running")
+    observed(bench.runtime, "running")
 
 
 def test_the_log_goes_on_without_gap_or_repeat_when_it_is_read_by_cursor(bench: Bench) -> None:
     bench.runtime.ensure(bench.spec(ROLE="one"))
-    until(lambda: bench.runtime.observe("api"), "running")
+    observed(bench.runtime, "running")
     first = bench.runtime.logs("api")
     assert first.lines[0] == "service of one begins"
     assert bench.runtime.logs("api", first.after).lines == ()
     bench.runtime.restart(bench.spec(ROLE="one"))
-    until(lambda: bench.runtime.observe("api"), "running")
+    observed(bench.runtime, "running")
     assert "service of one begins" in bench.runtime.logs("api", first.after).lines
 
 
@@ -189,4 +174,4 @@ def test_the_port_is_named_and_nothing_is_left_when_it_is_taken(bench: Bench) ->
         assert spec.port_setting in caught.value.fix
         assert bench.runtime.observe("api").state in {"absent", "exited"}
     bench.runtime.ensure(spec)
-    until(lambda: bench.runtime.observe("api"), "running")
+    observed(bench.runtime, "running")

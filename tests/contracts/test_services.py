@@ -21,10 +21,10 @@ from app.panel.services.specs import MLFLOW_READY, DesiredServices, build, proce
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from bench.bundles import make_bundle
+from bench.ports import free_ports
 from pipeline.core.bundle import read_pointer
 from pipeline.core.params import Task
 from tests.app.panel.registry.conftest import verdict_of
-from tests.app.panel.services.conftest import free_ports
 
 NEVER = threading.Event()
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")

@@ -6,8 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from bench.wait import until
 
 # Takes the loopback interface up, as a new network has it down, and becomes the command.
 WITH_LOOPBACK = """
@@ -51,11 +52,12 @@ class PrivateEngine:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 60
-        while subprocess.run([*self.cli, "info"], capture_output=True, check=False).returncode != 0:
-            assert self._process.poll() is None, (self.folder / "dockerd.log").read_text()[-2000:]
-            assert time.monotonic() < deadline, "the private engine did not start"
-            time.sleep(0.05)
+        until(self._is_up, within_s=60, interval_s=0.05, what="the private engine starts")
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "dockerd.log").read_text()[-2000:]
+        return subprocess.run([*self.cli, "info"], capture_output=True, check=False).returncode == 0
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop it, or kill it; its containers end with it or are found by the next one."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from bench.compose_stack import SERVICES, UID, Stack, docker, stack_of, until
+from bench.compose_stack import SERVICES, UID, Stack, docker, stack_of
 
 pytestmark = pytest.mark.docker
 RUN_S = 240.0
@@ -32,8 +32,8 @@ def started_at(stack: Stack) -> dict[str, str]:
 
 @pytest.mark.timeout(1200)
 def test_the_log_ends_with_link_and_checks_when_it_is_up(stack: Stack) -> None:
-    until(lambda: stack.panel("preflight"), within_s=60, what="the panel answers")
-    log = until(
+    stack.until(lambda: stack.panel("preflight"), within_s=60, what="the panel answers")
+    log = stack.until(
         lambda: "Preflight checks:" in (text := stack.compose("logs", "panel")) and text, within_s=30, what="log"
     )
     link, *table = [line.split("|", 1)[-1].strip() for line in str(log).splitlines() if "|" in line]
@@ -43,7 +43,7 @@ def test_the_log_ends_with_link_and_checks_when_it_is_up(stack: Stack) -> None:
 
 
 def test_all_services_answer_when_nobody_did_anything_else(stack: Stack) -> None:
-    until(stack.is_healthy, within_s=120, what="MLflow, API and app answer")
+    stack.until(stack.is_healthy, within_s=120, what="MLflow, API and app answer")
     assert stack.names() == {stack.container(name) for name in ("panel", *SERVICES)}
     listed = stack.compose("ps", "--format", "{{.Service}}").split()
     assert sorted(listed) == ["api", "app", "mlflow", "panel"]
@@ -114,19 +114,19 @@ def test_it_comes_back_when_it_was_killed_removed_or_paused(stack: Stack) -> Non
     docker("kill", stack.container("api"))
     docker("rm", "-f", stack.container("app"))
     docker("pause", stack.container("mlflow"))
-    until(lambda: stack.predict()["model_version"] == 1, within_s=60, what="the API is back")
-    until(lambda: stack.inspect("app")["State"]["Running"], within_s=60, what="the app is back")
-    until(lambda: not stack.inspect("mlflow")["State"]["Paused"], within_s=60, what="MLflow goes on")
-    until(stack.is_healthy, within_s=60, what="all healthy again")
+    stack.until(lambda: stack.predict()["model_version"] == 1, within_s=60, what="the API is back")
+    stack.until(lambda: stack.inspect("app")["State"]["Running"], within_s=60, what="the app is back")
+    stack.until(lambda: not stack.inspect("mlflow")["State"]["Paused"], within_s=60, what="MLflow goes on")
+    stack.until(stack.is_healthy, within_s=60, what="all healthy again")
     assert started_at(stack).keys() == before.keys()
 
 
 def test_nothing_is_touched_when_only_the_panel_restarts(stack: Stack) -> None:
-    until(stack.is_healthy, within_s=60, what="all healthy")
+    stack.until(stack.is_healthy, within_s=60, what="all healthy")
     before = started_at(stack)
     docker("kill", "--signal", "KILL", stack.container("panel"))
     docker("start", stack.container("panel"))
-    until(stack.is_healthy, within_s=60, what="the panel is back")
+    stack.until(stack.is_healthy, within_s=60, what="the panel is back")
     assert started_at(stack) == before
     assert stack.panel("runs")["runs"][0]["state"] == "succeeded"
 
@@ -134,12 +134,12 @@ def test_nothing_is_touched_when_only_the_panel_restarts(stack: Stack) -> None:
 def test_a_new_model_goes_live_without_a_new_container(stack: Stack) -> None:
     before = started_at(stack)
     run = stack.panel("runs", {"params": {"seed": 7}})["id"]
-    ended = until(
+    ended = stack.until(
         lambda: (found := stack.panel(f"runs/{run}"))["finished_at"] and found, within_s=RUN_S, what="the run ends"
     )
     assert ended["state"] == "succeeded"
     assert started_at(stack) == before
-    until(lambda: stack.panel(f"runs/{run}")["mlflow_run_id"], within_s=90, what="MLflow has the record")
+    stack.until(lambda: stack.panel(f"runs/{run}")["mlflow_run_id"], within_s=90, what="MLflow has the record")
 
 
 def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
@@ -152,7 +152,7 @@ def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
     begun = time.monotonic()
     said = stack.compose("up", "-d")
     assert "rphan" not in said
-    until(stack.is_healthy, within_s=60, what="the panel has found its services")
+    stack.until(stack.is_healthy, within_s=60, what="the panel has found its services")
     assert time.monotonic() - begun < 30
     assert started_at(stack) == before
     assert [run["state"] for run in stack.panel("runs")["runs"]] == ["succeeded", "succeeded"]
@@ -168,8 +168,8 @@ def test_only_what_changed_is_replaced_when_a_port_changed(stack: Stack) -> None
     before = started_at(stack)
     stack.ports["APP_PORT"] += 1
     stack.compose("up", "-d")
-    until(lambda: stack.inspect("app")["Id"] not in before["app"], within_s=60, what="the app was replaced")
-    until(stack.is_healthy, within_s=60, what="all healthy")
+    stack.until(lambda: stack.inspect("app")["Id"] not in before["app"], within_s=60, what="the app was replaced")
+    stack.until(stack.is_healthy, within_s=60, what="all healthy")
     after = started_at(stack)
     assert {name for name in SERVICES if after[name] != before[name]} == {"app"}
 
@@ -181,8 +181,8 @@ def test_nothing_is_left_when_all_is_taken_down(stack: Stack, tmp_path: Path) ->
     assert docker("network", "ls", "-q", "--filter", f"name={stack.project}") == ""
     assert len(docker("volume", "ls", "-q", "--filter", f"name={stack.project}").split()) == 3
     stack.compose("up", "-d")
-    until(stack.is_healthy, within_s=90, what="all is back")
-    until(lambda: stack.predict()["model_version"] >= 1, within_s=30, what="the model is back")
+    stack.until(stack.is_healthy, within_s=90, what="all is back")
+    stack.until(lambda: stack.predict()["model_version"] >= 1, within_s=30, what="the model is back")
     assert len(stack.panel("runs")["runs"]) == 2
     stack.compose("--profile", "all", "down", "-v")
     assert stack.left() == ""

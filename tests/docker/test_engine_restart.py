@@ -2,7 +2,6 @@
 
 import itertools
 import signal
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
+from bench.wait import until
 from pipeline.core.problems import ProblemError
 from tests.docker.private_engine import PrivateEngine
 
@@ -65,17 +65,20 @@ def host(private_engine: PrivateEngine) -> HostContainer:
 
 def ensured(runtime: DockerRuntime, desired: ServiceSpec, within_s: float = 60.0) -> None:
     """Look, and ensure only while something is not as it should be: as the supervisor does."""
-    deadline = time.monotonic() + within_s
-    while True:
+
+    def is_as_desired() -> bool:
         try:
             seen = runtime.observe("api")
             if seen.digest == desired.digest and seen.state in {"starting", "running"}:
-                return
+                return True
             runtime.ensure(desired)
         except ProblemError as problem:
-            if not problem.retryable or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+            if not problem.retryable:
+                pytest.fail(str(problem))
+            raise
+        return False
+
+    until(is_as_desired, within_s=within_s, interval_s=0.2, what="the desired container", not_yet=(ProblemError,))
 
 
 def test_one_new_container_is_left_when_the_engine_restarts_at_any_step(

@@ -2,25 +2,20 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from bench.ports import free_ports
+from bench.wait import until
+
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "a-token-of-more-than-sixteen-characters"
 PAGES = ("/", "/runs", "/models", "/data", "/drift", "/services", "/static/css/app.css", "/api/v1/runs")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +41,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def panel(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     """A client of `ml-pipeline up` in an empty folder."""
-    ports = {name: str(free_port()) for name in ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")}
+    names = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
+    ports = dict(zip(names, map(str, free_ports(4)), strict=True))
     env = {**os.environ, **ports, "PYTHONPATH": str(installed), "PANEL_API_TOKEN": TOKEN}
     empty = tmp_path_factory.mktemp("empty")
     with (empty.parent / "wheel-panel.log").open("w+b") as log:
@@ -64,15 +60,16 @@ def panel(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def wait_for_answer(client: httpx2.Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            client.get("/healthz")
-        except httpx2.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(log.read_text("utf-8"))
+    def answers() -> bool:
+        if process.poll() is not None:
+            pytest.fail(log.read_text("utf-8"))
+        client.get("/healthz")
+        return True
+
+    try:
+        until(answers, within_s=60, what="the panel answers", not_yet=(httpx2.TransportError,))
+    except AssertionError as error:
+        raise AssertionError(log.read_text("utf-8")) from error
 
 
 @pytest.mark.parametrize("page", PAGES)

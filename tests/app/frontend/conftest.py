@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -15,8 +13,9 @@ import httpx2
 import pytest
 
 from bench.bundles import Built, make_bundle
+from bench.ports import free_port
 from pipeline.core.params import Task
-from tests.app.prediction.conftest import TASKS, Api, running
+from tests.app.prediction.conftest import TASKS, Api, running, wait_until_live
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,6 @@ class App:
 Started = Callable[..., contextlib.AbstractContextManager[App]]
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
-
-
 @contextlib.contextmanager
 def app_running(api_url: str, log: Path, **env: str) -> Iterator[App]:
     """Start an app on a free port for the API at `api_url`; it is terminated at the end."""
@@ -55,14 +46,7 @@ def app_running(api_url: str, log: Path, **env: str) -> Iterator[App]:
     url = f"http://127.0.0.1:{port}"
     client = httpx2.Client(base_url=url, timeout=30, trust_env=False)
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(httpx2.TransportError):
-                if client.get("/livez").status_code == 200:
-                    break
-            assert process.poll() is None, log.read_text("utf-8")
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until_live(client, process, log)
         yield App(url, client, process.pid)
     finally:
         client.close()

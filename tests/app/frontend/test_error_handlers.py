@@ -10,11 +10,12 @@ import pytest
 from app.frontend.main import create_app
 from app.frontend.settings import Settings
 from bench.bundles import make_bundle
+from bench.ports import free_port
 from pipeline.core.bundle import Manifest
 from pipeline.core.params import Task
 from pipeline.core.problems import ProblemError
 from pipeline.core.settings import read
-from tests.app.frontend.conftest import Page, Served, app_running, free_port
+from tests.app.frontend.conftest import Page, Served, app_running
 from tests.app.prediction.conftest import running
 
 ROOT = Path(__file__).parent.parent.parent.parent

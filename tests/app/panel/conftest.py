@@ -1,7 +1,6 @@
 """The whole panel in this process, with stages that do nothing, logged in, with a history of a few runs."""
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,19 +11,19 @@ from app.panel.main import create_app
 from app.panel.settings import Settings
 from app.web.dependencies import provided_object
 from bench.empty_stages import EMPTY_STAGES, live_at_once
+from bench.wait import until
 
 FINAL = {"succeeded", "failed", "cancelled", "interrupted", "skipped"}
 
 
 def wait_final(client: TestClient, run: str) -> str:
-    """The state in which the run ended."""
-    deadline = time.monotonic() + 60
-    while True:
-        state = client.get(f"/api/v1/runs/{run}").json()["state"]
-        if state in FINAL:
-            return str(state)
-        assert time.monotonic() < deadline, "the run did not end"
-        time.sleep(0.02)
+    """Return the state in which the run ended."""
+    state: str = until(
+        lambda: (now := client.get(f"/api/v1/runs/{run}").json()["state"]) in FINAL and now,
+        within_s=60.0,
+        what="the run ends",
+    )
+    return state
 
 
 def start(client: TestClient, path: str = "/runs", **fields: str) -> str:

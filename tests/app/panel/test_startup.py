@@ -18,6 +18,7 @@ from app.panel import startup
 from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
 from app.panel.settings import Settings
+from bench.ports import free_port, free_ports
 from pipeline.core.problems import ProblemError
 
 
@@ -31,12 +32,6 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(folder: Path, port: int = 0) -> Settings:
     return Settings(state_dir=folder / "state", panel_port=port or free_port())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_command_line_wins_when_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +131,7 @@ def real_environ(tmp_path: Path, port: int) -> dict[str, str]:
         "ML_PIPELINE_STATE": str(tmp_path / "state"),
         "ML_PIPELINE_MODELS": str(tmp_path / "models"),
         "PANEL_PORT": str(port),
-        **{name: str(free_port()) for name in ("API_PORT", "APP_PORT", "MLFLOW_PORT")},
+        **dict(zip(("API_PORT", "APP_PORT", "MLFLOW_PORT"), map(str, free_ports(3)), strict=True)),
     }
 
 

@@ -3,10 +3,8 @@
 import contextlib
 import hashlib
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,8 @@ import httpx2
 import pytest
 
 from bench.bundles import Built, make_bundle, publish_bundle
+from bench.ports import free_port
+from bench.wait import until
 from pipeline.core.bundle import digest_of
 from pipeline.core.params import Task
 
@@ -40,25 +40,33 @@ class Api:
         self.wait_until(lambda ready: ready["version"] == version, timeout_s)
 
     def wait_until(self, holds: Callable[[dict[str, Any]], bool], timeout_s: float = 20) -> dict[str, Any]:
-        """/readyz as soon as `holds` is true of it."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            found: dict[str, Any] = self.client.get("/readyz").json()
-            if holds(found):
-                return found
-            assert time.monotonic() < deadline, found
-            time.sleep(0.01)
+        """Return what `/readyz` answers as soon as `holds` is true of it."""
+
+        def look() -> dict[str, Any]:
+            ready: dict[str, Any] = self.client.get("/readyz").json()
+            assert holds(ready), ready
+            return ready
+
+        return until(look, within_s=timeout_s, interval_s=0.01, what="/readyz", not_yet=(AssertionError,))
 
 
 StartApi = Callable[..., contextlib.AbstractContextManager[Api]]
 
 
+def wait_until_live(client: httpx2.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the server says that it is alive; fail with its log when it ends before."""
+
+    def is_live() -> bool:
+        assert process.poll() is None, log.read_text("utf-8")
+        return client.get("/livez").status_code == 200
+
+    until(is_live, within_s=30, interval_s=0.01, what="/livez answers", not_yet=(httpx2.TransportError,))
+
+
 @contextlib.contextmanager
 def running(models_dir: Path, **env: str) -> Iterator[Api]:
     """An API on a free port, alive; ended at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"ML_PIPELINE_MODELS": str(models_dir), "API_PORT": str(port), **env}
     log_path = models_dir.parent / f"api-{port}.log"
     with log_path.open("wb") as log:
@@ -67,14 +75,7 @@ def running(models_dir: Path, **env: str) -> Iterator[Api]:
         )
     client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(httpx2.TransportError):
-                if client.get("/livez").status_code == 200:
-                    break
-            assert process.poll() is None, log_path.read_text("utf-8")
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until_live(client, process, log_path)
         yield Api(process, port, models_dir, client)
     finally:
         client.close()

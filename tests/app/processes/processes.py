@@ -1,20 +1,10 @@
-"""Processes that others leave behind, and waiting for what they do."""
+"""Processes that others leave behind."""
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 SLEEP: Final = (sys.executable, "-c", "import time; time.sleep(600)")
-
-
-def until(condition: Callable[[], bool], deadline_s: float = 15.0) -> None:
-    """Return when the condition holds; fail after `deadline_s`."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def double_fork(pid_file: Path, *, orphan: bool) -> str:

@@ -13,7 +13,8 @@ import pytest
 
 from app.processes.child import ChildProcess, Finished, run, start
 from app.processes.tree import descendants, is_running
-from tests.app.processes.processes import SLEEP, double_fork, until
+from bench.wait import until, until_async
+from tests.app.processes.processes import SLEEP, double_fork
 
 ECHO = (sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read()); sys.stderr.write('why'); sys.exit(3)")
 PARENT = """
@@ -51,7 +52,7 @@ def test_it_dies_when_its_parent_is_killed() -> None:
     assert is_running(pid)
     parent.kill()
     parent.communicate()
-    until(lambda: not is_running(pid))
+    until(lambda: not is_running(pid), what="the child ends")
 
 
 def test_what_it_left_in_its_group_ends_when_it_has_ended_by_itself(tmp_path: Path) -> None:
@@ -61,16 +62,16 @@ def test_what_it_left_in_its_group_ends_when_it_has_ended_by_itself(tmp_path: Pa
         "child.returncode = 0; Path(sys.argv[1]).write_text(str(child.pid))"
     )
     child = start([sys.executable, "-c", code, str(tmp_path / "pid")])
-    until(lambda: child.poll() is not None)
+    until(lambda: child.poll() is not None, what="the child ends")
     assert child.exit_code == 0
-    until(lambda: not is_running(int((tmp_path / "pid").read_text())))
+    until(lambda: not is_running(int((tmp_path / "pid").read_text())), what="its own child ends")
 
 
 def test_what_left_its_session_ends_too_when_it_is_ended(tmp_path: Path) -> None:
     child = start([sys.executable, "-c", double_fork(tmp_path / "pid", orphan=False)])
-    until((tmp_path / "pid").exists)
+    until((tmp_path / "pid").exists, what="its own child writes its pid")
     child.end(5.0)
-    until(lambda: not is_running(int((tmp_path / "pid").read_text())))
+    until(lambda: not is_running(int((tmp_path / "pid").read_text())), what="its own child ends")
 
 
 def test_its_output_and_exit_code_are_known_when_it_has_ended() -> None:
@@ -86,7 +87,7 @@ def test_nothing_is_kept_when_its_output_is_no_pipe() -> None:
 def test_nothing_waits_for_it_when_it_takes_too_long(tmp_path: Path) -> None:
     """An orphan of it holds the pipes open, and would keep whoever reads them waiting."""
     child = piped(sys.executable, "-c", double_fork(tmp_path / "pid", orphan=True))
-    until((tmp_path / "pid").exists)
+    until((tmp_path / "pid").exists, what="its own child writes its pid")
     start_s = time.monotonic()
     with pytest.raises(TimeoutError):
         child.communicate(timeout_s=0.2)
@@ -105,7 +106,7 @@ def test_it_is_killed_when_the_task_that_waits_for_it_is_cancelled(tmp_path: Pat
         waiting = asyncio.create_task(run([sys.executable, "-c", code], timeout_s=60.0))
         await asyncio.sleep(0)
         if is_running_first:
-            await asyncio.to_thread(until, started.exists)
+            await until_async(started.exists, what="the command starts")
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

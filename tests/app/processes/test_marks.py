@@ -8,14 +8,15 @@ from pathlib import Path
 
 from app.processes.marks import kill_marked
 from app.processes.tree import is_running
-from tests.app.processes.processes import SLEEP, double_fork, until
+from bench.wait import until
+from tests.app.processes.processes import SLEEP, double_fork
 
 
 def test_only_what_lies_below_the_mark_is_killed_when_others_run_too() -> None:
     values = ("mine", "mine/stage/1", "mine2", "theirs/mine")
     processes = [subprocess.Popen(SLEEP, env={**os.environ, "TEST_MARK": value}) for value in values]
     try:
-        until(lambda: kill_marked("TEST_MARK", "mine") == 0)
+        until(lambda: kill_marked("TEST_MARK", "mine") == 0, what="nothing marked is left")
         assert [process.wait(10) for process in processes[:2]] == [-signal.SIGKILL] * 2
         assert [process.poll() for process in processes[2:]] == [None, None]
     finally:
@@ -27,11 +28,11 @@ def test_only_what_lies_below_the_mark_is_killed_when_others_run_too() -> None:
 def test_an_orphan_is_killed_when_it_inherited_the_mark(tmp_path: Path) -> None:
     code = double_fork(tmp_path / "pid", orphan=True)
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TEST_MARK": str(tmp_path)})
-    until((tmp_path / "pid").exists)
+    until((tmp_path / "pid").exists, what="the orphan writes its pid")
     orphan = int((tmp_path / "pid").read_text())
     assert kill_marked("TEST_MARK", str(tmp_path)) >= 2
     assert process.wait(10) == -signal.SIGKILL
-    until(lambda: not is_running(orphan))
+    until(lambda: not is_running(orphan), what="the orphan ends")
 
 
 def test_this_process_lives_when_it_carries_the_mark_itself() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.processes.tree import descendants, end_tree, identity, is_running, kill_descendants, kill_group, parent
-from tests.app.processes.processes import SLEEP, double_fork, until
+from bench.wait import until
+from tests.app.processes.processes import SLEEP, double_fork
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
 
@@ -34,7 +35,7 @@ def test_it_is_the_same_process_when_pid_and_start_are_the_same(sleeper: subproc
 def test_it_runs_no_more_when_it_is_a_zombie_or_gone(sleeper: subprocess.Popen[bytes]) -> None:
     assert is_running(sleeper.pid)
     sleeper.kill()
-    until(lambda: not is_running(sleeper.pid))  # nobody has waited for it yet
+    until(lambda: not is_running(sleeper.pid), what="the sleeper ends")  # nobody has waited for it yet
     sleeper.wait()
     assert not is_running(sleeper.pid)
     assert (identity(sleeper.pid), parent(sleeper.pid), descendants(sleeper.pid)) == ({}, None, [])
@@ -72,11 +73,11 @@ def test_nothing_below_it_lives_when_descendants_are_killed(tmp_path: Path) -> N
     process = subprocess.Popen(
         [sys.executable, "-c", double_fork(tmp_path / "pid", orphan=False)], start_new_session=True
     )
-    until((tmp_path / "pid").exists)
+    until((tmp_path / "pid").exists, what="the grandchild writes its pid")
     grandchild = int((tmp_path / "pid").read_text())
     assert descendants(process.pid)[-1] == grandchild
     kill_descendants(process.pid)
-    until(lambda: not is_running(grandchild))
+    until(lambda: not is_running(grandchild), what="the grandchild ends")
     assert is_running(process.pid)
     process.kill()
     process.wait()

@@ -3,7 +3,6 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,16 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from app.panel.clock import SystemClock
 from app.panel.registry import monitor, retention
 from app.panel.registry.store import DeploymentStore
+from bench.wait import until
 from pipeline.core.bundle import pointer_to, read_pointer, write_pointer
 from pipeline.core.problems import ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness
-
-
-def until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_the_version_before_is_live_within_two_seconds_when_it_is_rolled_back(registry: RegistryHarness) -> None:
@@ -130,8 +123,11 @@ def test_it_goes_back_by_itself_when_errors_appear_after_a_deployment(tmp_path: 
     registry.deploy(1)
     registry.deploy(2)
     registry.api.n_errors = 5
-    until(lambda: registry.history()[-1][0] == "auto_rollback" and registry.history()[-1][3] == "done")
-    until(lambda: registry.history()[1] == ("deploy", 1, 2, "undone"))
+    until(
+        lambda: registry.history()[-1][0] == "auto_rollback" and registry.history()[-1][3] == "done",
+        what="the automatic rollback is done",
+    )
+    until(lambda: registry.history()[1] == ("deploy", 1, 2, "undone"), what="the deployment is undone")
     assert registry.live == 1
     assert "server error" in registry.queries.deployments()[0].reason
     assert not registry.deploy(3, model="2").deployed
@@ -146,7 +142,7 @@ def test_the_watch_goes_on_when_the_panel_starts_again(tmp_path: Path) -> None:
     registry.begin()
     registry.models.recover()
     registry.api.n_errors = 5
-    until(lambda: registry.history()[1] == ("deploy", 1, 2, "undone"))
+    until(lambda: registry.history()[1] == ("deploy", 1, 2, "undone"), what="the deployment is undone")
     assert registry.live == 1
     registry.close()
 
@@ -161,13 +157,16 @@ def test_a_model_stays_when_the_api_only_starts_with_the_panel(tmp_path: Path, m
     registry.api.is_lost = True
     registry.begin()
     registry.models.recover()
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "deployment-monitor"])
+    until(
+        lambda: not [thread for thread in threading.enumerate() if thread.name == "deployment-monitor"],
+        what="the monitor ends",
+    )
     assert registry.live == 2
     # Once it was there, to be away is to be lost.
     registry.api.is_lost = False
     registry.deploy(3)
     registry.api.is_lost = True
-    until(lambda: registry.history()[-1][0] == "auto_rollback")
+    until(lambda: registry.history()[-1][0] == "auto_rollback", what="the automatic rollback begins")
     registry.close()
 
 
@@ -265,7 +264,7 @@ def test_a_rollback_is_refused_when_another_version_went_live_meanwhile(registry
     registry.api.stuck = True
     deploying = threading.Thread(target=registry.deploy, args=(4,))
     deploying.start()
-    until(lambda: registry.live == 4)
+    until(lambda: registry.live == 4, what="version 4 is live")
     # The page, and the pointer, still said 3 when it was asked for.
     caught: list[ProblemError] = []
 
@@ -301,7 +300,7 @@ def test_nothing_is_deleted_when_a_switch_is_under_way(
 
     promoting = threading.Thread(target=promote)
     promoting.start()
-    until(lambda: registry.live == 3)
+    until(lambda: registry.live == 3, what="version 3 is live")
     registry.deploy(5, "keep")
     registry.api.stuck = False
     promoting.join(20)
@@ -357,6 +356,9 @@ def test_earlier_errors_are_not_laid_at_a_model_s_door_when_the_api_did_not_coun
     registry.deploy(1)
     registry.api.counts_from = time.monotonic() + 1
     registry.deploy(2)
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "deployment-monitor"])
+    until(
+        lambda: not [thread for thread in threading.enumerate() if thread.name == "deployment-monitor"],
+        what="the monitor ends",
+    )
     assert registry.live == 2
     registry.close()

@@ -1,7 +1,6 @@
 """A panel without pages: real database, real log, real processes; only the stages are given."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from multiprocessing import forkserver
@@ -25,8 +24,10 @@ from app.panel.runs.domain.store import RunStore
 from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.settings import Settings
 from bench.empty_stages import EMPTY_STAGES, live_at_once
+from bench.wait import until_async
 from pipeline.core.stage import STAGES
 
+RUN_S: Final = 60.0
 # Without pipeline.stages.preload: these stages need nothing heavy, and the forkserver is ready at once.
 PRELOAD: Final = ("app.panel.runs.stage_process.subreaper", "app.panel.runs.stage_process.stage_main")
 
@@ -161,7 +162,11 @@ class PanelHarness:
                 if self.store.find_active() is None:
                     await asyncio.to_thread(lambda: self.runs.start(**start))
                 beside = asyncio.ensure_future(script(self)) if script is not None else None
-                await self.until(lambda: self.store.find_active() is None and not self.executor.busy)
+                await until_async(
+                    lambda: self.store.find_active() is None and not self.executor.busy,
+                    within_s=RUN_S,
+                    what="the run ends",
+                )
                 if beside is not None:
                     await beside
             finally:
@@ -177,11 +182,3 @@ class PanelHarness:
     def texts(self) -> list[str]:
         """The texts of the newest run's log."""
         return [line.text for line in self.logs.read(self.newest().row.id, 0, 10_000)]
-
-    @staticmethod
-    async def until(condition: Callable[[], object], limit_s: float = 60.0) -> None:
-        """Return as soon as `condition` holds."""
-        deadline = time.monotonic() + limit_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come to pass"
-            await asyncio.sleep(0.01)

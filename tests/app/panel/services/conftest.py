@@ -1,6 +1,5 @@
 """A supervisor over real processes that play services."""
 
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,18 +13,6 @@ from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
 
 FAKE = Path(__file__).parents[3] / "fakes" / "service.py"
-
-
-def free_ports(n_ports: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    probes = [socket.socket() for _ in range(n_ports)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def fake_spec(name: ServiceName, port: int, *args: str) -> ServiceSpec:

@@ -11,11 +11,12 @@ from app.panel.services import api
 from app.panel.services.preflight import Preflight
 from app.panel.settings import Settings
 from app.web.dependencies import provide
-from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
+from bench.ports import free_port
+from tests.app.panel.services.conftest import Supervise, fake_spec
 
 
 def test_services_are_listed_restarted_and_read_when_they_run(supervise: Supervise, tmp_path: Path) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor = supervise(fake_spec("api", free_port()))
     settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)
     app = FastAPI()
     preflight = Preflight(settings, supervisor, SystemClock())

@@ -16,15 +16,16 @@ from app.panel.services.queries import ServiceProblem, ServicesView
 from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
+from bench.ports import free_port
 from pipeline.core.problems import ProblemError
-from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
+from tests.app.panel.services.conftest import Supervise, fake_spec
 
 GB = 2**30
 
 
 def test_all_is_well_when_the_machine_has_what_is_needed(supervise: Supervise, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", state_dir=tmp_path / "state", models_dir=tmp_path / "models")
-    port = free_ports(1)[0]
+    port = free_port()
     view = Preflight(settings, supervise(fake_spec("api", port)), SystemClock()).view()
     assert view.state == "ok", view.checks
     names = [check.name for check in view.checks]

@@ -18,8 +18,10 @@ from app.panel.services.protocol import Placement, ServiceSpec
 from app.panel.services.queries import ServiceRow
 from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
+from bench.ports import free_port, free_ports
+from bench.wait import until
 from pipeline.core.problems import ProblemError
-from tests.app.panel.services.conftest import Supervise, fake_spec, free_ports
+from tests.app.panel.services.conftest import Supervise, fake_spec
 
 NEVER = threading.Event()
 
@@ -27,14 +29,14 @@ NEVER = threading.Event()
 def row_when(
     supervisor: ServiceSupervisor, condition: Callable[[ServiceRow], bool], deadline_s: float = 20.0
 ) -> ServiceRow:
-    """The first row of the first service for which the condition holds."""
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
+    """Return the first row of the first service for which the condition holds."""
+
+    def look() -> ServiceRow:
         row = supervisor.view().rows[0]
-        if condition(row):
-            return row
-        time.sleep(0.02)
-    raise AssertionError(supervisor.view().rows[0])
+        assert condition(row), row
+        return row
+
+    return until(look, within_s=deadline_s, what="the row", not_yet=(AssertionError,))
 
 
 def test_all_services_answer_when_the_supervisor_was_started(supervise: Supervise) -> None:
@@ -52,7 +54,7 @@ def test_all_services_answer_when_the_supervisor_was_started(supervise: Supervis
 
 
 def test_nothing_is_done_when_all_is_well(supervise: Supervise) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor = supervise(fake_spec("api", free_port()))
     supervisor.start()
     supervisor.wait_ready(("api",), 20, NEVER)
     before = supervisor.runtime.observe("api").instance_id
@@ -63,7 +65,7 @@ def test_nothing_is_done_when_all_is_well(supervise: Supervise) -> None:
 
 
 def test_it_is_started_again_and_its_last_words_are_kept_when_it_dies(supervise: Supervise) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0], "--dies-after=1"))
+    supervisor = supervise(fake_spec("api", free_port(), "--dies-after=1"))
     supervisor.start()
     supervisor.wait_ready(("api",), 20, NEVER)
     row = row_when(supervisor, lambda row: row.state == "backing-off")
@@ -78,7 +80,7 @@ def test_it_is_started_again_and_its_last_words_are_kept_when_it_dies(supervise:
 def test_the_log_says_once_what_happened_when_it_happens_again_and_again(
     supervise: Supervise, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     supervisor = supervise(fake_spec("api", port))
     with caplog.at_level("INFO"), socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -152,7 +154,7 @@ def test_the_others_are_looked_after_when_one_takes_long_to_be_replaced(stubborn
 def test_it_is_used_and_not_called_down_when_the_old_one_serves_and_the_new_one_does_not_start(
     stubborn: Stubborn,
 ) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     old, new = fake_spec("api", port), fake_spec("api", port, "--dies-after=0")
     stubborn.ensure(old)
     stubborn.refused = new.digest
@@ -166,7 +168,7 @@ def test_it_is_used_and_not_called_down_when_the_old_one_serves_and_the_new_one_
 
 
 def test_it_comes_back_when_it_was_killed(supervise: Supervise) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor = supervise(fake_spec("api", free_port()))
     supervisor.start()
     supervisor.wait_ready(("api",), 20, NEVER)
     first = supervisor.runtime.observe("api")
@@ -177,7 +179,7 @@ def test_it_comes_back_when_it_was_killed(supervise: Supervise) -> None:
 
 
 def test_it_comes_back_when_the_signal_that_ended_it_has_no_name(supervise: Supervise) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor = supervise(fake_spec("api", free_port()))
     supervisor.start()
     supervisor.wait_ready(("api",), 20, NEVER)
     os.kill(int(supervisor.runtime.observe("api").instance_id.split("-")[0]), signal.SIGRTMIN + 6)
@@ -186,7 +188,7 @@ def test_it_comes_back_when_the_signal_that_ended_it_has_no_name(supervise: Supe
 
 
 def test_it_is_blocked_with_the_reason_and_goes_on_when_its_port_is_taken(supervise: Supervise) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     supervisor = supervise(fake_spec("api", port))
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -206,7 +208,7 @@ def test_it_is_blocked_with_the_reason_and_goes_on_when_its_port_is_taken(superv
 
 
 def test_the_wait_ends_with_the_reason_when_it_never_gets_ready(supervise: Supervise) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0], "--never-ready"))
+    supervisor = supervise(fake_spec("api", free_port(), "--never-ready"))
     supervisor.start()
     row_when(supervisor, lambda row: "503" in row.detail)
     with pytest.raises(ProblemError, match="SVC-02") as caught:
@@ -215,7 +217,7 @@ def test_the_wait_ends_with_the_reason_when_it_never_gets_ready(supervise: Super
 
 
 def test_the_wait_ends_at_once_when_it_must_stop(supervise: Supervise) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0], "--slow-start=60"))
+    supervisor = supervise(fake_spec("api", free_port(), "--slow-start=60"))
     supervisor.start()
     stop = threading.Event()
     stop.set()
@@ -226,7 +228,7 @@ def test_the_wait_ends_at_once_when_it_must_stop(supervise: Supervise) -> None:
 
 
 def test_it_is_a_new_instance_when_a_person_restarts_it(supervise: Supervise) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0]))
+    supervisor = supervise(fake_spec("api", free_port()))
     supervisor.start()
     supervisor.wait_ready(("api",), 20, NEVER)
     before = supervisor.runtime.observe("api").instance_id
@@ -237,7 +239,7 @@ def test_it_is_a_new_instance_when_a_person_restarts_it(supervise: Supervise) ->
 
 
 def test_no_process_is_left_when_the_supervisor_is_closed(supervise: Supervise) -> None:
-    supervisor = supervise(fake_spec("api", free_ports(1)[0], "--slow-to-stop"))
+    supervisor = supervise(fake_spec("api", free_port(), "--slow-to-stop"))
     supervisor.start()
     supervisor.wait_ready(("api",), 20, NEVER)
     pid = int(supervisor.runtime.observe("api").instance_id.split("-")[0])
@@ -246,7 +248,7 @@ def test_no_process_is_left_when_the_supervisor_is_closed(supervise: Supervise) 
 
 
 def test_the_page_says_why_when_the_runtime_does_not_answer(supervise: Supervise) -> None:
-    healthy = supervise(fake_spec("api", free_ports(1)[0]))
+    healthy = supervise(fake_spec("api", free_port()))
 
     def build(_: Placement) -> dict[object, object]:
         raise ServiceStartError("There is no engine.")

@@ -3,7 +3,6 @@
 import http.server
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from app.panel.services.queries import ServiceRow, ServicesView, ShownState
 from app.panel.tracking.delivery import Delivered, NotDelivered
 from app.panel.tracking.service import TrackingService
 from app.panel.tracking.store import TrackingStore, delay_s
+from bench.wait import until
 from pipeline.core.bundle import Pointer, write_pointer
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -213,9 +213,7 @@ def test_delivery_goes_on_when_something_unforeseen_happened(
 
     monkeypatch.setattr(harness.mlflow, "view", view)
     harness.service.start()
-    deadline = time.monotonic() + 10
-    while not harness.delivered_runs and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: harness.delivered_runs, what="the run is delivered")
     harness.service.close()
     assert failed.is_set()
     assert harness.delivered_runs == [("run-1", "mlflow-run")]

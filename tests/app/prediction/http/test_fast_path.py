@@ -2,13 +2,13 @@
 
 import re
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.bundles import Built, make_bundle
+from bench.wait import until
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import Api, StartApi, publish_odd, running
 from tests.app.prediction.odd_graphs import failing_above
@@ -59,9 +59,13 @@ def test_nothing_is_predicted_when_the_client_leaves_in_the_middle_of_its_body(
                 kind = "text/csv" if path.endswith("csv") else "application/json"
                 head = f"POST {path} HTTP/1.1\r\nHost: api\r\nContent-Type: {kind}\r\nContent-Length: 100\r\n\r\n"
                 connection.sendall(head.encode() + body)
-        deadline = time.monotonic() + 10
-        while len(counted := {key for key in _counted(api) if key[0] in bodies}) < len(bodies):
-            assert time.monotonic() < deadline, counted
+
+        def counted_requests() -> set[tuple[str, int]]:
+            counted = {key for key in _counted(api) if key[0] in bodies}
+            assert len(counted) >= len(bodies), counted
+            return counted
+
+        counted = until(counted_requests, what="all are counted", not_yet=(AssertionError,))
         assert counted == {(path, 499) for path in bodies}
         assert "api_rows_total 0.0" in api.client.get("/metrics").text
 

@@ -10,6 +10,7 @@ import pytest
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
 from bench.bundles import Built, make_bundle
+from bench.wait import until
 from pipeline.core.bundle import write_pointer
 from tests.app.prediction.conftest import StartApi
 
@@ -22,15 +23,11 @@ def _hang(built: Built) -> Path:
     return path
 
 
-def _wait_for_reader(path: Path, timeout_s: float = 20) -> int:
-    """A handle to write to the fifo, as soon as somebody reads from it."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+def _wait_for_reader(path: Path) -> int:
+    """Return a handle to write to the fifo, as soon as somebody reads from it."""
+    return until(
+        lambda: os.open(path, os.O_WRONLY | os.O_NONBLOCK), within_s=20, what="the fifo is read", not_yet=(OSError,)
+    )
 
 
 def test_going_back_takes_no_longer_when_another_bundle_is_being_judged(tmp_path: Path, start_api: StartApi) -> None:

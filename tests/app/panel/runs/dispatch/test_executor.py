@@ -12,9 +12,10 @@ from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.launcher import Launcher
 from bench.empty_stages import live_at_once
+from bench.wait import until, until_async
 from pipeline.core.stage import StageContext, TrainResult
 from tests.app.panel.runs.conftest import MakeHarness
-from tests.app.panel.runs.panel_harness import PanelHarness, bad, is_alive
+from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, bad, is_alive
 from tests.builders.problems import problem
 
 
@@ -99,11 +100,13 @@ def test_cancel_is_effective_and_final_when_a_stage_hangs(make_harness: MakeHarn
     took: list[float] = []
 
     async def script(harness: PanelHarness) -> None:
-        await harness.until(lambda: "hanging" in harness.texts())
+        await until_async(lambda: "hanging" in harness.texts(), within_s=RUN_S, what="the log says hanging")
         started = time.monotonic()
         run_id = harness.newest().row.id
         assert await asyncio.to_thread(harness.runs.cancel, run_id, requested_by="ann") == RunState.CANCELLING
-        await harness.until(lambda: harness.store.get(run_id).state == RunState.CANCELLED)
+        await until_async(
+            lambda: harness.store.get(run_id).state == RunState.CANCELLED, within_s=RUN_S, what="the run is cancelled"
+        )
         took.append(time.monotonic() - started)
 
     run = harness.run_to_end(script)
@@ -131,7 +134,7 @@ def test_run_ends_and_orphan_dies_when_a_stage_double_forks(make_harness: MakeHa
     run = harness.run_to_end()
     assert run.row.state == RunState.SUCCEEDED
     orphan = int((harness.settings.runs_dir / run.row.id / "pids").read_text())
-    asyncio.run(harness.until(lambda: not is_alive(orphan), 5))
+    until(lambda: not is_alive(orphan), within_s=5, what="the orphan ends")
 
 
 def test_attempt_ends_when_a_thread_is_left_behind(make_harness: MakeHarness) -> None:
@@ -156,7 +159,7 @@ def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_harness: 
     async def main() -> None:
         await harness.executor.start()
         await asyncio.to_thread(harness.runs.start)
-        await harness.until(lambda: "hanging" in harness.texts())
+        await until_async(lambda: "hanging" in harness.texts(), within_s=RUN_S, what="the log says hanging")
         await harness.executor.stop()
 
     asyncio.run(main())
@@ -219,7 +222,7 @@ def test_cancel_stops_deploy_when_it_listens(make_harness: MakeHarness) -> None:
     harness = make_harness(deploy=waits)
 
     async def script(harness: PanelHarness) -> None:
-        await harness.until(lambda: "deploy waits" in harness.texts())
+        await until_async(lambda: "deploy waits" in harness.texts(), within_s=RUN_S, what="the log says deploy waits")
         await asyncio.to_thread(harness.runs.cancel, "1")
 
     run = harness.run_to_end(script)
@@ -269,7 +272,7 @@ def test_stage_is_ended_when_the_panel_cannot_follow_it(
     harness = make_harness(bad("hangs"))
 
     async def script(harness: PanelHarness) -> None:
-        await harness.until(lambda: "hanging" in harness.texts())
+        await until_async(lambda: "hanging" in harness.texts(), within_s=RUN_S, what="the log says hanging")
         [output] = harness.settings.runs_dir.glob("*/attempts/set_seed-1.out")
         output.unlink()
         (output / "large").mkdir(parents=True)
@@ -278,7 +281,7 @@ def test_stage_is_ended_when_the_panel_cannot_follow_it(
     assert run.error is not None
     assert (run.row.state, run.error["id"]) == (RunState.FAILED, "RUN-16")
     pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
-    asyncio.run(harness.until(lambda: not any(is_alive(int(pid)) for pid in pids), 5))
+    until(lambda: not any(is_alive(int(pid)) for pid in pids), within_s=5, what="the processes of the stage end")
 
 
 def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_written_for_a_while(
@@ -291,10 +294,12 @@ def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_writte
         harness.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")
 
     async def script(harness: PanelHarness) -> None:
-        await harness.until(lambda: "waiting" in harness.texts())
+        await until_async(lambda: "waiting" in harness.texts(), within_s=RUN_S, what="the log says waiting")
         refuse(True)  # every write fails, as on a full disk
         (harness.settings.data_dir / "go").touch()
-        await harness.until(lambda: caplog.text.count("action=fail_run") > 2)
+        await until_async(
+            lambda: caplog.text.count("action=fail_run") > 2, within_s=RUN_S, what="three failures are logged"
+        )
         row = harness.newest().row
         assert row.state == RunState.RUNNING
         refuse(False)

@@ -1,6 +1,5 @@
 """The truth at boot."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -14,8 +13,9 @@ from app.panel.runs.domain.decide import PANEL_STOPPED
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV
 from app.processes.tree import identity
+from bench.wait import until
 from tests.app.panel.runs.conftest import MakeHarness
-from tests.app.panel.runs.panel_harness import PanelHarness, is_alive
+from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, is_alive
 
 
 def left_running(harness: PanelHarness, stage: str = "set_seed") -> str:
@@ -130,13 +130,16 @@ def test_nothing_of_a_stage_is_alive_when_the_panel_is_killed(tmp_path: Path) ->
     panel = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
     runs = tmp_path / "state" / "runs"
     try:
-        asyncio.run(PanelHarness.until(lambda: [path for path in runs.glob("*/pids") if path.read_text()]))
-        [path] = runs.glob("*/pids")
+        [path] = until(
+            lambda: [path for path in runs.glob("*/pids") if path.read_text()],
+            within_s=RUN_S,
+            what="the stage writes its pids",
+        )
         stage, its_child = (int(pid) for pid in path.read_text().split())
     finally:
         panel.kill()
         panel.wait()
-    asyncio.run(PanelHarness.until(lambda: not is_alive(stage) and not is_alive(its_child), 5))
+    until(lambda: not is_alive(stage) and not is_alive(its_child), within_s=5, what="the stage and its child end")
     harness = PanelHarness(tmp_path)
     harness.recover()
     assert [row.state for row in harness.queries.page().rows] == [RunState.QUEUED, RunState.INTERRUPTED]

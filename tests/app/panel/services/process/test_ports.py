@@ -6,12 +6,12 @@ import socket
 import pytest
 
 from app.panel.services.process.ports import check_free
+from bench.ports import free_port
 from pipeline.core.problems import ProblemError
-from tests.app.panel.services.conftest import free_ports
 
 
 def test_a_free_port_passes_when_nobody_listens() -> None:
-    check_free("127.0.0.1", free_ports(1)[0], "API_PORT")
+    check_free("127.0.0.1", free_port(), "API_PORT")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])

@@ -4,16 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from app.panel.services.process.service_processes import OWNER_VARIABLE, ServiceProcesses
+from bench.ports import free_port
+from bench.wait import until
 from pipeline.core.problems import ProblemError
-from tests.app.panel.services.conftest import FAKE, fake_spec, free_ports
+from tests.app.panel.services.conftest import FAKE, fake_spec
 
 PANEL = """
 import os, sys, time
@@ -30,13 +30,6 @@ time.sleep(600)
 """
 
 
-def until(condition: Callable[[], bool], deadline_s: float = 15.0) -> None:
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def is_alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -47,11 +40,11 @@ def is_alive(pid: int) -> bool:
 def start_panel(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
     """A stand-in for the panel with one service, which has a worker in a session of its own."""
     panel = subprocess.Popen(
-        [sys.executable, "-c", PANEL, str(folder), str(free_ports(1)[0])], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PANEL, str(folder), str(free_port())], stdout=subprocess.PIPE, text=True
     )
     worker = folder / "worker"
-    until(lambda: worker.exists() and worker.read_text() != "")
-    until((folder / "leader").exists)
+    until(lambda: worker.exists() and worker.read_text() != "", what="the worker writes its pid")
+    until((folder / "leader").exists, what="the leader writes its pid")
     return panel, int((folder / "leader").read_text()), int(worker.read_text())
 
 
@@ -63,12 +56,12 @@ def test_the_service_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
     assert len(reapers) == 1
     panel.kill()
     panel.communicate()
-    until(lambda: not is_alive(leader) and not is_alive(reapers[0]))
+    until(lambda: not is_alive(leader) and not is_alive(reapers[0]), what="the leader and its reaper end")
     # The worker left the group; the next panel finds it by its mark.
     services = ServiceProcesses("test-owner")
     services.sweep()
     services.close()
-    until(lambda: not is_alive(worker))
+    until(lambda: not is_alive(worker), what="the worker ends")
 
 
 def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
@@ -79,31 +72,29 @@ def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
             "-c",
             PANEL.replace("--child-pid-file", "--group-pid-file"),
             str(tmp_path),
-            str(free_ports(1)[0]),
+            str(free_port()),
         ],
         stdout=subprocess.PIPE,
         text=True,
     )
     worker = tmp_path / "worker"
-    until(lambda: worker.exists() and worker.read_text() != "")
-    until((tmp_path / "leader").exists)
+    until(lambda: worker.exists() and worker.read_text() != "", what="the worker writes its pid")
+    until((tmp_path / "leader").exists, what="the leader writes its pid")
     panel.kill()
     panel.communicate()
-    until(lambda: not is_alive(int(worker.read_text())))
+    until(lambda: not is_alive(int(worker.read_text())), what="the worker ends")
 
 
 def test_workers_end_too_when_a_service_is_stopped(tmp_path: Path) -> None:
     services = ServiceProcesses("another-owner")
     worker = tmp_path / "worker"
     with (tmp_path / "log").open("ab") as output:
-        service = services.start(
-            fake_spec("api", free_ports(1)[0], f"--child-pid-file={worker}"), tmp_path, output.fileno()
-        )
-    until(lambda: worker.exists() and worker.read_text() != "")
+        service = services.start(fake_spec("api", free_port(), f"--child-pid-file={worker}"), tmp_path, output.fileno())
+    until(lambda: worker.exists() and worker.read_text() != "", what="the worker writes its pid")
     service.process.end(5.0)
     services.close()
     assert service.process.exit_code == -signal.SIGTERM
-    until(lambda: not is_alive(int(worker.read_text())))
+    until(lambda: not is_alive(int(worker.read_text())), what="the worker ends")
 
 
 def test_only_our_own_are_swept_when_others_run_too(tmp_path: Path) -> None:
@@ -115,7 +106,7 @@ def test_only_our_own_are_swept_when_others_run_too(tmp_path: Path) -> None:
     )
     services = ServiceProcesses("swept-owner")
     try:
-        until(lambda: services.sweep() == 1)
+        until(lambda: services.sweep() == 1, what="the marked process is swept")
         ours.wait(10)
         assert foreign.poll() is None
     finally:
@@ -130,8 +121,8 @@ def test_the_panels_secrets_are_not_passed_on_when_a_service_starts(
     monkeypatch.setenv("PANEL_PASSWORD", "secret")
     services = ServiceProcesses("third-owner")
     with (tmp_path / "log").open("ab") as output:
-        service = services.start(fake_spec("api", free_ports(1)[0]), tmp_path, output.fileno())
-    until(lambda: str(FAKE) in psutil.Process(service.process.pid).cmdline())
+        service = services.start(fake_spec("api", free_port()), tmp_path, output.fileno())
+    until(lambda: str(FAKE) in psutil.Process(service.process.pid).cmdline(), what="the service is executed")
     environ = psutil.Process(service.process.pid).environ()
     service.process.end(5.0)
     services.close()
