@@ -111,7 +111,7 @@ def test_the_api_s_reason_is_shown_when_no_column_is_a_feature(served: dict[Task
     response = post_table(served["binary"].app, text="height,weight\n1,2\n")
     assert response.status_code == 422
     assert "APP-04" in response.text
-    assert "None of its columns is a feature of the model" in Page(response.text).text
+    assert "No column is a feature of the model" in Page(response.text).text
     assert "height,weight" in response.text
 
 
