@@ -44,6 +44,9 @@ check: $(VENV)/.dev ## Format, lint, strict types, import contracts
 test: check ## Everything that check does, then all tests
 	$(BIN)/python -m pytest
 
+test-fast: $(VENV)/.dev ## The tests that start no process, browser or engine, in half a minute
+	$(BIN)/python -m pytest -n 2 -m "not process and not browser and not docker and not slow"
+
 fix: $(VENV)/.dev ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.process_guard import ProcessGuard
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let no test start a process when those that may are left out."""
+    if "not process" in config.option.markexpr:
+        config.pluginmanager.register(ProcessGuard())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

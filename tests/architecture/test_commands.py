@@ -14,6 +14,7 @@ import pytest
 
 from app.panel import cli
 
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent.parent
 CODE = re.compile(r"```.*?```|`[^`]+`|<code>.*?</code>", re.DOTALL)
 # In a sentence, "make" is a verb: only what begins and ends like a command is one.

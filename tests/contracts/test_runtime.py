@@ -17,6 +17,7 @@ from bench.ports import free_port
 from pipeline.core.problems import ProblemError
 from tests.contracts.observed import observed
 
+pytestmark = pytest.mark.process
 FAKE = Path(__file__).parent.parent / "fakes" / "service.py"
 
 

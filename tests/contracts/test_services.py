@@ -26,6 +26,7 @@ from pipeline.core.bundle import read_pointer
 from pipeline.core.params import Task
 from tests.app.panel.registry.conftest import verdict_of
 
+pytestmark = pytest.mark.process
 NEVER = threading.Event()
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 

@@ -13,6 +13,7 @@ import pytest
 from bench.ports import free_ports
 from bench.wait import until
 
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "a-token-of-more-than-sixteen-characters"
 PAGES = ("/", "/runs", "/models", "/data", "/drift", "/services", "/static/css/app.css", "/api/v1/runs")

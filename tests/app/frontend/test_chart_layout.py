@@ -30,6 +30,7 @@ def test_the_bin_of_the_value_is_marked_when_bins_differ_in_width() -> None:
     assert chart.mark == 62.5
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(FINITE, FINITE), min_size=2, max_size=50).map(sorted),
     st.tuples(FINITE, FINITE),

@@ -18,6 +18,7 @@ from pipeline.core.settings import read
 from tests.app.frontend.conftest import Page, Served, app_running
 from tests.app.prediction.conftest import running
 
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent.parent.parent
 
 

@@ -13,6 +13,7 @@ from pipeline.core.params import Task
 from tests.app.frontend.conftest import Page, Served, app_running
 from tests.app.prediction.conftest import TASKS, running
 
+pytestmark = pytest.mark.process
 NASTY = ("<img src=x onerror=alert(1)>", 'a"b', "1 2")
 
 

@@ -12,6 +12,8 @@ from pipeline.core.params import Task
 from tests.app.frontend.conftest import App, Page, Served
 from tests.app.prediction.conftest import TASKS
 
+pytestmark = pytest.mark.process
+
 
 def post_table(app: App, *, text: str = "", file: bytes | None = None, name: str = "people.csv") -> httpx2.Response:
     """Return the response to the form of the table page."""

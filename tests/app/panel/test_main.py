@@ -19,6 +19,8 @@ from app.panel.settings import Settings
 from bench.empty_stages import EMPTY_STAGES, live_at_once
 from tests.app.panel.runs.panel_harness import PRELOAD
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:

@@ -5,10 +5,14 @@ import os
 from multiprocessing import forkserver
 from pathlib import Path
 
+import pytest
+
 from app.panel import maintenance
 from app.panel.maintenance import Maintenance
 from tests.app.panel.runs.panel_harness import is_alive
 from tests.app.panel.schedule.test_service import Scheduled
+
+pytestmark = pytest.mark.process
 
 
 def server_pid() -> int | None:

@@ -8,6 +8,8 @@ import pytest
 from app.panel import sample_table
 from app.panel.sample_table import SampleTable
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize("name", ["table.csv", "TABLE.PARQUET"])
 def test_built_in_table_is_not_written_when_there_is_a_table(tmp_path: Path, name: str) -> None:

@@ -21,6 +21,8 @@ from app.panel.settings import Settings
 from bench.ports import free_port, free_ports
 from pipeline.core.problems import ProblemError
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

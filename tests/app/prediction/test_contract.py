@@ -21,6 +21,8 @@ from pipeline.core.params import Task
 from pipeline.core.prediction_api import Curve, Explanation, Prediction
 from tests.app.prediction.conftest import TASKS, Api
 
+pytestmark = pytest.mark.process
+
 
 def _send(api: Api, request: ApiRequest[Any]) -> httpx2.Response:
     headers = {"Content-Type": request.content_type}

@@ -13,6 +13,7 @@ from bench.bundles import CATEGORICAL_NAME, Built, make_bundle
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import Api, StartApi
 
+pytestmark = pytest.mark.process
 Served = dict[Task, tuple[Api, Built]]
 INFER = "/v2/models/automated-ml-pipeline/infer"
 AGE: dict[str, Any] = {"name": "age", "datatype": "FP32", "shape": [1], "data": [1]}

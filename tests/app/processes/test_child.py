@@ -16,6 +16,7 @@ from app.processes.tree import descendants, is_running
 from bench.wait import until, until_async
 from tests.app.processes.processes import SLEEP, double_fork
 
+pytestmark = pytest.mark.process
 ECHO = (sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read()); sys.stderr.write('why'); sys.exit(3)")
 PARENT = """
 import sys, time

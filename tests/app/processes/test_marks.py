@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from app.processes.marks import kill_marked
 from app.processes.tree import is_running
 from bench.wait import until
 from tests.app.processes.processes import SLEEP, double_fork
+
+pytestmark = pytest.mark.process
 
 
 def test_only_what_lies_below_the_mark_is_killed_when_others_run_too() -> None:

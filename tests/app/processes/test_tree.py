@@ -13,6 +13,7 @@ from app.processes.tree import descendants, end_tree, identity, is_running, kill
 from bench.wait import until
 from tests.app.processes.processes import SLEEP, double_fork
 
+pytestmark = pytest.mark.process
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
 
 

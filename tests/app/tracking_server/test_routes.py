@@ -5,6 +5,7 @@ import pytest
 from app.tracking_server.routes import allowed, is_allowed
 from tests.app.tracking_server.installed import REFUSED, installed, overlap, refusal
 
+pytestmark = pytest.mark.slow
 ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
 
 

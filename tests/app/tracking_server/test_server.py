@@ -13,6 +13,7 @@ import pytest
 
 from tests.app.tracking_server.installed import installed, refusal
 
+pytestmark = pytest.mark.process
 ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
 
 

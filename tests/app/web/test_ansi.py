@@ -39,6 +39,7 @@ def test_needle_is_marked_when_its_case_differs_and_it_needs_escaping() -> None:
     assert str(ansi_to_html("A<b a<B", "a<b")) == "<mark>A&lt;b</mark> <mark>a&lt;B</mark>"
 
 
+@pytest.mark.slow
 @given(st.text(st.characters() | st.sampled_from(list("\x1b[]0;1m38<>&\"'\r")), max_size=60), st.text(max_size=3))
 def test_only_our_tags_come_out_when_the_text_is_anything(text: str, needle: str) -> None:
     html = str(ansi_to_html(text, needle))

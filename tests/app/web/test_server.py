@@ -16,6 +16,7 @@ from app.web import server
 from app.web.server import HEAD_BYTES, Server, build_config
 from bench.wait import until
 
+pytestmark = pytest.mark.slow
 HEAD_S = 0.5
 SLOW_S = 2.5  # longer than any head may take, the look once a second included
 

@@ -11,6 +11,8 @@ from pipeline.__main__ import main
 from pipeline.core.bundle import read_pointer
 from tests.pipeline.cycle import bundled
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:

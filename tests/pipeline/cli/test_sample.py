@@ -9,6 +9,7 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.ingest.sample_table import FILE_NAME
 
+pytestmark = pytest.mark.process
 HEAVY = "{'pandas', 'pyarrow', 'sklearn', 'rich'}"
 
 

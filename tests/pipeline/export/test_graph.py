@@ -16,6 +16,7 @@ from pipeline.training.estimator import effective_hyperparameters, fit
 from pipeline.training.fitted_model import FittedModel
 from tests.pipeline.toy import prepare_graph, prepared, raw_rows
 
+pytestmark = pytest.mark.process
 PARAMS = Params(
     gradient_boosting=GradientBoostingParams(n_estimators=40, learning_rate=0.1),
     random_forest=RandomForestParams(n_estimators=20),

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.ingest.sample_table import FILE_NAME, TARGET, ensure_sample, generate, to_csv
 
+pytestmark = pytest.mark.slow
 COLUMNS = [
     "SeriousDlqin2yrs",
     "RevolvingUtilizationOfUnsecuredLines",

@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.process
 
 
 def _fit(pipe: "multiprocessing.connection.Connection") -> None:

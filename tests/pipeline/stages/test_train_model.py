@@ -16,6 +16,7 @@ from pipeline.features.processed_dataset import raw_inputs
 from pipeline.onnx.session import Graph, RawRows
 from tests.pipeline.cycle import Cycle, bundled, odd_table, run_stages
 
+pytestmark = pytest.mark.process
 QUICK = {
     "gradient_boosting": GradientBoostingParams(n_estimators=30, learning_rate=0.1),
     "random_forest": RandomForestParams(n_estimators=15),

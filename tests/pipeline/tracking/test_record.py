@@ -22,6 +22,7 @@ from pipeline.tracking.record import read_record
 from tests.builders.mlflow_server import mlflow_server
 from tests.pipeline.cycle import odd_table, run_stages
 
+pytestmark = pytest.mark.process
 QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",

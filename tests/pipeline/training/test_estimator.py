@@ -7,6 +7,7 @@ from pipeline.core.params import Estimator, HistGradientBoostingParams, Params, 
 from pipeline.training.class_weights import Rows
 from pipeline.training.estimator import effective_hyperparameters, fit
 
+pytestmark = pytest.mark.slow
 N_COLUMNS = 12
 N_ROWS = 50_000  # enough for threads
 PARAMS = Params(

@@ -9,6 +9,7 @@ from pipeline.training.estimator import effective_hyperparameters
 from pipeline.training.tuning import SearchSettings, search
 from tests.pipeline.toy import prepared
 
+pytestmark = pytest.mark.slow
 TRAIN, VALIDATION = prepared("binary", 300)[0], prepared("binary", 150, seed=1)[0]
 
 

@@ -1,6 +1,9 @@
 """Raw tables over HTTP, as a page and as JSON."""
 
+import pytest
 from starlette.testclient import TestClient
+
+pytestmark = pytest.mark.process
 
 
 def test_table_comes_and_goes_when_sent_as_json_api(client: TestClient) -> None:

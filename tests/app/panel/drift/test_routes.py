@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -17,6 +18,8 @@ from app.prediction.scoring.live_stats import LiveStats
 from app.prediction.scoring.model import Model
 from app.web.dependencies import provide
 from bench.bundles import make_bundle
+
+pytestmark = pytest.mark.process
 
 
 def test_page_says_that_there_is_nothing_when_no_model_is_live(client: TestClient) -> None:

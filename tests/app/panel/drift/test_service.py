@@ -20,6 +20,7 @@ from pipeline.core.bundle import Manifest, read_manifest, read_model
 from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import running
 
+pytestmark = pytest.mark.process
 THRESHOLD = 0.2
 
 

@@ -1,9 +1,12 @@
 """The home page answers four questions: healthy, running, live, changed."""
 
+import pytest
 from starlette.testclient import TestClient
 
 from app.panel.registry.queries import ModelQueries
 from tests.app.panel.registry.conftest import RegistryHarness
+
+pytestmark = pytest.mark.process
 
 
 def test_home_shows_button_stages_schedule_and_runs_when_nothing_is_running(client: TestClient) -> None:

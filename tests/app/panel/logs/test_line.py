@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ def split(*blocks: bytes) -> list[str]:
     return [text for block in blocks for text in splitter.feed(block)] + splitter.flush()
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=50)), st.integers()
 )

@@ -14,6 +14,7 @@ from app.panel.logs.line import LogLine
 from app.panel.logs.store import LogStore
 from app.panel.logs.views import LogFilter, LogOptions, LogView, log_filter, log_options, viewer
 
+pytestmark = pytest.mark.process
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from app.panel.auth.middleware import is_open
 
+pytestmark = pytest.mark.process
 OPEN = {"/healthz", "/login", "/static/css/app.css"}
 
 

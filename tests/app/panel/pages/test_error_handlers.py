@@ -13,6 +13,7 @@ from app.panel.pages.renderer import AUTHENTICATED, Health, PageRenderer
 from app.panel.settings import Settings
 from tests.builders.problems import problem
 
+pytestmark = pytest.mark.process
 SCRIPT = {"Accept": "application/json"}
 
 

@@ -17,6 +17,8 @@ from pipeline.core.bundle import pointer_to, read_pointer, write_pointer
 from pipeline.core.problems import ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_version_before_is_live_within_two_seconds_when_it_is_rolled_back(registry: RegistryHarness) -> None:
     registry.deploy(1)

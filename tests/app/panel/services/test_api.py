@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -13,6 +14,8 @@ from app.panel.settings import Settings
 from app.web.dependencies import provide
 from bench.ports import free_port
 from tests.app.panel.services.conftest import Supervise, fake_spec
+
+pytestmark = pytest.mark.process
 
 
 def test_services_are_listed_restarted_and_read_when_they_run(supervise: Supervise, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from bench.wait import until
 from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import Supervise, fake_spec
 
+pytestmark = pytest.mark.process
 NEVER = threading.Event()
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from app.panel.tracking.delivery import Delivered, Delivery, NotDelivered, outcome
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     ("code", "out", "err", "expected"),

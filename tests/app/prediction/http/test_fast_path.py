@@ -13,6 +13,7 @@ from pipeline.core.params import Task
 from tests.app.prediction.conftest import Api, StartApi, publish_odd, running
 from tests.app.prediction.odd_graphs import failing_above
 
+pytestmark = pytest.mark.process
 Served = dict[Task, tuple[Api, Built]]
 INFER = "/v2/models/automated-ml-pipeline/infer"
 

@@ -15,6 +15,7 @@ from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api, StartApi, publish_odd
 from tests.app.prediction.odd_graphs import infinite_above
 
+pytestmark = pytest.mark.process
 Served = dict[Task, tuple[Api, Built]]
 
 

@@ -19,6 +19,7 @@ from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import Api, StartApi, publish_odd
 from tests.app.prediction.odd_graphs import infinite_above
 
+pytestmark = pytest.mark.process
 Served = dict[Task, tuple[Api, Built]]
 HEAD = b"POST /predict/csv HTTP/1.1\r\nHost: api\r\nContent-Type: text/csv\r\n"
 

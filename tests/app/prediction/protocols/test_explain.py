@@ -17,6 +17,7 @@ from pipeline.core.params import Task
 from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import TASKS, Api
 
+pytestmark = pytest.mark.process
 Served = dict[Task, tuple[Api, Built]]
 
 

@@ -21,6 +21,7 @@ from pipeline.core.bundle import Manifest
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api
 
+pytestmark = pytest.mark.process
 N = 40
 NAME = "automated-ml-pipeline"
 Apis = dict[Task, tuple[Api, Built]]

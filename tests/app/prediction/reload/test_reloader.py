@@ -14,6 +14,8 @@ from bench.wait import until
 from pipeline.core.bundle import write_pointer
 from tests.app.prediction.conftest import StartApi
 
+pytestmark = pytest.mark.process
+
 
 def _hang(built: Built) -> Path:
     """From now on whoever reads the model of this bundle waits until somebody writes into the path that is returned."""

@@ -23,6 +23,7 @@ from bench.bundles import Built, external_data, make_bundle, publish_bundle, rec
 from pipeline.core.bundle import Manifest, Pointer, digest_of, pointer_path, read_pointer, write_pointer
 from tests.app.prediction.conftest import Api, StartApi
 
+pytestmark = pytest.mark.process
 ROWS = 12
 
 

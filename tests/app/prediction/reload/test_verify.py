@@ -15,6 +15,7 @@ from bench.bundles import external_data, make_bundle
 from pipeline.core.bundle import digest_of, write_bundle
 from pipeline.core.problems import BundleError
 
+pytestmark = pytest.mark.process
 N_MUTATIONS = 150
 
 

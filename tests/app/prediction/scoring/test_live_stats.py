@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.prediction.http.request_metrics import RequestMetrics
@@ -17,6 +18,8 @@ from app.prediction.settings import ApiSettings
 from bench.bundles import CATEGORICAL_NAME, make_bundle, records
 from pipeline.core.bundle import Histogram, write_pointer
 from tests.app.prediction.conftest import TASKS, StartApi
+
+pytestmark = pytest.mark.process
 
 
 def test_counts_are_those_of_the_training_bins_whichever_way_rows_came(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pipeline.core.figures.plots import plots
 from pipeline.core.params import Task
 from pipeline.evaluation.report import EvaluationInput, evaluate
 
+pytestmark = pytest.mark.process
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('ü')</script> & \"x\""
 

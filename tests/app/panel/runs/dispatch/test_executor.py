@@ -18,6 +18,8 @@ from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, bad, is_alive
 from tests.builders.problems import problem
 
+pytestmark = pytest.mark.process
+
 
 def test_run_succeeds_with_facts_when_all_stages_do(make_harness: MakeHarness) -> None:
     harness = make_harness()

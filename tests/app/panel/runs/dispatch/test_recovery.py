@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from app.panel.runs.domain.decide import PANEL_STOPPED
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV
@@ -16,6 +18,8 @@ from app.processes.tree import identity
 from bench.wait import until
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, is_alive
+
+pytestmark = pytest.mark.process
 
 
 def left_running(harness: PanelHarness, stage: str = "set_seed") -> str:

@@ -9,6 +9,8 @@ from app.panel.runs.domain.retention import prune
 from pipeline.core.problems import ProblemError
 from tests.app.panel.runs.conftest import MakeHarness
 
+pytestmark = pytest.mark.process
+
 
 def left(folder: Path) -> dict[str, list[str]]:
     return {run.name: sorted(path.name for path in run.iterdir()) for run in sorted(folder.iterdir())}

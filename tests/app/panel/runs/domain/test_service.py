@@ -12,6 +12,8 @@ from pipeline.core.problems import ProblemError
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import bad
 
+pytestmark = pytest.mark.process
+
 
 class Usage(NamedTuple):
     """What shutil.disk_usage returns."""

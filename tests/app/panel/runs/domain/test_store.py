@@ -13,6 +13,7 @@ from app.panel.runs.domain.tables import Run, RunEvent
 from pipeline.core.problems import ProblemError
 from tests.app.panel.runs.conftest import MakeHarness
 
+pytestmark = pytest.mark.process
 NEW = NewRun(trigger=Trigger.MANUAL, from_stage="set_seed", params={}, requested_by="ann")
 
 

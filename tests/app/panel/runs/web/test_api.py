@@ -13,6 +13,8 @@ from app.web.dependencies import provide
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import PanelHarness
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def harness(make_harness: MakeHarness) -> PanelHarness:

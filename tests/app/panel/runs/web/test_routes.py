@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 from sqlmodel import col
@@ -13,6 +14,8 @@ from app.panel.runs.domain.state import Trigger
 from app.panel.runs.domain.tables import Run
 from app.web.dependencies import provided_object
 from tests.app.panel.conftest import start, wait_final
+
+pytestmark = pytest.mark.process
 
 
 def test_run_is_shown_whole_when_it_has_succeeded(client: TestClient) -> None:

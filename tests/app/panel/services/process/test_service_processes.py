@@ -15,6 +15,7 @@ from bench.wait import until
 from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import FAKE, fake_spec
 
+pytestmark = pytest.mark.process
 PANEL = """
 import os, sys, time
 from pathlib import Path
