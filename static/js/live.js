@@ -39,8 +39,8 @@ function append(html) {
   const chunk = document.createElement("ol");
   chunk.className = "chunk";
   chunk.innerHTML = html; // made by the server from escaped text; scripts in it would not run either (CSP)
-  // A line that is on the page already is not shown twice, whatever the network did.
-  for (const line of [...chunk.children]) if (document.getElementById(line.id)) line.remove();
+  // A line that came before is not shown twice, whatever the network did and even if it was trimmed since.
+  for (const line of [...chunk.children]) if (Number(line.id.slice(1)) <= after) line.remove();
   const n = chunk.children.length;
   if (!n) return;
   if (nShown !== undefined) nShown += n;
@@ -115,8 +115,8 @@ function connect() {
     document.dispatchEvent(new CustomEvent("connection-lost", { detail: false }));
   });
   source.addEventListener("log", (event) => {
-    after = Math.max(after, Number(event.lastEventId));
     append(event.data);
+    after = Math.max(after, Number(event.lastEventId));
     showCount();
   });
   source.addEventListener("state", refreshSoon);
