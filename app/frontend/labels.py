@@ -13,7 +13,7 @@ HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|(?
 def column_label(name: str) -> str:
     """Return `Monthly income` for `MonthlyIncome`, `Worst area` for `worst_area`; acronyms stay as they are.
 
-    `NumberOfTimes90DaysLate` is `Times 90 days late`.
+    Words that say no more are left out: `NumberOfTime30-59DaysPastDueNotWorse` is `Times 30-59 days past due`.
     """
     is_camel_case = CAMEL_CASE.search(name) is not None
     text = HUMP.sub(" ", name) if is_camel_case else name
@@ -22,8 +22,13 @@ def column_label(name: str) -> str:
         return name
     if is_camel_case:
         parts = [part if part.isupper() and len(part) > 1 else part[0].lower() + part[1:] for part in parts]
-    if [part.lower() for part in parts[:2]] == ["number", "of"] and parts[2:3] in (["time"], ["times"]):
-        parts = ["times", *parts[3:]]
+    match [part.lower() for part in parts]:
+        case ["number", "of", "time" | "times", *_]:
+            parts = ["times", *parts[3:]]
+        case ["number", word, _, *_] if word != "of":
+            parts = ["number of", *parts[1:]]
+    if [part.lower() for part in parts[-4:]] == ["past", "due", "not", "worse"]:
+        parts = parts[:-2]
     first = parts[0]
     return " ".join([first[0].upper() + first[1:], *parts[1:]])
 

@@ -1,20 +1,12 @@
 """The live model in a few words: the head of each page and the box about the model. Pure."""
 
 from datetime import UTC, datetime
-from typing import Final
 
 from app.frontend.labels import column_label
 from app.frontend.views import ModelSummary
 from pipeline.core.bundle import Manifest
 from pipeline.core.metric_labels import metric_label
-
-ESTIMATORS: Final = {
-    "hist_gradient_boosting": "Histogram gradient boosting",
-    "gradient_boosting": "Gradient boosting",
-    "random_forest": "Random forest",
-    "linear": "Linear model",
-    "dummy": "Constant baseline",
-}
+from pipeline.core.params import choice_title
 
 
 def summarize_model(manifest: Manifest) -> ModelSummary:
@@ -24,7 +16,7 @@ def summarize_model(manifest: Manifest) -> ModelSummary:
     return ModelSummary(
         version=manifest.version,
         target=manifest.target,
-        estimator=ESTIMATORS.get(manifest.estimator, column_label(manifest.estimator)),
+        estimator=choice_title(manifest.estimator),
         trained_at=_parse_time(manifest.created_at),
         n_train=manifest.n_train,
         n_test=manifest.n_test,

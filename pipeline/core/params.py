@@ -14,6 +14,20 @@ ThresholdMetric = Literal["f1", "balanced_accuracy", "accuracy", "none"]
 # Ids of problems that the parameters cause with this table: a run with the same ones would fail again.
 INVALID_PARAMS_IDS: Final = ("DATA-10", "DATA-11", "DATA-12", "DATA-13", "DATA-15", "DATA-20", "DATA-21", "DATA-22")
 
+# Ids and values whose title is not just their words.
+_TITLES: Final = {
+    "hist_gradient_boosting": "Histogram gradient boosting",
+    "linear": "Linear model",
+    "dummy": "Constant baseline",
+    "f1": "F1",
+    "min_max": "Min–max",
+}
+
+
+def choice_title(value: str) -> str:
+    """Return the value of a choice, such as an estimator, as pages and logs show it."""
+    return _TITLES.get(value) or value.replace("_", " ").capitalize()
+
 
 def _field(default: Any, group: str, title: str, help: str, **limits: Any) -> Any:
     return Field(default, title=title, description=help, json_schema_extra={"group": group}, **limits)

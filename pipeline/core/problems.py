@@ -104,7 +104,7 @@ class DiskFullError(ProblemError):
 
     def __init__(self, stage: str) -> None:
         super().__init__(
-            f"Stage {stage} stopped: the disk is full.",
+            f"Stage “{stage}” stopped: the disk is full.",
             why="No space left on device, or a quota or file size limit is reached.",
             fix="Free some space on the disk of the data and state folders.",
         )
@@ -121,7 +121,7 @@ class StageOutOfMemoryError(TrainingError):
 
     def __init__(self, stage: str) -> None:
         super().__init__(
-            f"Stage {stage} ran out of memory.",
+            f"Stage “{stage}” ran out of memory.",
             why="The table or the model needs more memory than this process may use.",
             fix="Use fewer rows, a smaller model, or a machine with more memory.",
         )
@@ -139,7 +139,7 @@ class UnexpectedStageError(TrainingError):
     def __init__(self, stage: str, error: Exception) -> None:
         text = " ".join(str(error).split())
         super().__init__(
-            f"Stage {stage} failed: {type(error).__name__}: {text}"[:500],
+            f"Stage “{stage}” failed: {type(error).__name__}: {text}"[:500],
             why="This is a fault of the program, not of your data.",
             fix="The traceback is in the log at level debug; please report it.",
         )

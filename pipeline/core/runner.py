@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemoryError, UnexpectedStageError
-from pipeline.core.stage import StageContext, StageFunction, load, result_path
+from pipeline.core.stage import STAGE_TITLES, StageContext, StageFunction, load, result_path
 
 EXIT_OK: Final = 0
 EXIT_CRASH: Final = 1  # a fault of the program
@@ -38,16 +38,16 @@ def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFuncti
         events.error(problem)
         return EXIT_PROBLEM
     except MemoryError:
-        events.error(StageOutOfMemoryError(ctx.stage))
+        events.error(StageOutOfMemoryError(STAGE_TITLES[ctx.stage]))
         return EXIT_PROBLEM
     except Exception as error:  # noqa: BLE001  # the outermost frame of the process: whatever it is, it is reported
         if is_disk_full(error):
-            events.error(DiskFullError(ctx.stage))
+            events.error(DiskFullError(STAGE_TITLES[ctx.stage]))
             return EXIT_PROBLEM
         for line in traceback.format_exception(error):
             for text in line.rstrip("\n").split("\n"):
                 events.log(text, "debug")
-        events.error(UnexpectedStageError(ctx.stage, error))
+        events.error(UnexpectedStageError(STAGE_TITLES[ctx.stage], error))
         return EXIT_CRASH
     return EXIT_OK
 

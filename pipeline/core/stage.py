@@ -16,6 +16,14 @@ from pipeline.core.params import Params, Task
 StageName = Literal["set_seed", "process_data", "train_model", "deploy"]
 STAGES: Final[tuple[StageName, ...]] = ("set_seed", "process_data", "train_model", "deploy")
 
+# Pages, logs and messages show these; the API and the CLI's options have the names.
+STAGE_TITLES: Final[dict[str, str]] = {
+    "set_seed": "Set seed",
+    "process_data": "Process data",
+    "train_model": "Train model",
+    "deploy": "Deploy",
+}
+
 # The stages that run in a process of their own; deploy runs in the panel.
 ENTRY: Final[dict[StageName, str]] = {
     "set_seed": "pipeline.stages.set_seed:run",

@@ -11,13 +11,15 @@ from typing import Final
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.bundle import Manifest, write_bundle
 from pipeline.core.events import Events
-from pipeline.core.params import Params
+from pipeline.core.metric_labels import metric_in_sentence
+from pipeline.core.params import Params, choice_title
 from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
 from pipeline.evaluation.champion import PredictionTask, load_champion
 from pipeline.evaluation.gate import Rule, decide
 from pipeline.evaluation.importances import importances
 from pipeline.evaluation.metrics import PRIMARY, Floats
 from pipeline.evaluation.report import EvaluationInput, Json, evaluate
+from pipeline.evaluation.verdict import lower_first
 from pipeline.export.exported_model import ExportedModel, export
 from pipeline.export.manifest import build_manifest
 from pipeline.export.parity import verify_parity
@@ -89,7 +91,9 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
 def _fit(params: Params, data: TrainingData, hyperparameters: Hyperparameters, events: Events) -> FittedModel:
     n_rows, n_columns = data.train.X.shape
     settings = described(hyperparameters) or "no hyperparameters"
-    events.log(f"Fitting {params.estimator} on {n_rows:,} rows and {n_columns} columns ({settings}).")
+    events.log(
+        f"Fitting {lower_first(choice_title(params.estimator))} on {n_rows:,} rows and {n_columns} columns ({settings})."
+    )
     fitted = fit(
         params.estimator,
         data.meta.task,
@@ -137,7 +141,7 @@ def _evaluate(model: EvaluationInput, exported: ExportedModel, data: TrainingDat
             seed=seed,
         ),
     )
-    metrics = ", ".join(f"{name} {value:.4g}" for name, value in evaluation["metrics"].items())
+    metrics = ", ".join(f"{metric_in_sentence(name)} {value:.4g}" for name, value in evaluation["metrics"].items())
     events.log(f"Metrics on the test rows: {metrics}.")
     return evaluation
 

@@ -65,7 +65,7 @@ def compare(manifest: Manifest, stats: Stats, threshold: float) -> DriftReport:
     drifted = [each for each in [*features, score] if each.has_drifted]
     if n_rows < MIN_ROWS:
         verdict: Verdict = "too few rows"
-        reason = f"{n_rows:,} rows so far; they are compared from {MIN_ROWS:,} rows on."
+        reason = f"{n_rows:,} rows so far; the comparison starts at {MIN_ROWS:,} rows."
     elif drifted:
         verdict = "drift"
         worst = max(drifted, key=lambda each: each.psi or 0.0)

@@ -11,11 +11,10 @@ from markupsafe import Markup
 
 from app.panel.logs.line import LEVELS, LineFilter, LogLine
 from app.panel.logs.store import LogStore
-from app.panel.pages.renderer import STAGE_TITLES
 from app.web.ansi import ansi_to_html
 from app.web.templating import View
 from pipeline.core.events import Level
-from pipeline.core.stage import STAGES, StageName
+from pipeline.core.stage import STAGE_TITLES, STAGES, StageName
 
 # Lines on a page; earlier ones are one click away, and the download has everything.
 PAGE_LINES: Final = 2000

@@ -11,7 +11,9 @@ from app.panel.clock import Clock
 from app.panel.settings import Settings
 from app.web.problem_response import problem_response, retry_headers
 from app.web.templating import View, create_environment, is_fragment, render_response
+from pipeline.core.params import choice_title
 from pipeline.core.problems import ProblemError
+from pipeline.core.stage import STAGE_TITLES
 
 # Set in the scope of an authenticated request: only those see the state of the panel.
 AUTHENTICATED: Final = "panel.authenticated"
@@ -24,21 +26,6 @@ SECTIONS: Final = (
     ("drift", "/drift", "Live data"),
     ("services", "/services", "Services"),
 )
-
-# Shown in sentences and strips; the log and the API keep the stages' own names.
-STAGE_TITLES: Final = {
-    "set_seed": "Set seed",
-    "process_data": "Process data",
-    "train_model": "Train model",
-    "deploy": "Deploy",
-}
-
-ESTIMATOR_TITLES: Final = {"hist_gradient_boosting": "Histogram gradient boosting", "linear": "Linear model"}
-
-
-def estimator_title(name: str) -> str:
-    """Return the name of an estimator as pages show it."""
-    return ESTIMATOR_TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True)
@@ -83,7 +70,7 @@ class PageRenderer:
         self._health = health
         self.env = create_environment()
         self.env.globals["stage_titles"] = STAGE_TITLES
-        self.env.filters["estimator"] = estimator_title
+        self.env.filters["estimator"] = choice_title
 
     def render(self, request: Request, view: View, *, section: str = "", status: int = 200) -> HTMLResponse:
         """Return the page, or the part of it that htmx asked for."""

@@ -154,10 +154,10 @@ def check_memory(available_bytes: int) -> str:
 
 
 def check_file_system(kind: str) -> str:
-    """Return what the state folder lies on. Raises FS-01 for a network file system, where locks cannot be trusted."""
+    """Return the file system of the state folder. Raises FS-01 for a network file system, where locks cannot be trusted."""
     if kind in NETWORK_FILE_SYSTEMS:
         raise NetworkFileSystemError(kind)
-    return f"The state folder lies on {kind or 'a local file system'}."
+    return f"The state folder is on {kind or 'a local file system'}."
 
 
 def check_mlflow() -> str:

@@ -167,7 +167,7 @@ class LowMemoryError(ProblemError):
 
 
 class NetworkFileSystemError(ProblemError):
-    """The state folder lies on a network file system.
+    """The state folder is on a network file system.
 
     SQLite needs locks that such file systems do not keep reliably; the history could be damaged. Set ML_PIPELINE_STATE
     to a folder on a local disk, or in containers use the named volume, which is the default.
@@ -179,7 +179,7 @@ class NetworkFileSystemError(ProblemError):
 
     def __init__(self, kind: str) -> None:
         super().__init__(
-            f"The state folder lies on {kind}, a network or shared file system.",
+            f"The state folder is on {kind}, a network or shared file system.",
             why="SQLite's locks are not reliable there; the history could be damaged.",
             fix="Set ML_PIPELINE_STATE to a folder on a local disk.",
         )

@@ -9,7 +9,9 @@ from app.frontend.labels import class_label, column_label
     ("name", "expected"),
     [
         ("MonthlyIncome", "Monthly income"),
-        ("NumberOfTime30-59DaysPastDueNotWorse", "Times 30-59 days past due not worse"),
+        ("NumberOfTime30-59DaysPastDueNotWorse", "Times 30-59 days past due"),
+        ("NumberRealEstateLoansOrLines", "Number of real estate loans or lines"),
+        ("number_a", "Number a"),
         ("NumberOfTimes90DaysLate", "Times 90 days late"),
         ("NumberOfDependents", "Number of dependents"),
         ("worst_area", "Worst area"),

@@ -86,7 +86,7 @@ def test_crash_is_train_99_with_traceback_as_debug_lines_when_stage_is_broken(tm
 
     code, events = _execute(tmp_path, run)
     assert (code, events[-1]["id"]) == (1, "TRAIN-99")
-    assert events[-1]["what"] == "Stage set_seed failed: ZeroDivisionError: one two"
+    assert events[-1]["what"] == "Stage “Set seed” failed: ZeroDivisionError: one two"
     debug = [str(event["text"]) for event in events if event.get("level") == "debug"]
     assert debug[0].startswith("Traceback")
     assert all("\n" not in text for text in debug)

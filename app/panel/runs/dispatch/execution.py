@@ -27,7 +27,7 @@ from app.panel.settings import Settings
 from pipeline.core.events import Level
 from pipeline.core.params import Params
 from pipeline.core.problems import ProblemError
-from pipeline.core.stage import STAGES, StageContext, StageName
+from pipeline.core.stage import STAGE_TITLES, STAGES, StageContext, StageName
 
 log = logging.getLogger(__name__)
 DATABASE_RETRY_S: Final = 2.0  # how often a database that cannot be read or written is tried again
@@ -138,7 +138,7 @@ class RunExecution:
         self._is_ours = True
         self._show(RunState.RUNNING, stage, attempt)
         number = "" if attempt == 1 else f", attempt {attempt}"
-        await self._log(stage, attempt, f"Stage {stage} started{number}.")
+        await self._log(stage, attempt, f"Stage “{STAGE_TITLES[stage]}” started{number}.")
         ctx = StageContext(
             run_id=self.run_id,
             stage=stage,
@@ -150,7 +150,9 @@ class RunExecution:
             version=await asyncio.to_thread(self._next_version),
         )
         outcome = await deps.stage_runners[stage].run(ctx, self.token)
-        await self._log(stage, attempt, f"Stage {stage} {outcome.state} after {outcome.duration_s:.2f} s.")
+        await self._log(
+            stage, attempt, f"Stage “{STAGE_TITLES[stage]}” {outcome.state} after {outcome.duration_s:.2f} s."
+        )
         await asyncio.to_thread(self._end_attempt, stage, attempt, outcome)
 
     def _next_version(self) -> int:
@@ -183,7 +185,8 @@ class RunExecution:
         if run.state == RunState.RUNNING:
             await self._move(RunState.RUNNING, RunState.RETRYING, reason, retry_at=at, n_failures=n_failures)
             policy = self._deps.policy
-            text = f"Stage {stage} will be retried in {policy.delay_s:g} s (retry {n_failures} of {policy.retries})."
+            text = f"Stage “{STAGE_TITLES[stage]}” will be retried in {policy.delay_s:g} s "
+            text += f"(retry {n_failures} of {policy.retries})."
             await self._log(stage, attempt, text, "warning")
         self._show(RunState.RETRYING, stage, attempt, at)
         while not self.token and (left_s := due - self._deps.clock.monotonic()) > 0:

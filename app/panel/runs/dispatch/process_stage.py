@@ -17,7 +17,7 @@ from app.panel.runs.stage_process.launcher import Launcher, StageProcess
 from app.panel.runs.stage_process.output import StageOutput
 from pipeline.core.problems import DiskFullError, ProblemError
 from pipeline.core.runner import EXIT_OK, is_disk_full
-from pipeline.core.stage import StageContext, result_path
+from pipeline.core.stage import STAGE_TITLES, StageContext, result_path
 
 POLL_S: Final = 0.03
 
@@ -40,7 +40,9 @@ class ProcessStageRunner:
         try:
             child = await asyncio.to_thread(self._launcher.spawn, ctx, path)
         except (OSError, EOFError) as error:
-            problem = DiskFullError(ctx.stage) if is_disk_full(error) else StageStartError(ctx.stage, error)
+            problem = (
+                DiskFullError(STAGE_TITLES[ctx.stage]) if is_disk_full(error) else StageStartError(ctx.stage, error)
+            )
             await self._log_problem(ctx, problem)
             return Outcome(AttemptState.FAILED, self._since(started), problem=problem)
         output = StageOutput(

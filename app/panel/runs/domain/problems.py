@@ -7,7 +7,7 @@ from typing import Final, Self
 from pydantic import ValidationError
 
 from pipeline.core.problems import ProblemError
-from pipeline.core.stage import STAGES, StageName
+from pipeline.core.stage import STAGE_TITLES, STAGES, StageName
 
 MB: Final = 2**20
 _PROGRAM_FAULT: Final = "Please report it with the output of the panel."
@@ -143,7 +143,7 @@ class StageSignalError(ProblemError):
 
     def __init__(self, stage: str, number: int) -> None:
         super().__init__(
-            f"Stage {stage} was stopped by signal {number} ({_signal_name(number)}).",
+            f"Stage “{STAGE_TITLES.get(stage, stage)}” was stopped by signal {number} ({_signal_name(number)}).",
             why="A library crashed, or somebody stopped the process.",
             fix="Look at the last lines of its log.",
         )
@@ -162,7 +162,7 @@ class StageKilledError(ProblemError):
 
     def __init__(self, stage: str) -> None:
         super().__init__(
-            f"Stage {stage} was killed: probably out of memory.",
+            f"Stage “{STAGE_TITLES.get(stage, stage)}” was killed: probably out of memory.",
             why="The system kills a process when memory runs out.",
             fix="Use fewer rows, a smaller model, or a machine with more memory.",
         )
@@ -180,7 +180,7 @@ class StageTimeoutError(ProblemError):
 
     def __init__(self, stage: str, timeout_s: float) -> None:
         super().__init__(
-            f"Stage {stage} timed out after {timeout_s:g} s.",
+            f"Stage “{STAGE_TITLES.get(stage, stage)}” timed out after {timeout_s:g} s.",
             why="It was stopped together with every process that it had started.",
             fix="Raise STAGE_TIMEOUT_S, or reduce the work: fewer rows, fewer trials.",
         )
@@ -198,9 +198,9 @@ class StageExitError(ProblemError):
 
     def __init__(self, stage: str, exitcode: int | None) -> None:
         super().__init__(
-            f"Stage {stage} left no result and gave no reason."
+            f"Stage “{STAGE_TITLES.get(stage, stage)}” left no result and gave no reason."
             if exitcode is None
-            else f"Stage {stage} ended with exit code {exitcode} and gave no reason.",
+            else f"Stage “{STAGE_TITLES.get(stage, stage)}” ended with exit code {exitcode} and gave no reason.",
             fix="Look at the last lines of its log.",
         )
 
@@ -218,7 +218,7 @@ class StageStartError(ProblemError):
 
     def __init__(self, stage: str, error: BaseException) -> None:
         super().__init__(
-            f"The process of stage {stage} could not be started.",
+            f"The process of stage “{STAGE_TITLES.get(stage, stage)}” could not be started.",
             why=f"{error}.",
             fix="Free memory, or raise the limit of processes.",
         )
@@ -235,7 +235,7 @@ class DeployFaultError(ProblemError):
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(
-            f"Stage deploy failed: {_described(error)}"[:500],
+            f"Stage “Deploy” failed: {_described(error)}"[:500],
             why="This is a fault of the program, not of your data. The live model was not changed by it.",
             fix=_PROGRAM_FAULT,
         )

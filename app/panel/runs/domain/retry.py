@@ -8,6 +8,7 @@ from typing import Any
 from app.panel.runs.domain.problems import StageExitError, StageKilledError, StageSignalError, StageTimeoutError
 from pipeline.core.problems import DiskFullError, ProblemError
 from pipeline.core.runner import EXIT_DISK_FULL, EXIT_OK, EXIT_PROBLEM
+from pipeline.core.stage import STAGE_TITLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def exit_problem(stage: str, end: ProcessExit) -> ProblemError | None:
         problem.retryable |= end.exitcode not in {EXIT_PROBLEM, EXIT_DISK_FULL}
         return problem
     if end.exitcode == EXIT_DISK_FULL:
-        return DiskFullError(stage)
+        return DiskFullError(STAGE_TITLES.get(stage, stage))
     if end.exitcode is not None and end.exitcode < 0:
         number = -end.exitcode
         return StageKilledError(stage) if number == signal.SIGKILL else StageSignalError(stage, number)

@@ -9,8 +9,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from app.panel.pages.renderer import estimator_title
-from pipeline.core.params import Params
+from pipeline.core.params import Params, choice_title
 
 Kind = Literal["text", "number", "choice", "check", "lines"]
 # Estimators' settings have scikit-learn's names; these say what they mean.
@@ -47,6 +46,13 @@ class FormField:
         """Return its id in the page."""
         return "p-" + self.name.replace(".", "-")
 
+    @property
+    def value(self) -> str:
+        """Return what it holds as a reader sees it: the title of a choice, `Yes` or `No`."""
+        if self.kind == "check":
+            return "Yes" if self.text else "No"
+        return dict(self.options).get(self.text, self.text)
+
 
 @dataclass(frozen=True)
 class FieldGroup:
@@ -72,7 +78,7 @@ def build(
                 _field(f"{name}.{key}", sub, own.get(key, sub.get("default")), texts, errors)
                 for key, sub in part["properties"].items()
             )
-            parts.append(FieldGroup(title=estimator_title(name), fields=fields, choice=name))
+            parts.append(FieldGroup(title=choice_title(name), fields=fields, choice=name))
         else:
             field = _field(name, spec, values.get(name, spec.get("default")), texts, errors)
             groups.setdefault(spec.get("group", "Other"), []).append(field)
@@ -99,14 +105,10 @@ def parse(texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
         return {}, errors
 
 
-def flat(params: Mapping[str, Any]) -> dict[str, str]:
-    """Return parameters as text by path, without the settings of estimators that were not chosen."""
+def chosen_fields(params: Mapping[str, Any]) -> tuple[FormField, ...]:
+    """Return the fields with these parameters, without the settings of estimators that were not chosen."""
     chosen = params.get("estimator")
-    out: dict[str, str] = {}
-    for group in build(params):
-        if group.choice in {"", chosen}:
-            out |= {field.name: "yes" if field.text == "on" else field.text for field in group.fields}
-    return out
+    return tuple(field for group in build(params) if group.choice in {"", chosen} for field in group.fields)
 
 
 def _field(
@@ -126,10 +128,7 @@ def _field(
         help=spec.get("description", ""),
         kind="choice" if "enum" in shape else kinds.get(shape.get("type", ""), "text"),
         text=_text(value) if texts is None else texts.get(name, ""),
-        options=tuple(
-            (option, estimator_title(option) if name == "estimator" else option.replace("_", " "))
-            for option in shape.get("enum", ())
-        ),
+        options=tuple((option, choice_title(option)) for option in shape.get("enum", ())),
         low=str(low),
         high=str(high),
         is_whole=shape.get("type") == "integer",

@@ -19,7 +19,7 @@ from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.domain.typical_durations import typical_durations
 from app.panel.runs.web import form, results
-from app.panel.runs.web.views import NewRunView, RunsView, RunView, cells, shown_params, stage_choices
+from app.panel.runs.web.views import NewRunView, RunsView, RunView, cells, param_rows, stage_choices
 from app.panel.settings import Settings
 from app.web.dependencies import provided
 from app.web.templating import is_fragment
@@ -211,7 +211,7 @@ def _run_view(sources: RunSources, request: Request, detail: RunDetail, log: Log
         live_version=live.version if live else None,
         metrics=results.metric_rows(train) if train else (),
         plots=results.plots(run_dir) if train else (),
-        params=shown_params(form.flat(detail.params), form.flat(_defaults(sources.settings))),
+        params=param_rows(form.chosen_fields(detail.params), form.chosen_fields(_defaults(sources.settings))),
         rerun_from=_rerun_from(detail) if not row.active else (),
         failed_stage=unfinished[0] if unfinished and not row.active else None,
         mlflow_url=sources.renderer.mlflow_url(request, detail.mlflow_run_id) if detail.mlflow_run_id else None,

@@ -1,17 +1,16 @@
 """The views of the pages of runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from app.panel.logs.views import LogView
-from app.panel.pages.renderer import STAGE_TITLES
 from app.panel.runs.domain.queries import RunDetail, RunFilters, RunRow, StageView
 from app.panel.runs.domain.state import RunState, Trigger
-from app.panel.runs.web.form import FieldGroup
+from app.panel.runs.web.form import FieldGroup, FormField
 from app.panel.runs.web.results import MetricRow, Plot
 from app.web.templating import View
-from pipeline.core.stage import STAGES
+from pipeline.core.stage import STAGE_TITLES, STAGES
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,16 @@ class StageCell:
 def cells(stages: tuple[StageView, ...], usual: Mapping[str, float]) -> tuple[StageCell, ...]:
     """Return the strip of a run."""
     return tuple(StageCell(STAGE_TITLES.get(s.name, s.name), s, usual.get(s.name)) for s in stages)
+
+
+@dataclass(frozen=True)
+class ParamRow:
+    """One parameter of a run; `name` is that of the API and the CLI, `title` and `value` are those of the form."""
+
+    name: str
+    title: str
+    value: str
+    is_changed: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class RunView(View):
     live_version: int | None
     metrics: tuple[MetricRow, ...]
     plots: tuple[Plot, ...]
-    params: tuple[tuple[str, str, bool], ...]
+    params: tuple[ParamRow, ...]
     rerun_from: tuple[tuple[str, str], ...]
     failed_stage: str | None
     mlflow_url: str | None
@@ -90,6 +99,10 @@ def stage_choices(names: tuple[str, ...] = STAGES) -> tuple[tuple[str, str], ...
     return tuple((name, STAGE_TITLES[name]) for name in names)
 
 
-def shown_params(flat: Mapping[str, str], defaults: Mapping[str, Any]) -> tuple[tuple[str, str, bool], ...]:
-    """Return (name, value, differs from the default) of each parameter."""
-    return tuple((name, text, text != defaults.get(name, text)) for name, text in flat.items())
+def param_rows(fields: Iterable[FormField], defaults: Iterable[FormField]) -> tuple[ParamRow, ...]:
+    """Return a row for each field; one that is not among `defaults` does not count as changed."""
+    texts = {field.name: field.text for field in defaults}
+    return tuple(
+        ParamRow(field.name, field.title, field.value, field.text != texts.get(field.name, field.text))
+        for field in fields
+    )

@@ -176,7 +176,7 @@ class ProcessRuntime:
             is_ours = service is not None and service.process.poll() is None
         name = f"Port {spec.port}"
         if is_ours:
-            return Check(f"port-{spec.port}", name, "ok", f"Used by our own {TITLES[spec.name]}.")
+            return Check(f"port-{spec.port}", name, "ok", f"In use by this panel's {TITLES[spec.name]}.")
         try:
             ports.check_free(spec.host, spec.listen_port, spec.port_setting)
         except ProblemError as problem:

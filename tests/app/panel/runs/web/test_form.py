@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.panel.runs.web.form import build, flat, parse
+from app.panel.runs.web.form import build, chosen_fields, parse
 from pipeline.core.params import Params
 
 
@@ -52,7 +52,10 @@ def test_refusal_stands_at_its_field_when_values_cannot_be() -> None:
 
 
 def test_only_the_chosen_estimator_s_settings_are_listed_when_a_run_is_shown() -> None:
-    shown = flat(Params(estimator="linear", missing_indicator=True).model_dump(mode="json"))
-    assert shown["linear.c"] == "1.0"
-    assert shown["missing_indicator"] == "yes"
+    params = Params(estimator="linear", missing_indicator=True).model_dump(mode="json")
+    shown = {field.name: (field.title, field.value) for field in chosen_fields(params)}
+    assert shown["linear.c"] == ("C", "1.0")
+    assert shown["missing_indicator"] == ("Missing indicator", "Yes")
+    assert shown["estimator"] == ("Estimator", "Linear model")
+    assert shown["gate_rule"] == ("Rule", "Not worse")
     assert not any(name.startswith("random_forest.") for name in shown)
