@@ -2,7 +2,7 @@
 
 MLflow 3.17.2 also runs shell commands (Assistant), code (scorers, jobs, prompt optimisation) and requests to addresses
 that the caller names (gateway, webhooks), and has no switch for most of it. Only what is listed here passes. Which of
-MLflow's other routes were refused on purpose is listed in `tests/app/tracking_server/refused.py`; a route of a later
+MLflow's other routes were refused on purpose is listed in `tests/app/tracking_server/installed.py`; a route of a later
 version that is in neither list fails a test.
 
 In a path, `*` stands for a segment and `**` for the rest.

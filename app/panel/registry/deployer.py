@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from app.panel.clock import Clock
-from app.panel.registry.golden import TOLERANCE, largest_difference
+from app.panel.registry.golden import largest_difference
 from app.panel.registry.problems import (
     ActivationTimeoutError,
     DeploymentCancelledError,
@@ -27,7 +27,16 @@ from app.panel.registry.views import DeploymentKind
 from app.panel.runs.domain.interfaces import StageLog
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from app.panel.services.protocol import ServiceName
-from pipeline.core.bundle import Manifest, Pointer, bundle_dir, pointer_to, read_manifest, read_pointer, write_pointer
+from pipeline.core.bundle import (
+    ANSWER_TOLERANCE,
+    Manifest,
+    Pointer,
+    bundle_dir,
+    pointer_to,
+    read_manifest,
+    read_pointer,
+    write_pointer,
+)
 from pipeline.core.problems import BundleError
 from pipeline.core.stage import GateVerdict
 
@@ -217,6 +226,6 @@ class Deployer:
         except NoResponseError as error:
             raise GoldenRowsDifferError(manifest.version, str(error)) from error
         difference = largest_difference(manifest, predictions)
-        if difference > TOLERANCE:
+        if difference > ANSWER_TOLERANCE:
             raise GoldenRowsDifferError.by(manifest.version, difference=difference, n_rows=len(manifest.golden))
         return difference

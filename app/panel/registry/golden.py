@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pipeline.core.bundle import Golden, Manifest, Scalar
 from pipeline.core.prediction_api import Prediction
 
-TOLERANCE = 1e-5
-
 
 def largest_difference(manifest: Manifest, predictions: Sequence[Prediction]) -> float:
     """Return the largest absolute difference over all golden rows.

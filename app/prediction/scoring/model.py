@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from app.prediction.problems import GoldenRowsError, ModelLoadError
-from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
+from pipeline.core.bundle import ANSWER_TOLERANCE, CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
 from pipeline.onnx.session import Floats, Texts, new_session
 
 # From so many rows on all processors share the work; below, handing it out costs more than it saves.
@@ -19,7 +19,6 @@ LARGE_BATCH_ROWS: Final = 2_000
 PART_ROWS: Final = 8_000
 _PROCESSORS: Final = os.cpu_count() or 1
 _processors = ThreadPoolExecutor(_PROCESSORS, "score")
-GOLDEN_TOLERANCE: Final = 1e-5
 
 
 def _load_session(model: bytes) -> ort.InferenceSession:
@@ -149,7 +148,7 @@ class Model:
             if expected is None or any(value is None for value in expected) or len(expected) != width:
                 raise GoldenRowsError("A golden row has no expected prediction.")
             size = max(1.0, *(abs(float(value)) for value in expected if value is not None))
-            if np.abs(got - np.array(expected, dtype=np.float64)).max() > GOLDEN_TOLERANCE * size:
+            if np.abs(got - np.array(expected, dtype=np.float64)).max() > ANSWER_TOLERANCE * size:
                 raise GoldenRowsError(
                     "The model does not reproduce the golden rows.", why="It is not the model that was trained."
                 )

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.panel.registry.golden import TOLERANCE, largest_difference
-from pipeline.core.bundle import Golden
+from app.panel.registry.golden import largest_difference
+from pipeline.core.bundle import ANSWER_TOLERANCE, Golden
 from pipeline.core.prediction_api import Prediction
 from tests.app.panel.registry.conftest import manifest_of
 
@@ -30,7 +30,7 @@ def predictions(shift: float = 0.0, **changes: Any) -> list[Prediction]:
 
 def test_the_difference_is_zero_when_the_answers_are_the_same() -> None:
     assert largest_difference(BINARY, predictions()) == 0.0
-    assert TOLERANCE / 2 < largest_difference(BINARY, predictions(6e-6)) < TOLERANCE
+    assert ANSWER_TOLERANCE / 2 < largest_difference(BINARY, predictions(6e-6)) < ANSWER_TOLERANCE
 
 
 @pytest.mark.parametrize(
