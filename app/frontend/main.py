@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx2
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.frontend import predict_page, table_page
@@ -15,15 +16,15 @@ from app.frontend.client import NoModelYetError, PredictionApi
 from app.frontend.error_handlers import ErrorPages
 from app.frontend.result_store import ResultStore
 from app.frontend.settings import Settings
+from app.web.app_objects import provide
 from app.web.assets import Assets
-from app.web.dependencies import provide
 from app.web.host_guard import allowed_hosts
 from app.web.security import Policy, SecurityMiddleware
 from app.web.templating import create_environment
 from pipeline.core.problems import ProblemError
 
 
-def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> FastAPI:
+def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Starlette:
     """Return the app; `transport` replaces the network between it and the API."""
     api = PredictionApi(settings, transport)
     results = ResultStore()
@@ -31,7 +32,7 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
     error_pages = ErrorPages(env, settings)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         results.close()
         await api.close()
@@ -43,8 +44,8 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
         upload_paths=("/table",),
         render=error_pages.refusal,
     )
-    app = FastAPI(
-        openapi_url=None,
+    app = Starlette(
+        routes=[*predict_page.ROUTES, *table_page.ROUTES, Mount("/static", Assets())],
         middleware=[Middleware(Liveness), Middleware(SecurityMiddleware, policy)],
         exception_handlers={
             NoModelYetError: error_pages.waiting,
@@ -55,9 +56,6 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
         lifespan=lifespan,
     )
     provide(app, [settings, api, results, env])
-    app.include_router(predict_page.router)
-    app.include_router(table_page.router)
-    app.mount("/static", Assets())
     return app
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter
 from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from app.frontend.client import PredictionApi
 from app.frontend.form import PREFIX, Form, Inputs, build_form, example_rows, input_texts, read_inputs
@@ -19,7 +19,7 @@ from app.frontend.reasons_view import build_reasons
 from app.frontend.result_view import build_result
 from app.frontend.views import FieldsChanged, PredictPage, Reasons, Result, WhatIf
 from app.frontend.what_if_view import build_what_if
-from app.web.dependencies import provided
+from app.web.app_objects import provided_object
 from app.web.templating import render_response
 from pipeline.core.bundle import Feature, Manifest, Scalar
 from pipeline.core.problems import ProblemError
@@ -27,16 +27,11 @@ from pipeline.core.problems import ProblemError
 # Servers and proxies take addresses of 8 KB and more; a form that would not fit is sent as a body.
 MAX_LINK_CHARS: Final = 6000
 
-router = APIRouter()
 
-
-@router.api_route("/", methods=["GET", "HEAD", "POST"])
-async def predict(
-    request: Request,
-    api: Annotated[PredictionApi, provided(PredictionApi)],
-    env: Annotated[Environment, provided(Environment)],
-) -> Response:
+async def predict(request: Request) -> Response:
     """Return the form with an example row; with `x.<feature>` values: the prediction. POST is for very wide tables."""
+    api = provided_object(request.app, PredictionApi)
+    env = provided_object(request.app, Environment)
     pairs = [*request.query_params.multi_items()]
     if request.method == "POST":
         async with request.form(max_fields=20_000) as form:
@@ -162,3 +157,6 @@ def _link(form: Form, version: int, curve: str) -> str:
     pairs += [("curve", curve)] if curve else []
     link = f"/?{urlencode([*pairs, ('model', str(version))])}"
     return link if len(link) <= MAX_LINK_CHARS else ""
+
+
+ROUTES: Final = (Route("/", predict, methods=["GET", "POST"]),)

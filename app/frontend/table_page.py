@@ -4,14 +4,14 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
-from typing import IO, Annotated, Final
+from typing import IO, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from jinja2 import Environment
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from app.frontend import csv_tables
 from app.frontend.client import PredictionApi
@@ -21,7 +21,7 @@ from app.frontend.problems import InputRejectedError, ModelReplacedError, Result
 from app.frontend.result_store import ResultStore, StoredResult
 from app.frontend.settings import Settings
 from app.frontend.views import Preview, TablePage
-from app.web.dependencies import provided
+from app.web.app_objects import provided_object
 from app.web.templating import render_response
 from pipeline.core.bundle import Manifest
 from pipeline.core.problems import ProblemError
@@ -29,25 +29,18 @@ from pipeline.core.problems import ProblemError
 MAX_TRIES: Final = 3
 MAX_ECHO_CHARS: Final = 100_000  # of pasted text that the page shows again
 
-Api = Annotated[PredictionApi, provided(PredictionApi)]
-Env = Annotated[Environment, provided(Environment)]
-AppSettings = Annotated[Settings, provided(Settings)]
-Results = Annotated[ResultStore, provided(ResultStore)]
 
-router = APIRouter()
-
-
-@router.api_route("/table", methods=["GET", "HEAD"])
-async def show_table_form(request: Request, api: Api, env: Env, settings: AppSettings) -> Response:
+async def show_table_form(request: Request) -> Response:
     """Return the page where to paste or upload a table, with an example in it for `?sample`."""
-    manifest = await api.manifest()
+    manifest = await provided_object(request.app, PredictionApi).manifest()
     text = _sample(manifest) if "sample" in request.query_params else ""
-    return render_response(env, request, _page(settings, manifest, text=text))
+    return _render(request, _page(provided_object(request.app, Settings), manifest, text=text))
 
 
-@router.post("/table")
-async def predict_table(request: Request, api: Api, env: Env, settings: AppSettings, results: Results) -> Response:
+async def predict_table(request: Request) -> Response:
     """Return the first rows with their predictions, and a link to all of them."""
+    api = provided_object(request.app, PredictionApi)
+    settings = provided_object(request.app, Settings)
     manifest = await api.manifest()
     with ResultStore.new_file() as source:
         text, name = await _receive(request, source, settings.table_bytes)
@@ -55,15 +48,14 @@ async def predict_table(request: Request, api: Api, env: Env, settings: AppSetti
             summary, result = await _predict(api, manifest, source)
         except (InputRejectedError, UnreadableTableError, ModelReplacedError) as problem:
             page = _page(settings, manifest, text=text, problem=problem)
-            return render_response(env, request, page, status=problem.status)
-    stored = results.add(result, f"{name.rsplit('.', 1)[0]}-predictions.csv")
-    return render_response(env, request, _page(settings, manifest, text=text, preview=_preview(summary, stored)))
+            return _render(request, page, status=problem.status)
+    stored = provided_object(request.app, ResultStore).add(result, f"{name.rsplit('.', 1)[0]}-predictions.csv")
+    return _render(request, _page(settings, manifest, text=text, preview=_preview(summary, stored)))
 
 
-@router.api_route("/table/{token}.csv", methods=["GET", "HEAD"])
-async def download_result(token: str, results: Results) -> Response:
+async def download_result(request: Request) -> Response:
     """Return the whole result, as a file. Raises APP-08."""
-    stored = results.get(token)
+    stored = provided_object(request.app, ResultStore).get(request.path_params["token"])
     if stored is None:
         raise ResultExpiredError
     # A handle of its own: the result may be dropped while it is being read.
@@ -77,6 +69,10 @@ async def download_result(token: str, results: Results) -> Response:
             "Content-Security-Policy": "sandbox",
         },
     )
+
+
+def _render(request: Request, page: TablePage, *, status: int = 200) -> Response:
+    return render_response(provided_object(request.app, Environment), request, page, status=status)
 
 
 async def _receive(request: Request, target: IO[bytes], max_bytes: int) -> tuple[str, str]:
@@ -179,3 +175,10 @@ def _sample(manifest: Manifest) -> str:
     """Return a small table that works, made of the example rows."""
     rows = [list(input_texts(row).values()) for row in example_rows(manifest)[:3]]
     return csv_tables.format_rows([[feature.name for feature in manifest.features], *rows])
+
+
+ROUTES: Final = (
+    Route("/table", show_table_form),
+    Route("/table", predict_table, methods=["POST"]),
+    Route("/table/{token}.csv", download_result),
+)

@@ -48,7 +48,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     from app.panel.services.preflight import Preflight
     from app.panel.services.report import preflight_table
     from app.web import server
-    from app.web.dependencies import provided_object
+    from app.web.app_objects import provided_object
 
     app = create_app(settings)
     notifier, auth = provided_object(app, Notifier), provided_object(app, Auth)

@@ -30,8 +30,8 @@ from app.panel.services import api as services_api
 from app.panel.services import routes as services_routes
 from app.panel.settings import Settings
 from app.panel.workers import Worker, running
+from app.web.app_objects import provide, provided_object
 from app.web.assets import Assets
-from app.web.dependencies import provide, provided_object
 from app.web.host_guard import allowed_hosts
 from app.web.security import Policy, SecurityMiddleware
 from pipeline.core.product import NAME

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from app.panel.auth.service import Auth
 from app.panel.main import create_app
 from app.panel.settings import Settings
-from app.web.dependencies import provided_object
+from app.web.app_objects import provided_object
 from bench.empty_stages import EMPTY_STAGES, live_at_once
 from bench.wait import until
 

@@ -15,7 +15,7 @@ from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
 from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
-from app.web.dependencies import provide
+from app.web.app_objects import provide
 
 
 class HandClock:

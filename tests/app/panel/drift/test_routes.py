@@ -16,7 +16,7 @@ from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
 from app.prediction.scoring.live_stats import LiveStats
 from app.prediction.scoring.model import Model
-from app.web.dependencies import provide
+from app.web.app_objects import provide
 from bench.bundles import make_bundle
 
 pytestmark = pytest.mark.process

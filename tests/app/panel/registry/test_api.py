@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from app.panel.registry import api
-from app.web.dependencies import provide
+from app.web.app_objects import provide
 from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness

@@ -11,7 +11,7 @@ from app.panel.pages.renderer import PageRenderer
 from app.panel.registry import routes
 from app.panel.registry.store import DeploymentStore
 from app.panel.settings import Settings
-from app.web.dependencies import provide
+from app.web.app_objects import provide
 from pipeline.core.bundle import read_pointer
 from tests.app.panel.registry.conftest import RegistryHarness
 

@@ -11,7 +11,7 @@ from app.panel.clock import SystemClock
 from app.panel.services import api
 from app.panel.services.preflight import Preflight
 from app.panel.settings import Settings
-from app.web.dependencies import provide
+from app.web.app_objects import provide
 from bench.ports import free_port
 from tests.app.panel.services.conftest import Supervise, fake_spec
 

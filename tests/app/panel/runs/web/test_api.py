@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from app.panel.pages import error_handlers as errors
 from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.web import api
-from app.web.dependencies import provide
+from app.web.app_objects import provide
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import PanelHarness
 

@@ -12,7 +12,7 @@ from app.panel.db.engine import Database
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import Trigger
 from app.panel.runs.domain.tables import Run
-from app.web.dependencies import provided_object
+from app.web.app_objects import provided_object
 from tests.app.panel.conftest import start, wait_final
 
 pytestmark = pytest.mark.process
