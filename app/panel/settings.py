@@ -89,10 +89,10 @@ class Settings(ProcessSettings):
 
     @property
     def runs_dir(self) -> Path:
-        """One folder a run: log, results of stages, evaluation."""
+        """Return the folder with one folder per run: log, results of stages, evaluation."""
         return self.state_dir / "runs"
 
     @property
     def database(self) -> Path:
-        """The SQLite file."""
+        """Return the path of the SQLite file."""
         return self.state_dir / "panel.db"

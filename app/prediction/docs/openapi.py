@@ -77,8 +77,8 @@ def _description(model: Model | None) -> str:
 
 
 def _predict(record: dict[str, Scalar], answer: Document | None) -> Document:
-    one = {"$ref": "#/components/schemas/Record"}
-    content: Document = {"schema": {"oneOf": [one, {"type": "array", "items": one, "minItems": 1}]}}
+    record_schema = {"$ref": "#/components/schemas/Record"}
+    content: Document = {"schema": {"oneOf": [record_schema, {"type": "array", "items": record_schema, "minItems": 1}]}}
     prediction: Document = {"$ref": "#/components/schemas/Prediction"}
     ok: Document = {"schema": {"oneOf": [prediction, {"type": "array", "items": prediction}]}}
     if record:
@@ -98,7 +98,7 @@ def _predict(record: dict[str, Scalar], answer: Document | None) -> Document:
 
 def _bodies(model: Model | None, record: dict[str, Scalar]) -> Document:
     """Return the request bodies of all other POST routes, by path."""
-    one = {"$ref": "#/components/schemas/Record"}
+    record_schema = {"$ref": "#/components/schemas/Record"}
     names, values = list(record), list(record.values())
     table = _csv(names, values)
     curve = {"record": record, "feature": names[0] if names else ""}
@@ -108,13 +108,13 @@ def _bodies(model: Model | None, record: dict[str, Scalar]) -> Document:
     ]
     return {
         "/predict/csv": {"text/csv": {"schema": {"type": "string"}, "example": table}},
-        "/explain": {JSON: {"schema": one, "example": record}},
+        "/explain": {JSON: {"schema": record_schema, "example": record}},
         "/curve": {
             JSON: {
                 "schema": {
                     "type": "object",
                     "required": ["record", "feature"],
-                    "properties": {"record": one, "feature": {"type": "string", "enum": names}},
+                    "properties": {"record": record_schema, "feature": {"type": "string", "enum": names}},
                 },
                 "example": curve,
             }

@@ -122,7 +122,7 @@ class ModelReloader:
         self._loaded = {
             key: each
             for key, each in {**self._loaded, pointer.sha256: loaded}.items()
-            if any(each is one for one in kept)
+            if any(each is loaded_model for loaded_model in kept)
         }
         log.info("action=model_live version=%s digest=%s", loaded.model.version, loaded.model.manifest.digest)
 

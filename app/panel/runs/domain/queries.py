@@ -213,12 +213,6 @@ class RunQueries:
             run = session.exec(_newest().where(Run.state != RunState.SKIPPED, fits)).first()
         return None if run is None else run.params
 
-    def states(self, run_ids: list[str]) -> dict[str, RunState]:
-        """The states of these runs; unknown ids are left out."""
-        with self._db.read() as session:
-            rows = session.exec(select(Run.id, Run.state).where(col(Run.id).in_(run_ids)))
-            return {run_id: RunState(state) for run_id, state in rows}
-
     def counts(self) -> dict[tuple[str, str], int]:
         """Return the number of runs by (state, trigger)."""
         with self._db.read() as session:
