@@ -86,7 +86,7 @@ def test_yes_or_no_is_no_other_number_in_any_protocol(served: Served, value: obj
     if value != "true":
         table = f"is_member\n{value}\n"
         answer = api.client.post("/predict/csv", content=table, headers={"Content-Type": "text/csv"}).text
-        assert "is not a yes or no" in answer
+        assert "is not yes or no" in answer
     expected = api.predict({"is_member": True}).json()["probability"]
     for yes in (1, 1.0):
         assert api.predict({"is_member": yes}).json()["probability"] == expected
