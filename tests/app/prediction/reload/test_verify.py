@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import random
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +12,9 @@ import pytest
 
 from app.prediction.reload.onnx_scan import scan
 from app.prediction.reload.verify import ALLOWED_DOMAINS, validate_bundle, verify
+from app.processes.tree import descendants
 from bench.bundles import external_data, make_bundle
+from bench.wait import until_async
 from pipeline.core.bundle import digest_of, write_bundle
 from pipeline.core.problems import BundleError
 
@@ -74,6 +77,28 @@ def test_a_bundle_that_takes_too_long_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="hangs") as caught:
         asyncio.run(_verify(built.folder, built.pointer.sha256, timeout_s=0.01))
     assert caught.value.id == "MODEL-05"
+
+
+@pytest.mark.parametrize("is_running_first", [True, False])
+def test_no_process_is_left_when_the_verification_is_cancelled(tmp_path: Path, is_running_first: bool) -> None:
+    """Also when it was only about to be started."""
+    built = make_bundle(tmp_path)
+    others = set(descendants(os.getpid()))
+
+    def has_started() -> bool:
+        return not set(descendants(os.getpid())) <= others
+
+    async def cancel_soon() -> None:
+        verifying = asyncio.create_task(_verify(built.folder, built.pointer.sha256))
+        await asyncio.sleep(0)
+        if is_running_first:
+            await until_async(lambda: has_started() or None, what="the start of the verification")
+        verifying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await verifying
+
+    asyncio.run(cancel_soon())  # which waits for the thread that waits for the process
+    assert not has_started()
 
 
 def test_mutated_graphs_with_fitting_digests_never_answer_otherwise(tmp_path: Path) -> None:
