@@ -1,6 +1,6 @@
 """The prediction API as the app uses it: over connections that stay open, with its errors as problems of the app."""
 
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import httpx2
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from app.frontend.problems import (
     UnexpectedApiResponseError,
 )
 from app.frontend.settings import Settings
-from app.web.prediction_api import MANIFEST, ApiRequest, curve, explain, predict, predict_table
+from app.web.prediction_api import MANIFEST, ApiRequest, curve, explain, predict, predict_table, problem_members
 from pipeline.core.bundle import Manifest, Scalar
 from pipeline.core.prediction_api import Curve, Explanation, Prediction
 
@@ -94,24 +94,11 @@ def _check(response: httpx2.Response) -> httpx2.Response:
     """Return the response if it is a success. Raises the error that it stands for otherwise."""
     if response.is_success:
         return response
-    members = _problem_members(response)
     if response.status_code == 503:
         raise NoModelYetError
     if response.status_code in {401, 403}:
         raise ApiKeyRejectedError
+    problem = problem_members(response.content)
     if response.status_code in {400, 413, 422}:
-        raise InputRejectedError(
-            str(members.get("what") or members.get("title") or ""),
-            " ".join(str(members[key]) for key in ("why", "fix") if members.get(key)),
-        )
-    raise UnexpectedApiResponseError(
-        f"It returned {response.status_code}: {members.get('what') or members.get('title') or 'no reason given'}."
-    )
-
-
-def _problem_members(response: httpx2.Response) -> dict[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+        raise InputRejectedError(problem.what, f"{problem.why} {problem.fix}".strip())
+    raise UnexpectedApiResponseError(f"It returned {response.status_code}: {problem.what or 'no reason given'}.")

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.core.bundle import Manifest, Scalar
-from pipeline.core.prediction_api import Curve, Explanation, Prediction, Readiness, Stats
+from pipeline.core.prediction_api import Curve, Explanation, Prediction, ProblemMembers, Readiness, Stats
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -59,6 +59,14 @@ def explain(record: Mapping[str, Scalar]) -> ApiRequest[Explanation]:
 def curve(record: Mapping[str, Scalar], feature: str) -> ApiRequest[Curve]:
     """Return the request for the score of `record` over the values of `feature`."""
     return _post("/curve", {"record": record, "feature": feature}, Curve.model_validate_json)
+
+
+def problem_members(body: bytes) -> ProblemMembers:
+    """Return the problem that the body of an error response tells; its members are "" where the body tells none."""
+    try:
+        return ProblemMembers.model_validate_json(body)
+    except ValidationError:
+        return ProblemMembers()
 
 
 def _post(path: str, content: object, parse: Callable[[bytes], T_co]) -> ApiRequest[T_co]:

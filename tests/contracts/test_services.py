@@ -20,6 +20,7 @@ from app.panel.services.protocol import ServiceName
 from app.panel.services.specs import MLFLOW_READY, DesiredServices, build, process_placement
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
+from app.web.prediction_api import READINESS
 from bench.bundles import make_bundle
 from bench.ports import free_ports
 from pipeline.core.bundle import read_pointer
@@ -116,7 +117,8 @@ def test_real_models_go_live_and_back_when_they_are_promoted(services: RealServi
         row = models.promote(version, "anna")
         assert row.outcome == "done"
         assert (row.duration_s or 99) < 5
-        assert http_client.get(supervisor.url("api") + "/readyz", 5).json()["version"] == version
+        readiness = http_client.get(supervisor.url("api") + READINESS.path, 5)
+        assert READINESS.parse(readiness.body.encode()).version == version
     back = models.roll_back("anna")
     assert (back.to_version, (back.duration_s or 99) < 2) == (2, True)
     pointer = read_pointer(models_dir)

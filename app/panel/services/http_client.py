@@ -1,10 +1,10 @@
-"""Small HTTP calls to the services: no proxy, no redirect, a time limit, JSON."""
+"""Small HTTP calls to the services: no proxy, no redirect, a time limit."""
 
 import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 MAX_BYTES: Final = 8 * 2**20
@@ -21,13 +21,6 @@ class Response:
     def is_ok(self) -> bool:
         """True for a 2xx."""
         return 200 <= self.status < 300
-
-    def json(self) -> Any:  # noqa: ANN401 - it is what the other side says it is
-        """Return the body as JSON; None where it is not."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
 
 
 def get(url: str, timeout_s: float) -> Response:
