@@ -8,7 +8,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from app.prediction.docs.routes import add_docs
+from app.prediction.docs import routes as docs
+from app.prediction.docs.routes import ApiDocument
 from app.prediction.http import operations
 from app.prediction.http.error_responses import error_response
 from app.prediction.http.fast_path import PredictFastPath
@@ -18,6 +19,8 @@ from app.prediction.problems import NoRouteError, UnexpectedError
 from app.prediction.protocols import csv_table, explain_routes, invocations, open_inference
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
+from app.web.assets import Assets
+from app.web.dependencies import provide
 from pipeline.core.problems import ProblemError
 
 
@@ -35,10 +38,10 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             await reloading
 
     app = FastAPI(title="Prediction API", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
-    app.include_router(operations.router(service))
-    for module in (csv_table, explain_routes, invocations, open_inference):
-        app.include_router(module.router(service))
-    add_docs(app, service)
+    provide(app, [service, ApiDocument(app, service)])
+    for module in (operations, csv_table, explain_routes, invocations, open_inference, docs):
+        app.include_router(module.router)
+    app.mount("/static", Assets())
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)

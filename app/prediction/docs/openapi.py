@@ -26,7 +26,8 @@ PROBLEMS: Final = {
     "503": "No model is live yet",
 }
 NEEDS_MODEL: Final = ("/model", "/stats", "/ping", "/v2/models/{name}", "/v2/models/{name}/ready")
-READINESS_PATHS: Final = ("/readyz", "/v2/health/ready")
+# Of the framework's own 422, which nothing here answers with.
+FRAMEWORK_SCHEMAS: Final = frozenset({"HTTPValidationError", "ValidationError"})
 JSON: Final = "application/json"
 
 
@@ -52,7 +53,16 @@ def document(base: Document, model: Model | None, version: str) -> Document:
         "paths": {"/predict": paths.pop("/predict"), **paths},
         "tags": [{"name": "prediction"}, {"name": "explanation"}],
         "components": {
-            "schemas": {"Record": _record(model), "Prediction": _prediction(model), "Problem": _problem()},
+            "schemas": {
+                **{
+                    name: schema
+                    for name, schema in base["components"]["schemas"].items()
+                    if name not in FRAMEWORK_SCHEMAS
+                },
+                "Record": _record(model),
+                "Prediction": _prediction(model),
+                "Problem": _problem(),
+            },
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"key": []}],
@@ -227,8 +237,6 @@ def _problem() -> Document:
 
 
 def _problems(path: str, operation: Document) -> Document:
-    if path in READINESS_PATHS:
-        return {"503": {"description": PROBLEMS["503"]}}
     schema = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     codes = PROBLEMS if "requestBody" in operation else {"503": PROBLEMS["503"]} if path in NEEDS_MODEL else {}
     if "{name}" in path:

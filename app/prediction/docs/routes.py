@@ -1,15 +1,16 @@
-"""`/docs` and `/openapi.json`, made from the live model; everything they need is served from here."""
+"""`/docs` and `/openapi.json`, made from the live model; all that the page needs is served by this API."""
 
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from app.prediction.docs.openapi import document
-from app.prediction.http.service import PredictionService
-from app.web.assets import Assets, asset_url
+from app.prediction.http.service import PredictionService, Service
+from app.web.assets import asset_url
+from app.web.dependencies import provided
 from pipeline.core.product import NAME
 
 # Swagger UI sets styles on its elements; scripts come from this server only.
@@ -35,34 +36,46 @@ PAGE: Final = """<!doctype html>
 """
 
 
-def add_docs(app: FastAPI, service: PredictionService) -> None:
-    """Add `/docs`, `/openapi.json` and the files that they need."""
-    cached: dict[str, Any] = {}
+router = APIRouter(include_in_schema=False)
 
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> JSONResponse:
-        loaded = service.reloader.live_model
+
+class ApiDocument:
+    """The OpenAPI document of `app`, written anew when another model goes live."""
+
+    def __init__(self, app: FastAPI, service: PredictionService) -> None:
+        self._app = app
+        self._service = service
+        self._digest: str | None = None
+        self._document: dict[str, Any] = {}
+
+    def current(self) -> dict[str, Any]:
+        """Return the document for the live model, if there is one."""
+        loaded = self._service.reloader.live_model
         digest = f"{loaded.model.version} {loaded.model.manifest.digest}" if loaded else ""
-        if cached.get("digest") != digest:
-            app.openapi_schema = None
-            cached["document"] = document(app.openapi(), loaded.model if loaded else None, _version())
-            cached["digest"] = digest
-        return JSONResponse(cached["document"], headers={"Cache-Control": "no-cache"})
+        if self._digest != digest:
+            self._app.openapi_schema = None
+            self._document = document(self._app.openapi(), loaded.model if loaded else None, _version())
+            self._digest = digest
+        return self._document
 
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        loaded = service.reloader.live_model
-        page = PAGE.format(
-            title=escape(f"Predicts {loaded.model.manifest.target}" if loaded else "Prediction API"),
-            style=asset_url("vendor/swagger/swagger-ui.css"),
-            icon=asset_url("icon.svg"),
-            bundle=asset_url("vendor/swagger/swagger-ui-bundle.js"),
-            start=asset_url("prediction/docs.js"),
-        )
-        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
-        return HTMLResponse(page, headers=headers)
 
-    app.mount("/static", Assets())
+@router.get("/openapi.json")
+async def openapi(documents: Annotated[ApiDocument, provided(ApiDocument)]) -> JSONResponse:
+    return JSONResponse(documents.current(), headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/docs")
+async def docs(service: Service) -> HTMLResponse:
+    loaded = service.reloader.live_model
+    page = PAGE.format(
+        title=escape(f"Predicts {loaded.model.manifest.target}" if loaded else "Prediction API"),
+        style=asset_url("vendor/swagger/swagger-ui.css"),
+        icon=asset_url("icon.svg"),
+        bundle=asset_url("vendor/swagger/swagger-ui-bundle.js"),
+        start=asset_url("prediction/docs.js"),
+    )
+    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    return HTMLResponse(page, headers=headers)
 
 
 def _version() -> str:

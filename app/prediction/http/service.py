@@ -1,5 +1,7 @@
 """Scores rows with the live model. One object serves all protocols, so all give the same numbers."""
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,7 @@ from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.rows import Rows
 from app.prediction.settings import ApiSettings
 from app.web.body_limit import BODY_BYTES_PER_S, BodyLimits
+from app.web.dependencies import provided
 from pipeline.onnx.session import Floats
 
 Bools = npt.NDArray[np.bool_]
@@ -73,6 +76,9 @@ class PredictionService:
     def _record(self, loaded: LoadedModel, rows: Rows, scores: Floats) -> None:
         loaded.stats.record_batch(rows.numeric, rows.categorical, scores)
         self.metrics.count_rows(len(rows))
+
+
+Service = Annotated[PredictionService, provided(PredictionService)]  # as routes take it
 
 
 def check_finite(scores: Floats, where: str = "") -> None:

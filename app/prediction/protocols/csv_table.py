@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from app.prediction.http.service import PredictionService
+from app.prediction.http.service import PredictionService, Service
 from app.prediction.problems import InvalidTableError
 from app.prediction.protocols.csv_cells import EXPECTED, rows_of, value
 from app.prediction.scoring.loaded_model import LoadedModel
@@ -29,22 +29,18 @@ BLOCK_ROWS: Final = 1_000
 INLINE_ROWS: Final = 16  # more take longer than handing them to a thread
 NOT_FINITE: Final = "The model has no finite prediction for this row: its values are too large."
 
+router = APIRouter()
 
-def router(service: PredictionService) -> APIRouter:
-    """Return the route."""
-    routes = APIRouter()
 
-    @routes.post("/predict/csv", summary="Predict for each row of a CSV table", response_class=StreamingResponse)
-    async def predict_csv(request: Request) -> StreamingResponse:
-        """Send CSV with a header line; the response is the same table with `prediction`, `probability` and `error` added."""
-        loaded = service.live_model
-        table = _Table(loaded, service, request.scope["request_id"])
-        lines = rows_of(stream_body(request.receive, service.stream_limits))
-        header = await anext(lines, None)
-        table.start(header)
-        return _WhileReading(table, lines, service.settings)
-
-    return routes
+@router.post("/predict/csv", summary="Predict for each row of a CSV table", response_class=StreamingResponse)
+async def predict_csv(request: Request, service: Service) -> StreamingResponse:
+    """Send CSV with a header line; the response is the same table with `prediction`, `probability` and `error` added."""
+    loaded = service.live_model
+    table = _Table(loaded, service, request.scope["request_id"])
+    lines = rows_of(stream_body(request.receive, service.stream_limits))
+    header = await anext(lines, None)
+    table.start(header)
+    return _WhileReading(table, lines, service.settings)
 
 
 class _WhileReading(StreamingResponse):

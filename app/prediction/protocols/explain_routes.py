@@ -11,44 +11,42 @@ Neither counts as a predicted row, because such records are hypothetical.
 
 import asyncio
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request, Response
 
-from app.prediction.http.service import PredictionService
+from app.prediction.http.service import Service
 from app.prediction.protocols.explain import curve, curve_request, explain
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.web.body_limit import read_body
 from pipeline.core.prediction_api import Curve, Explanation
 
-
-def router(service: PredictionService) -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter(tags=["explanation"])
-
-    @routes.post("/explain", summary="Contribution of each feature to the score")
-    async def explain_record(request: Request) -> JSONResponse:
-        raw = await read_body(request.receive, service.body_limits)
-        loaded = service.live_model
-        return _json(await asyncio.to_thread(_explain, loaded, raw, request.scope["request_id"]))
-
-    @routes.post("/curve", summary="Score as a function of one feature")
-    async def curve_of(request: Request) -> JSONResponse:
-        raw = await read_body(request.receive, service.body_limits)
-        loaded = service.live_model
-        return _json(await asyncio.to_thread(_curve, loaded, raw, request.scope["request_id"]))
-
-    return routes
+router = APIRouter(tags=["explanation"])
 
 
-def _explain(loaded: LoadedModel, raw: bytes, request_id: str) -> Explanation:
-    return explain(loaded.model, loaded.reader.body(raw), request_id)
+@router.post("/explain", summary="Contribution of each feature to the score", responses={200: {"model": Explanation}})
+async def explain_record(request: Request, service: Service) -> Response:
+    raw = await read_body(request.receive, service.body_limits)
+    loaded = service.live_model
+    content = await asyncio.to_thread(_explain, loaded, raw, request.scope["request_id"])
+    return Response(content, media_type="application/json")
 
 
-def _curve(loaded: LoadedModel, raw: bytes, request_id: str) -> Curve:
+@router.post("/curve", summary="Score as a function of one feature", responses={200: {"model": Curve}})
+async def curve_of(request: Request, service: Service) -> Response:
+    raw = await read_body(request.receive, service.body_limits)
+    loaded = service.live_model
+    content = await asyncio.to_thread(_curve, loaded, raw, request.scope["request_id"])
+    return Response(content, media_type="application/json")
+
+
+def _explain(loaded: LoadedModel, raw: bytes, request_id: str) -> str:
+    return _json(explain(loaded.model, loaded.reader.body(raw), request_id))
+
+
+def _curve(loaded: LoadedModel, raw: bytes, request_id: str) -> str:
     record, feature = curve_request(raw)
-    return curve(loaded.model, loaded.reader.records([record], single=True), feature, request_id)
+    return _json(curve(loaded.model, loaded.reader.records([record], single=True), feature, request_id))
 
 
-def _json(response: Explanation | Curve) -> JSONResponse:
+def _json(response: Explanation | Curve) -> str:
     absent = {"class_label"} if response.class_label is None else None
-    return JSONResponse(response.model_dump(by_alias=True, exclude=absent))
+    return response.model_dump_json(by_alias=True, exclude=absent)

@@ -12,8 +12,9 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
 
-from app.prediction.http.service import PredictionService
+from app.prediction.http.service import PredictionService, Service
 from app.prediction.problems import InvalidInvocationError, UnsupportedBodyError
 from app.prediction.protocols.csv_cells import parse_table
 from app.prediction.scoring.lenient_json import decode
@@ -29,30 +30,47 @@ OMITTED: Final = {"model_version", "request_id", "imputed"}
 Records = list[object]
 
 
-def router(service: PredictionService) -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter(tags=["MLflow scoring protocol"])
+class ScoredRow(BaseModel):
+    """The prediction for one row; the probabilities of a classifier only."""
 
-    @routes.post("/invocations", summary="Predict (MLflow scoring protocol)")
-    async def invocations(request: Request) -> Response:
-        is_csv = _is_csv(request.headers.get("content-type", "application/json"))
-        raw = await read_body(request.receive, service.body_limits)
-        loaded = service.live_model
-        request_id = request.scope["request_id"]
-        content = await asyncio.to_thread(_answer, service, loaded, raw, is_csv, request_id)
-        return Response(content, media_type="application/json")
+    prediction: bool | int | float | str
+    probability: float | None = None
+    probabilities: dict[str, float] | None = None
 
-    @routes.get("/ping", summary="Readiness: whether a model is loaded", response_class=Response)
-    @routes.get("/health", include_in_schema=False)
-    async def ping() -> Response:
-        assert service.live_model  # raises before the first model
-        return Response("\n", media_type="application/json")
 
-    @routes.get("/version", summary="Version of the scoring protocol", response_class=PlainTextResponse)
-    async def version() -> Response:
-        return PlainTextResponse(PROTOCOL)
+class InvocationResponse(BaseModel):
+    """`POST /invocations`: one prediction for each row. For the OpenAPI document: msgspec writes the response."""
 
-    return routes
+    predictions: list[ScoredRow]
+    model_version: int
+    request_id: str
+
+
+router = APIRouter(tags=["MLflow scoring protocol"])
+
+
+@router.post(
+    "/invocations", summary="Predict (MLflow scoring protocol)", responses={200: {"model": InvocationResponse}}
+)
+async def invocations(request: Request, service: Service) -> Response:
+    is_csv = _is_csv(request.headers.get("content-type", "application/json"))
+    raw = await read_body(request.receive, service.body_limits)
+    loaded = service.live_model
+    request_id = request.scope["request_id"]
+    content = await asyncio.to_thread(_answer, service, loaded, raw, is_csv, request_id)
+    return Response(content, media_type="application/json")
+
+
+@router.get("/ping", summary="Readiness: whether a model is loaded", response_class=Response)
+@router.get("/health", include_in_schema=False)
+async def ping(service: Service) -> Response:
+    assert service.live_model  # raises before the first model
+    return Response("\n", media_type="application/json")
+
+
+@router.get("/version", summary="Version of the scoring protocol", response_class=PlainTextResponse)
+async def version() -> Response:
+    return PlainTextResponse(PROTOCOL)
 
 
 def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, is_csv: bool, request_id: str) -> bytes:

@@ -7,15 +7,23 @@ have the member `error`, which the protocol asks for.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from app.prediction.http.error_responses import error_response
-from app.prediction.http.service import PredictionService
+from app.prediction.http.service import PredictionService, Service
 from app.prediction.problems import InvalidTensorsError, UnknownModelError
+from app.prediction.protocols.open_inference_models import (
+    InferResponse,
+    LiveResponse,
+    ModelMetadata,
+    ModelReadiness,
+    ReadyResponse,
+    ServerMetadata,
+    TensorMetadata,
+)
 from app.prediction.protocols.tensors import (
     RequestedOutput,
     inputs_of,
@@ -33,63 +41,79 @@ from pipeline.core.product import NAME
 
 HEADER_LENGTH: Final = "inference-header-content-length"
 MAX_ID: Final = 200
+NOT_READY: Final[dict[str, Any]] = {"model": ReadyResponse, "description": "No model is live yet"}
 
-Handler = Callable[..., Awaitable[Response]]
+T = TypeVar("T")
+
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
 
 
-def router(service: PredictionService) -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
+def _in_protocol(handler: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T | Response]]:
+    """Return `handler` with problems answered as the protocol asks: with the member `error`, one line of text."""
 
-    @routes.get("/health/live", summary="Liveness")
-    async def live() -> dict[str, bool]:
-        return {"live": True}
+    @wraps(handler)
+    async def answering(*args: Any, **kwargs: Any) -> T | Response:  # noqa: ANN401 - whatever the handler takes
+        try:
+            return await handler(*args, **kwargs)
+        except ProblemError as problem:
+            request: Request = kwargs["request"]
+            return error_response(problem, request.scope["request_id"], error=str(problem))
 
-    @routes.get("/health/ready", summary="Readiness: whether a model is loaded")
-    async def ready() -> JSONResponse:
-        is_ready = service.reloader.live_model is not None
-        return JSONResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
+    return answering
 
-    @routes.get("", summary="Server metadata")
-    async def server() -> dict[str, Any]:
-        return {"name": NAME, "version": "1", "extensions": ["binary_tensor_data"], "models": [NAME]}
 
-    @routes.get("/models/{name}", summary="Model metadata: inputs and outputs")
-    @routes.get("/models/{name}/versions/{version}", include_in_schema=False)
-    @_in_protocol
-    async def model(request: Request, name: str) -> Response:
-        loaded = _live_model(service, name, request)
-        metadata = {
-            "name": NAME,
-            "versions": [str(loaded.model.version)],
-            "platform": "onnxruntime_onnx",
-            "inputs": inputs_of(loaded.model),
-            "outputs": outputs_of(loaded.model),
-        }
-        return JSONResponse(metadata)
+@router.get("/health/live", summary="Liveness")
+async def live() -> LiveResponse:
+    return LiveResponse()
 
-    @routes.get("/models/{name}/ready", summary="Readiness of this model")
-    @routes.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
-    @_in_protocol
-    async def model_ready(request: Request, name: str) -> Response:
-        loaded = _live_model(service, name, request)
-        return JSONResponse({"name": NAME, "ready": True, "version": str(loaded.model.version)})
 
-    @routes.post("/models/{name}/infer", summary="Predict (Open Inference Protocol)")
-    @routes.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
-    @_in_protocol
-    async def infer(request: Request, name: str) -> Response:
-        raw = await read_body(request.receive, service.body_limits)
-        loaded = _live_model(service, name, request)
-        header = request.headers.get(HEADER_LENGTH)
-        content, json_bytes = await asyncio.to_thread(
-            _answer, service, loaded, raw, header, request.scope["request_id"]
-        )
-        if json_bytes == len(content):
-            return Response(content, media_type="application/json")
-        return Response(content, media_type="application/octet-stream", headers={HEADER_LENGTH: str(json_bytes)})
+@router.get("/health/ready", summary="Readiness: whether a model is loaded", responses={503: NOT_READY})
+async def ready(response: Response, service: Service) -> ReadyResponse:
+    is_ready = service.reloader.live_model is not None
+    response.status_code = 200 if is_ready else 503
+    return ReadyResponse(ready=is_ready)
 
-    return routes
+
+@router.get("", summary="Server metadata")
+async def server() -> ServerMetadata:
+    return ServerMetadata(name=NAME, version="1", extensions=["binary_tensor_data"], models=[NAME])
+
+
+@router.get("/models/{name}", summary="Model metadata: inputs and outputs")
+@router.get("/models/{name}/versions/{version}", include_in_schema=False)
+@_in_protocol
+async def model(request: Request, name: str, service: Service) -> ModelMetadata:
+    loaded = _live_model(service, name, request)
+    return ModelMetadata(
+        name=NAME,
+        versions=[str(loaded.model.version)],
+        platform="onnxruntime_onnx",
+        inputs=[TensorMetadata(**tensor) for tensor in inputs_of(loaded.model)],
+        outputs=[TensorMetadata(**tensor) for tensor in outputs_of(loaded.model)],
+    )
+
+
+@router.get("/models/{name}/ready", summary="Readiness of this model")
+@router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
+@_in_protocol
+async def model_ready(request: Request, name: str, service: Service) -> ModelReadiness:
+    loaded = _live_model(service, name, request)
+    return ModelReadiness(name=NAME, ready=True, version=str(loaded.model.version))
+
+
+@router.post(
+    "/models/{name}/infer", summary="Predict (Open Inference Protocol)", responses={200: {"model": InferResponse}}
+)
+@router.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
+@_in_protocol
+async def infer(request: Request, name: str, service: Service) -> Response:
+    raw = await read_body(request.receive, service.body_limits)
+    loaded = _live_model(service, name, request)
+    header = request.headers.get(HEADER_LENGTH)
+    content, json_bytes = await asyncio.to_thread(_answer, service, loaded, raw, header, request.scope["request_id"])
+    if json_bytes == len(content):
+        return Response(content, media_type="application/json")
+    return Response(content, media_type="application/octet-stream", headers={HEADER_LENGTH: str(json_bytes)})
 
 
 def _answer(
@@ -167,17 +191,3 @@ def _live_model(service: PredictionService, name: str, request: Request) -> Load
     if name == NAME and version in {"", str(loaded.model.version)}:
         return loaded
     raise UnknownModelError(name, version, live_name=NAME, live_version=loaded.model.version)
-
-
-def _in_protocol(handler: Handler) -> Handler:
-    """Return `handler` with problems answered as the protocol asks: with the member `error`, one line of text."""
-
-    @wraps(handler)
-    async def answering(*args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - whatever the handler takes
-        try:
-            return await handler(*args, **kwargs)
-        except ProblemError as problem:
-            request: Request = kwargs["request"]
-            return error_response(problem, request.scope["request_id"], error=str(problem))
-
-    return answering

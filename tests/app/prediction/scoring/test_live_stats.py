@@ -111,6 +111,17 @@ def test_stats_and_metrics_tell_what_was_answered_and_begin_anew_with_a_model(
         assert api.client.get("/stats").json()["version"] == 2
 
 
+def _without_schema(document: dict[str, Any]) -> set[str]:
+    """Return the paths whose JSON response is not described."""
+    return {
+        path
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        for kind, content in operation["responses"]["200"].get("content", {}).items()
+        if kind == "application/json" and not content["schema"]
+    }
+
+
 def _dangling(document: dict[str, Any]) -> set[str]:
     """References within the document to what it does not have."""
     used = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(document)))
@@ -125,6 +136,7 @@ def test_the_documents_name_the_real_features_and_their_examples_run(tmp_path: P
             api.wait_for(1)
             document = api.client.get("/openapi.json").json()
             assert _dangling(document) == set()
+            assert _without_schema(document) == set()
             assert "version" not in str(document["paths"]["/v2/models/{name}/infer"]["post"]["parameters"])
             properties = document["components"]["schemas"]["Record"]["properties"]
             assert list(properties) == [feature.name for feature in built.manifest.features]
