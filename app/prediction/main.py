@@ -19,8 +19,8 @@ from app.prediction.problems import NoRouteError, UnexpectedError
 from app.prediction.protocols import csv_table, explain_routes, invocations, open_inference
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
+from app.web.app_objects import provide
 from app.web.assets import Assets
-from app.web.dependencies import provide
 from pipeline.core.problems import ProblemError
 
 
