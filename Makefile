@@ -41,8 +41,10 @@ check: $(VENV)/.dev ## Format, lint, strict types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# A file's tests stay in one process. Those with an engine or a browser share it, and run one after the other.
 test: check ## Everything that check does, then all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not docker and not browser"
+	$(BIN)/python -m pytest -m "docker or browser"
 
 test-fast: $(VENV)/.dev ## The tests that start no process, browser or engine, in half a minute
 	$(BIN)/python -m pytest -n 2 -m "not process and not browser and not docker and not slow"

@@ -36,7 +36,7 @@ def test_versions_go_live_and_back_when_the_forms_are_sent(client: TestClient, r
         registry.deploy(run)
     page = client.get("/models").text
     assert "Roll back to version 1?" in page
-    assert 'href="/runs/run-2">by a run</a>' in page
+    assert 'href="/runs/run-2">by its run</a>' in page
     answer = client.post("/models/rollback", data={"to": "1", "leaving": "2"})
     assert (answer.status_code, answer.headers["location"], registry.live) == (303, "/models", 1)
     page = client.get("/models").text
