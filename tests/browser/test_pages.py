@@ -98,7 +98,7 @@ def test_hostile_text_stays_text_when_a_table_is_full_of_it(
     page.get_by_label("File", exact=True).set_input_files(
         {"name": "hostile.csv", "mimeType": "text/csv", "buffer": text.getvalue().encode()}
     )
-    page.get_by_label(re.compile("Replace the tables")).check()
+    page.get_by_label(re.compile("Replace the existing tables")).check()
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("cell", name="hostile.csv", exact=True)).to_be_visible()
     assert {path.name for path in (panel.data_dir / "raw").iterdir()} == {"hostile.csv"}
