@@ -46,7 +46,7 @@ test: check ## Everything that check does, then all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not docker and not browser"
 	$(BIN)/python -m pytest -m "docker or browser"
 
-test-fast: $(VENV)/.dev ## The tests that start no process, browser or engine, in half a minute
+test-fast: $(VENV)/.dev ## The tests that start no process, browser or engine
 	$(BIN)/python -m pytest -n 2 -m "not process and not browser and not docker and not slow"
 
 fix: $(VENV)/.dev ## Format and mend what can be mended
