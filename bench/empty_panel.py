@@ -14,7 +14,8 @@ def main() -> None:
 
     from app.panel.main import create_app
     from app.panel.startup import read_settings
-    from bench.empty_stages import EMPTY_STAGES, live_at_once
+    from bench.empty_deploy import live_at_once
+    from bench.empty_stages import EMPTY_STAGES
 
     settings = read_settings([])
     settings.state_dir.mkdir(parents=True, exist_ok=True)

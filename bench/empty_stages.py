@@ -1,9 +1,10 @@
-"""Stages that do nothing but leave a valid result; the first three run in real processes."""
+"""Stages that do nothing but leave a valid result.
 
-import threading
+Each attempt's process imports this, so it imports no more than a stage needs.
+"""
+
 from typing import Final
 
-from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult
@@ -77,9 +78,3 @@ def train_model(ctx: StageContext, events: Events) -> TrainResult:
         hyperparameters={},
         warnings=[],
     )
-
-
-def live_at_once(ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
-    """Return a deployment that had nothing to do."""
-    log.log("deploying")
-    return DeployResult(version=ctx.version, deployed=True, reason=f"Version {ctx.version} is live.", bundle="b")

@@ -10,7 +10,8 @@ from app.panel.auth.service import Auth
 from app.panel.main import create_app
 from app.panel.settings import Settings
 from app.web.app_objects import provided_object
-from bench.empty_stages import EMPTY_STAGES, live_at_once
+from bench.empty_deploy import live_at_once
+from bench.empty_stages import EMPTY_STAGES
 from bench.wait import until
 
 FINAL = {"succeeded", "failed", "cancelled", "interrupted", "skipped"}

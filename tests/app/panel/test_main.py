@@ -16,7 +16,8 @@ from app.panel import startup
 from app.panel.main import create_app
 from app.panel.runs.stage_process import launcher
 from app.panel.settings import Settings
-from bench.empty_stages import EMPTY_STAGES, live_at_once
+from bench.empty_deploy import live_at_once
+from bench.empty_stages import EMPTY_STAGES
 from tests.app.panel.runs.panel_harness import PRELOAD
 
 pytestmark = pytest.mark.process

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -54,6 +55,7 @@ class RunExecution:
 
     def __init__(self, run: Run, dependencies: RunDependencies) -> None:
         self.run_id = run.id
+        self._number = run.number
         self.token = CancelToken()
         self._deps = dependencies
         self._is_ours = False
@@ -67,27 +69,31 @@ class RunExecution:
 
         `fault` ends it as failed because the panel itself cannot continue it. Raises what the panel itself fails with.
         """
-        watching = asyncio.create_task(self._watch_for_cancel())
-        try:
-            while True:
-                snapshot = await asyncio.to_thread(self._deps.store.snapshot, self.run_id)
-                decision = decide(
-                    snapshot.run,
-                    snapshot.attempts,
-                    now=self._deps.clock.now(),
-                    policy=self._deps.policy,
-                    last_succeeded=snapshot.last_succeeded,
-                    is_ours=self._is_ours,
-                    is_stopping=self.token.is_stopping,
-                    fault=fault,
-                )
-                try:
-                    if not await self._perform(decision, snapshot):
-                        return
-                except LostRaceError:  # it was cancelled meanwhile: decide again on what it is now
-                    continue
-        finally:
-            watching.cancel()
+        with self._deps.notifier.subscribe(RUNS_TOPIC) as changed:  # before the run is read: no cancel is missed
+            watching = asyncio.create_task(self._watch_for_cancel(changed))
+            try:
+                await self._execute(fault)
+            finally:
+                watching.cancel()
+
+    async def _execute(self, fault: ProblemError | None) -> None:
+        # Once is enough: no other run ends while this one is active.
+        last_succeeded = await asyncio.to_thread(self._deps.store.find_latest, RunState.SUCCEEDED, before=self._number)
+        is_over = False
+        while not is_over:
+            snapshot = await asyncio.to_thread(self._deps.store.snapshot, self.run_id)
+            decision = decide(
+                snapshot.run,
+                snapshot.attempts,
+                now=self._deps.clock.now(),
+                policy=self._deps.policy,
+                last_succeeded=last_succeeded,
+                is_ours=self._is_ours,
+                is_stopping=self.token.is_stopping,
+                fault=fault,
+            )
+            with suppress(LostRaceError):  # it was cancelled meanwhile: decide again on what it is now
+                is_over = not await self._perform(decision, snapshot)
 
     async def _perform(self, decision: Decision, snapshot: RunSnapshot) -> bool:
         """Do what was decided and return whether the run goes on."""
@@ -194,20 +200,19 @@ class RunExecution:
         if not self.token:
             await asyncio.to_thread(self._deps.store.record, self.run_id, retry_at=None)
 
-    async def _watch_for_cancel(self) -> None:
-        with self._deps.notifier.subscribe(RUNS_TOPIC) as changed:
-            while not self.token.is_cancelled:
-                changed.clear()
-                try:
-                    state = await asyncio.to_thread(self._deps.store.find_state, self.run_id)
-                except Exception:
-                    log.exception("action=watch_for_cancel run_id=%s", self.run_id)
-                    await asyncio.sleep(DATABASE_RETRY_S)
-                    changed.set()
-                    state = None
-                if state in {RunState.CANCELLING, RunState.CANCELLED}:
-                    self.token.cancel()
-                await changed.wait()
+    async def _watch_for_cancel(self, changed: asyncio.Event) -> None:
+        while not self.token.is_cancelled:
+            await changed.wait()
+            changed.clear()
+            try:
+                state = await asyncio.to_thread(self._deps.store.find_state, self.run_id)
+            except Exception:
+                log.exception("action=watch_for_cancel run_id=%s", self.run_id)
+                await asyncio.sleep(DATABASE_RETRY_S)
+                changed.set()
+                continue
+            if state in {RunState.CANCELLING, RunState.CANCELLED}:
+                self.token.cancel()
 
     async def _move(self, old: RunState, new: RunState, reason: str = "", **columns: object) -> None:
         await asyncio.to_thread(self._deps.store.move, self.run_id, old, new, reason, **columns)

@@ -33,9 +33,8 @@ def recover(
         kill_leftovers(runs_dir, run.id)
         snapshot = store.snapshot(run.id)
         now = clock.now()
-        decision = decide(
-            run, snapshot.attempts, now=now, policy=policy, last_succeeded=snapshot.last_succeeded, is_ours=False
-        )
+        last_succeeded = store.find_latest(RunState.SUCCEEDED, before=run.number)
+        decision = decide(run, snapshot.attempts, now=now, policy=policy, last_succeeded=last_succeeded, is_ours=False)
         if isinstance(decision, Finish):
             duration_s = max(0.0, (now - (run.started_at or now)).total_seconds())
             finish_run(snapshot, decision, store=store, logs=logs, clock=clock, duration_s=duration_s)

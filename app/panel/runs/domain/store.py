@@ -34,11 +34,10 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
-    """A run at one moment: its attempts, by stage from the first on, and the last run before it that succeeded."""
+    """A run at one moment and its attempts, by stage from the first on."""
 
     run: Run
     attempts: tuple[StageAttempt, ...]
-    last_succeeded: Run | None
 
     @property
     def stage(self) -> str:
@@ -165,15 +164,13 @@ class RunStore:
         return run
 
     def snapshot(self, run_id: str) -> RunSnapshot:
-        """Return all that decides what is next for the run. Raises RunNotFoundError."""
+        """Return the run and its attempts. Raises RunNotFoundError."""
         with self._db.read() as session:
             run = session.get(Run, run_id)
             if run is None:
                 raise RunNotFoundError(run_id)
             attempts = select(StageAttempt).where(StageAttempt.run_id == run_id).order_by(col(StageAttempt.attempt))
-            succeeded = select(Run).where(Run.state == RunState.SUCCEEDED, Run.number < run.number)
-            last = session.exec(succeeded.order_by(col(Run.number).desc()).limit(1)).first()
-            return RunSnapshot(run, tuple(session.exec(attempts)), last)
+            return RunSnapshot(run, tuple(session.exec(attempts)))
 
     def find_state(self, run_id: str) -> RunState | None:
         """Return the state of a run by its id, None if there is no such run."""

@@ -23,7 +23,8 @@ from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.settings import Settings
-from bench.empty_stages import EMPTY_STAGES, live_at_once
+from bench.empty_deploy import live_at_once
+from bench.empty_stages import EMPTY_STAGES
 from bench.wait import until_async
 from pipeline.core.stage import STAGES
 

@@ -11,7 +11,7 @@ import pytest
 from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.launcher import Launcher
-from bench.empty_stages import live_at_once
+from bench.empty_deploy import live_at_once
 from bench.wait import until, until_async
 from pipeline.core.stage import StageContext, TrainResult
 from tests.app.panel.runs.conftest import MakeHarness
