@@ -15,6 +15,8 @@ from app.processes.reaper_process import ReaperProcess
 from app.processes.tree import end_tree, identity, is_running, signal_group
 
 SHIM: Final = Path(__file__).with_name("exec_shim.py")
+# The folder that holds the packages `app` and `pipeline`: as the working folder of `python -m`, it is searched first.
+CODE_DIR: Final = Path(__file__).resolve().parent.parent.parent
 _DRAIN_S: Final = 1.0  # how long a killed child's pipes may stay open: what has escaped may hold them
 # PR_SET_PDEATHSIG fires when the *thread* that started the child ends: this one lives as long as the process.
 _starter: Final = ThreadPoolExecutor(1, thread_name_prefix="process-starter")

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.processes.child import start
+from app.processes.child import CODE_DIR, start
 
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
 SECRETS: Final = ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY")
-ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent
 # The exit code of `pipeline.tracking.delivery` for a record that can never be delivered.
 NEVER: Final = 2
 COMMAND: Final = (sys.executable, "-m", "pipeline.tracking.delivery")
@@ -56,7 +55,7 @@ class Delivery:
         try:
             child = start(
                 [*self._command, str(folder), "--tracking-uri", tracking_uri],
-                cwd=ROOT,
+                cwd=CODE_DIR,
                 env=_environment(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -20,11 +20,11 @@ from app.panel.services.process import ports
 from app.panel.services.process.service_processes import ServiceProcess, ServiceProcesses
 from app.panel.services.protocol import ABSENT, TITLES, Check, LogChunk, Observed, Placement, ServiceName, ServiceSpec
 from app.panel.services.service_log import ServiceLog
+from app.processes.child import CODE_DIR
 from app.processes.tree import descendants
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.problems import ProblemError
 
-ROOT: Final = Path(__file__).resolve().parent.parent.parent.parent
 # Reading PSS walks the page tables of a process; once a second would be felt.
 USAGE_EVERY_S: Final = 5.0
 GRACE_S: Final = 3.0
@@ -137,7 +137,7 @@ class ProcessRuntime:
             Path(mount.path).mkdir(parents=True, exist_ok=True)
         output = self._log(spec.name).open()
         try:
-            self._running[spec.name] = self._processes.start(spec, ROOT, output)
+            self._running[spec.name] = self._processes.start(spec, CODE_DIR, output)
         finally:
             # The child has its own copy.
             os.close(output)

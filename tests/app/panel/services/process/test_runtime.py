@@ -1,0 +1,25 @@
+"""What services get from the process runtime beyond the contract of both runtimes (`tests/contracts`)."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+import app
+from app.panel.services.process.runtime import ProcessRuntime
+from app.panel.services.specs import process_placement
+from app.panel.settings import Settings
+from bench.ports import free_port
+from tests.app.panel.services.conftest import fake_spec
+
+pytestmark = pytest.mark.process
+
+
+def test_services_work_in_the_folder_where_python_finds_our_packages(tmp_path: Path) -> None:
+    runtime = ProcessRuntime(process_placement(Settings()), tmp_path)
+    try:
+        runtime.ensure(fake_spec("api", free_port()))
+        pid = int(runtime.observe("api").instance_id.partition("-")[0])
+        assert Path(psutil.Process(pid).cwd()) == Path(app.__path__[0]).resolve().parent
+    finally:
+        runtime.close()
