@@ -20,7 +20,6 @@ from pipeline.core.atomic_files import fsync_dir, write_atomic
 from pipeline.core.bundle_problems import BrokenBundleError, PointerError
 from pipeline.core.params import Task
 
-FORMAT: Final = 1
 MODEL_FILE: Final = "model.onnx"
 MANIFEST_FILE: Final = "manifest.json"
 POINTER_FILE: Final = "current.json"

@@ -5,9 +5,7 @@ Each package keeps its problems in a module `problems.py`: one class for each id
 """
 
 from collections.abc import Mapping
-from typing import Final, Self
-
-DOCS: Final = "docs/errors.md"
+from typing import Self
 
 
 class ProblemError(Exception):

@@ -124,12 +124,6 @@ class TrainResult(_Record):
     warnings: list[str]
 
 
-RESULTS: Final[dict[StageName, type[BaseModel]]] = {
-    "set_seed": SeedResult,
-    "process_data": DataResult,
-    "train_model": TrainResult,
-}
-
 R = TypeVar("R", bound=BaseModel)
 StageFunction = Callable[[StageContext, Events], BaseModel]
 

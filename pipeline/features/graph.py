@@ -24,9 +24,6 @@ ML_OPSET: Final = 3
 IR_VERSION: Final = 10
 _LIMIT: Final = float(np.finfo(np.float32).max)
 
-Floats = npt.NDArray[np.float32]
-Texts = npt.NDArray[np.object_]
-
 
 @dataclass(frozen=True)
 class Prepared:
