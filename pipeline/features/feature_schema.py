@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.bundle import Feature, Scalar
-from pipeline.features.fitting import MAX_CATEGORIES
 from pipeline.features.job import Job
 from pipeline.features.profile import ColumnProfile, describe, to_feature
 from pipeline.ingest.columns import NumberColumn, TextColumn
@@ -33,9 +32,7 @@ def describe_features(job: Job, profiles: dict[str, ColumnProfile]) -> list[Feat
     for column in job.selection.features:
         n_missing += _is_missing(column, candidates)
     row = int(candidates[int(np.argmin(n_missing))])
-    features = [
-        to_feature(profiles[column.name], _value(column, row), MAX_CATEGORIES) for column in job.selection.features
-    ]
+    features = [to_feature(profiles[column.name], _value(column, row)) for column in job.selection.features]
     if not job.table.columns.keys() >= MEANINGS.keys():
         return features
     texts = {name: {"unit": unit, "description": meaning} for name, (unit, meaning) in MEANINGS.items()}

@@ -10,13 +10,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from pipeline.core.params import Params
-from pipeline.features.profile import count_categories
+from pipeline.features.profile import MAX_CATEGORIES, count_categories
 from pipeline.ingest.columns import TextColumn
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
-MAX_CATEGORIES: Final = 50
 PROBED_ROWS: Final = 10_000  # training rows that show whether scaling keeps values distinct
 PROBED_VALUES: Final = 256  # of their distinct values, evenly by rank: no tree sees more of a column
 MIN_KEPT_SHARE: Final = 0.95  # of these that must stay distinct

@@ -13,7 +13,7 @@ from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableCo
 
 QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 N_BINS: Final = 20
-MAX_SHOWN_CATEGORIES: Final = 50
+MAX_CATEGORIES: Final = 50  # of a column: the profile lists them, the model knows them, others are treated as unknown
 
 Mask = npt.NDArray[np.bool_]
 
@@ -33,7 +33,7 @@ class ColumnProfile(_Record):
     """One column over the training rows. Numeric statistics are None for other kinds and for columns without values.
 
     `distinct` counts distinct values without missing ones. The keys of `quantiles` are shares, as text. `categories`
-    are the most frequent ones, most frequent first. `reason` says why a column is dropped.
+    are the MAX_CATEGORIES most frequent ones, most frequent first. `reason` says why a column is dropped.
     """
 
     name: str
@@ -83,7 +83,7 @@ def describe(
         missing=missing,
         missing_share=missing / max(n_rows, 1),
         distinct=len(categories),
-        categories=[Category(value=value, count=count) for value, count in categories[:MAX_SHOWN_CATEGORIES]],
+        categories=[Category(value=value, count=count) for value, count in categories[:MAX_CATEGORIES]],
     )
 
 
@@ -94,16 +94,15 @@ def count_categories(column: TextColumn, rows: Mask) -> tuple[list[tuple[str, in
     return sorted(present, key=lambda pair: (-pair[1], pair[0])), int(counts[0])
 
 
-def to_feature(profile: ColumnProfile, example: Scalar, max_categories: int) -> Feature:
+def to_feature(profile: ColumnProfile, example: Scalar) -> Feature:
     """Return the feature as the bundle describes it; `example` is one of its values, or None."""
     common = {"name": profile.name, "missing_share": profile.missing_share, "nullable": profile.missing > 0}
     if profile.kind == "categorical":
-        kept = profile.categories[:max_categories]
         return Feature(
             **common,
             kind="categorical",
-            categories=[category.value for category in kept],
-            category_counts=[category.count for category in kept],
+            categories=[category.value for category in profile.categories],
+            category_counts=[category.count for category in profile.categories],
             example=example,
         )
     return Feature(

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.features.problems import NoFeatureError
+from pipeline.features.profile import MAX_CATEGORIES
 from pipeline.ingest.columns import EXACT_BELOW, Column, NumberColumn, Table, TextColumn, UnusableColumn
 
-MAX_CATEGORIES: Final = 50
 MAX_LISTED: Final = 5
 MIN_COVERED_SHARE: Final = 0.2  # of the rows, by the MAX_CATEGORIES most frequent categories
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.features.profile import describe, to_feature
+from pipeline.features.profile import MAX_CATEGORIES, describe, to_feature
 from pipeline.ingest.columns import NumberColumn, TextColumn, UnusableColumn, number_column
 
 ALL = np.ones(100, dtype=np.bool_)
@@ -63,12 +63,20 @@ def test_texts_are_counted_most_frequent_first_when_some_are_missing() -> None:
     found = describe(TextColumn("t", codes, ["b", "a", "c"]), ALL, "feature")
     assert [(one.value, one.count) for one in found.categories] == [("a", 60), ("b", 10), ("c", 10)]
     assert (found.missing, found.missing_share, found.distinct) == (20, 0.2, 3)
-    feature = to_feature(found, "b", max_categories=2)
-    assert (feature.categories, feature.category_counts, feature.nullable) == (["a", "b"], [60, 10], True)
+    feature = to_feature(found, "b")
+    assert (feature.categories, feature.category_counts, feature.nullable) == (["a", "b", "c"], [60, 10, 10], True)
+
+
+def test_the_most_frequent_categories_are_kept_when_there_are_more() -> None:
+    codes = np.concatenate([np.arange(MAX_CATEGORIES + 2), np.arange(MAX_CATEGORIES)]).astype(np.int32)
+    column = TextColumn("t", codes, [f"{i:03}" for i in reversed(range(MAX_CATEGORIES + 2))])
+    feature = to_feature(describe(column, np.ones(len(codes), dtype=np.bool_), "feature"), "002")
+    assert feature.categories == [f"{i:03}" for i in range(2, MAX_CATEGORIES + 2)]
+    assert feature.category_counts == [2] * MAX_CATEGORIES
 
 
 def test_a_number_feature_has_its_range_when_it_is_made_from_a_profile() -> None:
-    feature = to_feature(describe(number_column("a", np.arange(101.0)[1:]), ALL, "feature"), 5, 50)
+    feature = to_feature(describe(number_column("a", np.arange(101.0)[1:]), ALL, "feature"), 5)
     assert (feature.kind, feature.min, feature.max, feature.median, feature.integer) == (
         "numeric",
         1.0,
@@ -78,7 +86,7 @@ def test_a_number_feature_has_its_range_when_it_is_made_from_a_profile() -> None
     )
     assert feature.low == pytest.approx(1.99)
     assert feature.high == pytest.approx(99.01)
-    flag = to_feature(describe(number_column("b", ALL, boolean=True), ALL, "feature"), True, 50)
+    flag = to_feature(describe(number_column("b", ALL, boolean=True), ALL, "feature"), True)
     assert flag.kind == "boolean"
 
 
