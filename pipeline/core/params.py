@@ -29,8 +29,8 @@ def choice_title(value: str) -> str:
     return _TITLES.get(value) or value.replace("_", " ").capitalize()
 
 
-def _field(default: Any, group: str, title: str, help: str, **limits: Any) -> Any:
-    return Field(default, title=title, description=help, json_schema_extra={"group": group}, **limits)
+def _field(group: str, title: str, help: str, **limits: Any) -> Any:
+    return Field(title=title, description=help, json_schema_extra={"group": group}, **limits)
 
 
 class _Group(BaseModel):
@@ -77,41 +77,36 @@ class Params(_Group):
 
     target: Annotated[
         str | None,
-        _field(
-            None, "Data", "Target", "Column to predict. Empty: inferred, if only one column has a common target name."
-        ),
+        _field("Data", "Target", "Column to predict. Empty: inferred, if only one column has a common target name."),
     ] = None
     task: Annotated[
         Literal["auto", "binary", "multiclass", "regression"],
-        _field("auto", "Data", "Task", "Auto: inferred from the target."),
+        _field("Data", "Task", "Auto: inferred from the target."),
     ] = "auto"
-    ignore: Annotated[
-        tuple[str, ...], _field((), "Data", "Ignored columns", "Columns that the model must not use.")
-    ] = ()
+    ignore: Annotated[tuple[str, ...], _field("Data", "Ignored columns", "Columns that the model must not use.")] = ()
     test_share: Annotated[
-        float, _field(0.2, "Data", "Test share", "Share of the rows held out for evaluation.", ge=0.05, le=0.5)
+        float, _field("Data", "Test share", "Share of the rows held out for evaluation.", ge=0.05, le=0.5)
     ] = 0.2
-    seed: Annotated[int, _field(42, "Data", "Seed", "Seed of all random numbers.", ge=0, le=2**32 - 1)] = 42
+    seed: Annotated[int, _field("Data", "Seed", "Seed of all random numbers.", ge=0, le=2**32 - 1)] = 42
 
     imputation: Annotated[
         Literal["mean", "median", "most_frequent"],
-        _field("median", "Preparation", "Imputation", "Replacement for missing numbers."),
+        _field("Preparation", "Imputation", "Replacement for missing numbers."),
     ] = "median"
     missing_indicator: Annotated[
-        bool, _field(True, "Preparation", "Missing indicator", "Add a feature that marks missing values.")
+        bool, _field("Preparation", "Missing indicator", "Add a feature that marks missing values.")
     ] = True
     scaling: Annotated[
         Literal["standard", "robust", "min_max", "none"],
-        _field("standard", "Preparation", "Scaling", "Method for scaling numeric features."),
+        _field("Preparation", "Scaling", "Method for scaling numeric features."),
     ] = "standard"
     balance: Annotated[
         Literal["none", "undersample", "class_weight"],
-        _field("none", "Preparation", "Balance", "Treatment of imbalanced classes."),
+        _field("Preparation", "Balance", "Treatment of imbalanced classes."),
     ] = "none"
     derived_features: Annotated[
         tuple[str, ...] | None,
         _field(
-            None,
             "Preparation",
             "Derived features",
             "One `Name = expression` per line; put names with spaces or symbols in backticks. "
@@ -119,35 +114,30 @@ class Params(_Group):
         ),
     ] = None
 
-    estimator: Annotated[
-        Estimator, _field("hist_gradient_boosting", "Model", "Estimator", "Type of model to train.")
-    ] = "hist_gradient_boosting"
+    estimator: Annotated[Estimator, _field("Model", "Estimator", "Type of model to train.")] = "hist_gradient_boosting"
     hist_gradient_boosting: HistGradientBoostingParams = HistGradientBoostingParams()
     gradient_boosting: GradientBoostingParams = GradientBoostingParams()
     random_forest: RandomForestParams = RandomForestParams()
     linear: LinearParams = LinearParams()
     threshold_metric: Annotated[
         ThresholdMetric,
-        _field("f1", "Model", "Threshold metric", "Metric that the decision threshold of a binary model maximizes."),
+        _field("Model", "Threshold metric", "Metric that the decision threshold of a binary model maximizes."),
     ] = "f1"
     tuning_budget_s: Annotated[
         float,
-        _field(0.0, "Model", "Tuning time limit (s)", "For the hyperparameter search; 0 turns it off.", ge=0, le=3600),
+        _field("Model", "Tuning time limit (s)", "For the hyperparameter search; 0 turns it off.", ge=0, le=3600),
     ] = 0.0
-    tuning_max_trials: Annotated[
-        int, _field(50, "Model", "Tuning trials", "Maximum number of trials.", ge=1, le=1000)
-    ] = 50
+    tuning_max_trials: Annotated[int, _field("Model", "Tuning trials", "Maximum number of trials.", ge=1, le=1000)] = 50
 
     gate_rule: Annotated[
         Literal["not_worse", "better"],
         _field(
-            "not_worse",
             "Gate",
             "Rule",
             "Promote a model that is not worse by more than the margin, or only one that is significantly better.",
         ),
     ] = "not_worse"
-    gate_margin: Annotated[float, _field(0.002, "Gate", "Margin", "In units of the gate metric.", ge=0, le=1)] = 0.002
+    gate_margin: Annotated[float, _field("Gate", "Margin", "In units of the gate metric.", ge=0, le=1)] = 0.002
     gate_confidence: Annotated[
-        float, _field(0.95, "Gate", "Confidence", "Confidence level of the comparison.", gt=0.5, lt=1)
+        float, _field("Gate", "Confidence", "Confidence level of the comparison.", gt=0.5, lt=1)
     ] = 0.95
