@@ -24,6 +24,7 @@ MODEL_FILE: Final = "model.onnx"
 MANIFEST_FILE: Final = "manifest.json"
 POINTER_FILE: Final = "current.json"
 VERSIONS_DIR: Final = "versions"
+MAX_MODEL_BYTES: Final = 256 * 2**20  # of a graph: training exports no larger one, no reader loads one
 
 # Inputs and outputs of every model.onnx. An input is absent when the table has no such column.
 NUMERIC_INPUT: Final = "numeric"  # float32 [n, number of numeric and boolean features], missing = NaN
@@ -194,7 +195,7 @@ def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
         raise BrokenBundleError.invalid(folder, error) from error
 
 
-def read_model(folder: Path, manifest: Manifest, max_bytes: int = 256 * 2**20) -> bytes:
+def read_model(folder: Path, manifest: Manifest, max_bytes: int = MAX_MODEL_BYTES) -> bytes:
     """Return the graph's bytes, if they have the digest in the manifest. Raises BundleError MODEL-02."""
     path = folder / MODEL_FILE
     try:

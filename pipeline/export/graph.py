@@ -15,13 +15,12 @@ from onnx.compose import add_prefix, merge_models
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 
-from pipeline.core.bundle import PREPARED_OUTPUT, PROBABILITIES_OUTPUT, VALUE_OUTPUT
+from pipeline.core.bundle import MAX_MODEL_BYTES, PREPARED_OUTPUT, PROBABILITIES_OUTPUT, VALUE_OUTPUT
 from pipeline.core.product import NAME
 from pipeline.export.problems import ModelTooLargeError
 from pipeline.training.fitted_model import LARGEST_FLOAT32, FittedModel
 
 DEFAULT_ML_OPSET: Final = 3
-MAX_MODEL_BYTES: Final = 256 * 2**20  # the limit of `pipeline.core.bundle.read_model`
 
 
 def join(prepare: bytes, estimator: onnx.ModelProto, max_bytes: int = MAX_MODEL_BYTES) -> bytes:
