@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.frontend.labels import column_label, value_text
-from app.web.formats import input_text, percent, plural, short_number
+from app.web.formats import input_text, percent, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
+from pipeline.core.sentences import plural
 
 PREFIX: Final = "x."
 MAX_SELECT_OPTIONS: Final = 15  # more categories than that are typed, with suggestions

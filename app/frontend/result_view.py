@@ -5,9 +5,10 @@ from typing import Final
 from app.frontend.chart_layout import layout_distribution, layout_gauge, rank_below
 from app.frontend.labels import class_label, column_label, value_text
 from app.frontend.views import ClassBar, Reasons, Result, WhatIf
-from app.web.formats import percent, plural, short_number
+from app.web.formats import percent, short_number
 from pipeline.core.bundle import Feature, Manifest
 from pipeline.core.prediction_api import Prediction
+from pipeline.core.sentences import plural
 
 MAX_CLASSES: Final = 12
 

@@ -10,6 +10,7 @@ from app.frontend.views import CurveRow, WhatIf
 from app.web.formats import input_text, percent, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
 from pipeline.core.prediction_api import Curve, CurvePoint, Prediction
+from pipeline.core.sentences import listed
 
 FormatScore = Callable[[float], str]
 
@@ -92,6 +93,5 @@ def _summarize(
     if feature.kind != "numeric":
         return text
     crossings = [points[i].value for i in range(1, len(points)) if is_above[i] != is_above[i - 1]]
-    places = ", ".join(value_text(feature, value) for value in crossings[:3])
-    more = f" and {len(crossings) - 3} more" if len(crossings) > 3 else ""
-    return f"{text} Crosses the threshold of {format_score(threshold)} near {places}{more}."
+    places = listed([value_text(feature, value) for value in crossings], 3)
+    return f"{text} Crosses the threshold of {format_score(threshold)} near {places}."

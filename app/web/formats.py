@@ -101,11 +101,6 @@ def clock(at: datetime | None) -> str:
     return "–" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def plural(n: int, singular: str, plural_form: str = "") -> str:
-    """Return `1 run` or `2 runs`; `plural_form` where adding an s is not enough."""
-    return f"{n:,} {singular if n == 1 else plural_form or singular + 's'}"
-
-
 def name(text: str) -> Markup:
     """Return the name of a column or file with break opportunities for narrow pages: after `_` and `.`, in camelCase."""
     return Markup("<wbr>").join(escape(part) for part in _WORD_BOUNDARY.split(text))

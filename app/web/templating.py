@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 from app.web import formats
 from app.web.assets import asset_url
 from app.web.files import folder
+from pipeline.core.sentences import plural
 
 TEMPLATES_DIR: Final = folder("templates")
 VARY: Final = "HX-Request, HX-History-Restore-Request"
@@ -39,8 +40,9 @@ def create_environment() -> Environment:
         auto_reload=False,
     )
     env.globals["asset"] = asset_url
-    for name in ("duration", "number", "signed", "count", "percent", "size", "clock", "plural", "name"):
+    for name in ("duration", "number", "signed", "count", "percent", "size", "clock", "name"):
         env.filters[name] = getattr(formats, name)
+    env.filters["plural"] = plural
     env.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
     return env
 

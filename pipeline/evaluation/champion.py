@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,12 @@ import pandas as pd
 from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_model, read_pointer
 from pipeline.core.params import Task
 from pipeline.core.problems import BundleError
+from pipeline.core.sentences import listed, lower_first
 from pipeline.evaluation.gate import Champion
-from pipeline.evaluation.verdict import lower_first
 from pipeline.features.processed_dataset import HELD_OUT_COLUMN, raw_inputs
 from pipeline.onnx.session import Graph, RawRows
+
+MAX_LISTED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def load_champion(
 def _scored(manifest: Manifest, model: bytes, test_rows: pd.DataFrame, held_out_from: str) -> Champion:
     missing = [repr(feature.name) for feature in manifest.features if feature.name not in test_rows.columns]
     if missing:
-        columns = f"{'column' if len(missing) == 1 else 'columns'} {_listed(missing)}"
+        columns = f"{'column' if len(missing) == 1 else 'columns'} {listed(missing, MAX_LISTED)}"
         obstacle = f"it needs the {columns}, which the table no longer has"
         return Champion(manifest.version, manifest.digest, None, obstacle=obstacle)
     try:
@@ -83,13 +86,8 @@ def _mismatch(new: PredictionTask, live: PredictionTask, version: int) -> str:
         ("new", [label for label in new.classes if label not in live.classes]),
         ("gone", [label for label in live.classes if label not in new.classes]),
     )
-    names = "; ".join(f"{change}: {_listed(labels)}" for change, labels in changes if labels)
+    names = "; ".join(f"{change}: {listed(labels, MAX_LISTED)}" for change, labels in changes if labels)
     return f"its classes of {new.target} are not those of the live version {version} ({names or 'another order'})"
-
-
-def _listed(names: list[str]) -> str:
-    """Return the first three names and how many more there are."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _clause(error: BundleError) -> str:

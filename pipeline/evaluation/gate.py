@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.params import Task
+from pipeline.core.sentences import lower_first
 from pipeline.core.stage import GateVerdict
 from pipeline.evaluation.bootstrap import difference_interval
 from pipeline.evaluation.metrics import Floats, primary_value
-from pipeline.evaluation.verdict import Case, lower_first
+from pipeline.evaluation.verdict import Case
 
 MAX_ROWS: Final = 100_000  # more rows make the interval slower, not more useful
 PROMOTE_BY_HAND: Final = "Promote it by hand on the Models page if that is intended"

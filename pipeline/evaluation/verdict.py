@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.core.metric_labels import LOWER_IS_BETTER, metric_in_sentence
 from pipeline.core.params import Task
+from pipeline.core.sentences import lower_first
 from pipeline.core.stage import GateVerdict
 from pipeline.evaluation.metrics import PRIMARY, oriented, rounded
 
@@ -142,11 +143,6 @@ class Case:
 
     def _as_metric(self, value: float | None) -> float | None:
         return None if value is None else _number(oriented(self.metric, value))
-
-
-def lower_first(sentence: str) -> str:
-    """Return the sentence with a small first letter, to stand inside another."""
-    return sentence[0].lower() + sentence[1:]
 
 
 def _number(value: float) -> float | None:

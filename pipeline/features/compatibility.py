@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
 from pipeline.core.params import Params
 from pipeline.core.problems import BundleError
+from pipeline.core.sentences import listed
 from pipeline.features.problems import LostColumnsError
 from pipeline.features.split import Mask, row_hashes, test_mask
 from pipeline.features.target import Target
@@ -49,11 +50,11 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
         changed.append(f"the target {target.name!r} was {champion.task} and now is {target.task}")
     if gone or changed:
         raise LostColumnsError(champion.version, gone, changed)
-    warnings = [f"New since the live model: {', '.join(map(repr, new[:MAX_LISTED]))}."] if new else []
+    warnings = [f"New since the live model: {listed([*map(repr, new)], MAX_LISTED)}."] if new else []
     lost = [column for column in champion.left_out if column not in table.columns]
     if lost and len(known) == len(was_text):
         warnings.append(
-            f"Without {', '.join(map(repr, lost[:MAX_LISTED]))} it is unknown which rows the live model was trained on: "
+            f"Without {listed([*map(repr, lost)], MAX_LISTED)} it is unknown which rows the live model was trained on: "
             "the comparison may favour it."
         )
     return warnings

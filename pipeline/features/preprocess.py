@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.atomic_files import fsync_dir, write_atomic
+from pipeline.core.params import choice_title
+from pipeline.core.sentences import lower_first
 from pipeline.features.dataset_writer import write_rows
 from pipeline.features.expressions import Derived
 from pipeline.features.feature_schema import describe_features, profile_columns
@@ -115,11 +117,12 @@ def _warn_of_merged(
 ) -> None:
     names = [column.name for column in job.numeric] + [feature.name for feature in derived]
     is_linear = job.params.estimator == "linear"
+    scaling = lower_first(choice_title(job.params.scaling))
     remedy = "correct them, or use another estimator" if is_linear else "scaled by its quartiles instead"
     for i in numbers.merged:
         largest = float(np.nanmax(np.abs(values(i))))
         warn(
-            f"Column {names[i]!r}: under {job.params.scaling} scaling, values as large as {largest:.3g} would make "
+            f"Column {names[i]!r}: under {scaling} scaling, values as large as {largest:.3g} would make "
             f"others equal; {remedy}."
         )
 

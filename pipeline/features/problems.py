@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from pipeline.core.problems import DataError
+from pipeline.core.sentences import listed
+
+MAX_COLUMNS_LISTED: Final = 60
 
 
 class InvalidParamsError(DataError):
@@ -23,7 +27,7 @@ class AmbiguousTargetError(InvalidParamsError):
         have = f"{' and '.join(map(repr, candidates))} have" if candidates else "No column has"
         super().__init__(
             "It is not clear which column to predict.",
-            why=f"{have} a common target name. The columns are {listed(columns)}.",
+            why=f"{have} a common target name. The columns are {listed(columns, MAX_COLUMNS_LISTED)}.",
             fix="Set the parameter `target`.",
         )
 
@@ -39,7 +43,7 @@ class UnknownTargetError(InvalidParamsError):
     def __init__(self, target: str, columns: Sequence[str]) -> None:
         super().__init__(
             f"There is no column {target!r} to predict.",
-            why=f"The columns are {listed(columns)}.",
+            why=f"The columns are {listed(columns, MAX_COLUMNS_LISTED)}.",
             fix="Set the parameter `target` to one of them.",
         )
 
@@ -197,8 +201,3 @@ class ProcessedDatasetGoneError(DataError):
             why="Only the newest ones are kept, or its files were changed.",
             fix="Run the pipeline again from its first stage.",
         )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return at most 60 of the names in one line."""
-    return ", ".join(names[:60]) + (f" and {len(names) - 60} more" if len(names) > 60 else "")

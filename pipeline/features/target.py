@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.params import Task
+from pipeline.core.sentences import listed
 from pipeline.features.problems import (
     AmbiguousTargetError,
     ConstantTargetError,
     UnfitTargetError,
     UnknownTargetError,
-    listed,
 )
 from pipeline.ingest.columns import EXACT_BELOW, Column, NumberColumn, Table, TextColumn, UnusableColumn
 
@@ -76,7 +76,7 @@ def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass
         return Target(name, chosen, [], "number", present, column.values[present].astype(np.float64))
     if chosen == "binary" and len(labels) != 2:
         raise UnfitTargetError(
-            name, f"A binary task needs two classes, but it has {len(labels)}: {listed(labels[:10])}."
+            name, f"A binary task needs two classes, but it has {len(labels)}: {listed(labels, 10)}."
         )
     if len(labels) > MAX_CLASSES:
         raise UnfitTargetError(name, f"At most {MAX_CLASSES} classes are supported, but it has {len(labels)}.")

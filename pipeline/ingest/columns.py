@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.core.cells import parse_number
+from pipeline.core.sentences import plural
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int32]
@@ -122,8 +123,8 @@ def infer_type(column: TextColumn, decimals: Iterable[str], warn: Callable[[str]
         if other.any():
             examples = ", ".join(repr(label) for label in np.array(labels, dtype=object)[other][:3])
             n_other = int(counts[other].sum())
-            values = "value" if n_other == 1 else "values"
-            warn(f"Column {column.name!r}: {n_other:,} non-numeric {values} treated as missing ({examples}).")
+            values = plural(n_other, "non-numeric value")
+            warn(f"Column {column.name!r}: {values} treated as missing ({examples}).")
         return number_column(column.name, _by_code(numbers, column.codes))
     if all(_DATE.fullmatch(label) for label in labels[:1000]):
         return UnusableColumn(column.name, column.hashes(), "dates are not used; derive a number from them")

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from pipeline.core.sentences import plural
 from pipeline.ingest.dialect import count_empty_rows, find_delimiter, sample_rows, unlimited_fields, uses_decimal_comma
 from pipeline.ingest.headers import Source, checked_names
 from pipeline.ingest.problems import (
@@ -85,8 +86,8 @@ def check_rows(source: Source, n_rows: int, is_last_missing: bool) -> None:
         rows = csv.reader(text, delimiter=source.delimiter)
         uneven = [(rows.line_num, len(row)) for row in rows if any(row) and len(row) != len(source.columns)]
     if uneven:
-        (line, n_values), n_uneven = uneven[0], len(uneven)
-        detail = f"{n_uneven:,} {'row' if n_uneven == 1 else 'rows'}; the first is line {line} with {n_values} values."
+        line, n_values = uneven[0]
+        detail = f"{plural(len(uneven), 'row')}; the first is line {line} with {plural(n_values, 'value')}."
         raise RowLengthError(source.path, len(source.columns), detail)
 
 

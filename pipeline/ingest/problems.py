@@ -6,6 +6,7 @@ from typing import Self
 
 from pipeline.core.problems import DataError
 from pipeline.core.product import TABLE_SUFFIXES
+from pipeline.core.sentences import listed
 
 _WRITE_SAMPLE = "python -m pipeline sample"
 
@@ -287,6 +288,4 @@ class DecimalMarkError(DataError):
 
 def quoted(names: Iterable[str]) -> str:
     """Return at most eight of the names, sorted and in quotes."""
-    shown = sorted(names)
-    more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
-    return ", ".join(repr(name) for name in shown[:8]) + more
+    return listed([repr(name) for name in sorted(names)], 8)

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from pipeline.core.sentences import plural
 from pipeline.ingest import delimited, sources
 from pipeline.ingest.column_builder import ColumnBuilder
 from pipeline.ingest.columns import (
@@ -92,6 +93,5 @@ def _typed_column(name: str, builder: ColumnBuilder, warn: Callable[[str], None]
     if is_identifier(column):
         return UnusableColumn(name, column.hashes(), "a unique number in each row: looks like an ID")
     if isinstance(column, NumberColumn) and column.infinite:
-        values = "value" if column.infinite == 1 else "values"
-        warn(f"Column {name!r}: {column.infinite:,} infinite {values} treated as missing.")
+        warn(f"Column {name!r}: {plural(column.infinite, 'infinite value')} treated as missing.")
     return column

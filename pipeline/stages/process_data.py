@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.core.bundle import Manifest
 from pipeline.core.events import Events
+from pipeline.core.sentences import listed, plural
 from pipeline.core.stage import DataResult, SeedResult, StageContext, read_result
 from pipeline.features import compatibility, preprocess, selection
 from pipeline.features.job import HeldOut, Job
@@ -118,7 +119,7 @@ def _with_target(table: Table, target: Target, warn: Callable[[str], None]) -> T
     n_missing = int((~target.present).sum())
     if n_missing == 0:
         return table
-    warn(f"{n_missing:,} rows without a value in {target.name!r} are left out.")
+    warn(f"{plural(n_missing, 'row')} without a value in {target.name!r} {'is' if n_missing == 1 else 'are'} left out.")
     columns = {name: _filtered(column, target.present) for name, column in table.columns.items()}
     return dataclasses.replace(table, columns=columns, n_rows=table.n_rows - n_missing)
 
@@ -139,9 +140,7 @@ def _log_target(target: Target, events: Events) -> None:
         return
     counts = np.bincount(codes, minlength=len(target.classes))
     shares = [f"{name}: {n:,} ({n / len(codes):.2%})" for name, n in zip(target.classes, counts, strict=True)]
-    n_more = len(shares) - MAX_CLASSES_LISTED
-    more = [f"and {n_more} more"] if n_more > 0 else []
-    events.log(f"Target {target.name!r}: {target.task}, {', '.join(shares[:MAX_CLASSES_LISTED] + more)}")
+    events.log(f"Target {target.name!r}: {target.task}, {listed(shares, MAX_CLASSES_LISTED)}")
 
 
 def _log_missing(features: list[NumberColumn | TextColumn], n_rows: int, events: Events) -> None:
@@ -151,7 +150,7 @@ def _log_missing(features: list[NumberColumn | TextColumn], n_rows: int, events:
     ]
     incomplete = sorted((column for column in counts if column[0]), key=lambda column: -column[0])
     for count, name in incomplete[:MAX_COLUMNS_LISTED]:
-        events.log(f"Column {name!r}: {count:,} values missing ({count / n_rows:.1%})")
+        events.log(f"Column {name!r}: {plural(count, 'value')} missing ({count / n_rows:.1%})")
     if len(incomplete) > MAX_COLUMNS_LISTED:
         events.log(f"{len(incomplete) - MAX_COLUMNS_LISTED} more columns have missing values")
 
@@ -159,7 +158,7 @@ def _log_missing(features: list[NumberColumn | TextColumn], n_rows: int, events:
 def _log_outcome(meta: Preparation, key: str, events: Events) -> None:
     events.log(
         f"{meta.n_train:,} training rows ({meta.n_validation:,} of them for validation), {meta.n_test:,} test rows; "
-        f"{len(meta.features)} features become {len(meta.outputs)} columns"
+        f"{plural(len(meta.features), 'feature')}, prepared as {plural(len(meta.outputs), 'column')}"
     )
     for feature in meta.derived:
         events.log(f"Derived: {feature}")

@@ -13,13 +13,13 @@ from pipeline.core.bundle import Manifest, write_bundle
 from pipeline.core.events import Events
 from pipeline.core.metric_labels import metric_in_sentence
 from pipeline.core.params import Params, choice_title
+from pipeline.core.sentences import lower_first, plural
 from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
 from pipeline.evaluation.champion import PredictionTask, load_champion
 from pipeline.evaluation.gate import Rule, decide
 from pipeline.evaluation.importances import importances
 from pipeline.evaluation.metrics import PRIMARY, Floats
 from pipeline.evaluation.report import EvaluationInput, Json, evaluate
-from pipeline.evaluation.verdict import lower_first
 from pipeline.export.exported_model import ExportedModel, export
 from pipeline.export.manifest import build_manifest
 from pipeline.export.parity import verify_parity
@@ -90,10 +90,9 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
 
 def _fit(params: Params, data: TrainingData, hyperparameters: Hyperparameters, events: Events) -> FittedModel:
     n_rows, n_columns = data.train.X.shape
+    estimator = lower_first(choice_title(params.estimator))
     settings = described(hyperparameters) or "no hyperparameters"
-    events.log(
-        f"Fitting {lower_first(choice_title(params.estimator))} on {n_rows:,} rows and {n_columns} columns ({settings})."
-    )
+    events.log(f"Fitting {estimator} on {plural(n_rows, 'row')} and {plural(n_columns, 'column')} ({settings}).")
     fitted = fit(
         params.estimator,
         data.meta.task,
@@ -108,7 +107,7 @@ def _fit(params: Params, data: TrainingData, hyperparameters: Hyperparameters, e
     for warning in fitted.warnings:
         events.warning(warning)
     if fitted.n_trees is not None:
-        events.log(f"Fitted {fitted.n_trees:,} trees.")
+        events.log(f"Fitted {plural(fitted.n_trees, 'tree')}.")
     return fitted
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.events import Events
-from pipeline.core.params import Params
+from pipeline.core.params import Params, choice_title
 from pipeline.evaluation.metrics import Floats
 from pipeline.evaluation.report import Labels
 from pipeline.features.processed_dataset import Preparation, load_graph, load_meta, load_raw_test, load_train
@@ -35,7 +35,7 @@ def load_training_data(processed_dir: Path, params: Params, events: Events) -> T
     train, validation = Rows(X[~is_validation], y[~is_validation]), Rows(X[is_validation], y[is_validation])
     numeric, categorical, y_test = load_raw_test(processed_dir)
     if params.balance != "none" and meta.task == "regression":
-        events.warning(f"Balance {params.balance!r} has no effect on a regression.")
+        events.warning(f"Balance “{choice_title(params.balance)}” has no effect on a regression.")
     elif params.balance == "undersample":
         before = len(train)
         train = undersample(train, params.seed)

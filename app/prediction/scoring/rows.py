@@ -18,6 +18,7 @@ from app.prediction.problems import InvalidBodyError, InvalidValuesError, Reques
 from app.prediction.scoring.lenient_json import loads
 from app.prediction.scoring.model import Model, example_record
 from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.sentences import listed
 from pipeline.onnx.session import Floats, Texts
 
 MAX_TEXT: Final = 1_000
@@ -204,8 +205,7 @@ def _category(value: object) -> str | None:
 
 
 def _unknown(model: Model) -> str:
-    more = len(model.names) - SHOWN_NAMES
-    return f"Unknown. The model has: {', '.join(model.names[:SHOWN_NAMES])}{f' and {more} more' if more > 0 else ''}."
+    return f"Unknown. The model has: {listed(model.names, SHOWN_NAMES)}."
 
 
 def _expected(feature: Feature) -> str:

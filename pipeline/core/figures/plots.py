@@ -73,7 +73,7 @@ def _thresholds(evaluation: Evaluation) -> str:
     figure = Figure("thresholds", TITLES["thresholds"], description, share_axis("Threshold"), share_axis(""))
     figure.axes()
     for series, name in enumerate(("precision", "recall", "f1"), start=1):
-        figure.line(curve["threshold"], curve[name], series, "F1" if name == "f1" else name)
+        figure.line(curve["threshold"], curve[name], series, metric_in_sentence(name))
     if threshold is not None:
         figure.reference(threshold, 0, threshold, 1, f"chosen {threshold:.3f}")
     return figure.svg()

@@ -88,11 +88,6 @@ def test_moment_is_written_in_local_time_when_given_in_utc() -> None:
     assert formats.clock(None) == "–"
 
 
-def test_noun_agrees_when_counted() -> None:
-    assert [formats.plural(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
-    assert formats.plural(2, "entry", "entries") == "2 entries"
-
-
 def test_name_breaks_between_its_words_when_it_has_some() -> None:
     assert formats.name("NumberOfTimes_late.csv") == "Number<wbr>Of<wbr>Times_<wbr>late.<wbr>csv"
     assert formats.name("<b>aB</b>") == "&lt;b&gt;a<wbr>B&lt;/b&gt;"
