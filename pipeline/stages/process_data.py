@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.core.bundle import Manifest
 from pipeline.core.events import Events
@@ -18,13 +17,14 @@ from pipeline.features import compatibility, preprocess, selection
 from pipeline.features.job import HeldOut, Job
 from pipeline.features.leakage import target_leakage
 from pipeline.features.processed_dataset import Preparation
-from pipeline.features.split import check_split, row_hashes, split
+from pipeline.features.split import Mask, check_split, row_hashes, split
 from pipeline.features.target import Target, infer_name, resolve
 from pipeline.ingest import sources, tables
 from pipeline.ingest.columns import Column, Hashes, NumberColumn, Table, TextColumn
 from pipeline.stages.problems import DataChangedError
+from pipeline.stages.step_timer import StepTimer
 
-STEPS: Final = 4
+STEPS: Final = ("reading", "checking", "preparing")
 MAX_COLUMNS_LISTED: Final = 20  # columns with missing values that are logged one by one
 MAX_CLASSES_LISTED: Final = 12
 
@@ -41,50 +41,31 @@ def run(ctx: StageContext, events: Events) -> DataResult:
         warnings.append(text)
         events.warning(text)
 
-    events.progress(0, STEPS, "reading")
-    table = _read_table(ctx.data_dir / "raw", seed_result.data_digest, events)
-    for warning in table.warnings:
-        warn(warning)
-
-    events.progress(1, STEPS, "checking")
-    n_columns = len(table.columns)
-    name = infer_name(table.columns, ctx.params.target)
-    target = resolve(table, name, ctx.params.task)
-    champion = compatibility.live_model(ctx.models_dir)
-    if champion is not None:
-        for warning in compatibility.check_against(champion, table, target, ctx.params):
+    timer = StepTimer(events, STEPS)
+    with timer.step("reading"):
+        table = _read_table(ctx.data_dir / "raw", seed_result.data_digest, events)
+        for warning in table.warnings:
             warn(warning)
-    table = _with_target(table, target, warn)
-    _log_target(target, events)
-
-    # The hash covers every column, used or not, so that other parameters do not move a row to the other side.
-    hashes = row_hashes(table.columns.values(), table.n_rows)
-    sides = split(hashes, ctx.params.test_share)
-    held_out = _held_out(champion, table, hashes, ctx.params.test_share) if champion is not None else None
-    for warning in check_split(sides, hashes, target.codes, target.classes):
-        warn(warning)
-    selected = selection.select(table, name, ctx.params.ignore, ~sides.test)
-    for warning in selected.warnings + target_leakage(selected.features, target, ~sides.test):
-        warn(warning)
-    _log_missing(selected.features, table.n_rows, events)
-
-    events.progress(2, STEPS, "preparing")
-    folder = ctx.data_dir / "processed"
-    key = _dataset_key(seed_result)
-    meta = preprocess.build(Job(table, target, sides, selected, ctx.params, held_out), folder, key, warn)
-    _log_outcome(meta, key, events)
-    events.progress(STEPS, STEPS, "done")
+    with timer.step("checking"):
+        job = _checked_job(ctx, table, events, warn)
+        del table  # where rows lack a target, the job has a copy without them: do not hold both
+    with timer.step("preparing"):
+        folder = ctx.data_dir / "processed"
+        key = _dataset_key(seed_result)
+        meta = preprocess.build(job, folder, key, warn)
+        _log_outcome(meta, key, events)
+    events.progress(len(STEPS), len(STEPS), "done")
     return DataResult(
         processed_dir=folder / key,
         task=meta.task,
-        target=name,
-        n_rows=table.n_rows,
+        target=meta.target,
+        n_rows=job.table.n_rows,
         n_train=meta.n_train,
         n_test=meta.n_test,
-        n_columns=n_columns,
+        n_columns=len(job.table.columns),
         n_features=len(meta.features),
         classes=meta.classes,
-        dropped=selected.dropped,
+        dropped=job.selection.dropped,
         warnings=warnings,
     )
 
@@ -101,10 +82,32 @@ def _read_table(raw_dir: Path, data_digest: str, events: Events) -> Table:
     return table
 
 
-def _held_out(champion: Manifest, table: Table, hashes: Hashes, test_share: float) -> HeldOut | None:
-    """Return the rows that the live model was not trained on; None if these are all test rows, or if it is unknown."""
+def _checked_job(ctx: StageContext, table: Table, events: Events, warn: Callable[[str], None]) -> Job:
+    """Return the rows that have a target, the set of each, and the features. Raises DataError if no model can be made."""
+    target = resolve(table, infer_name(table.columns, ctx.params.target), ctx.params.task)
+    champion = compatibility.live_model(ctx.models_dir)
+    if champion is not None:
+        for warning in compatibility.check_against(champion, table, target, ctx.params):
+            warn(warning)
+    table = _with_target(table, target, warn)
+    _log_target(target, events)
+    # The hash covers every column, used or not, so that other parameters do not move a row to another set.
+    hashes = row_hashes(table.columns.values(), table.n_rows)
+    chosen = split(hashes, ctx.params.test_share)
+    held_out = _held_out(champion, table, hashes, chosen.test, ctx.params.test_share) if champion is not None else None
+    for warning in check_split(chosen, hashes, target.codes, target.classes):
+        warn(warning)
+    selected = selection.select(table, target.name, ctx.params.ignore, ~chosen.test)
+    for warning in selected.warnings + target_leakage(selected.features, target, ~chosen.test):
+        warn(warning)
+    _log_missing(selected.features, table.n_rows, events)
+    return Job(table, target, chosen, selected, ctx.params, held_out)
+
+
+def _held_out(champion: Manifest, table: Table, hashes: Hashes, test: Mask, test_share: float) -> HeldOut | None:
+    """Return the rows that the live model was not trained on; None if it was on none of `test`, or if it is unknown."""
     rows = compatibility.held_out_rows(champion, table, hashes, test_share)
-    if rows is None or rows[split(hashes, test_share).test].all():
+    if rows is None or rows[test].all():
         return None
     return HeldOut(rows, champion.digest)
 
@@ -124,7 +127,7 @@ def _with_target(table: Table, target: Target, warn: Callable[[str], None]) -> T
     return dataclasses.replace(table, columns=columns, n_rows=table.n_rows - n_missing)
 
 
-def _filtered(column: Column, rows: npt.NDArray[np.bool_]) -> Column:
+def _filtered(column: Column, rows: Mask) -> Column:
     if isinstance(column, NumberColumn):
         return dataclasses.replace(column, values=column.values[rows])
     if isinstance(column, TextColumn):
