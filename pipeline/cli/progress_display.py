@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.core.metric_labels import metric_label
+from pipeline.core.params import choice_title
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import StageName, TrainResult
 
@@ -87,14 +89,14 @@ def show_problem(console: Console, problem: ProblemError) -> None:
 
 def show_summary(console: Console, result: TrainResult, bundle: Path, duration_s: float) -> None:
     """Print the metrics beside the baseline's, the verdict, and the path of the bundle."""
-    table = Table(title=f"{result.estimator}, {result.task}", title_justify="left", title_style="bold")
+    table = Table(title=f"{choice_title(result.estimator)}, {result.task}", title_justify="left", title_style="bold")
     table.add_column("Metric on test rows")
     table.add_column("Model", justify="right")
     table.add_column("Baseline", justify="right")
     for name, value in result.metrics.items():
         style = "bold" if name == result.primary_metric else ""
         baseline = result.baseline.get(name)
-        table.add_row(name, f"{value:.4f}", "" if baseline is None else f"{baseline:.4f}", style=style)
+        table.add_row(metric_label(name), f"{value:.4f}", "" if baseline is None else f"{baseline:.4f}", style=style)
     console.print(table)
     facts = {
         "threshold": "" if result.threshold is None else f"{result.threshold:.4f}",

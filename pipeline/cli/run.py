@@ -3,7 +3,6 @@
 import argparse
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final, cast
@@ -19,10 +18,10 @@ from pipeline.core.params import Params
 from pipeline.core.problems import BundleError
 from pipeline.core.product import TABLE_SUFFIXES
 from pipeline.core.stage import ENTRY, StageContext, TrainResult, read_result
+from pipeline.ingest.headers import is_table
 from pipeline.ingest.problems import NoTableError
 
 EXIT_USER: Final = 2
-EXIT_CRASH: Final = 1
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     console = Console(highlight=False)
     params = parameters(arguments)
-    tables = list(_tables(arguments.data))
+    tables = _tables(arguments.data)
     run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     folder: Path = arguments.out / run_id
     models: Path = arguments.models or (_default_models() if arguments.publish else folder / "models")
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     code = _run_stages(params, folder, run_id, models, console, verbose=arguments.verbose)
     if code != runner.EXIT_OK:
-        return EXIT_USER if code == runner.EXIT_PROBLEM else EXIT_CRASH
+        return EXIT_USER if code == runner.EXIT_PROBLEM else code
     result = read_result(folder, "train_model", TrainResult)
     bundle = result.bundle_dir
     if arguments.publish and result.verdict.decision == "promote":
@@ -79,17 +78,17 @@ def _run_stages(params: Params, folder: Path, run_id: str, models: Path, console
     return code
 
 
-def _tables(data: Path) -> Iterator[Path]:
+def _tables(data: Path) -> list[Path]:
     """Return the files that `--data` names: itself, or the tables in it or in its folder raw. Raises NoTableError."""
     if data.is_file():
         if data.suffix.lower() not in TABLE_SUFFIXES:
             raise NoTableError.with_other_suffix(data)
-        return iter([data])
+        return [data]
     directory = data / "raw" if (data / "raw").is_dir() else data
-    tables = sorted(path for path in directory.glob("*") if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
+    tables = [path for path in directory.glob("*") if is_table(path)]
     if not tables:
         raise NoTableError.at_path(data)
-    return iter(tables)
+    return tables
 
 
 def _default_models() -> Path:

@@ -34,7 +34,8 @@ def test_summary_names_metrics_verdict_and_bundle_when_training_succeeds(
         "set_seed",
         "process_data",
         "train_model",
-        "roc_auc",
+        "Linear model, binary",
+        "ROC AUC ",
         "Baseline",
         "First model: its ROC AUC",
     ):
@@ -96,6 +97,15 @@ def test_problem_is_shown_with_its_fix_and_exit_code_2_when_the_user_is_wrong(
 
 def test_missing_file_is_data_01_when_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(tmp_path, tmp_path / "nothing.csv") == 2
+    assert "DATA-01" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_is_data_01_when_its_only_table_is_hidden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / ".t.csv").write_text("a,b\n1,2\n")
+    assert _run(tmp_path, folder) == 2
     assert "DATA-01" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
 
