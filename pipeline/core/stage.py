@@ -31,6 +31,13 @@ ENTRY: Final[dict[StageName, str]] = {
     "train_model": "pipeline.stages.train_model:run",
 }
 
+# Files that the stages leave beside their results, and who reads them: the panel's pages, and the delivery to MLflow.
+PROFILE_FILE: Final = "profile.json"  # in `DataResult.processed_dir`
+EVALUATION_FILE: Final = "evaluation.json"  # these three in the folder of the run
+BUNDLE_DIR: Final = "bundle"
+RECORD_DIR: Final = "record"
+RECORD_FILE: Final = "record.json"  # in RECORD_DIR; written last, so that the record is whole if it is there
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)

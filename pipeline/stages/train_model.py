@@ -14,7 +14,17 @@ from pipeline.core.events import Events
 from pipeline.core.metric_labels import metric_in_sentence
 from pipeline.core.params import Params, choice_title
 from pipeline.core.sentences import lower_first, plural
-from pipeline.core.stage import DataResult, GateVerdict, SeedResult, StageContext, TrainResult, read_result
+from pipeline.core.stage import (
+    BUNDLE_DIR,
+    EVALUATION_FILE,
+    RECORD_DIR,
+    DataResult,
+    GateVerdict,
+    SeedResult,
+    StageContext,
+    TrainResult,
+    read_result,
+)
 from pipeline.evaluation.champion import PredictionTask, load_champion
 from pipeline.evaluation.gate import Rule, decide
 from pipeline.evaluation.importances import importances
@@ -27,12 +37,11 @@ from pipeline.features.processed_dataset import load_raw_test_frame
 from pipeline.onnx.session import Graph
 from pipeline.stages.hyperparameters import choose_hyperparameters, described
 from pipeline.stages.step_timer import StepTimer
-from pipeline.tracking.record import EVALUATION_FILE, RECORD_DIR, write_record
+from pipeline.tracking.record import write_record
 from pipeline.training.estimator import Hyperparameters, fit
 from pipeline.training.fitted_model import FittedModel
 from pipeline.training.training_data import TrainingData, baseline_output, load_training_data
 
-BUNDLE_DIR: Final = "bundle"
 STEPS: Final = ("load", "search", "fit", "export", "verify", "evaluate", "gate", "package")
 
 

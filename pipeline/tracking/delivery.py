@@ -20,8 +20,9 @@ from pydantic import BaseModel, ValidationError
 from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest
 from pipeline.core.problems import BundleError, ProblemError
 from pipeline.core.product import CHAMPION_ALIAS, NAME
+from pipeline.core.stage import EVALUATION_FILE, PROFILE_FILE
 from pipeline.tracking.problems import DeliveryError, UnreadableRecordError
-from pipeline.tracking.record import EVALUATION_FILE, PLOTS_DIR, PROFILE_FILE, Record, read_record
+from pipeline.tracking.record import PLOTS_DIR, Record, read_record
 
 MODEL_SCRIPT: Final = Path(__file__).with_name("mlflow_model.py")
 # A server that is down costs seconds, not MLflow's own four minutes. Variables that are already set win.

@@ -18,11 +18,8 @@ from pipeline.core.atomic_files import write_atomic
 from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Scalar, read_manifest
 from pipeline.core.figures.plots import plots
 from pipeline.core.params import Params
+from pipeline.core.stage import EVALUATION_FILE, PROFILE_FILE, RECORD_FILE
 
-RECORD_DIR: Final = "record"
-RECORD_FILE: Final = "record.json"
-EVALUATION_FILE: Final = "evaluation.json"
-PROFILE_FILE: Final = "profile.json"
 PLOTS_DIR: Final = "plots"
 
 

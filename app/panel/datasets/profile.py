@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.core.bundle import Histogram
-from pipeline.core.stage import DataResult, read_result
+from pipeline.core.stage import PROFILE_FILE, DataResult, read_result
 
 
 class _Record(BaseModel):
@@ -56,6 +56,6 @@ def read_profile(run_dir: Path) -> Profile | None:
     """Return the profile that a run left, None if it did not get so far or its data were deleted."""
     try:
         result = read_result(run_dir, "process_data", DataResult)
-        return Profile.model_validate_json((result.processed_dir / "profile.json").read_bytes())
+        return Profile.model_validate_json((result.processed_dir / PROFILE_FILE).read_bytes())
     except (OSError, ValidationError):
         return None

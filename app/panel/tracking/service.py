@@ -24,6 +24,7 @@ from app.panel.tracking.store import TrackingStore
 from pipeline.core.bundle import read_pointer
 from pipeline.core.problems import BundleError, ProblemError
 from pipeline.core.product import CHAMPION_ALIAS, NAME
+from pipeline.core.stage import RECORD_DIR, RECORD_FILE
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +128,8 @@ class TrackingService:
             if state not in FINAL:
                 is_gapless = False
                 continue
-            folder = self._runs_dir / run_id / "record"
-            if (folder / "record.json").exists():
+            folder = self._runs_dir / run_id / RECORD_DIR
+            if (folder / RECORD_FILE).exists():
                 self._store.add(run_id, folder)
             if is_gapless:
                 self._last_number = number
@@ -139,7 +140,7 @@ class TrackingService:
         if record is None:
             return False
         folder = Path(record.folder)
-        if not (folder / "record.json").exists():
+        if not (folder / RECORD_FILE).exists():
             problem = RecordDeletedError(folder)
             self._store.mark_failed(record.run_id, str(problem), is_final=True)
             return True

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from pipeline.core.stage import BUNDLE_DIR, RECORD_DIR
+
 KEEP_MODELS: Final = 50  # runs that can be deployed again without training; published versions are kept elsewhere
 
 
@@ -15,8 +17,8 @@ def prune(runs_dir: Path, is_delivered: Callable[[str], bool], keep: int = KEEP_
     """
     n_models = 0
     for folder in sorted(runs_dir.iterdir(), reverse=True):  # ids begin with the time
-        record = folder / "record"
-        models = list(folder.glob("bundle*"))
+        record = folder / RECORD_DIR
+        models = list(folder.glob(f"{BUNDLE_DIR}*"))
         n_models += bool(models or record.exists())
         if n_models <= keep:
             continue

@@ -11,10 +11,10 @@ from app.panel.runs.domain.run_columns import run_columns
 from app.panel.runs.domain.state import AttemptState, RunState
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.domain.tables import Run
-from pipeline.core.stage import STAGES, StageName, TrainResult, read_result, result_path
+from pipeline.core.stage import EVALUATION_FILE, STAGES, StageName, TrainResult, read_result, result_path
 
 # What a stage leaves beside its result for the pages of a run.
-EXTRA_FILES: Final[dict[StageName, tuple[str, ...]]] = {"train_model": ("evaluation.json",)}
+EXTRA_FILES: Final[dict[StageName, tuple[str, ...]]] = {"train_model": (EVALUATION_FILE,)}
 
 
 def earlier_stages(from_stage: StageName) -> tuple[StageName, ...]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.core.figures import plots as pipeline_plots
 from pipeline.core.metric_labels import metric_label
-from pipeline.core.stage import TrainResult, read_result
+from pipeline.core.stage import EVALUATION_FILE, TrainResult, read_result
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def metric_rows(result: TrainResult) -> tuple[MetricRow, ...]:
 def plots(run_dir: Path) -> tuple[Plot, ...]:
     """Return the plots of the run's evaluation, none while there is no evaluation or if another version wrote it."""
     try:
-        evaluation = json.loads((run_dir / "evaluation.json").read_bytes())
+        evaluation = json.loads((run_dir / EVALUATION_FILE).read_bytes())
         drawn = pipeline_plots.plots(evaluation)
     except (OSError, ValueError, LookupError, TypeError):
         return ()
