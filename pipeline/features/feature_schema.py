@@ -1,13 +1,12 @@
 """The profile of each column of a job, and the features as the bundle's manifest describes them."""
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.table_profile import ColumnProfile, Role
 from pipeline.features.job import Job
-from pipeline.features.profile import ColumnProfile, describe, to_feature
+from pipeline.features.profile import describe, to_feature
 from pipeline.ingest.columns import NumberColumn, TextColumn
 from pipeline.ingest.sample_table import MEANINGS
 
@@ -20,7 +19,7 @@ def profile_columns(job: Job) -> dict[str, ColumnProfile]:
     profiles = {}
     for name, column in job.table.columns.items():
         reason = job.selection.dropped.get(name, "")
-        role: Literal["feature", "target", "dropped"] = "dropped" if name in job.selection.dropped else "feature"
+        role: Role = "dropped" if name in job.selection.dropped else "feature"
         profiles[name] = describe(column, train, "target" if name == job.target.name else role, reason)
     return profiles
 

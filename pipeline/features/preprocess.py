@@ -13,6 +13,7 @@ from pipeline.core.atomic_files import fsync_dir, write_atomic
 from pipeline.core.params import choice_title
 from pipeline.core.sentences import lower_first
 from pipeline.core.stage import PROFILE_FILE
+from pipeline.core.table_profile import Profile
 from pipeline.features.dataset_writer import write_rows
 from pipeline.features.expressions import Derived
 from pipeline.features.feature_schema import describe_features, profile_columns
@@ -20,7 +21,6 @@ from pipeline.features.fitting import NumberFit, fit_numbers, fit_text
 from pipeline.features.graph import Prepared, derived_graph, prepare_graph
 from pipeline.features.job import Job
 from pipeline.features.processed_dataset import GRAPH_FILE, META_FILE, Preparation
-from pipeline.features.profile import Profile
 from pipeline.onnx.session import Graph, RawRows
 
 KEPT: Final = 3  # processed sets; older ones are removed

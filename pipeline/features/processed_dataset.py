@@ -6,7 +6,7 @@
                                             trained on some of them, `__held_out__`, true for the others
     data/processed/<key>/prepare.onnx       raw columns -> prepared columns, the graph that made both sets
     data/processed/<key>/prepare.json       `Preparation`
-    data/processed/<key>/profile.json       `pipeline.features.profile.Profile`
+    data/processed/<key>/profile.json       `pipeline.core.table_profile.Profile`
 
 What trains is what serves: the prepared columns are the output of prepare.onnx itself, run by onnxruntime.
 """

@@ -2,13 +2,13 @@
 so that drift can be measured against what the model has seen.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from pipeline.core.bundle import Feature, Histogram, Scalar
+from pipeline.core.table_profile import Category, ColumnProfile, Role
 from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn
 
 QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -18,53 +18,7 @@ MAX_CATEGORIES: Final = 50  # of a column: the profile lists them, the model kno
 Mask = npt.NDArray[np.bool_]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Category(_Record):
-    """A category and its number of training rows."""
-
-    value: str
-    count: int
-
-
-class ColumnProfile(_Record):
-    """One column over the training rows. Numeric statistics are None for other kinds and for columns without values.
-
-    `distinct` counts distinct values without missing ones. The keys of `quantiles` are shares, as text. `categories`
-    are the MAX_CATEGORIES most frequent ones, most frequent first. `reason` says why a column is dropped.
-    """
-
-    name: str
-    role: Literal["feature", "target", "dropped"]
-    kind: Literal["numeric", "boolean", "categorical", "other"]
-    reason: str = ""
-    missing: int
-    missing_share: float
-    distinct: int
-    integer: bool = False
-    min: float | None = None
-    max: float | None = None
-    mean: float | None = None
-    std: float | None = None
-    quantiles: dict[str, float] = {}
-    histogram: Histogram | None = None
-    categories: list[Category] = []
-
-
-class Profile(_Record):
-    """The whole table: rows in total and per set, and each column in file order."""
-
-    n_rows: int
-    n_train: int
-    n_test: int
-    columns: list[ColumnProfile]
-
-
-def describe(
-    column: Column, rows: Mask, role: Literal["feature", "target", "dropped"], reason: str = ""
-) -> ColumnProfile:
+def describe(column: Column, rows: Mask, role: Role, reason: str = "") -> ColumnProfile:
     """Return the profile of a column over `rows`."""
     n_rows = int(rows.sum())
     if isinstance(column, NumberColumn):
@@ -119,9 +73,7 @@ def to_feature(profile: ColumnProfile, example: Scalar) -> Feature:
     )
 
 
-def _numbers(
-    column: NumberColumn, values: npt.NDArray[np.float32], role: Literal["feature", "target", "dropped"], reason: str
-) -> ColumnProfile:
+def _numbers(column: NumberColumn, values: npt.NDArray[np.float32], role: Role, reason: str) -> ColumnProfile:
     present = np.sort(values[~np.isnan(values)])
     missing = len(values) - len(present)
     profile = ColumnProfile(

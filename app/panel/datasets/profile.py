@@ -1,55 +1,14 @@
 """Reads the profile that a run made of the table. It is JSON: the panel needs no numpy for it."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from pipeline.core.bundle import Histogram
 from pipeline.core.stage import PROFILE_FILE, DataResult, read_result
+from pipeline.core.table_profile import ColumnProfile, Profile
 
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class Category(_Record):
-    """A value and the number of training rows that have it."""
-
-    value: str
-    count: int
-
-
-class Column(_Record):
-    """One column over the training rows, as `pipeline.features.profile.ColumnProfile` defines it."""
-
-    name: str
-    role: Literal["feature", "target", "dropped"]
-    kind: str
-    reason: str = ""
-    missing: int
-    missing_share: float
-    distinct: int
-    min: float | None = None
-    max: float | None = None
-    mean: float | None = None
-    quantiles: dict[str, float] = {}
-    histogram: Histogram | None = None
-    categories: list[Category] = []
-
-    @property
-    def counts(self) -> list[int]:
-        """Return the counts for a small histogram: of the bins, else of the most frequent values."""
-        return self.histogram.counts if self.histogram else [category.count for category in self.categories[:20]]
-
-
-class Profile(_Record):
-    """The profile of one run's table."""
-
-    n_rows: int
-    n_train: int
-    n_test: int
-    columns: list[Column]
+MAX_BARS: Final = 20
 
 
 def read_profile(run_dir: Path) -> Profile | None:
@@ -59,3 +18,10 @@ def read_profile(run_dir: Path) -> Profile | None:
         return Profile.model_validate_json((result.processed_dir / PROFILE_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def bar_counts(column: ColumnProfile) -> list[int]:
+    """Return the counts for a small histogram: of the bins, else of the most frequent values."""
+    if column.histogram:
+        return column.histogram.counts
+    return [category.count for category in column.categories[:MAX_BARS]]

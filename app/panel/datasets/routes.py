@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from app.panel.datasets.profile import Column, Profile, read_profile
+from app.panel.datasets.profile import bar_counts, read_profile
 from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets, Table
 from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.queries import RunQueries, RunRow
@@ -16,6 +16,7 @@ from app.web.dependencies import provided
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
 from pipeline.core.product import TABLE_SUFFIXES
+from pipeline.core.table_profile import ColumnProfile, Profile
 
 router = APIRouter()
 # Failed runs may have no profile.
@@ -26,7 +27,7 @@ LOOKBACK_RUNS: Final = 20
 class ColumnRow:
     """A column of the profile with its small histogram."""
 
-    column: Column
+    column: ColumnProfile
     bars: tuple[Bar, ...]
 
 
@@ -71,7 +72,7 @@ class DataSources:
             tables=self.datasets.tables(),
             profile=profile,
             run=run,
-            columns=tuple(ColumnRow(column, layout_bars(column.counts)) for column in columns),
+            columns=tuple(ColumnRow(column, layout_bars(bar_counts(column))) for column in columns),
             problem=problem,
         )
 

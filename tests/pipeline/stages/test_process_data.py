@@ -15,8 +15,8 @@ from pipeline.core.params import Params
 from pipeline.core.problems import DataError
 from pipeline.core.runner import execute
 from pipeline.core.stage import DataResult, StageContext, StageName, read_result
+from pipeline.core.table_profile import Profile
 from pipeline.features import job, processed_dataset
-from pipeline.features.profile import Profile
 from pipeline.ingest.sample_table import generate, to_csv
 from pipeline.onnx.session import Graph, RawRows
 from pipeline.stages import process_data, set_seed
