@@ -37,6 +37,7 @@ ANSWER_TOLERANCE: Final = 1e-5
 PREPARED_OUTPUT: Final = "prepared"  # of the preparation, and input of the estimator: float32 [n, prepared columns]
 
 Scalar = bool | int | float | str | None
+ClassType = Literal["integer", "boolean", "number", "string"]  # of a class label in JSON
 
 
 class _Record(BaseModel):
@@ -105,7 +106,7 @@ class Manifest(_Record):
     task: Task
     target: str
     classes: list[str] = []
-    class_type: Literal["integer", "boolean", "number", "string"] = "string"
+    class_type: ClassType = "string"
     threshold: float | None = None
     estimator: str
     hyperparameters: dict[str, Scalar]

@@ -12,7 +12,7 @@ What trains is what serves: the prepared columns are the output of prepare.onnx 
 """
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.core.bundle import Feature
+from pipeline.core.bundle import ClassType, Feature
 from pipeline.core.params import Task
 from pipeline.features.problems import ProcessedDatasetGoneError
 
@@ -56,7 +56,7 @@ class Preparation(BaseModel):
     task: Task
     target: str
     classes: list[str]
-    class_type: Literal["integer", "boolean", "number", "string"]
+    class_type: ClassType
     features: list[Feature]
     derived: list[str]
     outputs: list[str]

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core.bundle import ClassType
 from pipeline.core.params import Task
 from pipeline.core.sentences import listed
 from pipeline.features.problems import (
@@ -22,8 +23,6 @@ COMMON_TARGET_NAMES: Final = frozenset({"seriousdlqin2yrs", "target", "label", "
 MAX_INFERRED_CLASSES: Final = 20  # whole numbers with more distinct values than this are quantities, not classes
 MIN_ROWS_PER_CLASS: Final = 5
 MAX_CLASSES: Final = 100
-
-ClassType = Literal["integer", "boolean", "number", "string"]
 
 
 @dataclass(frozen=True)
