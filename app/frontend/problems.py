@@ -81,7 +81,7 @@ class InputRejectedError(ProblemError):
 class PageNotFoundError(ProblemError):
     """Page not found.
 
-    The address is wrong, or does not accept such a request. Start again from the form.
+    The address is wrong, or does not accept this method. Start again from the form.
     """
 
     id = "APP-05"
@@ -89,7 +89,7 @@ class PageNotFoundError(ProblemError):
 
     def __init__(self, status: int) -> None:
         if status == 404:
-            super().__init__("Page not found.", fix="The first page is the form; tables are on the second.")
+            super().__init__("Page not found.", fix="Start from the form, or from the Table page.")
         else:
             super().__init__(
                 "This address does not accept such a request.", fix="Start again from the form.", status=status

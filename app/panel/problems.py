@@ -10,7 +10,7 @@ class StateFolderUnusableError(ProblemError):
     """The state folder cannot be used.
 
     Nothing can be written there: it is not writable for the user who runs the panel, or its disk is full or failing.
-    Free some space, make the folder writable, or name another one in `ML_PIPELINE_STATE`. Exit code 78.
+    Free some space, make the folder writable, or set `ML_PIPELINE_STATE` to another one. Exit code 78.
     """
 
     id = "PANEL-03"
@@ -19,7 +19,7 @@ class StateFolderUnusableError(ProblemError):
         super().__init__(
             f"The state folder {folder} cannot be used.",
             why=f"{error.strerror}.",
-            fix="Free space on its disk, make it writable for this user, or name another one in ML_PIPELINE_STATE.",
+            fix="Free space on its disk, make it writable for this user, or set ML_PIPELINE_STATE to another one.",
         )
 
 
@@ -27,7 +27,7 @@ class StateFolderLockedError(ProblemError):
     """Another panel uses this state folder.
 
     Two panels on one state folder would run two pipelines at once. The message names the process. Use that panel, stop
-    it, or name another folder in `ML_PIPELINE_STATE`. Exit code 75.
+    it, or set `ML_PIPELINE_STATE` to another folder. Exit code 75.
     """
 
     id = "PANEL-04"
@@ -36,7 +36,7 @@ class StateFolderLockedError(ProblemError):
         super().__init__(
             f"Another panel uses the state folder {folder}.",
             why=f"It is locked by {owner}.",
-            fix="Use that panel, stop it, or name another folder in ML_PIPELINE_STATE.",
+            fix="Use that panel, stop it, or set ML_PIPELINE_STATE to another folder.",
         )
 
 
@@ -83,7 +83,7 @@ class PanelUnreachableError(ProblemError):
         super().__init__(
             f"The panel does not respond at {url}.",
             why=f"{str(error).rstrip('.') or type(error).__name__}.",
-            fix="Start it, or name its port in PANEL_PORT.",
+            fix="Start it, or set PANEL_PORT to its port.",
         )
 
 
@@ -106,8 +106,8 @@ class NotThePanelError(ProblemError):
 class UnknownSettingError(ProblemError):
     """A name in the environment is not a setting.
 
-    It begins like one of ours or is one typo away from one, and has no effect; the message suggests the setting that was
-    probably meant. Everything starts all the same.
+    It has the prefix of a setting or is one typo away from one, but has no effect; the message suggests the setting
+    that was probably meant. The panel starts anyway.
     """
 
     id = "PANEL-09"

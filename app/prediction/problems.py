@@ -36,8 +36,8 @@ class InvalidValuesError(ProblemError):
     """Some values cannot be used.
 
     `errors` names the row, the field, the value and what was expected for each of the first 20 values; `example` is a
-    record that works. Features that you leave out or send as null are imputed as in training. A name that the model
-    does not have is refused, because a misspelt feature would otherwise be imputed without notice.
+    record that works. Features that you leave out or send as null are imputed as in training. Unknown names are
+    refused, because a misspelt feature would otherwise be silently imputed.
     """
 
     id = "API-03"
@@ -118,8 +118,8 @@ class SlowBodyError(ProblemError):
 class UnsupportedBodyError(ProblemError):
     """The body has a type that is not accepted here.
 
-    Send `Content-Type: application/json` (UTF-8) to `/predict`, and JSON or `text/csv` to `/invocations`. Other types are
-    refused so that no web page can make a browser send them without asking first. Compressed bodies
+    Send `Content-Type: application/json` (UTF-8) to `/predict`, and JSON or `text/csv` to `/invocations`. Other types
+    are refused, because a browser would send some of them for any web page without asking first. Compressed bodies
     (`Content-Encoding`) are not accepted either.
     """
 
@@ -228,7 +228,7 @@ class InvalidInvocationError(ProblemError):
 class InvalidTensorsError(ProblemError):
     """The inputs cannot be used.
 
-    The tensors of an Open Inference Protocol request do not fit the model, or contradict themselves. The message names
+    The tensors of an Open Inference Protocol request do not fit the model, or contradict each other. The message names
     the tensor and the reason; `GET /v2/models/automated-ml-pipeline` lists the inputs.
     """
 
@@ -298,7 +298,7 @@ class NonFiniteScoreError(ProblemError):
 class UnexpectedError(ProblemError):
     """The request failed because of an internal error.
 
-    The model cannot handle this input, or the API has a bug. The API's log, on the panel's page Services, has the
+    The model cannot handle this input, or the API has a bug. The API's log, on the panel's Services page, has the
     details under the request id. After a deployment, such failures make the panel roll back to the previous model.
     """
 
@@ -309,7 +309,7 @@ class UnexpectedError(ProblemError):
         super().__init__(
             "Internal error.",
             why="An unexpected error occurred; the API's log has the details.",
-            fix="Look up the request id in the API's log, on the panel's page Services.",
+            fix="Look up the request id in the API's log, on the panel's Services page.",
         )
 
 
@@ -317,7 +317,7 @@ class HostNotAllowedError(ProblemError):
     """The API does not answer to that host name.
 
     The API has no key, and the request names a public host: a web page could have pointed its own name at this machine
-    in order to read answers as its own. Call the API by its address or its short name, list the name in
+    to read the responses (DNS rebinding). Call the API by its address or its short name, list the name in
     `API_ALLOWED_HOSTS` (`*` allows all), or set `API_KEY`.
     """
 
@@ -360,8 +360,8 @@ class GoldenRowsError(BundleError):
 class UnsafeBundleError(BundleError):
     """The bundle crashes, hangs or needs too much memory.
 
-    A bundle is verified in a process of its own with limits of time and memory, and that process did not end well. The
-    API is not affected; the previous model stays live.
+    A bundle is verified in a process of its own with limits of time and memory, and that process failed. The API is not
+    affected; the previous model stays live.
     """
 
     id = "MODEL-05"

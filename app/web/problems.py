@@ -10,9 +10,9 @@ MIB: Final = 2**20
 class HostNotAllowedError(ProblemError):
     """This server does not answer to that host name.
 
-    The host name in the request is not one that this server was told to answer to; this keeps other sites from reaching
-    it through a host name of theirs that resolves to this machine (DNS rebinding). Use `127.0.0.1` or `localhost`, or
-    add the name to `PANEL_ALLOWED_HOSTS`, as `NAME:443` where an HTTPS proxy stands in front.
+    The host name in the request is not one that this server is configured for; this keeps other sites from reaching it
+    through a host name of theirs that resolves to this machine (DNS rebinding). Use `127.0.0.1` or `localhost`, or add
+    the name to `PANEL_ALLOWED_HOSTS`, as `NAME:443` behind an HTTPS proxy.
     """
 
     id = "WEB-01"
@@ -23,7 +23,7 @@ class HostNotAllowedError(ProblemError):
             "This server does not answer to that host name.",
             why=f"The request named {hosts[0][:80]!r}."
             if len(hosts) == 1
-            else f"It has {len(hosts)} Host headers, not one.",
+            else f"The request has {len(hosts)} Host headers instead of one.",
             fix="Use 127.0.0.1 or localhost, or add the name to PANEL_ALLOWED_HOSTS.",
         )
 

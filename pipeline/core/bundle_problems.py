@@ -30,7 +30,7 @@ class PointerError(BundleError):
     @classmethod
     def outside(cls, bundle: str) -> Self:
         """Return the problem of a pointer to `bundle`, which is not a folder name."""
-        return cls("The pointer to the live model leaves the models folder.", why=repr(bundle))
+        return cls("The pointer to the live model points outside the models folder.", why=repr(bundle))
 
 
 class BrokenBundleError(BundleError):

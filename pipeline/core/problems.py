@@ -128,8 +128,8 @@ class StageOutOfMemoryError(TrainingError):
 class UnexpectedStageError(TrainingError):
     """A stage failed unexpectedly.
 
-    This is a fault of the program. The full traceback is in the run's log at level debug. The run is retried and the
-    live model stays; please report the fault with the log.
+    This is a bug in the pipeline. The full traceback is in the run's log at level debug. The run is retried and the
+    live model stays; please report the bug with the log.
     """
 
     id = "TRAIN-99"
@@ -138,6 +138,6 @@ class UnexpectedStageError(TrainingError):
         text = " ".join(str(error).split())
         super().__init__(
             f"Stage “{stage}” failed: {type(error).__name__}: {text}"[:500],
-            why="This is a fault of the program, not of your data.",
+            why="This is a bug, not a problem with your data.",
             fix="The traceback is in the log at level debug; please report it.",
         )

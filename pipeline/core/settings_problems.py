@@ -40,9 +40,9 @@ class UnreadableSettingsFileError(ProblemError):
 class UnusableSecretError(ProblemError):
     """A secret is empty or cannot be read.
 
-    `PANEL_PASSWORD` or `PANEL_API_TOKEN` is set to nothing, or the file that `PANEL_PASSWORD_FILE`,
-    `PANEL_API_TOKEN_FILE` or `API_KEY_FILE` names cannot be read, is not text or is empty. Nothing is served then,
-    rather than with a secret that lets everybody in.
+    `PANEL_PASSWORD` or `PANEL_API_TOKEN` is set but empty, or the file that `PANEL_PASSWORD_FILE`,
+    `PANEL_API_TOKEN_FILE` or `API_KEY_FILE` names cannot be read, is not text or is empty. The process does not start
+    then, because an empty secret would let everybody in.
     """
 
     id = "AUTH-07"

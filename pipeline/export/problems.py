@@ -8,7 +8,8 @@ class ParityError(TrainingError):
 
     Every run compares the graph that would serve with scikit-learn, on all test rows and on rows that no table holds
     (everything missing, huge or of an unknown category), and publishes nothing that differs by more than 1e-5. Choose
-    another estimator or scaling, and report the data that shows this: it is a fault of the export, not of your data.
+    another estimator or scaling, and report the data that shows this: it is a bug in the export, not a problem with
+    your data.
     """
 
     id = "TRAIN-02"

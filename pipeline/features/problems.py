@@ -84,8 +84,8 @@ class UnfitTargetError(InvalidParamsError):
 class TooFewRowsError(DataError):
     """There are too few rows.
 
-    The split by the rows' content leaves a set with hardly a row, a class without a row in the training set, or one of
-    two classes without a row in the test or validation set. Equal rows stay in one set, so a table that repeats few
+    The split by the rows' content leaves a set with almost no rows, a class without a row in the training set, or one
+    of two classes without a row in the test or validation set. Equal rows stay in one set, so a table that repeats few
     rows may be split unevenly. Add rows, merge or drop rare classes, or change the test share.
     """
 
@@ -94,7 +94,7 @@ class TooFewRowsError(DataError):
     def __init__(self, why: str, n_rows: int, n_distinct: int) -> None:
         repeated = f" Equal rows stay in one set, and only {n_distinct:,} of {n_rows:,} rows are distinct."
         super().__init__(
-            "There are too few rows to train and to test with.",
+            "There are too few rows to train and test on.",
             why=why + (repeated if 2 * n_distinct < n_rows else ""),
             fix="Add rows, merge or drop rare classes, or change the test share.",
         )
@@ -112,7 +112,7 @@ class NoFeatureError(InvalidParamsError):
         super().__init__(
             "No column is left to predict from.",
             why="; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:10]) + ".",
-            fix="Use a table with columns that differ from row to row, or ignore fewer.",
+            fix="Use a table with columns that differ from row to row, or ignore fewer columns.",
         )
 
 

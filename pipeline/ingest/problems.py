@@ -15,8 +15,8 @@ class NoTableError(DataError):
     """There is no table.
 
     `data/raw` holds no file whose name ends in .csv, .tsv, .txt, .parquet or .pq. Put one there, or write the built-in
-    credit table: `python -m pipeline sample data/raw`. That table is synthetic: our own code draws it from
-    a fixed seed. In a terminal, `--data` names such a file, or a folder with such files.
+    credit table: `python -m pipeline sample data/raw`. That table is synthetic: our own code generates it from a fixed
+    seed. In a terminal, `--data` names such a file, or a folder with such files.
     """
 
     id = "DATA-01"
@@ -62,13 +62,15 @@ class EmptyTableError(DataError):
     @classmethod
     def without_bytes(cls, path: Path) -> Self:
         """Return the problem of a file of 0 bytes."""
-        return cls(f"{path.name} is empty.", why="It has 0 bytes.", fix="Put the whole file there.")
+        return cls(f"{path.name} is empty.", why="It has 0 bytes.", fix="Replace it with the complete file.")
 
     @classmethod
     def without_rows(cls, path: Path) -> Self:
         """Return the problem of a file that has a header and nothing else."""
         return cls(
-            f"{path.name} has no rows.", why="There is a header and nothing below it.", fix="Put the whole file there."
+            f"{path.name} has no rows.",
+            why="There is a header and nothing below it.",
+            fix="Replace it with the complete file.",
         )
 
 
@@ -90,7 +92,7 @@ class NotATableError(DataError):
     @classmethod
     def binary(cls, path: Path) -> Self:
         """Return the problem of a file with zero bytes in it."""
-        return cls(f"{path.name} is not text.", why="It contains zero bytes.", fix="Save it as CSV.")
+        return cls(f"{path.name} is not text.", why="It contains NUL bytes.", fix="Save it as CSV.")
 
 
 class EncodingError(DataError):

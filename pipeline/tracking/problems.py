@@ -24,7 +24,7 @@ class DeliveryError(ProblemError):
     """MLflow did not accept the record of a run.
 
     MLflow did not answer in time or refused. Nothing is lost: the record stays on disk and is delivered once MLflow
-    answers again. If the problem persists, read MLflow's log on the page Services.
+    answers again. If the problem persists, read MLflow's log on the Services page.
     """
 
     id = "MLF-11"

@@ -70,8 +70,7 @@ class WrongPasswordError(ProblemError):
 class TooManyLoginsError(ProblemError):
     """Too many failed logins.
 
-    After five wrong passwords from one address each further attempt has to wait, up to 30 s. Wait as long as the message
-    says.
+    After five wrong passwords from one address, each further attempt has to wait up to 30 s. The message says how long.
     """
 
     id = "AUTH-04"
@@ -89,9 +88,8 @@ class TooManyLoginsError(ProblemError):
 class WeakPasswordError(ProblemError):
     """The panel's password is too weak.
 
-    It has fewer than 8 characters or is one of those that are tried first, so it would protect nothing, and the panel
-    does not start with it. Choose a longer one, or unset `PANEL_PASSWORD` and use the login link that is printed at
-    start.
+    It has fewer than 8 characters or is among the most common passwords, so the panel does not start with it. Choose a
+    longer one, or unset `PANEL_PASSWORD` and use the login link that is printed at start.
     """
 
     id = "AUTH-05"

@@ -5,7 +5,7 @@ from pipeline.core.product import TABLE_SUFFIXES
 
 
 class TableNameError(ProblemError):
-    """The name cannot be that of a table.
+    """The table name is not valid.
 
     A name has at most 120 characters and 200 bytes: letters, digits, spaces and `. ( ) + - _`, no path, and ends in
     `.csv`, `.tsv`, `.txt`, `.parquet` or `.pq`. Rename the file and upload it again.
@@ -16,8 +16,8 @@ class TableNameError(ProblemError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name[:80]!r} cannot be the name of a table.",
-            why="A name is short, has letters, digits, spaces and . ( ) + - _ and ends in "
+            f"{name[:80]!r} is not a valid table name.",
+            why="A name has at most 120 characters: letters, digits, spaces and . ( ) + - _, and it ends in "
             f"{', '.join(TABLE_SUFFIXES)}.",
             fix="Rename the file and upload it again.",
         )

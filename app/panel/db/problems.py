@@ -9,7 +9,7 @@ class DatabaseUnusableError(ProblemError):
     """The database cannot be opened.
 
     The state folder is not writable, or its disk is full or failing. Make it writable for the user who runs the panel,
-    or name another folder in `ML_PIPELINE_STATE`.
+    or set `ML_PIPELINE_STATE` to another one.
     """
 
     id = "DB-01"
@@ -19,7 +19,7 @@ class DatabaseUnusableError(ProblemError):
         super().__init__(
             f"The database {path.name} cannot be opened.",
             why=f"{reason}.",
-            fix="Free space on its disk, make the state folder writable, or name another one in ML_PIPELINE_STATE.",
+            fix="Free space on its disk, make the state folder writable, or set ML_PIPELINE_STATE to another one.",
             command=f"ls -ld {path.parent}",
         )
 

@@ -21,8 +21,8 @@ class PageNotFoundError(ProblemError):
 class InternalError(ProblemError):
     """Internal error.
 
-    An error that nobody foresaw. The panel keeps running; the details are in the panel's own output under the request
-    id that the page shows. Try again, and report it with that output if it persists.
+    An unexpected error. The panel keeps running; the details are in the panel's own output under the request id that
+    the page shows. Try again, and report it with that output if it persists.
     """
 
     id = "WEB-05"
@@ -39,8 +39,8 @@ class InternalError(ProblemError):
 class InvalidRequestError(ProblemError):
     """The request is not valid.
 
-    A value in the request is missing or has the wrong form, or the method is not one that this address takes; the
-    message names it. Correct it and send the request again.
+    A value in the request is missing or has the wrong form, or the address does not accept the method; the message says
+    which. Correct it and send the request again.
     """
 
     id = "WEB-06"

@@ -10,9 +10,9 @@ from pipeline.core.problems import ProblemError
 class PortTakenError(ProblemError):
     """A port is taken.
 
-    Another program listens on the port that a service needs; the message names it where the system tells. Stop that
-    program, or give the service another port with the variable that the message names, and start again. Nothing is left
-    behind, and the supervisor takes the port by itself as soon as it is free.
+    Another program listens on the port that a service needs; the message names it where it is known. Stop that program,
+    or give the service another port with the variable that the message names, and start again. The supervisor retries
+    and uses the port as soon as it is free.
     """
 
     id = "PORT-01"
@@ -35,9 +35,9 @@ class PortTakenError(ProblemError):
 class ServiceStartError(ProblemError):
     """A service cannot be started.
 
-    The system refused to start a process: too many of them, no memory, or a program that is missing. The supervisor
-    tries again, ever more rarely. See `ml-pipeline doctor`. With Docker, the container was created and what runs in it
-    does not come up; `docker logs ml-api` shows its last output. While the old container still serves, it is kept.
+    The system could not start a process: there are too many, memory is short, or a program is missing. The supervisor
+    retries with growing delays. See `ml-pipeline doctor`. With Docker, the container was created but its program does
+    not start; `docker logs ml-api` shows its last output. An old container that still serves is kept.
     """
 
     id = "SVC-01"
@@ -68,9 +68,9 @@ class ServiceStartError(ProblemError):
 
 
 class ServiceNotReadyError(ProblemError):
-    """A service is not ready in time.
+    """A service did not become ready in time.
 
-    It was started but does not respond as it should. Its log on the services page says why; the supervisor keeps
+    It was started but does not respond as it should. Its log on the Services page says why; the supervisor keeps
     trying.
     """
 
@@ -83,17 +83,17 @@ class ServiceNotReadyError(ProblemError):
         super().__init__(
             f"{TITLES[name]} is not ready after {timeout_s:.0f} s.",
             why=reason or "It did not respond in time.",
-            fix="Read its log on the services page; the supervisor keeps trying.",
+            fix="Read its log on the Services page; the supervisor keeps trying.",
         )
 
 
 class ServiceEndedError(ProblemError):
     """A service ended unexpectedly.
 
-    The panel did not stop it, and memory was not the reason as far as known (that is DOCK-11); the message has its exit
-    code, or says that it was removed or restarted from outside the panel. It is restarted automatically, after 1, 2, 4
-    ... 60 s if it keeps ending. Its last output is on the services page. A deployment that waited for it is tried again
-    with the run's next attempt.
+    The panel did not stop it, and as far as is known it did not run out of memory (that is DOCK-11); the message has
+    its exit code, or says that it was removed or restarted from outside the panel. It is restarted automatically, after
+    1, 2, 4 ... 60 s if it keeps ending. Its last output is on the Services page. A deployment that waited for it is
+    tried again with the run's next attempt.
     """
 
     id = "SVC-03"
@@ -105,15 +105,15 @@ class ServiceEndedError(ProblemError):
         super().__init__(
             f"{TITLES[name]} ended. {reason}",
             why="The panel did not stop it.",
-            fix="It is restarted automatically. If this repeats, read its log on the services page.",
+            fix="It is restarted automatically. If this repeats, read its log on the Services page.",
         )
 
 
 class FolderNotWritableError(ProblemError):
-    """A folder cannot be written.
+    """A folder is not writable.
 
     The data, state or models folder belongs to another user than the one that runs the panel. Give it to that user with
-    the command of the message, or name another folder.
+    the command in the message, or choose another folder.
     """
 
     id = "PERM-01"
@@ -122,7 +122,7 @@ class FolderNotWritableError(ProblemError):
         super().__init__(
             f"Cannot write to {folder}.",
             why=f"It belongs to user {owner_uid}, and the panel runs as {os.geteuid()}.",
-            fix=f"Give it to this user, or name another folder in {setting}.",
+            fix=f"Give it to this user, or set {setting} to another folder.",
             command=f"sudo chown -R {os.geteuid()} {folder}",
         )
 
@@ -130,8 +130,8 @@ class FolderNotWritableError(ProblemError):
 class LowDiskError(ProblemError):
     """The disk is getting full.
 
-    Less than 2 GB are free where the state folder lies. A run needs up to 0.5 GB; with less than that none is started.
-    Remove other files: of its own the panel keeps the models of the newest 50 runs and the newest 20 published
+    Less than 2 GB are free on the disk of the state folder. A run needs up to 0.5 GB; with less, no run is started.
+    Remove other files: the panel itself keeps only the models of the newest 50 runs and the newest 20 published
     versions.
     """
 
@@ -140,7 +140,7 @@ class LowDiskError(ProblemError):
     def __init__(self, folder: Path, free_bytes: int, *, can_run: bool) -> None:
         super().__init__(
             f"Only {free_bytes / 2**30:.1f} GB are free on the disk of {folder}.",
-            why="A run needs up to 0.5 GB; with less than that none is started.",
+            why="A run needs up to 0.5 GB; with less, no run is started.",
             fix="Remove other files; the panel removes old runs and models itself.",
             command=f"df -h {folder}",
             retryable=can_run,
@@ -169,8 +169,8 @@ class LowMemoryError(ProblemError):
 class NetworkFileSystemError(ProblemError):
     """The state folder is on a network file system.
 
-    SQLite needs locks that such file systems do not keep reliably; the history could be damaged. Set ML_PIPELINE_STATE
-    to a folder on a local disk, or in containers use the named volume, which is the default.
+    SQLite's file locks are unreliable on such file systems, so the history could be damaged. Set ML_PIPELINE_STATE to a
+    folder on a local disk, or in containers use the named volume, which is the default.
     """
 
     id = "FS-01"
@@ -189,8 +189,8 @@ class MlflowNotInstalledError(ProblemError):
     """MLflow is not installed.
 
     The panel's environment has no MLflow. Runs, serving and the history work; tracking is off until it is installed:
-    `.venv/bin/python -m pip install --require-hashes -r requirements/panel.txt`, or with Docker, where it belongs to the
-    image, `docker compose up -d --build`.
+    `.venv/bin/python -m pip install --require-hashes -r requirements/panel.txt`, or with Docker, where it is part of
+    the image, `docker compose up -d --build`.
     """
 
     id = "MLF-03"
@@ -201,5 +201,5 @@ class MlflowNotInstalledError(ProblemError):
         super().__init__(
             "MLflow is not installed.",
             why="Runs work without it; their records are kept and delivered later.",
-            fix="Install the panel's requirements; with Docker, build the image again.",
+            fix="Install the panel's requirements; with Docker, rebuild the image.",
         )

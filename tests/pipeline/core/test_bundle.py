@@ -47,8 +47,8 @@ def test_the_pointer_is_read_back_when_it_was_written(tmp_path: Path) -> None:
     [
         ("{", "not valid"),
         ('{"version": 1}', "not valid"),
-        (POINTER.model_copy(update={"bundle": "../r3"}).model_dump_json(), "leaves the models folder"),
-        (POINTER.model_copy(update={"bundle": ".."}).model_dump_json(), "leaves the models folder"),
+        (POINTER.model_copy(update={"bundle": "../r3"}).model_dump_json(), "points outside the models folder"),
+        (POINTER.model_copy(update={"bundle": ".."}).model_dump_json(), "points outside the models folder"),
     ],
 )
 def test_a_pointer_is_refused_when_it_cannot_be_used(tmp_path: Path, content: str, word: str) -> None:

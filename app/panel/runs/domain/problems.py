@@ -10,7 +10,7 @@ from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGE_TITLES, STAGES, StageName
 
 MB: Final = 2**20
-_PROGRAM_FAULT: Final = "Please report it with the output of the panel."
+_REPORT_BUG: Final = "Please report it with the output of the panel."
 
 
 class ActiveRunError(ProblemError):
@@ -47,13 +47,13 @@ class RunNotFoundError(ProblemError):
     command = "ml-pipeline status"
 
     def __init__(self, run_id: str) -> None:
-        super().__init__(f"There is no run {run_id[:64]}.", fix="Look for it in the list of runs.")
+        super().__init__(f"There is no run {run_id[:64]}.", fix="See the Runs page for the existing runs.")
 
 
 class InvalidParamsError(ProblemError):
     """A parameter is not valid.
 
-    The message names the parameter and what is wrong with it; `errors` in the JSON answer lists all of them.
+    The message names the parameter and what is wrong with it; `errors` in the JSON response lists all of them.
     `GET /api/v1/params` describes each parameter with its limits.
     """
 
@@ -85,8 +85,8 @@ class InvalidParamsError(ProblemError):
 class MissingResultError(ProblemError):
     """A run cannot start from this stage.
 
-    A run that starts at a later stage reuses the results of the stages before it. No earlier run, or not the one that
-    was named, has left them. Start from the first stage.
+    A run that starts at a later stage reuses the results of the stages before it. No earlier run has left them, or the
+    run that was named has not. Start from the first stage.
     """
 
     id = "RUN-04"
@@ -220,12 +220,12 @@ class StageStartError(ProblemError):
         super().__init__(
             f"The process of stage “{STAGE_TITLES.get(stage, stage)}” could not be started.",
             why=f"{error}.",
-            fix="Free memory, or raise the limit of processes.",
+            fix="Free some memory, or raise the process limit.",
         )
 
 
 class DeployFaultError(ProblemError):
-    """Deploy failed because of a fault of the program.
+    """Deploy failed because of a bug.
 
     The live model was not changed by it. Please report it with the output of the panel. The stage is retried.
     """
@@ -236,8 +236,8 @@ class DeployFaultError(ProblemError):
     def __init__(self, error: BaseException) -> None:
         super().__init__(
             f"Stage “Deploy” failed: {_described(error)}"[:500],
-            why="This is a fault of the program, not of your data. The live model was not changed by it.",
-            fix=_PROGRAM_FAULT,
+            why="This is a bug, not a problem with your data. The live model was not changed by it.",
+            fix=_REPORT_BUG,
         )
 
 
@@ -254,7 +254,7 @@ class PanelFaultError(ProblemError):
         super().__init__(
             "The panel could not continue this run.",
             why=_described(error)[:500],
-            fix=f"This is a fault of the program. {_PROGRAM_FAULT}",
+            fix=f"This is a bug in the panel. {_REPORT_BUG}",
         )
 
 

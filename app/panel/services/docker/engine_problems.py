@@ -51,7 +51,7 @@ class EngineAccessDeniedError(ProblemError):
 class RootlessEngineError(ProblemError):
     """The engine is rootless.
 
-    `DOCKER_HOST` points to a socket of your own user. Say where it is and Compose mounts it:
+    `DOCKER_HOST` points to a socket of your own user. Set `DOCKER_SOCK` to its path and Compose mounts it:
     `DOCKER_SOCK=/run/user/1000/docker.sock docker compose up -d`.
     """
 
@@ -63,7 +63,7 @@ class RootlessEngineError(ProblemError):
         super().__init__(
             f"This looks like rootless Docker: its socket is {socket or address}, not the usual one.",
             why=reason,
-            fix="Say where the socket is; Compose mounts it at the usual place.",
+            fix="Set DOCKER_SOCK to its path; Compose mounts it at the usual place.",
             command=f"DOCKER_SOCK={socket or '/run/user/$(id -u)/docker.sock'} {UP}",
         )
 
@@ -82,7 +82,7 @@ class RemoteEngineError(ProblemError):
     def __init__(self, address: str) -> None:
         super().__init__(
             f"DOCKER_HOST names an engine that is not on this machine: {address}.",
-            why="The panel shares folders and 127.0.0.1 ports with its services, so it needs the engine beside it.",
+            why="The panel shares folders and loopback ports with its services, so the engine must be local.",
             fix="Run it on the machine of that engine, or unset DOCKER_HOST.",
         )
 
@@ -119,8 +119,8 @@ class EngineTooOldError(ProblemError):
 
     def __init__(self, engine_version: str, api_version: str) -> None:
         super().__init__(
-            f"Docker Engine {engine_version} is too old: it speaks API {api_version}, "
-            f"the panel needs {MIN_API[0]}.{MIN_API[1]}.",
+            f"Docker Engine {engine_version} is too old: it supports API {api_version}, "
+            f"but the panel needs {MIN_API[0]}.{MIN_API[1]}.",
             why="Engines before 20.10 lack limits that the services are started with.",
             fix="Update Docker to 20.10 or newer, or run without Docker.",
         )
@@ -129,8 +129,8 @@ class EngineTooOldError(ProblemError):
 class EngineNotRespondingError(ProblemError):
     """The engine does not respond.
 
-    It is stopped, restarting, hanging, or sent garbage. The panel tries again automatically every few seconds; nothing
-    has to be done once `docker info` works.
+    It is stopped, restarting or hanging, or sent an invalid response. The panel retries automatically every few
+    seconds; no action is needed once `docker info` works.
     """
 
     id = "DOCK-07"
@@ -142,15 +142,15 @@ class EngineNotRespondingError(ProblemError):
         super().__init__(
             "The Docker engine does not respond in time." if timed_out else "The Docker engine does not respond.",
             why="It hangs, or the machine is overloaded." if timed_out else f"It is stopped or restarting ({reason}).",
-            fix="The panel tries again automatically; what serves keeps serving. Without Docker: make run.",
+            fix="The panel retries automatically; running services are not affected. Without Docker: make run.",
         )
 
 
 class EngineRefusedError(ProblemError):
     """The engine refused a request.
 
-    The engine's own words are in the message. The panel tries again automatically; if it persists, they say what to
-    look for.
+    The message quotes the engine's reason. The panel retries automatically; if the problem persists, start from that
+    reason.
     """
 
     id = "DOCK-08"
@@ -162,15 +162,15 @@ class EngineRefusedError(ProblemError):
         super().__init__(
             "The Docker engine refused the panel's request.",
             why=f"{http_status}: {reason}",
-            fix="The panel tries again automatically.",
+            fix="The panel retries automatically.",
         )
 
 
 class NotInContainerError(ProblemError):
     """The panel is not in a container of this engine.
 
-    `ML_PIPELINE_RUNTIME=docker` was set for a panel that runs as a process. It takes image, network and volumes for its
-    services from its own container. Start it with `docker compose up -d`, or use `ML_PIPELINE_RUNTIME=process`.
+    `ML_PIPELINE_RUNTIME=docker` was set for a panel that runs as a process. It takes the image, network and volumes for
+    its services from its own container. Start it with `docker compose up -d`, or use `ML_PIPELINE_RUNTIME=process`.
     """
 
     id = "DOCK-09"
@@ -180,6 +180,6 @@ class NotInContainerError(ProblemError):
     def __init__(self) -> None:
         super().__init__(
             "The panel does not run in a container of this engine, so it cannot start its services as containers.",
-            why="It takes image, network and volumes for them from its own container.",
+            why="It takes the image, network and volumes for them from its own container.",
             fix="Start it with Compose, or let it run the services as processes.",
         )

@@ -28,8 +28,8 @@ class EngineDiskFullError(ProblemError):
 class ContainerOutOfMemoryError(ProblemError):
     """A service is out of memory.
 
-    The system stopped a service at its limit, or had no memory to start one. It is restarted automatically;
-    `docker logs --tail 50 ml-api` shows what it did last.
+    The system killed a service at its memory limit, or had no memory to start one. It is restarted automatically;
+    `docker logs --tail 50 ml-api` shows its last output.
     """
 
     id = "DOCK-11"
@@ -41,7 +41,7 @@ class ContainerOutOfMemoryError(ProblemError):
         """Return the problem of a container that the kernel killed at its memory limit."""
         return cls(
             f"{container} was stopped by the system: out of memory (limit {limit_bytes / 2**20:.0f} MiB).",
-            why="A service may not take more than its limit, so that training and the machine stay alive.",
+            why="The limit keeps one service from taking the memory of training and of the machine.",
             fix="It is restarted automatically. If this repeats, check which requests it received.",
             command=f"docker logs --tail 50 {container}",
         )
@@ -98,7 +98,7 @@ class ContainerNotRemovedError(ProblemError):
     """A container is still being removed.
 
     The engine agreed to remove it and has not finished after 5 s: its disk is slow, or something holds the container's
-    files. The panel tries again automatically. If it persists, `docker rm -f NAME` says why; restarting the engine helps
+    files. The panel retries automatically. If it persists, `docker rm -f NAME` says why; restarting the engine helps
     where the container is shown as `Dead`.
     """
 
@@ -110,18 +110,18 @@ class ContainerNotRemovedError(ProblemError):
         super().__init__(
             f"The engine is still removing {container}.",
             why="Its disk is slow or busy, or something holds the container's files.",
-            fix="The panel tries again automatically.",
+            fix="The panel retries automatically.",
             command=f"docker inspect -f '{{{{.State.Status}}}}' {container}",
         )
 
 
 class ContainerNameTakenError(ProblemError):
-    """A container has the name already.
+    """A container with that name already exists.
 
-    A container named `ml-mlflow`, `ml-api` or `ml-app` exists that this panel did not start. It is never touched. Rename
-    or remove it (`docker rename ml-api ml-api-old`); the panel starts its own within a minute. A second copy of the
-    project needs a name of its own: change `name:` in its `compose.yaml`, and its containers are called `NAME-ml-api`
-    and so on.
+    A container named `ml-mlflow`, `ml-api` or `ml-app` exists that this panel did not start. It is never touched.
+    Rename or remove it (`docker rename ml-api ml-api-old`); the panel starts its own within a minute. A second copy of
+    the project needs a name of its own: change `name:` in its `compose.yaml`, and its containers are called
+    `NAME-ml-api` and so on.
     """
 
     id = "NAME-01"
@@ -137,7 +137,7 @@ class ContainerNameTakenError(ProblemError):
 
 
 class NetworkNameTakenError(ProblemError):
-    """A network has the name already.
+    """A network with that name already exists.
 
     The network of the services, `automated-ml-pipeline_serving`, exists without the labels of this project. Remove it:
     `docker network rm automated-ml-pipeline_serving`.
@@ -149,7 +149,7 @@ class NetworkNameTakenError(ProblemError):
     def __init__(self, network: str) -> None:
         super().__init__(
             f"A network named {network} exists that does not belong to this project.",
-            why="The services' network is made by the panel and carries its label.",
+            why="The services' network is created by the panel and carries its label.",
             fix="Remove that network, or choose another project name.",
             command=f"docker network rm {network}",
         )
@@ -158,8 +158,8 @@ class NetworkNameTakenError(ProblemError):
 class ImageMissingError(ProblemError):
     """The image is missing.
 
-    The image that the panel itself runs from was removed by force while it ran. Nothing is downloaded or built during a
-    cycle; build it again: `docker compose up -d --build`.
+    The image that the panel itself runs from was removed by force while it ran. Nothing is downloaded or built while
+    the panel runs; build it again: `docker compose up -d --build`.
     """
 
     id = "IMG-01"
@@ -178,9 +178,9 @@ class RegistryUnreachableError(ProblemError):
     """The image registry cannot be reached.
 
     An image could not be downloaded: `TLS handshake timeout`, a name that does not resolve, a certificate that is not
-    trusted, or a limit on downloads. Only building needs the network; running does not. Try `docker compose build` again:
-    what is there is not fetched twice. Behind a proxy, the engine needs it in its own configuration; a private authority
-    or a mirror belongs into the base image's `pip.conf`, and another base image is named with `BASE=...`.
+    trusted, or a limit on downloads. Only building needs the network; running does not. Try `docker compose build`
+    again: finished steps are cached. Behind a proxy, configure the proxy in the engine too; a private certificate
+    authority or a mirror belongs in the base image's `pip.conf`, and `BASE=...` selects another base image.
     """
 
     id = "NET-01"
@@ -192,14 +192,15 @@ class RegistryUnreachableError(ProblemError):
         super().__init__(
             "The image registry cannot be reached.",
             why=f"Slow network, proxy, VPN or a limit on downloads ({reason}).",
-            fix="Try the build again; what is built already is not fetched twice. What serves keeps serving.",
+            fix="Try the build again; finished steps are cached. Running services are not affected.",
         )
 
 
 class NoAddressRangeError(ProblemError):
     """Docker has no address range left.
 
-    Docker has no range left for one more network, usually because old projects left theirs: `docker network prune`.
+    Docker has no range left for another network, usually because old projects left theirs behind:
+    `docker network prune`.
     """
 
     id = "NET-02"
