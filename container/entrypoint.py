@@ -1,4 +1,4 @@
-"""What a container does first: find out who owns the files and the Docker socket, and stop being root.
+"""Entry point of the container: finds out who owns the files and the Docker socket, and drops root.
 
 Started as root it takes the uid and gid that own the data folder (so that files in it belong to the user), the group
 of the socket as a supplementary group, hands the volumes to that user, and becomes the command. Root's own folder goes
@@ -25,18 +25,18 @@ def main() -> None:
 
 
 def data_folder() -> Path:
-    """The bind mount with the user's tables."""
+    """Return the bind mount with the user's tables."""
     return Path(os.environ.get("ML_PIPELINE_DATA", "/data"))
 
 
 def root_is_mapped() -> bool:
-    """Whether uid 0 in here is somebody else outside."""
+    """Return True if uid 0 in the container is another user outside."""
     first = Path("/proc/self/uid_map").read_text("utf-8").split()
     return first[:2] != ["0", "0"]
 
 
 def owner(folder: Path) -> tuple[int, int]:
-    """Who shall run: the owner of `folder`, or 10001 where that is root or there is none."""
+    """Return the user to run as: the owner of `folder`, or 10001 where that is root or there is none."""
     try:
         found = folder.stat()
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def hand_over(volume: Path, uid: int, gid: int) -> None:
 
 
 def socket_groups() -> list[int]:
-    """The group that may use the Docker socket, when there is a socket."""
+    """Return the group that may use the Docker socket, if there is a socket."""
     try:
         found = SOCKET.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Why the score is what it is: the contribution of each feature, as bars from a middle line. Pure."""
+"""The contribution of each feature to the score, as bars from a middle line. Pure."""
 
 from typing import Final
 

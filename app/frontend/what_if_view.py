@@ -1,4 +1,4 @@
-"""What the score would be with another value of one feature: a line for a number, bars for a category. Pure."""
+"""The score as a function of one feature: a line for a number, bars for a category. Pure."""
 
 from collections.abc import Callable, Sequence
 

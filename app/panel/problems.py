@@ -1,4 +1,4 @@
-"""What can go wrong when the panel starts, and when `ml-pipeline` calls it."""
+"""Problems with starting the panel, and with calling it from `ml-pipeline`."""
 
 from pathlib import Path
 from typing import Self

@@ -1,4 +1,4 @@
-"""What works in the background: started in one order, stopped in the reverse one, also where a start fails half-way."""
+"""The background workers: started in one order, stopped in the reverse one, also where a start fails half-way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence

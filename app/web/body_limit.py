@@ -19,7 +19,7 @@ BODY_BYTES_PER_S: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyLimits:
-    """How large a body may be and how long the client may take to send it.
+    """The limits of a request body: its size, and the time to send it.
 
     Any length is accepted unless `max_bytes` is set. The time is `timeout_s`, plus what `bytes_per_s` adds for the bytes
     that have arrived; inf adds nothing. `too_large` (given `max_bytes`) and `too_slow` make the problem that is raised.

@@ -1,4 +1,4 @@
-"""Where the files beside the code lie: at the top of a checkout, inside the package of an installed wheel."""
+"""Locates the files beside the code: at the top of a checkout, inside the package of an installed wheel."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""Which Host headers a server answers to: a foreign name that points to this machine is refused (DNS rebinding).
+"""Checks Host headers: a foreign name that points to this machine is refused (DNS rebinding).
 
 A web page can let its own name resolve to this machine and would then read answers as its own. The panel and the
 prediction app answer to the names on a list (`listed_hosts`); the prediction API, which other machines call by names

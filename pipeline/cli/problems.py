@@ -1,4 +1,4 @@
-"""What a command in the terminal cannot do."""
+"""Problems of commands in the terminal."""
 
 from pipeline.core.problems import ProblemError
 

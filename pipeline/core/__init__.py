@@ -1,1 +1,4 @@
-"""What light and heavy processes share: parameters, stage contracts, the bundle, problems. Standard library, pydantic and msgspec only."""
+"""The code that light and heavy processes share: parameters, stage contracts, the bundle, problems.
+
+Imports only the standard library, pydantic and msgspec.
+"""

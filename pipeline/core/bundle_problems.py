@@ -1,4 +1,4 @@
-"""What is wrong with a pointer or a bundle on disk."""
+"""Problems with a pointer or a bundle on disk."""
 
 from pathlib import Path
 from typing import Self

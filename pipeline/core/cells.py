@@ -1,4 +1,4 @@
-"""How the text of a cell becomes a value: what counts as missing, as a number, as a boolean.
+"""Turns the text of a cell into a value: what counts as missing, as a number, as a boolean.
 
 Training and every door of serving import this, so that a cell means the same to both.
 """

@@ -1,4 +1,4 @@
-"""What metrics are called on pages, in plots and in sentences, and which of them are errors."""
+"""The names of metrics on pages, in plots and in sentences, and which of them are errors."""
 
 from typing import Final
 

@@ -95,7 +95,7 @@ class Prediction(_Response):
 
 
 class Contribution(_Response):
-    """How far one feature moved the score away from that of its `typical` value, in units of the score."""
+    """Contribution of one feature: how far it moves the score from that of its `typical` value, in score units."""
 
     feature: str
     value: Scalar = None

@@ -1,4 +1,4 @@
-"""What this product is called and where it listens: constants that several processes must agree on."""
+"""Name and ports of the product: constants that several processes must agree on."""
 
 from typing import Final
 

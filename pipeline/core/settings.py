@@ -1,4 +1,4 @@
-"""How every process reads its settings: once, from command line, environment and defaults, into one frozen object.
+"""Reads the settings of every process: once, from command line, environment and defaults, into one frozen object.
 
 A process derives its class from ProcessSettings and declares each field with `setting(...)`; `read` makes the object or
 says which setting is wrong. The names are part of the interface (`docs/settings.md`, which `make docs` writes).
@@ -25,7 +25,7 @@ class ProcessSettings(BaseSettings):
 
 
 class ApiAccess(ProcessSettings):
-    """What opens the prediction API, for the API itself and for those who call it."""
+    """Key of the prediction API, for the API itself and for those who call it."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 

@@ -1,4 +1,4 @@
-"""What may be wrong with the settings of a process."""
+"""Problems with the settings of a process."""
 
 from collections.abc import Sequence
 from pathlib import Path

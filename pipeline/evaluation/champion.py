@@ -21,7 +21,7 @@ MAX_LISTED: Final = 3
 
 @dataclass(frozen=True)
 class PredictionTask:
-    """What a model predicts; a champion that predicts something else cannot be compared with the challenger."""
+    """The task of a model; a champion that predicts something else cannot be compared with the challenger."""
 
     task: Task
     target: str

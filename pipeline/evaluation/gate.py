@@ -41,7 +41,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Rule:
-    """How strict the gate is: `margin` in units of the oriented metric, `confidence` of the interval in (0.5, 1)."""
+    """The strictness of the gate: `margin` in units of the oriented metric, `confidence` of the interval in (0.5, 1)."""
 
     kind: Literal["not_worse", "better"]
     margin: float

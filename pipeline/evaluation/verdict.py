@@ -21,7 +21,7 @@ BASELINE_PREDICTS: Final[dict[Task, str]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """What every verdict on a challenger states.
+    """The facts that every verdict on a challenger states.
 
     `challenger` and `baseline` are oriented primary metrics on `n_rows` test rows; with `is_held_out`, on those that
     the champion was not trained on either.

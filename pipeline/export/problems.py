@@ -1,4 +1,4 @@
-"""What keeps a fitted model from being published."""
+"""Problems that keep a fitted model from being published."""
 
 from pipeline.core.problems import TrainingError
 

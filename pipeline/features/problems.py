@@ -1,4 +1,4 @@
-"""What makes a table, or the parameters that came with it, unfit for a model."""
+"""Problems with a table, or with parameters that do not suit it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How a CSV file is written: its delimiter, its decimal mark, and the rows that follow from them."""
+"""Detects the dialect of a CSV file: its delimiter, its decimal mark, and the rows that follow from them."""
 
 import csv
 import io

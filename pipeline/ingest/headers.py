@@ -1,4 +1,4 @@
-"""What every raw file has, whatever its format: a suffix that says so, and a header."""
+"""Suffix and header, which every raw file has, whatever its format."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What makes a raw file unusable, before anything is known about target or features."""
+"""Problems with raw files, before anything is known about target or features."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ends a stage before its own work is wrong."""
+"""Problems that end a stage before its own work begins."""
 
 from pipeline.core.problems import DataError
 

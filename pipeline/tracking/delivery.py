@@ -39,7 +39,7 @@ MLFLOW_ENVIRONMENT: Final = {
 
 
 class Delivered(BaseModel):
-    """Where the record is in MLflow."""
+    """Location of a record in MLflow."""
 
     experiment_id: str
     mlflow_run_id: str

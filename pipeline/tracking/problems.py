@@ -1,4 +1,4 @@
-"""What keeps the record of a run from reaching MLflow."""
+"""Problems that keep the record of a run from reaching MLflow."""
 
 from pipeline.core.problems import ProblemError
 

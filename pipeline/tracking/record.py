@@ -24,7 +24,7 @@ PLOTS_DIR: Final = "plots"
 
 
 class Record(BaseModel):
-    """What is delivered beside the files. Tags and params are as MLflow shows them."""
+    """The data that is delivered beside the files. Tags and params are as MLflow shows them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -15,7 +15,7 @@ TREE_ESTIMATORS: Final = frozenset({"hist_gradient_boosting", "gradient_boosting
 
 
 class Model(Protocol):
-    """What every scikit-learn estimator used here can do; some attributes exist only with classes or trees."""
+    """The interface of every scikit-learn estimator used here; some attributes exist only with classes or trees."""
 
     classes_: npt.NDArray[np.int64]
     coef_: Doubles

@@ -1,4 +1,4 @@
-"""What keeps a model from being fitted."""
+"""Problems that keep a model from being fitted."""
 
 from pipeline.core.problems import TrainingError
 

@@ -1,4 +1,4 @@
-"""What can go wrong at the door of the panel, and with the secrets that guard it."""
+"""Problems with logging in, and with the secrets behind it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the tables in `data/raw`."""
+"""Problems with the tables in `data/raw`."""
 
 from pipeline.core.problems import ProblemError
 from pipeline.core.product import TABLE_SUFFIXES

@@ -1,4 +1,4 @@
-"""What can go wrong with the panel's database."""
+"""Problems with the panel's database."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Who follows the log of a run: the topic on which they are woken, and how many there may be."""
+"""The followers of a run's log: the topic that wakes them, and the limit on their number."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What can go wrong for whoever reads or follows a log."""
+"""Problems with reading or following a log."""
 
 from pipeline.core.problems import ProblemError
 

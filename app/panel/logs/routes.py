@@ -59,7 +59,7 @@ def read_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
 
 @router.get("/download")
 def download(run_id: RunId, filter: Filter, logs: Logs, form: Literal["text", "ndjson"] = "text") -> StreamingResponse:
-    """All lines that pass the filter, as a file."""
+    """Return all lines that pass the filter, as a file."""
     name = f"run-{run_id}.{'log' if form == 'text' else 'jsonl'}"
     return StreamingResponse(
         _file(logs, run_id, filter, form),

@@ -50,7 +50,7 @@ def log_filter(
 
 @dataclass(frozen=True)
 class LogOptions:
-    """How lines are shown: with the time of day, the time since their stage began or no time; wrapped or not."""
+    """Display options of a log: the time of day, the time since the stage began or no time; wrapped or not."""
 
     times: Times = "clock"
     is_wrapped: bool = True

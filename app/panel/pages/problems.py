@@ -1,4 +1,4 @@
-"""What can go wrong with a request before or outside of a route's own work."""
+"""Problems with a request that occur before or outside of a route's own work."""
 
 from typing import Self
 

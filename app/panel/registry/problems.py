@@ -1,4 +1,4 @@
-"""What can go wrong when a model version is put into service or taken out of it."""
+"""Problems with putting a model version into service or taking it out."""
 
 from typing import Self
 

@@ -1,4 +1,4 @@
-"""What can go wrong when the schedule is changed."""
+"""Problems with changing the schedule."""
 
 from typing import Final
 

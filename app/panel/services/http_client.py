@@ -19,7 +19,7 @@ class Response:
 
     @property
     def is_ok(self) -> bool:
-        """True for a 2xx."""
+        """Return True for a 2xx."""
         return 200 <= self.status < 300
 
 

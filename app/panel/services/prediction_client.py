@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class ServiceUrls(Protocol):
-    """Where the services listen."""
+    """The addresses of the services."""
 
     def url(self, name: ServiceName) -> str:
         """Return the base URL, without a trailing slash."""

@@ -1,4 +1,4 @@
-"""What keeps a service from running, and a machine from being fit for the panel: the problems of both runtimes."""
+"""Problems with the services and with the machine, whichever runtime is used."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What runs a service and what a service is: the interface between the supervisor and its two runtimes.
+"""The interface between the supervisor and its two runtimes.
 
 A spec says what must run and is the same for both runtimes but for its `Placement`: where the service finds its
 interpreter, its folders and the other services. Light: imports neither docker nor psutil.
@@ -23,7 +23,7 @@ RuntimeKind = Literal["process", "docker"]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a runtime puts services; the input of `specs.build`.
+    """The interpreter, folders and addresses that a runtime gives to services; the input of `specs.build`.
 
     `python` runs the service's module (containers may have one environment to serve and one to track). `listen` are
     the addresses that services bind; `hosts` the names by which the panel and each other reach them; `ports` what they
@@ -156,7 +156,7 @@ class Runtime(Protocol):
 
     @property
     def placement(self) -> Placement:
-        """Where this runtime puts services."""
+        """Return the interpreter, folders and addresses that this runtime gives to services."""
 
     def ensure(self, spec: ServiceSpec) -> None:
         """Make `spec` run: same digest and alive = nothing is written, else started or replaced.

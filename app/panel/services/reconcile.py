@@ -18,7 +18,7 @@ UNREADY_RESTART_S: Final = 20.0
 
 @dataclass(frozen=True)
 class RestartHistory:
-    """How starts, ends and checks of a service went so far; times are monotonic seconds.
+    """The starts, ends and checks of a service so far; times are monotonic seconds.
 
     `instance_id` is the instance that was last seen alive and whose end was not counted yet; `is_pending`: one was
     started and not seen yet. `n_failures` counts ends and failed starts in a row, `n_repairs` how often it ran and had

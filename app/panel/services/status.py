@@ -35,17 +35,17 @@ class ServiceStatus:
 
     @property
     def is_serving(self) -> bool:
-        """True if it responds, as it should be or not."""
+        """Return True if it responds, whether or not it is as specified."""
         return self.observed.state in {"running", "unhealthy"} and not self.not_ready_reason
 
     @property
     def is_ready(self) -> bool:
-        """True if it may be used: it responds and nothing is about to replace it."""
+        """Return True if it may be used: it responds and nothing is about to replace it."""
         return self.is_serving and self.state in {"running", "unhealthy"}
 
     @property
     def degraded_state(self) -> ShownState:
-        """The state to show while `problem` is in the way: an old instance that keeps serving is not down."""
+        """Return the state to show while `problem` lasts: an old instance that keeps serving is not down."""
         return "unhealthy" if self.is_serving else "blocked"
 
 

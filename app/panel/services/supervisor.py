@@ -76,7 +76,7 @@ class ServiceSupervisor:
 
     @property
     def runtime(self) -> Runtime:
-        """What runs the services."""
+        """Return the runtime that runs the services."""
         return self._runtime
 
     def specs(self) -> Mapping[ServiceName, ServiceSpec]:

@@ -1,4 +1,4 @@
-"""What can go wrong when the records of runs are delivered to MLflow."""
+"""Problems with delivering the records of runs to MLflow."""
 
 from pathlib import Path
 

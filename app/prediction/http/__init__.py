@@ -1,1 +1,1 @@
-"""What every request meets: the fast path of POST /predict, checks, metrics, errors, operations."""
+"""The HTTP layer of every request: the fast path of POST /predict, checks, metrics, errors, operations."""

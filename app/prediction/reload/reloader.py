@@ -41,7 +41,7 @@ Seen = tuple[int, int, int] | None  # inode, time and size of the pointer, None 
 
 @dataclass
 class Counts:
-    """How often the pointer led to a new model, and how often loading it failed."""
+    """Number of new models that were loaded, and of loads that failed."""
 
     reloads: int = 0
     failures: int = 0

@@ -1,1 +1,1 @@
-"""What a run is: states, retry policy, tables, the only writer, reads and verbs."""
+"""The domain of runs: states, retry policy, tables, the only writer, reads and verbs."""

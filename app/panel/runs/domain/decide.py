@@ -1,4 +1,4 @@
-"""What to do next with a run, from its row, its attempts and the time. Pure: after a restart the same rows decide."""
+"""Decides what is next for a run, from its row, its attempts and the time. Pure: a restart reads the same rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What runs need from the layers above; `main.py` hands it to them."""
+"""The interfaces that runs need from the layers above; `main.py` provides them."""
 
 import threading
 from typing import Protocol
@@ -48,7 +48,7 @@ class ModelVersions(Protocol):
 
 
 class Preparation(Protocol):
-    """What may still be going on when the first run starts, such as writing the sample table."""
+    """Work that may still be going on when the first run starts, such as writing the sample table."""
 
     async def wait(self) -> None:
         """Return when a run may begin."""

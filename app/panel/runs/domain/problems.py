@@ -1,4 +1,4 @@
-"""What can go wrong when a run is started, changed or executed."""
+"""Problems with starting, changing or executing a run."""
 
 import signal
 from collections.abc import Sequence

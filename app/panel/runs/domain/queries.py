@@ -22,7 +22,7 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True, slots=True)
 class RunFilters:
-    """What a list of runs is narrowed to; None means all."""
+    """A filter for lists of runs; None means all."""
 
     state: RunState | None = None
     trigger: Trigger | None = None
@@ -30,7 +30,7 @@ class RunFilters:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a running attempt is: `done` of `total`, in the unit that `label` names."""
+    """Progress of a running attempt: `done` of `total`, in the unit that `label` names."""
 
     done: float
     total: float
@@ -127,7 +127,7 @@ class RunPage:
 
 
 class LiveProgress(Protocol):
-    """What is known of an active run besides its row."""
+    """The live part of an active run, which is not in its row."""
 
     def progress_of(self, run_id: str, stage: str) -> Progress | None:
         """Return how far this stage is, if it runs and has reported it."""

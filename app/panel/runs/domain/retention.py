@@ -1,4 +1,4 @@
-"""What is kept of old runs: log, results and plots for good, the model and its record for a while."""
+"""Prunes old runs: log, results and plots stay for good, the model and its record for a while."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How an attempt ended, as a problem, and whether to retry it. Pure."""
+"""Turns the end of an attempt into a problem, and decides whether to retry it. Pure."""
 
 import signal
 from collections.abc import Mapping

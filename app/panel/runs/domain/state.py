@@ -6,7 +6,7 @@ from typing import Final
 
 
 class RunState(StrEnum):
-    """Where a run is."""
+    """State of a run."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -25,7 +25,7 @@ class RunState(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """Where one attempt of a stage is, and how it ended."""
+    """State of one attempt of a stage."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -36,7 +36,7 @@ class AttemptState(StrEnum):
 
 
 class Trigger(StrEnum):
-    """Why a run exists."""
+    """The cause of a run."""
 
     SCHEDULE = "schedule"
     MANUAL = "manual"

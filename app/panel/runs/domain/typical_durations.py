@@ -1,4 +1,4 @@
-"""How long a stage usually takes: the median of the last runs that succeeded."""
+"""Typical durations of stages: the median of the last runs that succeeded."""
 
 from collections import defaultdict
 from statistics import median

@@ -1,4 +1,4 @@
-"""What runs inside the process of an attempt. Thin: the forkserver's child imports this, and nothing heavy with it."""
+"""Entry point of an attempt's process. Thin: the forkserver's child imports this, and nothing heavy with it."""
 
 import faulthandler
 import json

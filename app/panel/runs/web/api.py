@@ -93,7 +93,7 @@ class RunsResponse(BaseModel):
 
 
 class ProgressResponse(BaseModel):
-    """How far a running stage is: `done` of `total`, in the unit that `label` names."""
+    """Progress of a running stage: `done` of `total`, in the unit that `label` names."""
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -1,4 +1,4 @@
-"""What a run's stages left in its folder, read for its page: the metrics beside the baseline's, the plots."""
+"""Reads the results in a run's folder for its page: the metrics beside the baseline's, the plots."""
 
 import json
 from dataclasses import dataclass

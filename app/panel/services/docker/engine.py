@@ -32,7 +32,7 @@ class Engine:
 
     @property
     def version(self) -> str:
-        """The engine's version and that of its API; "" until it has responded."""
+        """Return the engine's version and that of its API; "" until it has responded."""
         return self._connection.version
 
     def close(self) -> None:

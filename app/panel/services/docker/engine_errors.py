@@ -13,7 +13,7 @@ from pipeline.core.problems import ProblemError
 
 @dataclass(frozen=True)
 class ErrorContext:
-    """What was being done, for the message: the service's container, its published port and the variable behind it.
+    """The context of an engine's error, for the message: the container, its published port and the variable behind it.
 
     `holder` says who has the port, as far as known; all are empty where they do not apply.
     """

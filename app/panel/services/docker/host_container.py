@@ -62,7 +62,7 @@ class HostContainer:
 
     @property
     def network(self) -> str:
-        """The network of the services, which the panel joins."""
+        """Return the network of the services, which the panel joins."""
         return f"{self.project}_serving"
 
     def service_container(self, name: ServiceName) -> str:

@@ -60,7 +60,7 @@ class DockerRuntime:
 
     @property
     def host(self) -> HostContainer:
-        """The panel's own container. Raises ProblemError (DOCK-nn) when the engine does not respond or know it."""
+        """Return the panel's own container. Raises ProblemError (DOCK-nn) if the engine does not respond or know it."""
         if self._host is None:
             own_id = own_container_id()
             inspected = self._engine.container(own_id) if own_id else None
