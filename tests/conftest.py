@@ -1,4 +1,4 @@
-"""What all tests share: where an engine or a browser is missing, a laptop skips with a reason and CI fails."""
+"""Fixtures of all tests: where an engine or a browser is missing, a laptop skips with a reason and CI fails."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Where the test of a module is found."""
+"""Each module's test is where it is looked for."""
 
 from pathlib import Path
 from typing import Final

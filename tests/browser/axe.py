@@ -16,7 +16,7 @@ LOOKS: Final[list[tuple[int, Literal["light", "dark"]]]] = [
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds on the page as it stands, in light and dark, wide and narrow; each once."""
+    """Return the violations that axe finds on the page, in light and dark, wide and narrow; each once."""
     found: set[str] = set()
     page.evaluate(AXE)
     for width, scheme in LOOKS:

@@ -139,7 +139,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the browser's console said against the page: errors, refused scripts and styles."""
+    """Return the browser console's complaints about the page: errors, refused scripts and styles."""
     return []
 
 

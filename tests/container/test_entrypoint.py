@@ -1,4 +1,4 @@
-"""Who a container runs as, and who gets its volumes."""
+"""The user of a container, and the owner of its volumes."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every runtime promises. Each runtime passes the same suite: processes always, containers where there is an engine."""
+"""The contract of every runtime. Each passes the same suite: processes always, containers where there is an engine."""
 
 import socket
 import sys

@@ -70,7 +70,7 @@ class PrivateEngine:
             self._bury()
 
     def _bury(self) -> None:
-        """What a killed engine leaves running would hold the next one up for half a minute."""
+        """End what a killed engine leaves running; it would delay the next one by half a minute."""
         marker = str(self.folder).encode()
         for found in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):

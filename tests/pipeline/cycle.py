@@ -27,7 +27,7 @@ class Cycle:
 
     @property
     def result(self) -> TrainResult:
-        """What train_model gave back."""
+        """Return the result of train_model."""
         return read_result(self.run_dir, "train_model", TrainResult)
 
 

@@ -55,7 +55,7 @@ def raw_rows(n: int, seed: int = 0, n_numeric: int = 3) -> RawRows:
 
 
 def targets(task: Task, rows: RawRows, seed: int = 0) -> npt.NDArray[np.generic]:
-    """What the rows are to be predicted as: depends on a number, on missingness and on the word."""
+    """Return targets that depend on a number, on missingness and on the category."""
     rng = np.random.default_rng(seed)
     base = (
         np.nan_to_num(rows.numeric[:, 0], nan=2.0) + (rows.categorical[:, 0] == "red") + rng.normal(size=len(rows)) / 2

@@ -1,4 +1,4 @@
-"""What comes back is safe to open in a spreadsheet."""
+"""Predicted tables are safe to open in a spreadsheet."""
 
 import pytest
 

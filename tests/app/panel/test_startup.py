@@ -1,4 +1,4 @@
-"""What must hold before the panel serves, and the words in which it refuses."""
+"""The conditions under which the panel serves, and the problems with which it refuses."""
 
 import os
 import resource

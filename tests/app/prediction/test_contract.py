@@ -1,4 +1,4 @@
-"""What the real API writes is what `pipeline.core.prediction_api` says, member by member."""
+"""The real API writes what `pipeline.core.prediction_api` declares, member by member."""
 
 from typing import Any
 

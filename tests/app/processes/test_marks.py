@@ -1,4 +1,4 @@
-"""What carries a mark is found, whoever started it."""
+"""Processes with a mark are found, whoever started them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a process started is known by more than its number, and ends with it."""
+"""Descendants of a process are known by more than their number, and end with it."""
 
 import os
 import signal

@@ -152,7 +152,7 @@ def test_every_answer_carries_the_headers_when_it_is_a_refusal_too(client: TestC
 
 
 def answers(app: ASGIApp, messages: Iterable[Message]) -> list[Message]:
-    """What leaves the guard in front of `app` for a POST whose body comes in these messages, and then, or never, ends."""
+    """Return what the guard in front of `app` sends for a POST whose body comes in these messages."""
     sent: list[Message] = []
     waiting = iter(messages)
 

@@ -1,4 +1,4 @@
-"""Who may go live: the rules as a table, the interval against brute force, the sentences that people read."""
+"""The gate: its rules as a table, the interval against brute force, the sentences that people read."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What serves is what was trained: every estimator and task, missing and unseen values included."""
+"""The served graph equals the trained model: every estimator and task, missing and unknown values included."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""What the processed set gives back: the inputs that a model takes from a table."""
+"""The processed set returns the inputs that a model takes from a table."""
 
 import time
 from pathlib import Path

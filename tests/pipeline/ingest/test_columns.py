@@ -1,4 +1,4 @@
-"""What a column of text really is."""
+"""Inference of a text column's type."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableCo
 
 
 def made(labels: list[str], decimal: str = ".") -> Column:
-    """What becomes of a column that holds each of the labels once."""
+    """Return the column that is inferred from a text column with each of the labels once."""
     return infer_type(TextColumn("a", np.arange(len(labels), dtype=np.int32), labels), [decimal], lambda _warning: None)
 
 

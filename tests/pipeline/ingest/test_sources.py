@@ -1,4 +1,4 @@
-"""What is no table is refused by name, before any row of it is read."""
+"""A file that is not a table is refused by name, before any row of it is read."""
 
 import contextlib
 import csv

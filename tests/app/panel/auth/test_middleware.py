@@ -1,4 +1,4 @@
-"""What a session opened ends with it, without anything having to happen on the stream."""
+"""Streams end with the session that opened them, without anything having to happen on the stream."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ def _login(auth: Auth) -> str:
 
 
 async def _read(auth: Auth, token: str, kind: str, then: Callable[[], None]) -> list[Message]:
-    """What a reader gets of an endless answer if `then` happens after its first line."""
+    """Return the messages that a reader gets of an endless response if `then` happens after its first line."""
     app = FastAPI()
 
     async def lines() -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""How fast one may guess."""
+"""Guessing a password is slow."""
 
 from app.panel.auth.throttle import FREE_ATTEMPTS, MAX_ADDRESSES, MAX_WAIT_S, LoginThrottle
 

@@ -1,4 +1,4 @@
-"""How raw output becomes lines."""
+"""Raw output becomes lines."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What goes wrong is said in one shape: a page for people, problem details for scripts, a toast for a swap."""
+"""Problems have one shape: a page for people, problem details for scripts, a toast for a swap."""
 
 import logging
 

@@ -130,7 +130,7 @@ class RegistryHarness:
     def trained(
         self, run: int, decision: Decision = "promote", model: str = "", attempt: int = 1, version: int | None = None
     ) -> tuple[StageContext, TrainResult]:
-        """What the deploy stage of run `run` is given."""
+        """Return the arguments of the deploy stage of run `run`."""
         run_dir = self.folder / f"run-{run}"
         number = self.models.next_version() if version is None else version
         graph = f"graph {model or run}".encode()
@@ -170,7 +170,7 @@ class RegistryHarness:
 
     @property
     def live(self) -> int | None:
-        """What the pointer names."""
+        """Return the version that the pointer names."""
         pointer = read_pointer(self.models_dir)
         return pointer.version if pointer else None
 

@@ -1,4 +1,4 @@
-"""Whether answers are those that a bundle promises."""
+"""The predictions are those that a bundle promises."""
 
 from typing import Any
 

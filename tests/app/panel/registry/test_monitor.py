@@ -1,4 +1,4 @@
-"""When a model that has just gone live is sent back."""
+"""Conditions under which a model that has just gone live is rolled back."""
 
 import pytest
 

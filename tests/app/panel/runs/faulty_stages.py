@@ -42,7 +42,7 @@ def segfaults(ctx: StageContext, events: Events) -> SeedResult:
 
 
 def is_killed(ctx: StageContext, events: Events) -> SeedResult:
-    """What the system does to a process when memory runs out."""
+    """End as a process does that the system kills when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 

@@ -39,7 +39,7 @@ def bad(name: str) -> dict[str, str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, and it is not just waiting to be collected."""
+    """Return True if there is such a process, and it is not just waiting to be collected."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -132,7 +132,7 @@ class PanelHarness:
         self.n_manual += 1
 
     def recover(self) -> None:
-        """What the panel does at boot."""
+        """Recover as the panel does at start."""
         recover(
             store=self.store,
             service=self.runs,

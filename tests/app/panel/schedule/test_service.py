@@ -40,7 +40,7 @@ class Scheduled:
         self.service = self.start()
 
     def start(self) -> ScheduleService:
-        """What a restarted panel makes."""
+        """Return the service of a restarted panel."""
         return ScheduleService(
             db=self.harness.db, clock=self.clock, notifier=self.harness.notifier, default_interval_s=600
         )

@@ -40,7 +40,7 @@ class FakeClock:
 
 @dataclass
 class MLflow:
-    """What the supervisor says of MLflow, and what deliveries find there."""
+    """A double of MLflow: the state that the supervisor reports, and the deliveries that arrived."""
 
     state: ShownState = "running"
     port: int = 0

@@ -1,4 +1,4 @@
-"""What every request meets first: its method, its key, its coding, its end; and that each is counted."""
+"""The checks of every request: its method, its key, its coding, its end; and each is counted."""
 
 import re
 import socket

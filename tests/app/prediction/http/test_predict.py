@@ -1,4 +1,4 @@
-"""What `/predict` answers, and how it refuses."""
+"""The responses of `/predict`, and its refusals."""
 
 import csv
 import io

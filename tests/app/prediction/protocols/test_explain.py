@@ -1,4 +1,4 @@
-"""Why a score is what it is, and what it would be."""
+"""Contributions to a score, and the score as a function of one feature."""
 
 import itertools
 import time

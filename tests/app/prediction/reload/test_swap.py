@@ -207,7 +207,7 @@ def test_the_old_model_stays_when_the_new_one_is_broken(tmp_path: Path, start_ap
 
 
 def _break_files(api: Api, good: Built, failures: int) -> None:
-    """What a disk or a hand may do to files: each is refused, and the next good pointer is followed again."""
+    """Damage files as a disk or a person may: each is refused, and the next good pointer is followed again."""
     models = api.models_dir
     pointer = pointer_path(models)
     for text in (b"", b"{", b"null", b"\xff" * 100, b'{"version": 1, "bundle": "../x", "sha256": ""}'):

@@ -1,4 +1,4 @@
-"""What the API says about itself: histograms of what it saw, metrics, documents."""
+"""The API's reports about itself: histograms of live rows, metrics, documents."""
 
 import json
 import re

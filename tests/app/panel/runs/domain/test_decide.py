@@ -1,4 +1,4 @@
-"""What is next for a run, as a table, and over the full product of what a run can be."""
+"""The next step of a run, as a table, and over the full product of states."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import product

@@ -1,4 +1,4 @@
-"""What is kept of old runs."""
+"""Retention of old runs."""
 
 import shutil
 from pathlib import Path

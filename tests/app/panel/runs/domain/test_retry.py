@@ -1,4 +1,4 @@
-"""What happens after a failed attempt."""
+"""Retries after a failed attempt."""
 
 import pytest
 

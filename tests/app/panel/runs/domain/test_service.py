@@ -16,7 +16,7 @@ pytestmark = pytest.mark.process
 
 
 class Usage(NamedTuple):
-    """What shutil.disk_usage returns."""
+    """The result of shutil.disk_usage."""
 
     total: int
     used: int

@@ -1,4 +1,4 @@
-"""What an attempt says becomes lines and facts."""
+"""The output of an attempt becomes lines and facts."""
 
 import json
 from pathlib import Path

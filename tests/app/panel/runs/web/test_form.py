@@ -10,7 +10,7 @@ from pipeline.core.params import Params
 
 
 def _texts(params: Mapping[str, Any]) -> dict[str, str]:
-    """What a browser sends for a form that nobody changed: an empty checkbox is not sent."""
+    """Return what a browser sends for a form that nobody changed: an empty checkbox is not sent."""
     fields = [field for group in build(params) for field in group.fields]
     return {field.name: field.text for field in fields if field.kind != "check" or field.text}
 

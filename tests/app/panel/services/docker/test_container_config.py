@@ -1,4 +1,4 @@
-"""What the engine is asked to create: read in full here, because the socket would grant anything."""
+"""The request that creates a container: read in full here, because the socket would grant anything."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the engine shows, read without an engine."""
+"""The inspection of a container, read without an engine."""
 
 from app.panel.services.docker.inspection import parse_log
 
