@@ -38,10 +38,10 @@ def root_is_mapped() -> bool:
 def owner(folder: Path) -> tuple[int, int]:
     """Return the user to run as: the owner of `folder`, or 10001 where that is root or there is none."""
     try:
-        found = folder.stat()
+        status = folder.stat()
     except FileNotFoundError:
         return NOBODY_SPECIAL, NOBODY_SPECIAL
-    return (found.st_uid, found.st_gid) if found.st_uid != 0 else (NOBODY_SPECIAL, NOBODY_SPECIAL)
+    return (status.st_uid, status.st_gid) if status.st_uid != 0 else (NOBODY_SPECIAL, NOBODY_SPECIAL)
 
 
 def become(uid: int, gid: int) -> None:
@@ -75,10 +75,10 @@ def hand_over(volume: Path, uid: int, gid: int) -> None:
 def socket_groups() -> list[int]:
     """Return the group that may use the Docker socket, if there is a socket."""
     try:
-        found = SOCKET.stat()
+        status = SOCKET.stat()
     except OSError:
         return []
-    return [found.st_gid] if stat.S_ISSOCK(found.st_mode) else []
+    return [status.st_gid] if stat.S_ISSOCK(status.st_mode) else []
 
 
 if __name__ == "__main__":

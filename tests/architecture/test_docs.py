@@ -14,7 +14,7 @@ ID = re.compile(r'"([A-Z]{2,7}-\d{2})"')
 
 
 def _ids(folder: str) -> set[str]:
-    return {found for path in (ROOT / folder).rglob("*.py") for found in ID.findall(path.read_text("utf-8"))}
+    return {each for path in (ROOT / folder).rglob("*.py") for each in ID.findall(path.read_text("utf-8"))}
 
 
 def test_each_error_is_documented_when_code_raises_it() -> None:

@@ -17,19 +17,19 @@ LOOKS: Final[list[tuple[int, Literal["light", "dark"]]]] = [
 
 def violations(page: Page) -> list[str]:
     """Return the violations that axe finds on the page, in light and dark, wide and narrow; each once."""
-    found: set[str] = set()
+    lines: set[str] = set()
     page.evaluate(AXE)
     for width, scheme in LOOKS:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         result = page.evaluate("tags => axe.run({runOnly: tags, resultTypes: ['violations']})", TAGS)
-        found |= {
+        lines |= {
             f"{page.url} {width} {scheme} {rule['id']}: {node['html'][:120]} {node['failureSummary']}"
             for rule in result["violations"]
             for node in rule["nodes"]
             if not _is_line_number(rule, node)
         }
-    return sorted(found)
+    return sorted(lines)
 
 
 def _is_line_number(rule: dict[str, Any], node: dict[str, Any]) -> bool:

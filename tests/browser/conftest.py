@@ -157,10 +157,10 @@ def page(context: BrowserContext, panel: PanelProcess, complaints: list[str]) ->
 def watch(page: Page, complaints: list[str]) -> None:
     """Collect what goes wrong on `page`."""
 
-    def said(message: ConsoleMessage) -> None:
+    def on_console(message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             complaints.append(message.text)
 
-    page.on("console", said)
+    page.on("console", on_console)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))

@@ -16,17 +16,17 @@ REACHABLE: Final = "a[href], button:not([disabled]), input:not([type=hidden]), s
 
 def test_axe_finds_nothing_when_the_panel_has_a_model_and_a_failed_run(page: Page, panel: PanelProcess) -> None:
     panel.wait_idle()
-    good = panel.api("/api/v1/runs", {})["number"]
+    succeeded = panel.api("/api/v1/runs", {})["number"]
     panel.wait_idle()
-    bad = panel.api("/api/v1/runs", {"params": {"target": "nobody"}})["number"]
+    failed = panel.api("/api/v1/runs", {"params": {"target": "nobody"}})["number"]
     panel.wait_idle()
-    found: list[str] = []
-    for path in [*PAGES, f"/runs/{good}", f"/runs/{bad}", f"/runs/new?run={bad}"]:
+    all_violations: list[str] = []
+    for path in [*PAGES, f"/runs/{succeeded}", f"/runs/{failed}", f"/runs/new?run={failed}"]:
         page.goto(panel.url + path)
         for details in page.locator("main details").all():
             details.evaluate("element => element.open = true")
-        found += violations(page)
-    assert found == []
+        all_violations += violations(page)
+    assert all_violations == []
 
 
 def test_axe_finds_nothing_when_a_dialog_asks(page: Page, panel: PanelProcess) -> None:

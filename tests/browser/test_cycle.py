@@ -123,9 +123,9 @@ def test_log_has_no_gap_and_no_repeat_when_streams_are_cut(
     page.goto(f"{panel.url}/runs/{number}")
     # Without a stream the page asks for the same lines; the cursor is the same.
     expect(page.get_by_text("The log is complete.")).to_be_visible(timeout=RUN_MS)
-    found = lines(page)
-    assert found == list(range(1, len(found) + 1))
-    assert len(found) == len(panel.log(number))
+    numbers = lines(page)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == len(panel.log(number))
     assert streams
     complaints.clear()  # the browser reports each stream that the test cut
 

@@ -24,15 +24,15 @@ NASTY = ("<img src=x onerror=alert(1)>", "<script>alert(2)</script>", '" autofoc
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, Served]]:
     """An app for each task; the binary one has names that are markup."""
     with contextlib.ExitStack() as stack:
-        found: dict[Task, Served] = {}
+        served_by_task: dict[Task, Served] = {}
         for task in TASKS:
             folder = tmp_path_factory.mktemp(f"browser-{task}")
             built = make_bundle(folder / "models", task=task, names=NASTY if task == "binary" else None)
             api = stack.enter_context(running(folder / "models"))
             api.wait_for(1)
             app = stack.enter_context(app_running(f"http://127.0.0.1:{api.port}", folder / "app.log"))
-            found[task] = Served(app, api, built)
-        yield found
+            served_by_task[task] = Served(app, api, built)
+        yield served_by_task
 
 
 @contextlib.contextmanager
@@ -155,20 +155,20 @@ def test_axe_finds_nothing_and_nothing_sticks_out_when_everything_is_open(
     browser: Browser, apps: dict[Task, Served], complaints: list[str], task: Task
 ) -> None:
     with tab(browser, apps[task], complaints) as page:
-        found = []
+        all_violations = []
         for path in ("/", "/table?sample=1"):
             page.goto(path)
-            found += violations(page)
+            all_violations += violations(page)
             page.get_by_role("button", name="Predict").first.click()
             expect(
                 page.locator("#result").get_by_text("Model 1, trained").or_(page.locator(".preview"))
             ).to_be_visible()
             for details in page.locator("details").all():
                 details.evaluate("element => element.open = true")
-            found += violations(page)
+            all_violations += violations(page)
             page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a plain dict of the same shape
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert found == []
+        assert all_violations == []
 
 
 def test_the_answers_are_in_sight_when_the_table_is_wide(

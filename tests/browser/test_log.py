@@ -17,13 +17,13 @@ AT = "2026-01-01T00:00:00.000+00:00"
 
 def events(lines: list[tuple[str, str]], batch: int = 1) -> str:
     """A stream of these (level, text) lines from seq 101 on, `batch` an event."""
-    made = [LogLine(101 + i, AT, "train_model", 1, level, text) for i, (level, text) in enumerate(lines)]  # type: ignore[arg-type]
-    ready, env = shown(made, LogFilter(), {}), create_environment()
-    found = []
+    log_lines = [LogLine(101 + i, AT, "train_model", 1, level, text) for i, (level, text) in enumerate(lines)]  # type: ignore[arg-type]
+    ready, env = shown(log_lines, LogFilter(), {}), create_environment()
+    parts = []
     for i in range(0, len(ready), batch):
         html = render_template(env, LinesView.TEMPLATE, LinesView(ready[i : i + batch]))
-        found.append(format_event("log", html, id=ready[min(i + batch, len(ready)) - 1].seq).decode())
-    return "".join(found)
+        parts.append(format_event("log", html, id=ready[min(i + batch, len(ready)) - 1].seq).decode())
+    return "".join(parts)
 
 
 def test_similar_lines_fold_while_they_come_and_errors_never_do(

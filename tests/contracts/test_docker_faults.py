@@ -139,18 +139,18 @@ def test_a_container_that_was_created_only_is_removed_and_never_started(docker_b
 def test_a_foreign_container_is_reported_and_left_alone_when_it_has_the_name(
     docker_bench: Bench, fake_image: str
 ) -> None:
-    theirs = docker("create", "--name", docker_bench.name, "--label", "someone=else", fake_image, "true")
+    foreign_id = docker("create", "--name", docker_bench.name, "--label", "someone=else", fake_image, "true")
     try:
         assert docker_bench.runtime.observe("api").state == "foreign"
         with pytest.raises(ProblemError, match="did not start") as caught:
             docker_bench.runtime.ensure(docker_bench.spec())
         assert caught.value.id == "NAME-01"
         docker_bench.runtime.stop("api")
-        assert inspect(docker_bench.name)["Id"] == theirs
+        assert inspect(docker_bench.name)["Id"] == foreign_id
         checks = docker_bench.runtime.checks({"api": docker_bench.spec()})
         assert [check.id for check in checks if check.state == "error"] == ["NAME-01"]
     finally:
-        docker("rm", "-f", theirs)
+        docker("rm", "-f", foreign_id)
 
 
 def test_a_foreign_network_is_reported_when_it_has_the_name(docker_bench: Bench) -> None:

@@ -107,7 +107,7 @@ def test_what_an_unfinished_replacement_left_is_seen_and_removed_when_the_rest_i
 
 def test_the_name_that_is_taken_is_named_when_it_is_one_of_a_replacement(docker_bench: Bench, fake_image: str) -> None:
     spec, first = started(docker_bench)
-    theirs = docker("create", "--name", f"{docker_bench.name}-next", fake_image, "true")
+    foreign_id = docker("create", "--name", f"{docker_bench.name}-next", fake_image, "true")
     try:
         with pytest.raises(ProblemError, match=f"named {docker_bench.name}-next exists") as caught:
             docker_bench.runtime.ensure(docker_bench.spec(ROLE="changed"))
@@ -115,7 +115,7 @@ def test_the_name_that_is_taken_is_named_when_it_is_one_of_a_replacement(docker_
         assert docker_bench.runtime.observe("api").instance_id == first.instance_id
         assert answers(docker_bench, spec)
     finally:
-        docker("rm", "-f", theirs)
+        docker("rm", "-f", foreign_id)
 
 
 def test_the_old_one_serves_on_when_a_restart_would_bring_one_that_does_not_start(docker_bench: Bench) -> None:

@@ -72,10 +72,10 @@ class PrivateEngine:
     def _bury(self) -> None:
         """End what a killed engine leaves running; it would delay the next one by half a minute."""
         marker = str(self.folder).encode()
-        for found in Path("/proc").glob("[0-9]*/cmdline"):
+        for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
-                if marker in found.read_bytes() and int(found.parent.name) != os.getpid():
-                    os.kill(int(found.parent.name), signal.SIGKILL)
+                if marker in cmdline.read_bytes() and int(cmdline.parent.name) != os.getpid():
+                    os.kill(int(cmdline.parent.name), signal.SIGKILL)
         shutil.rmtree(self.folder / "exec", ignore_errors=True)
         (self.folder / "pid").unlink(missing_ok=True)
 

@@ -20,10 +20,10 @@ RUN_S = 240.0
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Built and up; taken down with all it has afterwards."""
-    with stack_of(tmp_path_factory.mktemp("clone"), f"amlp-e2e-{secrets.token_hex(3)}") as made:
-        made.compose("build", "--quiet")
-        made.compose("up", "-d")
-        yield made
+    with stack_of(tmp_path_factory.mktemp("clone"), f"amlp-e2e-{secrets.token_hex(3)}") as project:
+        project.compose("build", "--quiet")
+        project.compose("up", "-d")
+        yield project
 
 
 def started_at(stack: Stack) -> dict[str, str]:
@@ -66,9 +66,9 @@ def test_a_model_is_live_when_the_button_was_clicked_once(stack: Stack, browser:
 
 
 def test_files_belong_to_the_user_when_the_panel_wrote_them(stack: Stack) -> None:
-    made = [path for path in (stack.folder / "data").rglob("*") if path.is_file() and path.name != "README.md"]
-    assert made
-    owners = {path.stat().st_uid for path in made}
+    files = [path for path in (stack.folder / "data").rglob("*") if path.is_file() and path.name != "README.md"]
+    assert files
+    owners = {path.stat().st_uid for path in files}
     assert owners == {(stack.folder / "data").stat().st_uid}
     assert owners in ({UID}, {(stack.folder / "compose.yaml").stat().st_uid})
     processes = [
@@ -80,19 +80,19 @@ def test_files_belong_to_the_user_when_the_panel_wrote_them(stack: Stack) -> Non
 
 def test_only_the_panel_has_the_socket_and_only_the_api_the_models(stack: Stack) -> None:
     seen = {name: stack.inspect(name) for name in ("panel", *SERVICES)}
-    mounts = {name: {m["Destination"]: m["RW"] for m in found["Mounts"]} for name, found in seen.items()}
-    assert {name for name, found in mounts.items() if "/var/run/docker.sock" in found} == {"panel"}
+    mounts = {name: {m["Destination"]: m["RW"] for m in inspected["Mounts"]} for name, inspected in seen.items()}
+    assert {name for name, inspected in mounts.items() if "/var/run/docker.sock" in inspected} == {"panel"}
     assert mounts["api"] == {"/models": False}
     assert mounts["mlflow"] == {"/state/mlflow": True}
     assert mounts["app"] == {}
-    images = {found["Image"] for found in seen.values()}
+    images = {inspected["Image"] for inspected in seen.values()}
     assert len(images) == 1, "one image, and nothing was pulled or built for the services"
-    for found in seen.values():
-        host: dict[str, Any] = found["HostConfig"]
+    for inspected in seen.values():
+        host: dict[str, Any] = inspected["HostConfig"]
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
         assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
-        bindings = [b for bound in found["NetworkSettings"]["Ports"].values() for b in bound or []]
+        bindings = [b for bound in inspected["NetworkSettings"]["Ports"].values() for b in bound or []]
         assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}
     for name in SERVICES:
         status = docker("exec", stack.container(name), "grep", "-E", "^(Uid|CapEff|NoNewPrivs)", "/proc/1/status")
@@ -135,7 +135,7 @@ def test_a_new_model_goes_live_without_a_new_container(stack: Stack) -> None:
     before = started_at(stack)
     run = stack.panel("runs", {"params": {"seed": 7}})["id"]
     ended = stack.until(
-        lambda: (found := stack.panel(f"runs/{run}"))["finished_at"] and found, within_s=RUN_S, what="the run ends"
+        lambda: (detail := stack.panel(f"runs/{run}"))["finished_at"] and detail, within_s=RUN_S, what="the run ends"
     )
     assert ended["state"] == "succeeded"
     assert started_at(stack) == before
@@ -144,14 +144,14 @@ def test_a_new_model_goes_live_without_a_new_container(stack: Stack) -> None:
 
 def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
     before = started_at(stack)
-    said = stack.compose("down")
-    assert "in use" not in said
-    assert "rror" not in said
+    output = stack.compose("down")
+    assert "in use" not in output
+    assert "rror" not in output
     assert stack.names() == {stack.container(name) for name in SERVICES}
     assert stack.predict()["model_version"] >= 1
     begun = time.monotonic()
-    said = stack.compose("up", "-d")
-    assert "rphan" not in said
+    output = stack.compose("up", "-d")
+    assert "rphan" not in output
     stack.until(stack.is_healthy, within_s=60, what="the panel has found its services")
     assert time.monotonic() - begun < 30
     assert started_at(stack) == before
@@ -160,8 +160,8 @@ def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
 
 
 def test_the_command_line_runs_as_the_panels_user(stack: Stack) -> None:
-    said = docker("exec", stack.container("panel"), "ml-pipeline", "status", timeout_s=60)
-    assert "succeeded" in said or "version" in said
+    output = docker("exec", stack.container("panel"), "ml-pipeline", "status", timeout_s=60)
+    assert "succeeded" in output or "version" in output
 
 
 def test_only_what_changed_is_replaced_when_a_port_changed(stack: Stack) -> None:
@@ -175,8 +175,8 @@ def test_only_what_changed_is_replaced_when_a_port_changed(stack: Stack) -> None
 
 
 def test_nothing_is_left_when_all_is_taken_down(stack: Stack, tmp_path: Path) -> None:
-    said = stack.compose("--profile", "all", "down")
-    assert "rror" not in said
+    output = stack.compose("--profile", "all", "down")
+    assert "rror" not in output
     assert stack.names() == set()
     assert docker("network", "ls", "-q", "--filter", f"name={stack.project}") == ""
     assert len(docker("volume", "ls", "-q", "--filter", f"name={stack.project}").split()) == 3

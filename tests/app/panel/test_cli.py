@@ -55,8 +55,8 @@ def test_log_is_whole_when_the_connection_is_cut(tmp_path: Path, monkeypatch: py
         end = 'event: end\nid: 7\ndata: {"seq": 7, "state": "succeeded"}\n\n'
         return httpx.Response(200, text=': ping\n\nevent: state\ndata: {"state": "running"}\n\n' + log(7, 7) + end)
 
-    with panel(tmp_path, handler) as found:
-        items = list(found.follow("r"))
+    with panel(tmp_path, handler) as panel_client:
+        items = list(panel_client.follow("r"))
     assert [item["seq"] for item in items] == [1, 2, 3, 4, 5, 6, 7, 7]
     assert items[-1]["state"] == "succeeded"
     assert cursors == ["0", "5", "6"]
@@ -68,30 +68,30 @@ def test_problem_arrives_whole_when_the_panel_answers_with_one(tmp_path: Path) -
     def handler(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(409, json=active.as_dict())
 
-    with panel(tmp_path, handler) as found, pytest.raises(ProblemError) as caught:
-        found.post("/api/v1/runs", {})
+    with panel(tmp_path, handler) as panel_client, pytest.raises(ProblemError) as caught:
+        panel_client.post("/api/v1/runs", {})
     assert caught.value.as_dict() == active.as_dict()
 
 
 def test_something_else_is_named_when_it_answers(tmp_path: Path) -> None:
-    with panel(tmp_path, lambda _request: httpx.Response(404, text="<html>")) as found:
+    with panel(tmp_path, lambda _request: httpx.Response(404, text="<html>")) as panel_client:
         with pytest.raises(ProblemError) as caught:
-            found.get("/api/v1/runs")
+            panel_client.get("/api/v1/runs")
         assert caught.value.id == "PANEL-08"
         with pytest.raises(ProblemError) as caught:
-            list(found.follow("r"))
+            list(panel_client.follow("r"))
     assert caught.value.id == "PANEL-08"
 
 
 @pytest.mark.parametrize("text", ["<html>", "[1]", "event: log\ndata: {broken\n\n"])
 def test_something_else_is_named_when_it_answers_with_success(tmp_path: Path, text: str) -> None:
-    with panel(tmp_path, lambda _request: httpx.Response(200, text=text)) as found:
-        for call in (lambda: found.get("/api/v1/runs"), lambda: found.lines("r", 0)):
+    with panel(tmp_path, lambda _request: httpx.Response(200, text=text)) as panel_client:
+        for call in (lambda: panel_client.get("/api/v1/runs"), lambda: panel_client.lines("r", 0)):
             with pytest.raises(ProblemError, match="PANEL-08"):
                 call()
         if "data" in text:
             with pytest.raises(ProblemError, match="PANEL-08"):
-                list(found.follow("r"))
+                list(panel_client.follow("r"))
 
 
 def test_what_to_do_is_said_when_no_panel_answers(
@@ -156,8 +156,8 @@ def test_table_shows_texts_as_they_are_when_they_look_like_markup(
     }
     service = {"name": "api", "state": "ok", "url": "http://x", "detail": "[/red]"}
     state = {"runs": [run], "services": [service], "paused": False, "due_in_s": None, "interval_s": 6, "live": None}
-    with panel(tmp_path, lambda _request: httpx.Response(200, json=state)) as found:
-        assert cli._status(found) == 0
+    with panel(tmp_path, lambda _request: httpx.Response(200, json=state)) as panel_client:
+        assert cli._status(panel_client) == 0
     output = capsys.readouterr().out
     assert "Column [/x] is [bold]bad[/bold]\ufffd[2J." in output
     assert "[/red]" in output

@@ -33,13 +33,13 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     settings.state_dir.mkdir()
     token = startup.cli_token(settings.state_dir)
     app = create_app(settings, stages=EMPTY_STAGES, deploy=live_at_once)
-    with TestClient(app, base_url="http://127.0.0.1:8080", headers={"Authorization": f"Bearer {token}"}) as found:
-        yield found
+    with TestClient(app, base_url="http://127.0.0.1:8080", headers={"Authorization": f"Bearer {token}"}) as test_client:
+        yield test_client
 
 
 def events(client: TestClient, run_id: str, after: int = 0) -> list[tuple[str, str, str]]:
     """(event, id, data) of the stream until its end."""
-    found: list[tuple[str, str, str]] = []
+    parsed: list[tuple[str, str, str]] = []
     with client.stream("GET", f"/api/v1/runs/{run_id}/log/stream", headers={"Last-Event-ID": str(after)}) as stream:
         fields: dict[str, str] = {}
         for line in stream.iter_lines():
@@ -48,20 +48,20 @@ def events(client: TestClient, run_id: str, after: int = 0) -> list[tuple[str, s
                 fields[name] = value
             else:
                 if "data" in fields:
-                    found.append((fields.get("event", ""), fields.get("id", ""), fields["data"]))
+                    parsed.append((fields.get("event", ""), fields.get("id", ""), fields["data"]))
                 fields = {}
-    return found
+    return parsed
 
 
 def test_log_streams_from_start_to_end_when_a_run_goes_through(client: TestClient) -> None:
     run_id = client.post("/api/v1/runs", json={}).json()["id"]
-    found = events(client, run_id)
-    lines = [line for event, _, data in found if event == "log" for line in json.loads(data)["lines"]]
+    stream = events(client, run_id)
+    lines = [line for event, _, data in stream if event == "log" for line in json.loads(data)["lines"]]
     stored = client.get(f"/api/v1/runs/{run_id}/log").text
     assert [json.dumps(line) for line in lines] == [json.dumps(json.loads(line)) for line in stored.splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
-    assert found[-1] == ("end", str(len(lines)), json.dumps({"seq": len(lines), "state": "succeeded"}))
-    assert {json.loads(data)["state"] for event, _, data in found if event == "state"} >= {"running"}
+    assert stream[-1] == ("end", str(len(lines)), json.dumps({"seq": len(lines), "state": "succeeded"}))
+    assert {json.loads(data)["state"] for event, _, data in stream if event == "state"} >= {"running"}
 
 
 def test_log_goes_on_after_the_cursor_when_a_reader_comes_back(client: TestClient) -> None:

@@ -83,14 +83,14 @@ def test_secret_is_not_shown_when_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_owner_is_named_when_another_panel_has_the_folder(tmp_path: Path) -> None:
-    mine = settings(tmp_path)
-    with startup.lock(mine):
+    own_settings = settings(tmp_path)
+    with startup.lock(own_settings):
         with pytest.raises(ProblemError) as caught:
-            startup.lock(mine)
-        assert f"process {os.getpid()} on port {mine.panel_port}" in caught.value.why
+            startup.lock(own_settings)
+        assert f"process {os.getpid()} on port {own_settings.panel_port}" in caught.value.why
         assert startup.EXIT_CODES[caught.value.id] == 75
     assert caught.value.id == "PANEL-04"
-    startup.lock(mine).close()
+    startup.lock(own_settings).close()
 
 
 def test_port_is_named_when_it_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

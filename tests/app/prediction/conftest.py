@@ -93,14 +93,14 @@ def start_api() -> StartApi:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, tuple[Api, Built]]]:
     """An API with a model for each task; only for tests that change neither."""
     with contextlib.ExitStack() as stack:
-        found: dict[Task, tuple[Api, Built]] = {}
+        apis: dict[Task, tuple[Api, Built]] = {}
         for task in TASKS:
             folder = tmp_path_factory.mktemp(task) / "models"
             built = make_bundle(folder, task=task, version=7)
-            found[task] = (stack.enter_context(running(folder)), built)
-        for api, _ in found.values():
+            apis[task] = (stack.enter_context(running(folder)), built)
+        for api, _ in apis.values():
             api.wait_for(7)
-        yield found
+        yield apis
 
 
 def publish_odd(models_dir: Path, odd: Callable[[bytes, float], bytes], **options: Any) -> None:

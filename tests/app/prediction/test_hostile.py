@@ -128,8 +128,8 @@ def test_values_are_rows_when_the_model_has_one_feature(tmp_path: Path, start_ap
             {"inputs": [[30], [60], [None]]},
             {"inputs": {"age": [30, 60, None]}},
         ):
-            found = api.client.post("/invocations", json=body).json()["predictions"]
-            assert [each["probability"] for each in found] == [each["probability"] for each in expected]
+            predictions = api.client.post("/invocations", json=body).json()["predictions"]
+            assert [each["probability"] for each in predictions] == [each["probability"] for each in expected]
         table = 'age\n30\n60\n""\n'  # as pandas writes what is missing in the only column
         answer = api.client.post("/predict/csv", content=table, headers={"Content-Type": "text/csv"}).text
         assert len(answer.splitlines()) == 4

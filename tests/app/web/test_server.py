@@ -85,8 +85,8 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     options: dict[str, Any] = (
         {"http": "h11", "h11_max_incomplete_event_size": HEAD_BYTES} if request.param == "h11" else {}
     )
-    with running(**options) as found:
-        yield found
+    with running(**options) as server:
+        yield server
 
 
 def ends_after(client: socket.socket) -> float:

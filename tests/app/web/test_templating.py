@@ -47,10 +47,10 @@ def _names(env_name: str) -> set[str]:
         tree = env.parse(env.loader.get_source(env, name)[0])
         # Inside a block, what the file itself imports or defines counts as undeclared too.
         own = {macro.name for macro in tree.find_all(nodes.Macro)}
-        imported = [entry for found in tree.find_all(nodes.FromImport) for entry in found.names]
+        imported = [entry for each in tree.find_all(nodes.FromImport) for entry in each.names]
         own |= {entry if isinstance(entry, str) else entry[1] for entry in imported}
         names |= meta.find_undeclared_variables(tree) - own
-        todo += [found for found in meta.find_referenced_templates(tree) if found]
+        todo += [each for each in meta.find_referenced_templates(tree) if each]
     return names - set(env.globals)
 
 

@@ -16,17 +16,17 @@ def test_binary_metrics_are_scikit_learns_when_scores_have_ties() -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 400)
     p = np.round(np.clip(0.3 * y + rng.random(400) * 0.7, 0, 1), 2)
-    found = score("binary", y, np.column_stack([1 - p, p]), 0.4)
-    said = p >= 0.4
-    assert found == {
+    metrics = score("binary", y, np.column_stack([1 - p, p]), 0.4)
+    predicted = p >= 0.4
+    assert metrics == {
         name: rounded(value)
         for name, value in {
             "roc_auc": sk.roc_auc_score(y, p),
             "average_precision": sk.average_precision_score(y, p),
-            "accuracy": sk.accuracy_score(y, said),
-            "precision": sk.precision_score(y, said),
-            "recall": sk.recall_score(y, said),
-            "f1": sk.f1_score(y, said),
+            "accuracy": sk.accuracy_score(y, predicted),
+            "precision": sk.precision_score(y, predicted),
+            "recall": sk.recall_score(y, predicted),
+            "f1": sk.f1_score(y, predicted),
             "log_loss": sk.log_loss(y, np.clip(p, 1e-7, 1 - 1e-7)),
             "brier": sk.brier_score_loss(y, p),
         }.items()
@@ -37,30 +37,30 @@ def test_multiclass_metrics_are_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 4, 300)
     p = rng.dirichlet([1, 1, 1, 1], 300) * 0.5 + 0.5 * np.eye(4)[y]
-    found = score("multiclass", y, p, None)
-    assert found["log_loss"] == rounded(sk.log_loss(y, p))
-    assert found["macro_f1"] == rounded(sk.f1_score(y, p.argmax(1), average="macro"))
-    assert found["roc_auc_ovr"] == rounded(sk.roc_auc_score(y, p, multi_class="ovr"))
-    assert found["balanced_accuracy"] == rounded(sk.balanced_accuracy_score(y, p.argmax(1)))
+    metrics = score("multiclass", y, p, None)
+    assert metrics["log_loss"] == rounded(sk.log_loss(y, p))
+    assert metrics["macro_f1"] == rounded(sk.f1_score(y, p.argmax(1), average="macro"))
+    assert metrics["roc_auc_ovr"] == rounded(sk.roc_auc_score(y, p, multi_class="ovr"))
+    assert metrics["balanced_accuracy"] == rounded(sk.balanced_accuracy_score(y, p.argmax(1)))
 
 
 def test_regression_metrics_are_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=200) * 7
     value = y + rng.normal(size=200)
-    found = score("regression", y, value[:, None], None)
-    assert found["r2"] == rounded(sk.r2_score(y, value))
-    assert found["rmse"] == rounded(sk.root_mean_squared_error(y, value))
-    assert found["mae"] == rounded(sk.mean_absolute_error(y, value))
-    assert found["median_ae"] == rounded(sk.median_absolute_error(y, value))
+    metrics = score("regression", y, value[:, None], None)
+    assert metrics["r2"] == rounded(sk.r2_score(y, value))
+    assert metrics["rmse"] == rounded(sk.root_mean_squared_error(y, value))
+    assert metrics["mae"] == rounded(sk.mean_absolute_error(y, value))
+    assert metrics["median_ae"] == rounded(sk.median_absolute_error(y, value))
 
 
 def test_undefined_metrics_are_left_out_when_there_is_one_class() -> None:
     p = np.full((5, 2), 0.5)
-    found = score("binary", np.zeros(5, dtype=np.int64), p, 0.5)
-    assert "roc_auc" not in found
-    assert "average_precision" not in found
-    assert found["accuracy"] == 0.0
+    metrics = score("binary", np.zeros(5, dtype=np.int64), p, 0.5)
+    assert "roc_auc" not in metrics
+    assert "average_precision" not in metrics
+    assert metrics["accuracy"] == 0.0
     assert np.isnan(primary_value("binary", np.zeros(5, dtype=np.int64), p))
 
 
@@ -69,14 +69,14 @@ def test_threshold_is_the_best_of_all_when_every_cut_is_tried(metric: ThresholdM
     rng = np.random.default_rng(3)
     y = (rng.random(200) < 0.2).astype(np.int64)
     p = np.clip(0.1 + 0.2 * y + rng.random(200) * 0.3, 0, 1).astype(np.float32)
-    found = best_threshold(y, p, metric)
+    threshold = best_threshold(y, p, metric)
     if metric == "none":
-        assert found == 0.5
+        assert threshold == 0.5
         return
     measure = {"f1": sk.f1_score, "balanced_accuracy": sk.balanced_accuracy_score, "accuracy": sk.accuracy_score}[
         metric
     ]
-    assert measure(y, p >= found) == max(measure(y, p >= cut) for cut in [*np.unique(p), 2.0])
+    assert measure(y, p >= threshold) == max(measure(y, p >= cut) for cut in [*np.unique(p), 2.0])
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), max_size=30))

@@ -48,10 +48,10 @@ def evaluate(text: str) -> list[float | None]:
     ],
 )
 def test_the_value_is_that_of_arithmetic_when_it_is_finite(text: str, expected: list[float | None]) -> None:
-    found = evaluate(text)
-    assert [value is None for value in found] == [value is None for value in expected]
-    for value, wanted in zip(found, expected, strict=True):
-        assert value is None or value == pytest.approx(wanted, rel=1e-6)
+    values = evaluate(text)
+    assert [value is None for value in values] == [value is None for value in expected]
+    for value, expected_value in zip(values, expected, strict=True):
+        assert value is None or value == pytest.approx(expected_value, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def fit(values: npt.NDArray[np.float32], params: Params) -> tuple[Prepared, Numb
 @pytest.mark.parametrize("imputation", ["mean", "median", "most_frequent"])
 def test_numbers_come_out_as_from_scikit_learn_when_some_are_missing(imputation: Imputation, scaling: Scaling) -> None:
     train, test = table(), table(seed=1)
-    made, _ = fit(train, Params(imputation=imputation, scaling=scaling))
+    prepared, _ = fit(train, Params(imputation=imputation, scaling=scaling))
     imputer = SimpleImputer(strategy=imputation).fit(train.astype(np.float64))
     # What is imputed is rounded to float32, as everything that the model is given.
     train_filled, expected = (
@@ -58,35 +58,35 @@ def test_numbers_come_out_as_from_scikit_learn_when_some_are_missing(imputation:
         expected = SCALERS[scaling]().fit(train_filled).transform(expected)
     flags = MissingIndicator(features="missing-only").fit(train).transform(test)
     np.testing.assert_allclose(
-        Graph(made.model).run(RawRows(test, NO_TEXT)),
+        Graph(prepared.model).run(RawRows(test, NO_TEXT)),
         np.hstack([expected, flags.astype(float)]),
         rtol=1e-5,
         atol=1e-6,
     )
-    assert made.outputs[5:] == ["c0 (missing)", "c1 (missing)", "c2 (missing)", "c3 (missing)"]
-    assert made.sources["c2 (missing)"] == ["c2"]
+    assert prepared.outputs[5:] == ["c0 (missing)", "c1 (missing)", "c2 (missing)", "c3 (missing)"]
+    assert prepared.sources["c2 (missing)"] == ["c2"]
 
 
 def test_infinite_is_missing_when_the_graph_meets_it() -> None:
-    made, _ = fit(table(), Params())
+    prepared, _ = fit(table(), Params())
     odd = np.repeat(table()[:1], 3, axis=0)
     odd[0, 4], odd[1, 4], odd[2, 4] = np.nan, np.inf, -np.inf
-    answers = Graph(made.model).run(RawRows(odd, NO_TEXT))
+    answers = Graph(prepared.model).run(RawRows(odd, NO_TEXT))
     assert (answers == answers[0]).all()
 
 
 def test_huge_values_stay_finite_when_they_are_scaled() -> None:
     train = table() * np.float32(1e-6)
-    made, _ = fit(train, Params())
+    prepared, _ = fit(train, Params())
     huge = np.full((1, 5), 3e38, dtype=np.float32)
-    assert np.isfinite(Graph(made.model).run(RawRows(huge, NO_TEXT))).all()
+    assert np.isfinite(Graph(prepared.model).run(RawRows(huge, NO_TEXT))).all()
 
 
 def test_a_constant_column_is_not_divided_by_zero_when_it_is_scaled() -> None:
     train = np.full((100, 1), 7.0, dtype=np.float32)
     for scaling in ("standard", "robust", "min_max"):
-        made, _ = fit(train, Params(scaling=scaling))
-        assert np.isfinite(Graph(made.model).run(RawRows(train, NO_TEXT))).all()
+        prepared, _ = fit(train, Params(scaling=scaling))
+        assert np.isfinite(Graph(prepared.model).run(RawRows(train, NO_TEXT))).all()
 
 
 def test_no_indicator_comes_out_when_it_is_switched_off() -> None:
@@ -102,8 +102,8 @@ def texts(n_kinds: int) -> TextColumn:
 
 def run_texts(fits: list[TextFit], rows: list[list[str]]) -> npt.NDArray[np.float32]:
     nothing = NumberFit(np.zeros(0, np.float32), "none", np.zeros(0), np.ones(0), [])
-    made = prepare_graph([], [], nothing, fits)
-    return Graph(made.model).run(RawRows(np.empty((len(rows), 0), np.float32), np.array(rows, dtype=object)))
+    prepared = prepare_graph([], [], nothing, fits)
+    return Graph(prepared.model).run(RawRows(np.empty((len(rows), 0), np.float32), np.array(rows, dtype=object)))
 
 
 def test_few_texts_come_out_as_from_one_hot_encoding_when_unseen_and_empty_ones_are_among_them() -> None:
@@ -148,8 +148,8 @@ def test_only_training_rows_count_when_texts_are_fitted() -> None:
 def test_a_row_has_one_answer_when_it_comes_alone_or_among_others() -> None:
     names, derived = ["a", "b"], [parse("x = log1p(a) * sqrt(abs(b))"), parse("y = a / b")]
     values = np.abs(table()[:, :2]) + np.float32(0.1)
-    made = np.column_stack([np.log1p(values[:, 0]) * np.sqrt(values[:, 1]), values[:, 0] / values[:, 1]])
-    both = np.hstack([values, made.astype(np.float32)])
+    derived_values = np.column_stack([np.log1p(values[:, 0]) * np.sqrt(values[:, 1]), values[:, 0] / values[:, 1]])
+    both = np.hstack([values, derived_values.astype(np.float32)])
     fitted = fit_numbers(2, 4, lambda i: both[:, i], Params())
     graph = Graph(prepare_graph(names, derived, fitted, []).model)
     together = graph.run(RawRows(values, NO_TEXT))
@@ -165,9 +165,9 @@ def test_equal_statistics_give_equal_bytes_when_the_graph_is_written_twice() -> 
 def test_names_stay_distinct_when_columns_collide() -> None:
     train = table()[:, :2]
     numbers = fit_numbers(2, 2, lambda i: train[:, i], Params())
-    made = prepare_graph(["a", "a (missing)"], [], numbers, [])
-    assert made.outputs == ["a", "a (missing)", "a (missing) (2)", "a (missing) (missing)"]
-    assert made.sources["a (missing) (2)"] == ["a"]
+    prepared = prepare_graph(["a", "a (missing)"], [], numbers, [])
+    assert prepared.outputs == ["a", "a (missing)", "a (missing) (2)", "a (missing) (missing)"]
+    assert prepared.sources["a (missing) (2)"] == ["a"]
 
 
 def test_the_graph_needs_no_more_than_it_says_when_it_is_checked() -> None:
@@ -182,8 +182,8 @@ def test_the_graph_needs_no_more_than_it_says_when_it_is_checked() -> None:
 def test_values_stay_apart_when_one_is_huge(scaling: Scaling, huge: float) -> None:
     train = table()[:, 4:]
     train[7] = huge
-    made, numbers = fit(train, Params(scaling=scaling))
-    kept = len(np.unique(Graph(made.model).run(RawRows(train, NO_TEXT[: len(train)]))))
+    prepared, numbers = fit(train, Params(scaling=scaling))
+    kept = len(np.unique(Graph(prepared.model).run(RawRows(train, NO_TEXT[: len(train)]))))
     assert kept >= 0.95 * len(np.unique(train))
     # With the huge value at the upper end, min-max scaling keeps the others apart by itself.
     assert numbers.merged == ([] if (scaling, huge) == ("min_max", 1e12) else [0])
@@ -192,9 +192,9 @@ def test_values_stay_apart_when_one_is_huge(scaling: Scaling, huge: float) -> No
 def test_a_linear_model_gets_the_scaling_that_was_asked_for_when_one_value_is_huge() -> None:
     train = table()[:, 4:]
     train[7] = 1e12
-    made, numbers = fit(train, Params(estimator="linear"))
+    prepared, numbers = fit(train, Params(estimator="linear"))
     assert numbers.merged == [0]
-    assert np.abs(Graph(made.model).run(RawRows(train, NO_TEXT[: len(train)]))).max() < 100
+    assert np.abs(Graph(prepared.model).run(RawRows(train, NO_TEXT[: len(train)]))).max() < 100
 
 
 def test_ordinary_and_heavy_tailed_columns_are_scaled_as_asked_when_no_value_is_lost() -> None:

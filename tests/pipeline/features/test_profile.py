@@ -12,32 +12,32 @@ ALL = np.ones(100, dtype=np.bool_)
 def test_numbers_are_described_when_some_are_missing_and_one_is_huge() -> None:
     values = np.arange(1000.0)
     values[999], values[0] = 1e9, np.nan
-    found = describe(number_column("a", values), np.ones(1000, dtype=np.bool_), "feature")
-    assert (found.kind, found.missing, found.missing_share) == ("numeric", 1, 0.001)
-    assert (found.distinct, found.integer, found.min, found.max) == (999, True, 1.0, 1e9)
-    assert found.quantiles["0.5"] == 500.0
-    assert found.histogram is not None
-    assert found.histogram.edges[-1] == pytest.approx(989.02)
-    assert sum(found.histogram.counts) == 999
-    assert all(40 < count < 70 for count in found.histogram.counts)
+    column = describe(number_column("a", values), np.ones(1000, dtype=np.bool_), "feature")
+    assert (column.kind, column.missing, column.missing_share) == ("numeric", 1, 0.001)
+    assert (column.distinct, column.integer, column.min, column.max) == (999, True, 1.0, 1e9)
+    assert column.quantiles["0.5"] == 500.0
+    assert column.histogram is not None
+    assert column.histogram.edges[-1] == pytest.approx(989.02)
+    assert sum(column.histogram.counts) == 999
+    assert all(40 < count < 70 for count in column.histogram.counts)
 
 
 def test_mean_and_deviation_are_those_of_the_values_when_they_are_ordinary() -> None:
     values = np.random.default_rng(0).normal(5, 2, 100)
-    found = describe(number_column("a", values), ALL, "feature")
-    assert found.mean == pytest.approx(values.mean(), rel=1e-6)
-    assert found.std == pytest.approx(values.std(), rel=1e-6)
-    for share, value in found.quantiles.items():
+    column = describe(number_column("a", values), ALL, "feature")
+    assert column.mean == pytest.approx(values.mean(), rel=1e-6)
+    assert column.std == pytest.approx(values.std(), rel=1e-6)
+    for share, value in column.quantiles.items():
         assert value == pytest.approx(np.quantile(values, float(share)), rel=1e-6)
-    assert not found.integer
+    assert not column.integer
 
 
 def test_every_figure_is_finite_when_values_lie_as_far_apart_as_float32_allows() -> None:
-    found = describe(number_column("a", np.array([-3.4e38, 3.4e38] * 50)), ALL, "feature")
-    assert found.histogram is not None
-    figures = [*found.quantiles.values(), *found.histogram.edges, found.mean or 0.0, found.std or np.inf]
+    column = describe(number_column("a", np.array([-3.4e38, 3.4e38] * 50)), ALL, "feature")
+    assert column.histogram is not None
+    figures = [*column.quantiles.values(), *column.histogram.edges, column.mean or 0.0, column.std or np.inf]
     assert np.isfinite(figures).all()
-    assert found.histogram.counts == [50, *[0] * 18, 50]
+    assert column.histogram.counts == [50, *[0] * 18, 50]
 
 
 def test_only_the_asked_rows_count_when_a_column_is_described() -> None:
@@ -48,8 +48,14 @@ def test_only_the_asked_rows_count_when_a_column_is_described() -> None:
 
 
 def test_nothing_is_made_up_when_a_column_has_no_value() -> None:
-    found = describe(NumberColumn("a", np.full(100, np.nan, dtype=np.float32)), ALL, "dropped", "no value")
-    assert (found.missing, found.distinct, found.min, found.histogram, found.reason) == (100, 0, None, None, "no value")
+    column = describe(NumberColumn("a", np.full(100, np.nan, dtype=np.float32)), ALL, "dropped", "no value")
+    assert (column.missing, column.distinct, column.min, column.histogram, column.reason) == (
+        100,
+        0,
+        None,
+        None,
+        "no value",
+    )
 
 
 def test_one_bin_holds_all_when_a_column_is_constant() -> None:
@@ -60,10 +66,10 @@ def test_one_bin_holds_all_when_a_column_is_constant() -> None:
 
 def test_texts_are_counted_most_frequent_first_when_some_are_missing() -> None:
     codes = np.array([0] * 10 + [1] * 60 + [2] * 10 + [-1] * 20, dtype=np.int32)
-    found = describe(TextColumn("t", codes, ["b", "a", "c"]), ALL, "feature")
-    assert [(one.value, one.count) for one in found.categories] == [("a", 60), ("b", 10), ("c", 10)]
-    assert (found.missing, found.missing_share, found.distinct) == (20, 0.2, 3)
-    feature = to_feature(found, "b")
+    column = describe(TextColumn("t", codes, ["b", "a", "c"]), ALL, "feature")
+    assert [(category.value, category.count) for category in column.categories] == [("a", 60), ("b", 10), ("c", 10)]
+    assert (column.missing, column.missing_share, column.distinct) == (20, 0.2, 3)
+    feature = to_feature(column, "b")
     assert (feature.categories, feature.category_counts, feature.nullable) == (["a", "b", "c"], [60, 10, 10], True)
 
 
@@ -91,5 +97,5 @@ def test_a_number_feature_has_its_range_when_it_is_made_from_a_profile() -> None
 
 
 def test_identifiers_are_only_counted_when_they_are_described() -> None:
-    found = describe(UnusableColumn("id", np.arange(100, dtype=np.uint64), "an identifier"), ALL, "dropped")
-    assert (found.kind, found.distinct) == ("other", 100)
+    column = describe(UnusableColumn("id", np.arange(100, dtype=np.uint64), "an identifier"), ALL, "dropped")
+    assert (column.kind, column.distinct) == ("other", 100)

@@ -63,8 +63,8 @@ def table(folder: Path, values: list[str]) -> Table:
 def test_the_task_follows_from_the_values_when_none_is_given(
     tmp_path: Path, values: list[str], task: str, classes: list[str], kind: str
 ) -> None:
-    found = resolve(table(tmp_path, values), "t", "auto")
-    assert (found.task, found.classes, found.class_type) == (task, classes, kind)
+    target = resolve(table(tmp_path, values), "t", "auto")
+    assert (target.task, target.classes, target.class_type) == (task, classes, kind)
 
 
 def labels(target: Target) -> list[str]:
@@ -72,9 +72,9 @@ def labels(target: Target) -> list[str]:
 
 
 def test_each_row_has_its_class_when_some_have_none(tmp_path: Path) -> None:
-    found = resolve(table(tmp_path, ["yes", "", "no", "yes"]), "t", "auto")
-    assert found.present.tolist() == [True, False, True, True]
-    assert labels(found) == ["yes", "no", "yes"]
+    target = resolve(table(tmp_path, ["yes", "", "no", "yes"]), "t", "auto")
+    assert target.present.tolist() == [True, False, True, True]
+    assert labels(target) == ["yes", "no", "yes"]
 
 
 def test_the_given_task_wins_when_it_fits(tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def context(folder: Path, params: Params | None = None, stage: StageName = "proc
 
 def run(folder: Path, params: Params | None = None) -> tuple[DataResult, list[str]]:
     """Both data stages in this process; the result and what they said."""
-    said = io.StringIO()
-    assert execute(context(folder, params, "set_seed"), Events(said)) == 0
-    assert execute(context(folder, params), Events(said)) == 0, said.getvalue()
-    events = [json.loads(line) for line in said.getvalue().splitlines()]
+    output = io.StringIO()
+    assert execute(context(folder, params, "set_seed"), Events(output)) == 0
+    assert execute(context(folder, params), Events(output)) == 0, output.getvalue()
+    events = [json.loads(line) for line in output.getvalue().splitlines()]
     return read_result(folder / "run", "process_data", DataResult), [e["text"] for e in events if e["event"] == "log"]
 
 
@@ -150,8 +150,8 @@ def test_batches_do_not_show_when_the_rows_are_many(tmp_path: Path, monkeypatch:
     expected = processed_dataset.load_train(whole)
     monkeypatch.setattr(job, "BATCH_ROWS", 64)
     pieces = run(tmp_path, Params(derived_features=("D = size * 2",)))[0].processed_dir
-    for found, wanted in zip(processed_dataset.load_train(pieces), expected, strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for loaded, expected_array in zip(processed_dataset.load_train(pieces), expected, strict=True):
+        np.testing.assert_array_equal(loaded, expected_array)
     assert processed_dataset.load_graph(pieces) == processed_dataset.load_graph(whole)
 
 
@@ -166,11 +166,11 @@ def test_rows_keep_their_sides_when_parameters_and_columns_of_use_change(tmp_pat
 
 def test_dropped_columns_stay_with_the_raw_test_rows_when_an_older_model_may_need_them(tmp_path: Path) -> None:
     write(tmp_path, mixed().assign(constant=3))
-    result, said = run(tmp_path)
+    result, log_lines = run(tmp_path)
     assert result.dropped == {"constant": "the same value in every training row"}
     assert "constant" in processed_dataset.load_raw_test_frame(result.processed_dir)
     assert "constant" not in [feature.name for feature in processed_dataset.load_meta(result.processed_dir).features]
-    assert any("'constant' is dropped" in line for line in said)
+    assert any("'constant' is dropped" in line for line in log_lines)
     assert any("'constant' is dropped" in line for line in result.warnings)
 
 
@@ -178,9 +178,9 @@ def test_rows_without_a_target_are_left_out_with_a_count_when_there_are_some(tmp
     frame = mixed()
     frame.loc[:9, "target"] = None
     write(tmp_path, frame)
-    result, said = run(tmp_path)
+    result, log_lines = run(tmp_path)
     assert result.n_rows == len(frame) - 10
-    assert "10 rows without a value in 'target' are left out." in said
+    assert "10 rows without a value in 'target' are left out." in log_lines
 
 
 def test_the_profile_tells_all_columns_when_some_are_dropped(tmp_path: Path) -> None:
@@ -229,14 +229,14 @@ def test_a_table_needs_only_a_target_when_it_is_one_of_scikit_learn(
 def test_the_credit_table_gets_its_own_features_and_words_when_nothing_is_declared(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "cs-training.csv").write_bytes(to_csv(generate(3000)))
-    result, said = run(tmp_path)
+    result, log_lines = run(tmp_path)
     meta = processed_dataset.load_meta(result.processed_dir)
     assert (result.target, result.task, result.n_features, result.n_columns) == ("SeriousDlqin2yrs", "binary", 10, 11)
     assert [one.partition(" =")[0] for one in meta.derived][:2] == ["TotalLateDays", "IncomeExpenseDifference"]
     assert meta.outputs[-2:] == ["MonthlyIncome (missing)", "NumberOfDependents (missing)"]
     assert [feature.unit for feature in meta.features if feature.name == "age"] == ["years"]
     assert all(feature.description for feature in meta.features)
-    assert any("MonthlyIncome" in line and "19.8%" in line for line in said)
+    assert any("MonthlyIncome" in line and "19.8%" in line for line in log_lines)
 
 
 def test_many_gaps_are_told_shortly_when_a_table_is_wide(tmp_path: Path) -> None:
@@ -244,9 +244,9 @@ def test_many_gaps_are_told_shortly_when_a_table_is_wide(tmp_path: Path) -> None
     frame = pd.DataFrame(rng.normal(size=(100, 40))).add_prefix("c")
     frame = frame.mask(rng.random(frame.shape) < 0.3)
     write(tmp_path, frame.assign(target=rng.normal(size=100)))
-    said = run(tmp_path)[1]
-    assert sum("values missing" in line for line in said) == 20
-    assert "20 more columns have missing values" in said
+    log_lines = run(tmp_path)[1]
+    assert sum("values missing" in line for line in log_lines) == 20
+    assert "20 more columns have missing values" in log_lines
 
 
 def test_a_table_of_texts_only_is_prepared_when_it_has_no_number(tmp_path: Path) -> None:
@@ -258,8 +258,8 @@ def test_a_table_of_texts_only_is_prepared_when_it_has_no_number(tmp_path: Path)
 
 def test_three_sets_are_kept_when_more_are_made(tmp_path: Path) -> None:
     write(tmp_path, mixed(200))
-    made = [run(tmp_path, Params(seed=seed))[0].processed_dir for seed in range(5)]
-    assert {path.name for path in (tmp_path / "processed").iterdir()} == {path.name for path in made[-3:]}
+    folders = [run(tmp_path, Params(seed=seed))[0].processed_dir for seed in range(5)]
+    assert {path.name for path in (tmp_path / "processed").iterdir()} == {path.name for path in folders[-3:]}
 
 
 def test_the_run_ends_when_the_data_changed_after_its_first_stage(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_huge_value_is_told_when_it_would_hide_the_others(tmp_path: Path) -> N
     frame.loc[frame.index < 40, "amount (€)"] = 1e15
     write(tmp_path, frame)
     result, _ = run(tmp_path)
-    told = "Column 'amount (€)': under standard scaling, values as large as 1e+15 would make others equal; "
-    assert [told + "scaled by its quartiles instead."] == result.warnings
+    warning = "Column 'amount (€)': under standard scaling, values as large as 1e+15 would make others equal; "
+    assert [warning + "scaled by its quartiles instead."] == result.warnings
     result, _ = run(tmp_path, Params(estimator="linear"))
-    assert [told + "correct them, or use another estimator."] == result.warnings
+    assert [warning + "correct them, or use another estimator."] == result.warnings

@@ -10,7 +10,7 @@ from pipeline.core.stage import SeedResult, StageContext
 from pipeline.stages.set_seed import LIBRARIES, code_digest, params_digest, run
 
 
-def seeded(folder: Path, params: Params, said: io.StringIO | None = None) -> SeedResult:
+def seeded(folder: Path, params: Params, output: io.StringIO | None = None) -> SeedResult:
     context = StageContext(
         run_id="r1",
         stage="set_seed",
@@ -21,18 +21,18 @@ def seeded(folder: Path, params: Params, said: io.StringIO | None = None) -> See
         run_dir=folder / "run",
         version=1,
     )
-    return run(context, Events(said or io.StringIO()))
+    return run(context, Events(output or io.StringIO()))
 
 
 def test_the_record_names_everything_when_there_is_a_table(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "t.csv").write_text("a,b\n1,2\n")
-    said = io.StringIO()
-    found = seeded(tmp_path, Params(seed=7), said)
-    assert (found.seed, found.n_files, found.n_bytes) == (7, 1, 8)
-    assert set(found.versions) == {"python", *LIBRARIES}
-    text = " ".join(json.loads(line)["text"] for line in said.getvalue().splitlines())
-    for shown in ("Seed 7", found.data_digest[:12], found.params_digest[:12], found.code_digest[:12], "t.csv"):
+    output = io.StringIO()
+    result = seeded(tmp_path, Params(seed=7), output)
+    assert (result.seed, result.n_files, result.n_bytes) == (7, 1, 8)
+    assert set(result.versions) == {"python", *LIBRARIES}
+    text = " ".join(json.loads(line)["text"] for line in output.getvalue().splitlines())
+    for shown in ("Seed 7", result.data_digest[:12], result.params_digest[:12], result.code_digest[:12], "t.csv"):
         assert shown in text
 
 

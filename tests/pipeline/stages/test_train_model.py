@@ -24,8 +24,8 @@ QUICK = {
 ODD = odd_table()
 
 
-def _params(**given: object) -> Params:
-    return Params.model_validate({**QUICK, **given})
+def _params(**values: object) -> Params:
+    return Params.model_validate({**QUICK, **values})
 
 
 def _odd(target: str) -> pd.DataFrame:
@@ -252,10 +252,10 @@ def test_stage_leaves_a_whole_bundle_when_it_is_tried_again(tmp_path: Path) -> N
     read_model(again.run_dir / "bundle", read_manifest(again.run_dir / "bundle"))
 
 
-@pytest.mark.parametrize(("estimator", "told"), [("linear", True), ("dummy", False)])
-def test_a_budget_that_is_too_small_to_search_in_is_told(tmp_path: Path, estimator: str, told: bool) -> None:
+@pytest.mark.parametrize(("estimator", "is_warned"), [("linear", True), ("dummy", False)])
+def test_a_budget_that_is_too_small_to_search_in_is_reported(tmp_path: Path, estimator: str, is_warned: bool) -> None:
     cycle = run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator=estimator, tuning_budget_s=1e-6))
-    said = [str(event.get("text")) for event in cycle.events]
-    warned = [text for text in said if text.startswith("Hyperparameters were not tuned: ")]
-    assert len(warned) == told
-    assert not any(text.startswith("Tried") for text in said)
+    texts = [str(event.get("text")) for event in cycle.events]
+    warned = [text for text in texts if text.startswith("Hyperparameters were not tuned: ")]
+    assert len(warned) == is_warned
+    assert not any(text.startswith("Tried") for text in texts)

@@ -73,25 +73,25 @@ def test_record_is_whole_when_training_ends(record: Path) -> None:
         "profile.json",
         "plots",
     }
-    found = read_record(record)
-    assert found.tags["digest"] == read_manifest(record).digest
-    assert found.params["estimator"] == "linear"
-    assert {"roc_auc", "baseline_roc_auc", "threshold"} <= set(found.metrics)
+    stored = read_record(record)
+    assert stored.tags["digest"] == read_manifest(record).digest
+    assert stored.params["estimator"] == "linear"
+    assert {"roc_auc", "baseline_roc_auc", "threshold"} <= set(stored.metrics)
     assert {path.stem for path in (record / "plots").iterdir()} >= {"roc", "confusion", "importances"}
 
 
 def test_model_loads_by_alias_and_answers_raw_columns_when_delivered_as_champion(server: str, record: Path) -> None:
-    code, said, _ = _deliver(record, server, "--champion")
-    assert (code, said["champion"]) == (0, True)
+    code, response, _ = _deliver(record, server, "--champion")
+    assert (code, response["champion"]) == (0, True)
     again_code, again, _ = _deliver(record, server, "--champion")
-    assert (again_code, again) == (0, said)
+    assert (again_code, again) == (0, response)
 
     import mlflow
 
     mlflow.set_tracking_uri(server)
     client = mlflow.MlflowClient()
-    runs = client.search_runs([said["experiment_id"]])
-    assert [run.info.run_id for run in runs] == [said["mlflow_run_id"]]
+    runs = client.search_runs([response["experiment_id"]])
+    assert [run.info.run_id for run in runs] == [response["mlflow_run_id"]]
     run = runs[0]
     assert run.info.status == "FINISHED"
     assert run.data.tags["run_id"] == "r1"
@@ -125,14 +125,14 @@ def test_delivery_is_completed_when_an_earlier_one_was_cut_off(server: str, reco
 
     mlflow.set_tracking_uri(server)
     client = mlflow.MlflowClient()
-    found = client.get_experiment_by_name(NAME)
-    experiment = found.experiment_id if found else client.create_experiment(NAME)
+    existing = client.get_experiment_by_name(NAME)
+    experiment = existing.experiment_id if existing else client.create_experiment(NAME)
     begun = client.create_run(experiment, tags={"run_id": "cut"})  # all that the first delivery got to
     shutil.copytree(record, tmp_path / "record")
     stored = tmp_path / "record" / "record.json"
     stored.write_text(stored.read_text("utf-8").replace('"r1"', '"cut"'), "utf-8")
-    code, said, _ = _deliver(tmp_path / "record", server)
-    assert (code, said["mlflow_run_id"], said["champion"]) == (0, begun.info.run_id, False)
+    code, response, _ = _deliver(tmp_path / "record", server)
+    assert (code, response["mlflow_run_id"], response["champion"]) == (0, begun.info.run_id, False)
     assert client.get_run(begun.info.run_id).info.status == "FINISHED"
 
 
@@ -140,8 +140,8 @@ def test_delivery_fails_in_seconds_with_mlf_11_when_no_server_answers(record: Pa
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{free.getsockname()[1]}"
-        code, said, took_s = _deliver(record, uri)
-    assert (code, said["id"], said["retryable"]) == (3, "MLF-11", True)
+        code, response, took_s = _deliver(record, uri)
+    assert (code, response["id"], response["retryable"]) == (3, "MLF-11", True)
     assert took_s < 60
 
 
@@ -150,10 +150,10 @@ def test_delivery_fails_with_mlf_11_when_the_server_hangs(record: Path) -> None:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         uri = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        code, said, _ = _deliver(record, uri, env={"MLFLOW_HTTP_REQUEST_TIMEOUT": "1"})
-    assert (code, said["id"]) == (3, "MLF-11")
+        code, response, _ = _deliver(record, uri, env={"MLFLOW_HTTP_REQUEST_TIMEOUT": "1"})
+    assert (code, response["id"]) == (3, "MLF-11")
 
 
 def test_delivery_is_given_up_with_mlf_10_when_the_record_is_gone(tmp_path: Path) -> None:
-    code, said, _ = _deliver(tmp_path / "nothing", "http://127.0.0.1:9")
-    assert (code, said["id"], said["retryable"]) == (2, "MLF-10", False)
+    code, response, _ = _deliver(tmp_path / "nothing", "http://127.0.0.1:9")
+    assert (code, response["id"], response["retryable"]) == (2, "MLF-10", False)

@@ -32,7 +32,7 @@ def test_answers_are_equal_in_every_bit_when_the_machine_has_more_cores(
     X = rng.normal(size=(N_ROWS + 500, N_COLUMNS)).astype(np.float32)
     z = X[:, 0] + X[:, 1] * X[:, 2] + rng.normal(size=len(X))
     y = {"binary": (z > 0).astype(np.int64), "multiclass": np.digitize(z, [-1, 1]), "regression": z}[task]
-    found = []
+    predictions = []
     for n_cores in (2, 3, 4):
         monkeypatch.setattr("pipeline.training.threads.cpu_count", lambda n_cores=n_cores: n_cores)
         fitted = fit(
@@ -45,5 +45,5 @@ def test_answers_are_equal_in_every_bit_when_the_machine_has_more_cores(
             balance="none",
             seed=1,
         )
-        found.append(fitted.predict(X).tobytes())
-    assert found[1:] == found[:1] * 2
+        predictions.append(fitted.predict(X).tobytes())
+    assert predictions[1:] == predictions[:1] * 2

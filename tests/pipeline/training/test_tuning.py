@@ -30,11 +30,11 @@ def _search(kind: Estimator = "linear", budget_s: float = 1e9, max_trials: int =
 @pytest.mark.parametrize("kind", ["hist_gradient_boosting", "gradient_boosting", "random_forest", "linear"])
 def test_best_is_never_below_the_defaults_when_searched(kind: Estimator) -> None:
     values: list[float] = []
-    found = search(_search(kind, max_trials=4), TRAIN, VALIDATION, lambda _done, _total, best: values.append(best))
-    assert found.n_trials == len(values) == 4
+    result = search(_search(kind, max_trials=4), TRAIN, VALIDATION, lambda _done, _total, best: values.append(best))
+    assert result.n_trials == len(values) == 4
     assert values == sorted(values)
-    assert found.value == values[-1] >= values[0]
-    assert set(found.hyperparameters) == set(_search(kind).defaults)
+    assert result.value == values[-1] >= values[0]
+    assert set(result.hyperparameters) == set(_search(kind).defaults)
 
 
 def test_search_repeats_when_bounded_by_trials() -> None:
@@ -46,10 +46,10 @@ def test_search_repeats_when_bounded_by_trials() -> None:
 
 def test_search_stops_before_a_trial_that_would_not_fit_into_the_budget() -> None:
     ticks = count()  # each look at the clock is a second later: a trial takes 1 s, and 3 s pass from trial to trial
-    found = search(
+    result = search(
         _search(budget_s=10, max_trials=50), TRAIN, VALIDATION, lambda *_: None, clock=lambda: float(next(ticks))
     )
-    assert 3 <= found.n_trials <= 4
+    assert 3 <= result.n_trials <= 4
 
 
 def test_one_trial_is_made_when_there_is_nothing_to_search() -> None:

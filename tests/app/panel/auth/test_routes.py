@@ -219,8 +219,8 @@ def test_guesses_are_counted_one_by_one_when_they_come_together(
         return caught.value.id
 
     with ThreadPoolExecutor(20) as threads:
-        found = list(threads.map(guess, range(20)))
-    assert sorted(found) == ["AUTH-03"] * FREE_ATTEMPTS + ["AUTH-04"] * (20 - FREE_ATTEMPTS)
+        problem_ids = list(threads.map(guess, range(20)))
+    assert sorted(problem_ids) == ["AUTH-03"] * FREE_ATTEMPTS + ["AUTH-04"] * (20 - FREE_ATTEMPTS)
 
 
 @pytest.mark.parametrize("password", [None, "correct horse"])

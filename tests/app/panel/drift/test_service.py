@@ -167,10 +167,10 @@ def test_report_is_made_when_the_api_has_a_key(tmp_path: Path) -> None:
             def url(self, _name: str) -> str:
                 return f"http://127.0.0.1:{api.port}"
 
-        def made(key: str) -> DriftReport | None:
+        def report_with(key: str) -> DriftReport | None:
             runs = cast("RunService", None)
             client = PredictionClient(Address(), key)
             return DriftService(models, client, runs, threshold=THRESHOLD, starts_run=False).report()
 
-        assert made("s3cret") is not None
-        assert made("") is None
+        assert report_with("s3cret") is not None
+        assert report_with("") is None

@@ -107,7 +107,7 @@ def test_line_passes_when_stage_level_and_text_fit() -> None:
 def test_text_is_found_whatever_the_case_when_a_letter_has_two_forms(tmp_path: Path) -> None:
     store = logged(tmp_path, ["Hauptstra\u00dfe", "other"])
     selection = LogFilter(text="STRASSE")
-    assert [found.seq for found in store.read("r", selection=selection)] == [1]
+    assert [match.seq for match in store.read("r", selection=selection)] == [1]
     assert selection.passes(store.read("r")[0])  # the stream asks line by line
 
 

@@ -30,8 +30,8 @@ def test_read_goes_on_after_any_line_when_asked(tmp_path: Path, after: int) -> N
     fill(store, 1000)
     fresh = LogStore(tmp_path)  # a restarted panel, which finds only the file
     expected = list(range(after + 1, min(after + 7, 1000) + 1))
-    for found in (store, fresh):
-        assert [found_line.seq for found_line in found.read("r", after, 7)] == expected
+    for reader in (store, fresh):
+        assert [each.seq for each in reader.read("r", after, 7)] == expected
     assert store.recent("r", after, 7) == store.read_raw("r", after, 7)
 
 
@@ -48,15 +48,15 @@ def test_torn_line_is_dropped_when_the_power_was_cut(tmp_path: Path) -> None:
     after = LogStore(tmp_path)
     assert len(after.read("r")) == 2
     assert after.append("r", [line("three")]) == 3
-    assert [found.text for found in LogStore(tmp_path).read("r")] == ["line 1", "line 2", "three"]
+    assert [each.text for each in LogStore(tmp_path).read("r")] == ["line 1", "line 2", "three"]
 
 
 def test_lines_are_filtered_when_asked(tmp_path: Path) -> None:
     store = LogStore(tmp_path)
     store.append("r", [line("Alpha"), line("beta", "warning"), line("gamma", "error", "t"), line("ALPHA two", "debug")])
-    assert [found.seq for found in store.read("r", selection=LineFilter(level="warning"))] == [2, 3]
-    assert [found.seq for found in store.read("r", selection=LineFilter(stage="t"))] == [3]
-    assert [found.seq for found in store.read("r", selection=LineFilter(text="alpha"))] == [1, 4]
+    assert [match.seq for match in store.read("r", selection=LineFilter(level="warning"))] == [2, 3]
+    assert [match.seq for match in store.read("r", selection=LineFilter(stage="t"))] == [3]
+    assert [match.seq for match in store.read("r", selection=LineFilter(text="alpha"))] == [1, 4]
     counts = store.counts("r")
     assert (counts.n_lines, counts.n_warnings, counts.n_errors, counts.first_error_seq) == (4, 1, 1, 3)
     assert LogStore(tmp_path).counts("r") == counts
@@ -77,7 +77,7 @@ def test_missing_lines_are_counted_when_the_disk_is_full(tmp_path: Path, monkeyp
         assert store.append("r", [line("lost"), line("lost too")]) == 1
         assert store.append("r", [line("and this")]) == 1
     assert store.append("r", [line("after")]) == 3
-    assert [found.text for found in LogStore(tmp_path).read("r")] == [
+    assert [each.text for each in LogStore(tmp_path).read("r")] == [
         "line 1",
         "3 lines are missing here: no space left on device.",
         "after",
@@ -115,10 +115,10 @@ def test_lines_before_and_after_are_read_and_kept_when_one_is_damaged(tmp_path: 
     damaged(store, 3, content + b"\n")
     before = store.path("r").read_bytes()
     after = LogStore(tmp_path)
-    found = after.read("r", 0, 1000)
-    assert [line.seq for line in found] == list(range(1, 601))
-    assert [line.text for line in found if line.seq != 3] == [f"line {i}" for i in range(1, 601) if i != 3]
-    assert (found[2].level, "damaged" in found[2].text, found[2].at) == ("warning", True, found[1].at)
+    lines = after.read("r", 0, 1000)
+    assert [line.seq for line in lines] == list(range(1, 601))
+    assert [line.text for line in lines if line.seq != 3] == [f"line {i}" for i in range(1, 601) if i != 3]
+    assert (lines[2].level, "damaged" in lines[2].text, lines[2].at) == ("warning", True, lines[1].at)
     assert after.append("r", [line("next")]) == 601
     assert store.path("r").read_bytes().startswith(before)
     assert [line.text for line in LogStore(tmp_path).read("r", 598)] == ["line 599", "line 600", "next"]
@@ -172,7 +172,7 @@ def test_journal_stays_the_same_when_many_others_are_touched_while_it_is_used(
             second = second_pool.submit(store.append, "r", [line("two")])
             go_on.set()
             assert sorted([first.result(30), second.result(30)]) == [1, 2]
-    assert {found.text for found in LogStore(tmp_path).read("r")} == {"one", "two"}
+    assert {each.text for each in LogStore(tmp_path).read("r")} == {"one", "two"}
 
 
 def test_followers_do_not_wait_when_the_disk_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

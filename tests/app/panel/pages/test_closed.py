@@ -12,11 +12,11 @@ OPEN = {"/healthz", "/login", "/static/css/app.css"}
 
 
 def _paths(app: FastAPI) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    paths: list[tuple[str, str]] = []
     for route in iter_route_contexts(app.routes):
         path = (route.path or "").replace("{run_id}", "1").replace("{version}", "1").replace("{name}", "api")
-        found += [(method, path) for method in sorted(route.methods or {"GET"})]
-    return found
+        paths += [(method, path) for method in sorted(route.methods or {"GET"})]
+    return paths
 
 
 def test_route_is_closed_when_nobody_logged_in(client: TestClient) -> None:

@@ -20,10 +20,10 @@ INFER = "/v2/models/automated-ml-pipeline/infer"
 
 def _counted(api: Api) -> dict[tuple[str, int], int]:
     """Requests by route and status."""
-    found = re.findall(
+    samples = re.findall(
         r'^api_requests_total\{route="([^"]+)",status="(\d+)"\} (\S+)$', api.client.get("/metrics").text, re.MULTILINE
     )
-    return {(route, int(status)): int(float(count)) for route, status, count in found}
+    return {(route, int(status)): int(float(count)) for route, status, count in samples}
 
 
 def test_requests_are_answered_and_counted_as_5xx_when_the_model_fails(tmp_path: Path, start_api: StartApi) -> None:

@@ -38,7 +38,7 @@ def test_columns_that_training_left_out_are_not_read_when_a_row_of_the_table_is_
 
 
 @pytest.mark.parametrize(
-    ("record", "field", "said"),
+    ("record", "field", "reason"),
     [
         ({"agee": 1}, "agee", "age, Income (EUR)"),
         ({"age": "old"}, "age", "finite number"),
@@ -51,7 +51,7 @@ def test_columns_that_training_left_out_are_not_read_when_a_row_of_the_table_is_
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected_when_refused(
-    served: Served, record: dict[str, Any], field: str, said: str
+    served: Served, record: dict[str, Any], field: str, reason: str
 ) -> None:
     api, _ = served["binary"]
     response = api.predict([{}, record])
@@ -61,7 +61,7 @@ def test_a_wrong_value_is_named_with_what_was_expected_when_refused(
     assert problem["id"] == "API-03"
     assert problem["errors"][0]["row"] == 1
     assert problem["errors"][0]["field"] == field
-    assert said in problem["errors"][0]["problem"]
+    assert reason in problem["errors"][0]["problem"]
     assert api.predict(problem["example"]).status_code == 200
 
 
@@ -157,10 +157,10 @@ def test_labels_are_written_as_in_the_table_when_they_are_booleans_or_text(tmp_p
 
 def test_the_request_id_comes_back_when_it_is_harmless(served: Served) -> None:
     api, _ = served["binary"]
-    given = api.predict({}, **{"X-Request-Id": "order-17"})
-    assert given.json()["request_id"] == given.headers["x-request-id"] == "order-17"
-    made = api.predict({}, **{"X-Request-Id": "a b<script>"})
-    assert made.headers["x-request-id"] == made.json()["request_id"] != "a b<script>"
+    accepted = api.predict({}, **{"X-Request-Id": "order-17"})
+    assert accepted.json()["request_id"] == accepted.headers["x-request-id"] == "order-17"
+    replaced = api.predict({}, **{"X-Request-Id": "a b<script>"})
+    assert replaced.headers["x-request-id"] == replaced.json()["request_id"] != "a b<script>"
     refused = api.predict({"x": 1}, **{"X-Request-Id": "order-18"})
     assert refused.json()["request_id"] == refused.headers["x-request-id"] == "order-18"
     assert refused.headers.get_list("x-request-id") == ["order-18"]

@@ -31,12 +31,12 @@ def _chunk(data: bytes) -> bytes:
 def _body(response: bytes) -> bytes:
     """The body of a chunked response."""
     _, _, rest = response.partition(b"\r\n\r\n")
-    found = b""
+    body = b""
     while rest:
         size, _, rest = rest.partition(b"\r\n")
-        found += rest[: int(size, 16)]
+        body += rest[: int(size, 16)]
         rest = rest[int(size, 16) + 2 :]
-    return found
+    return body
 
 
 def _received(connection: socket.socket) -> Iterator[bytes]:
@@ -88,10 +88,10 @@ def test_rows_without_an_answer_are_named_and_do_not_count_when_others_have_one(
     publish_odd(tmp_path / "models", infinite_above, names=("a", "b", "c"))
     with start_api(tmp_path / "models", API_MAX_ROWS="2") as api:  # a limit of requests, not of tables
         api.wait_for(1)
-        found = _answers(api, "a,b,c\n1,2,3\n3.3e38,2,3\nold,1,1\n,,\n1,2,3\n")
-        assert [bool(row["prediction"]) for row in found] == [True, False, False, True, True]
-        assert [row["error"][:30] for row in found] == ["", NOT_FINITE[:30], "a: 'old' is not a number.", "", ""]
-        assert found[0]["prediction"] == found[4]["prediction"]
+        rows = _answers(api, "a,b,c\n1,2,3\n3.3e38,2,3\nold,1,1\n,,\n1,2,3\n")
+        assert [bool(row["prediction"]) for row in rows] == [True, False, False, True, True]
+        assert [row["error"][:30] for row in rows] == ["", NOT_FINITE[:30], "a: 'old' is not a number.", "", ""]
+        assert rows[0]["prediction"] == rows[4]["prediction"]
         assert api.client.get("/stats").json()["n"] == 3
         assert "api_rows_total 3.0" in api.client.get("/metrics").text
         assert len(_answers(api, "a\n" + "1\n" * 2500)) == 2500
@@ -102,9 +102,9 @@ def test_words_that_training_takes_as_missing_are_missing_when_in_a_table(served
     tokens = sorted(MISSING_TOKENS)
     table = io.StringIO()
     csv.writer(table).writerows([["home city", "age"], *([token, token] for token in tokens), ["Paris", "1_000"]])
-    *found, last = _answers(api, table.getvalue())
-    assert len(found) == len(tokens)
-    assert {row["probability"] for row in found} == {str(api.predict({}).json()["probability"])}
+    *rows, last = _answers(api, table.getvalue())
+    assert len(rows) == len(tokens)
+    assert {row["probability"] for row in rows} == {str(api.predict({}).json()["probability"])}
     assert "is not a number" in last["error"]
 
 

@@ -66,9 +66,9 @@ def test_one_row_is_answered_as_in_a_list_when_the_model_takes_only_numbers(tmp_
     parsed = one.reader.body(json.dumps(rows).encode())
     many = build_responses(one.model, parsed, one.model.score(parsed.numeric, None), "an-id")
     for row, expected in zip(rows, many, strict=True):
-        found = one.single_row.answer(json.dumps(row).encode(), "an-id")
-        assert found is not None
-        assert json.loads(found) == expected
+        response = one.single_row.answer(json.dumps(row).encode(), "an-id")
+        assert response is not None
+        assert json.loads(response) == expected
 
 
 def test_labels_are_written_as_they_are_when_they_hold_quotes_and_signs(tmp_path: Path) -> None:
@@ -117,9 +117,9 @@ def test_mlflow_client_gets_the_same_numbers(served: Apis, task: Task) -> None:
         {"inputs": columns},
         {"inputs": positional},
     ):
-        found = api.client.post("/invocations", json=body)
-        assert found.status_code == 200, (list(body), found.text)
-        assert (_numbers(built.manifest, found.json()["predictions"]) == expected).all()
+        response = api.client.post("/invocations", json=body)
+        assert response.status_code == 200, (list(body), response.text)
+        assert (_numbers(built.manifest, response.json()["predictions"]) == expected).all()
     as_csv = api.client.post(
         "/invocations", content=frame.to_csv(index=False), headers={"Content-Type": "text/csv; charset=utf-8"}
     )
@@ -144,9 +144,9 @@ def test_triton_client_gets_the_same_numbers(served: Apis, task: Task, binary: b
     by_name = []
     for i, feature in enumerate(built.manifest.numeric):
         column = built.rows.numeric[:N, i]
-        given = triton.InferInput(feature.name, [N], "FP32")
-        given.set_data_from_numpy(column, binary_data=binary)
-        by_name.append(given)
+        tensor = triton.InferInput(feature.name, [N], "FP32")
+        tensor.set_data_from_numpy(column, binary_data=binary)
+        by_name.append(tensor)
     whole = triton.InferInput("numeric", list(built.rows.numeric[:N].shape), "FP32")
     whole.set_data_from_numpy(built.rows.numeric[:N], binary_data=binary)
     cities = triton.InferInput("home city", [N, 1], "BYTES")

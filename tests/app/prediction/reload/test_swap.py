@@ -60,13 +60,13 @@ class Load:
     def _ask(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
         while not self._stop.is_set():
-            asked = time.monotonic()
+            sent_at = time.monotonic()
             connection.request("POST", "/predict", self._body, {"Content-Type": "application/json"})
             response = connection.getresponse()
             answers = json.loads(response.read())
             versions = {answer["model_version"] for answer in answers}
             numbers = [answer["probability"] for answer in answers]
-            self.seen.append(Seen(asked, time.monotonic(), response.status, versions, numbers))
+            self.seen.append(Seen(sent_at, time.monotonic(), response.status, versions, numbers))
         connection.close()
 
 
@@ -118,8 +118,8 @@ def test_rollback_is_instant_when_the_previous_model_is_still_warm(tmp_path: Pat
 
 
 def _renamed(manifest: Manifest, **changed: Any) -> Manifest:
-    found = manifest.model_copy(update={"version": 2, "run_id": "broken", **changed})
-    return found.model_copy(update={"digest": digest_of(found)})
+    renamed = manifest.model_copy(update={"version": 2, "run_id": "broken", **changed})
+    return renamed.model_copy(update={"digest": digest_of(renamed)})
 
 
 def _with_graph(built: Built, model: bytes) -> tuple[Manifest, bytes]:
@@ -197,8 +197,8 @@ def test_the_old_model_stays_when_the_new_one_is_broken(tmp_path: Path, start_ap
             _wait_for_failure(api, failures, name, problem)
             failures += 1
             write_pointer(models, good.pointer)
-            found = api.wait_until(lambda ready: ready["problem"] is None)
-            failures = found["reload_failed"]
+            ready_state = api.wait_until(lambda ready: ready["problem"] is None)
+            failures = ready_state["reload_failed"]
         _break_files(api, good, failures)
         seen = load.end()
         assert {each.status for each in seen} == {200}
@@ -220,10 +220,10 @@ def _break_files(api: Api, good: Built, failures: int) -> None:
 
 
 def _wait_for_failure(api: Api, failures: int, name: str, id: str) -> None:
-    found = api.wait_until(lambda ready: ready["reload_failed"] > failures and ready["problem"] is not None)
-    assert found["problem"]["id"].startswith(id), (name, found["problem"])
-    assert found["version"] == 1
-    assert found["ready"] is True
+    ready_state = api.wait_until(lambda ready: ready["reload_failed"] > failures and ready["problem"] is not None)
+    assert ready_state["problem"]["id"].startswith(id), (name, ready_state["problem"])
+    assert ready_state["version"] == 1
+    assert ready_state["ready"] is True
 
 
 def test_the_model_stays_when_its_folder_vanishes(tmp_path: Path, start_api: StartApi) -> None:

@@ -116,7 +116,7 @@ def test_mutated_graphs_with_fitting_digests_never_answer_otherwise(tmp_path: Pa
         folder = tmp_path / str(i)
         write_bundle(folder, manifest, model)
         sha256 = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
-        found = _id(partial(_verified, folder, sha256))
-        assert found in {"", "MODEL-03", "MODEL-04", "MODEL-05", "MODEL-06"}
-        refused += found != ""
+        problem_id = _id(partial(_verified, folder, sha256))
+        assert problem_id in {"", "MODEL-03", "MODEL-04", "MODEL-05", "MODEL-06"}
+        refused += problem_id != ""
     assert refused >= 2

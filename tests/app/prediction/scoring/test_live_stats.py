@@ -35,18 +35,18 @@ def test_counts_are_those_of_the_training_bins_whichever_way_rows_came(tmp_path:
         values = [None if np.isnan(value) else value for value in numeric]
         for _ in range(3):
             single.record((*values, text[0] or None), score)
-    found = whole.snapshot().model_dump()
-    assert found["n"] == 3 * len(scores) > BUFFER_ROWS
-    assert {**single.snapshot().model_dump(), "since": ""} == {**found, "since": ""}
+    snapshot = whole.snapshot().model_dump()
+    assert snapshot["n"] == 3 * len(scores) > BUFFER_ROWS
+    assert {**single.snapshot().model_dump(), "since": ""} == {**snapshot, "since": ""}
     for feature in built.manifest.numeric:
         assert feature.histogram is not None
-        seen = found["features"][feature.name]
+        seen = snapshot["features"][feature.name]
         assert seen["counts"] == [3 * count for count in feature.histogram.counts]
         assert seen["out_of_range"] == 0
-        assert sum(seen["counts"]) + seen["missing"] == found["n"]
-    city = found["features"][CATEGORICAL_NAME]
+        assert sum(seen["counts"]) + seen["missing"] == snapshot["n"]
+    city = snapshot["features"][CATEGORICAL_NAME]
     assert city["counts"] == [3 * count for count in built.manifest.categorical[0].category_counts]
-    assert sum(found["score"]["counts"]) == found["n"]
+    assert sum(snapshot["score"]["counts"]) == snapshot["n"]
 
 
 def test_values_at_the_edge_of_a_bin_are_counted_as_in_training_when_the_edge_is_no_float32(tmp_path: Path) -> None:
@@ -68,11 +68,11 @@ def test_values_beyond_training_are_counted_when_they_come(tmp_path: Path) -> No
     built = make_bundle(tmp_path)
     stats = LiveStats(Model(built.manifest, built.model, b""))
     stats.record((1e9, None, 50.0, 1.0, "Atlantis"), [0.5, 0.5])
-    found = stats.snapshot().model_dump()["features"]
-    assert found["age"]["out_of_range"] == 1
-    assert found["age"]["counts"][-1] == 1
-    assert found["Income (EUR)"]["missing"] == 1
-    assert found[CATEGORICAL_NAME]["unseen"] == 1
+    features = stats.snapshot().model_dump()["features"]
+    assert features["age"]["out_of_range"] == 1
+    assert features["age"]["counts"][-1] == 1
+    assert features["Income (EUR)"]["missing"] == 1
+    assert features[CATEGORICAL_NAME]["unseen"] == 1
 
 
 def test_stats_and_metrics_tell_what_was_answered_and_begin_anew_with_a_model(
@@ -141,12 +141,12 @@ def test_the_documents_name_the_real_features_and_their_examples_run(tmp_path: P
             properties = document["components"]["schemas"]["Record"]["properties"]
             assert list(properties) == [feature.name for feature in built.manifest.features]
             assert "years" in properties["age"]["description"]
-            assert "minimum" not in properties["age"]  # a hint, no error_response
+            assert "minimum" not in properties["age"]  # a hint, not a limit
             sent = 0
             for path, methods in document["paths"].items():
                 for kind, content in methods.get("post", {}).get("requestBody", {}).get("content", {}).items():
-                    given = [each["value"] for each in content.get("examples", {}).values()] or [content["example"]]
-                    for example in given:
+                    examples = [each["value"] for each in content.get("examples", {}).values()] or [content["example"]]
+                    for example in examples:
                         url = path.replace("{name}", "automated-ml-pipeline")
                         if kind == "text/csv":
                             response = api.client.post(url, content=example, headers={"Content-Type": kind})

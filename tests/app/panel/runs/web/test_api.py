@@ -27,8 +27,8 @@ def client(harness: PanelHarness) -> Iterator[TestClient]:
     errors.install(app, PageRenderer(harness.settings, harness.clock))
     app.include_router(api.router)
     provide(app, [harness.runs, harness.queries])
-    with TestClient(app) as found:
-        yield found
+    with TestClient(app) as test_client:
+        yield test_client
 
 
 def test_start_answers_id_and_state_when_nothing_is_given(client: TestClient) -> None:
@@ -43,8 +43,8 @@ def test_same_key_gives_the_same_run_when_it_comes_again(client: TestClient) -> 
     again = client.post("/api/v1/runs", json={}, headers={"Idempotency-Key": "a"})
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json() == again.json()
-    bad = client.post("/api/v1/runs", json={}, headers={"Idempotency-Key": "a b"})
-    assert (bad.status_code, bad.json()["id"]) == (422, "RUN-07")
+    refused = client.post("/api/v1/runs", json={}, headers={"Idempotency-Key": "a b"})
+    assert (refused.status_code, refused.json()["id"]) == (422, "RUN-07")
 
 
 def test_conflict_names_the_active_run_when_one_is_under_way(client: TestClient) -> None:
@@ -77,14 +77,14 @@ def test_start_is_refused_with_a_problem_when_the_body_is_wrong(client: TestClie
 def test_detail_has_the_promised_fields_when_a_run_has_ended(client: TestClient, harness: PanelHarness) -> None:
     run = harness.run_to_end().row
     for name in (run.id, str(run.number)):
-        found = client.get(f"/api/v1/runs/{name}").json()
+        detail = client.get(f"/api/v1/runs/{name}").json()
         assert {
             "id", "state", "trigger", "started_at", "finished_at", "duration_s", "stages", "metrics", "verdict",
             "model_version", "mlflow_run_id",
-        } <= set(found)  # fmt: skip
-        assert [stage["name"] for stage in found["stages"]] == ["set_seed", "process_data", "train_model", "deploy"]
-        assert {"name", "state", "attempts", "duration_s", "compute_s"} <= set(found["stages"][0])
-        assert (found["state"], found["stages"][0]["attempts"], found["model_version"]) == ("succeeded", 1, 1)
+        } <= set(detail)  # fmt: skip
+        assert [stage["name"] for stage in detail["stages"]] == ["set_seed", "process_data", "train_model", "deploy"]
+        assert {"name", "state", "attempts", "duration_s", "compute_s"} <= set(detail["stages"][0])
+        assert (detail["state"], detail["stages"][0]["attempts"], detail["model_version"]) == ("succeeded", 1, 1)
 
 
 def test_pages_follow_each_other_when_there_are_more_runs(client: TestClient, harness: PanelHarness) -> None:

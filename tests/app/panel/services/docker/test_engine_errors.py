@@ -209,8 +209,8 @@ def test_it_is_asked_anew_only_after_a_moment_when_the_engine_was_away(
     engine = Engine(path=str(path))
     with pytest.raises(ProblemError, match="DOCK-01"):
         engine.info()
-    with socket.socket(socket.AF_UNIX) as there:
-        there.bind(str(path))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
         start_s = time.monotonic()
         message = ""
         while "DOCK-07" not in message and time.monotonic() - start_s < 5:
@@ -227,6 +227,6 @@ def test_the_rest_is_named_too() -> None:
 
 
 def test_there_is_no_log_and_no_problem_when_the_container_is_being_removed(tmp_path: Path) -> None:
-    gone = "can not get logs from container which is dead or marked for removal"
-    with engine_that_says(tmp_path, 409, gone) as engine:
+    refusal = "can not get logs from container which is dead or marked for removal"
+    with engine_that_says(tmp_path, 409, refusal) as engine:
         assert engine.logs("1f2e", since_s=0, limit=5) == ""
