@@ -49,7 +49,7 @@ test: check ## Everything that check does, then all tests
 test-fast: $(VENV)/.dev ## The tests that start no process, browser or engine
 	$(BIN)/python -m pytest -n 2 -m "not process and not browser and not docker and not slow"
 
-fix: $(VENV)/.dev ## Format and mend what can be mended
+fix: $(VENV)/.dev ## Format, and apply automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -59,7 +59,7 @@ docs: $(VENV)/.dev ## Write docs/errors.md and docs/settings.md from the code
 bench: $(VENV)/.dev ## Measure, and write the table in docs/bench.md
 	$(BIN)/python -m bench
 
-lock: ## Resolve requirements anew (needs uv)
+lock: ## Resolve the requirements again (needs uv)
 	uv pip compile pyproject.toml --extra dev --group checkout -o requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 	uv pip compile pyproject.toml --group checkout -c requirements/dev.txt -o requirements/panel.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 	uv pip compile --group serve -c requirements/dev.txt -o requirements/serve.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate

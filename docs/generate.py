@@ -65,7 +65,7 @@ SETTINGS_INTRODUCTION: Final = """# Settings
 Order: command line (`make run` takes none; `python -m app.panel --help` lists the options), environment,
 `ml-pipeline.toml` in the folder where the panel starts (keys as the environment's names), defaults. The panel hands the
 `API_` and `APP_` settings of its environment on to the prediction API and the prediction app; they are not read from the
-file. A value that is not valid is named at start (CONF-01), and so is a name that looks like a slip (PANEL-09).
+file. Invalid values are reported at start (CONF-01), and so are names that look like typos (PANEL-09).
 
 <!-- Written by `make docs` from the classes of settings; edit those. -->
 """

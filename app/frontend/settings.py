@@ -26,7 +26,7 @@ class Settings(ApiAccess):
     host: str = setting("APP_HOST", "127.0.0.1", "Address that the app listens on; the panel sets it.")
     port: int = setting("APP_PORT", APP_PORT, "Prediction app.", ge=1, le=65535)
     public_port: Annotated[int | None, Field(ge=1, le=65535)] = setting(
-        "APP_PUBLIC_PORT", None, "Port of the app as browsers see it, where it is not `APP_PORT`."
+        "APP_PUBLIC_PORT", None, "Port of the app as browsers see it, if it is not `APP_PORT`."
     )
     panel_url: Annotated[str, AfterValidator(_http_url)] = setting(
         "PANEL_URL", f"http://localhost:{PANEL_PORT}", "Address of the panel, for links; the panel sets it."

@@ -51,22 +51,22 @@ class Settings(ProcessSettings):
     cycle_interval_s: int = setting(
         "CYCLE_INTERVAL_S", 600, "Seconds between scheduled runs, until changed on the page.", ge=1
     )
-    retry_delay_s: float = setting("RETRY_DELAY_S", 30.0, "Seconds until a failed stage is tried again.", ge=0)
-    retries: int = setting("RETRIES", 3, "How often a failed stage is tried again.", ge=0, le=20)
-    stage_timeout_s: float = setting("STAGE_TIMEOUT_S", 600.0, "Deadline of one attempt of a stage.", gt=0)
+    retry_delay_s: float = setting("RETRY_DELAY_S", 30.0, "Seconds until a failed stage is retried.", ge=0)
+    retries: int = setting("RETRIES", 3, "Number of times a failed stage is retried.", ge=0, le=20)
+    stage_timeout_s: float = setting("STAGE_TIMEOUT_S", 600.0, "Time limit of one attempt of a stage, in seconds.", gt=0)
     watch_after_deploy_s: float = setting(
         "WATCH_AFTER_DEPLOY_S",
         60.0,
-        "How long a model that went live is watched, to go back by itself if errors appear; 0 is off.",
+        "Seconds for which a new live model is monitored and rolled back automatically if errors appear; 0 turns it off.",
         ge=0,
     )
-    target: str | None = setting("PIPELINE_TARGET", None, "Column to predict, when a run does not say it.")
-    seed: int = setting("SEED", 42, "Seed of a run that does not say one.", ge=0, le=2**32 - 1)
+    target: str | None = setting("PIPELINE_TARGET", None, "Column to predict, if a run does not set it.")
+    seed: int = setting("SEED", 42, "Seed of a run that does not set one.", ge=0, le=2**32 - 1)
 
     drift_threshold: float = setting(
         "DRIFT_THRESHOLD",
         0.2,
-        "Population stability index above which live data count as drifted; few rows take a little more.",
+        "Population stability index above which live data count as drifted; a little more is required of few rows.",
         gt=0,
     )
     drift_starts_run: bool = setting(

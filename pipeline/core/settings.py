@@ -32,12 +32,12 @@ class ApiAccess(ProcessSettings):
     api_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("API_KEY", "api_key"),
-        description="Key that the prediction API asks for as a bearer token; without one it asks for none.",
+        description="Key that the prediction API requires as a bearer token; if unset, it requires none.",
     )
     api_key_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("API_KEY_FILE", "api_key_file"),
-        description="File that holds the key; it wins over `API_KEY`.",
+        description="File that holds the key; it overrides `API_KEY`.",
     )
 
     def bearer(self) -> str:
