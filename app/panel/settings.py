@@ -53,7 +53,9 @@ class Settings(ProcessSettings):
     )
     retry_delay_s: float = setting("RETRY_DELAY_S", 30.0, "Seconds until a failed stage is retried.", ge=0)
     retries: int = setting("RETRIES", 3, "Number of times a failed stage is retried.", ge=0, le=20)
-    stage_timeout_s: float = setting("STAGE_TIMEOUT_S", 600.0, "Time limit of one attempt of a stage, in seconds.", gt=0)
+    stage_timeout_s: float = setting(
+        "STAGE_TIMEOUT_S", 600.0, "Time limit of one attempt of a stage, in seconds.", gt=0
+    )
     watch_after_deploy_s: float = setting(
         "WATCH_AFTER_DEPLOY_S",
         60.0,

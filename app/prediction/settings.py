@@ -22,7 +22,11 @@ class ApiSettings(ApiAccess):
     )
     panel_url: str = setting("PANEL_URL", "", "Address of the panel, for links; the panel sets it.")
     max_body_bytes: int = setting(
-        "API_MAX_BODY_BYTES", 64 * MB, "Maximum size of a request body; bounds the memory of a request.", ge=1024, le=2**31
+        "API_MAX_BODY_BYTES",
+        64 * MB,
+        "Maximum size of a request body; bounds the memory of a request.",
+        ge=1024,
+        le=2**31,
     )
     max_rows: int = setting(
         "API_MAX_ROWS", 200_000, "Maximum rows per request; bounds how long it occupies the CPUs.", ge=1, le=10_000_000

@@ -1,4 +1,4 @@
-"""axe in the page under test: what of WCAG 2.2 A and AA a program can judge, with the contrast of every text."""
+"""axe in the page under test: what a program can check of WCAG 2.2 A and AA, with the contrast of every text."""
 
 from importlib.resources import files
 from typing import Any, Final, Literal

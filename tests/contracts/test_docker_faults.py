@@ -51,7 +51,7 @@ def test_it_is_as_it_should_be_after_one_step_when_it_was(docker_bench: Bench, f
     docker_bench.runtime.ensure(spec)
     assert docker_bench.runtime.observe("api").instance_id == after.instance_id
     if fault in {"paused", "renamed"}:
-        assert after.instance_id == first.instance_id, "what can be mended in place is not replaced"
+        assert after.instance_id == first.instance_id, "what can be repaired in place is not replaced"
 
 
 def test_it_is_restarted_as_the_same_container_when_it_is_unhealthy(

@@ -9,11 +9,11 @@ from pipeline.core.params import Task
 from pipeline.onnx.session import Graph, RawRows
 from pipeline.training.class_weights import Rows
 
-WORDS = ("red", "green", "blue", "Ünï 'quoted'")
+CATEGORIES = ("red", "green", "blue", "Ünï 'quoted'")
 
 
 def prepare_graph(n_numeric: int = 3, opset: int = 21) -> bytes:
-    """numeric [n, k] and categorical [n, 1] -> prepared [n, 2k + 1]: imputed by 0.5, missing flags, code of the word."""
+    """numeric [n, k] and categorical [n, 1] -> prepared [n, 2k + 1]: imputed by 0.5, missing flags, code of the category."""
     nodes = [
         helper.make_node("IsNaN", ["numeric"], ["missing"]),
         helper.make_node("Where", ["missing", "fill", "numeric"], ["filled"]),
@@ -23,7 +23,7 @@ def prepare_graph(n_numeric: int = 3, opset: int = 21) -> bytes:
             ["categorical"],
             ["code"],
             domain="ai.onnx.ml",
-            keys_strings=list(WORDS),
+            keys_strings=list(CATEGORIES),
             values_floats=[0.0, 1.0, 2.0, 3.0],
             default_float=-1.0,
         ),
@@ -46,12 +46,12 @@ def prepare_graph(n_numeric: int = 3, opset: int = 21) -> bytes:
 
 
 def raw_rows(n: int, seed: int = 0, n_numeric: int = 3) -> RawRows:
-    """Rows with heavy tails, missing values and words that the graph does not know."""
+    """Rows with heavy tails, missing values and categories that the graph does not know."""
     rng = np.random.default_rng(seed)
     numeric = (rng.standard_t(2, size=(n, n_numeric)) * np.array([1.0, 1000.0, 0.01])[:n_numeric]).astype(np.float32)
     numeric[rng.random((n, n_numeric)) < 0.1] = np.nan
-    words = np.array([*WORDS, "", "no such word"], dtype=object)
-    return RawRows(numeric, words[rng.integers(0, len(words), (n, 1))])
+    categories = np.array([*CATEGORIES, "", "no such category"], dtype=object)
+    return RawRows(numeric, categories[rng.integers(0, len(categories), (n, 1))])
 
 
 def targets(task: Task, rows: RawRows, seed: int = 0) -> npt.NDArray[np.generic]:

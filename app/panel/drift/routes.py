@@ -1,4 +1,4 @@
-"""The Live data page: what the API is asked about, beside what the model was trained on."""
+"""The Live data page: the rows that the API receives, compared with the training rows."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final

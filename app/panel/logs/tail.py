@@ -69,7 +69,7 @@ async def tail(
         while not notifier.closed:
             event.clear()
             snapshot = watch.snapshot(run_id)
-            # Asked before reading: if it has ended by now, the lines read next are all that is left.
+            # Read first: if it has ended by now, the lines read next are all that is left.
             ended = None if snapshot else await asyncio.to_thread(watch.ended, run_id)
             lines = logs.recent(run_id, after, MAX_LINES)
             if lines is None:

@@ -1,1 +1,1 @@
-"""The frame that every page of the panel shares, and the page that tells what went wrong."""
+"""The frame that every page of the panel shares, and the page for problems."""

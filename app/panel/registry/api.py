@@ -88,7 +88,7 @@ def _to_utc(at: datetime) -> datetime:
     try:
         return at.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("lies outside of the calendar") from error
+        raise ValueError("is outside of the calendar") from error
 
 
 Version = Annotated[int, Path(ge=1, le=MAX_INTEGER)]

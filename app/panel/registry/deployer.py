@@ -41,7 +41,7 @@ from pipeline.core.problems import BundleError
 from pipeline.core.stage import GateVerdict
 
 READY_TIMEOUT_S: Final = 60.0
-# The API itself gives a bundle 20 s to prove itself before it rejects it.
+# The API itself verifies a bundle for up to 20 s before it rejects it.
 ACTIVATION_TIMEOUT_S: Final = 30.0
 POLL_INTERVAL_S: Final = 0.02
 LOCK_TIMEOUT_S: Final = 30.0

@@ -40,7 +40,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class ApiDocument:
-    """The OpenAPI document of `app`, written anew when another model goes live."""
+    """Return the OpenAPI document of `app`, rebuilt when another model goes live."""
 
     def __init__(self, app: FastAPI, service: PredictionService) -> None:
         self._app = app

@@ -121,7 +121,7 @@ def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
     detail = sources.queries.detail(run_id)
     row = detail.row
     log = None
-    if not is_fragment(request):  # the log lives beside the part that is drawn anew, and grows by itself
+    if not is_fragment(request):  # the log is outside of the part that is redrawn, and grows by itself
         log = viewer(
             sources.logs,
             row.id,

@@ -69,7 +69,7 @@ class Engine:
         return self._read_or_none(lambda client: client.inspect_image(id))
 
     def stats(self, id: str) -> Inspected | None:
-        """Return use of memory and processor at this moment, or None when it is gone."""
+        """Return current memory and CPU use, or None when it is gone."""
         return self._read_or_none(lambda client: client.stats(id, stream=False, one_shot=True))
 
     def logs(self, id: str, *, since_s: float, limit: int) -> str:

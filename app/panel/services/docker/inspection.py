@@ -145,7 +145,7 @@ def is_listening(container: Mapping[str, Any], host: HostContainer) -> bool:
 
 
 def _usage(stats: Mapping[str, Any]) -> tuple[int | None, float | None, int | None]:
-    """Return memory without the file cache that would be given back, processor seconds, processes."""
+    """Return memory without the file cache that would be given back, CPU seconds, processes."""
     memory = stats.get("memory_stats") or {}
     cached = (memory.get("stats") or {}).get("inactive_file", (memory.get("stats") or {}).get("total_inactive_file", 0))
     used = memory.get("usage")

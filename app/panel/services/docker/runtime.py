@@ -257,7 +257,7 @@ class DockerRuntime:
         return problem
 
     def _stats_of(self, container: Inspected) -> Inspected | None:
-        """Return memory and processor time, read every 10 s: it costs the engine more than all else here."""
+        """Return memory and CPU time, read every 10 s: it costs the engine more than all else here."""
         now = time.monotonic()
         key = str(container["Id"])
         read_at, stats = self._stats.get(key, (-math.inf, {}))

@@ -1,6 +1,6 @@
 """Services as child processes of the panel: for a machine with nothing but Python.
 
-Departures from a container: memory and processor limits are not enforced, and a service ends with the panel.
+Departures from a container: memory and CPU limits are not enforced, and a service ends with the panel.
 """
 
 import contextlib

@@ -85,14 +85,14 @@ def test_service_has_another_name_when_the_panel_is_on_this_machine() -> None:
 
 
 def test_health_is_on_each_page_and_in_each_swap_when_it_is_known() -> None:
-    renderer = PageRenderer(Settings(), SystemClock(), lambda: Health("warn", "MLflow is not well"))
+    renderer = PageRenderer(Settings(), SystemClock(), lambda: Health("warn", "MLflow is unhealthy"))
     app = FastAPI()
     errors.install(app, renderer)
 
     async def logged_in(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, AUTHENTICATED: True}, receive, send)
 
-    assert "MLflow is not well" in TestClient(logged_in, headers={"Accept": "text/html"}).get("/runs/x").text
+    assert "MLflow is unhealthy" in TestClient(logged_in, headers={"Accept": "text/html"}).get("/runs/x").text
 
 
 def test_stranger_sees_nothing_of_the_panel_when_something_is_refused(client: TestClient) -> None:

@@ -9,7 +9,7 @@ from app.panel.schedule.ticker import Ticker
 from tests.app.panel.schedule.test_service import Scheduled
 
 
-def play(folder: Path, script: Callable[[Scheduled, Ticker], Awaitable[None]]) -> Scheduled:
+def run_script(folder: Path, script: Callable[[Scheduled, Ticker], Awaitable[None]]) -> Scheduled:
     scheduled = Scheduled(folder)
 
     async def main() -> None:
@@ -35,7 +35,7 @@ def test_job_follows_when_the_wall_clock_jumps(tmp_path: Path) -> None:
         assert after == before - timedelta(hours=1)
         assert ticker.ticking
 
-    play(tmp_path, script)
+    run_script(tmp_path, script)
 
 
 def test_job_is_gone_when_paused_and_back_when_resumed(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_job_is_gone_when_paused_and_back_when_resumed(tmp_path: Path) -> None:
         await ticker.sync()
         assert ticker.next_fire_at is not None
 
-    play(tmp_path, script)
+    run_script(tmp_path, script)
 
 
 def test_tick_is_made_up_for_when_the_job_did_not_fire(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_tick_is_made_up_for_when_the_job_did_not_fire(tmp_path: Path) -> None:
         await ticker.sync()
         assert scheduled.triggers() == [("schedule", "queued")]
 
-    play(tmp_path, script)
+    run_script(tmp_path, script)
 
 
 def test_it_is_not_ticking_when_nobody_looked_for_a_while(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_it_is_not_ticking_when_nobody_looked_for_a_while(tmp_path: Path) -> Non
         scheduled.clock.go(11)
         assert not ticker.ticking
 
-    play(tmp_path, script)
+    run_script(tmp_path, script)
 
 
 def test_ticker_stops_when_everybody_is_woken_in_that_moment(tmp_path: Path) -> None:

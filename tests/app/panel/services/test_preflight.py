@@ -94,9 +94,9 @@ def test_what_a_service_suffers_from_is_among_the_checks_when_no_check_of_the_ma
     taken = ServiceProblem("PORT-01", "Port 1 is used by another program.", "why", "fix", "command")
     killed = ServiceProblem("DOCK-11", "It was out of memory.", "why", "fix", "command")
     suffering = replace(row, problem=taken, ended=killed, ended_at=now)
-    mended = replace(row, ended=killed, ended_at=now - timedelta(minutes=9))
+    recovered = replace(row, ended=killed, ended_at=now - timedelta(minutes=9))
     well = replace(row, ended=killed, ended_at=now - timedelta(minutes=11))
-    views = [ServicesView("docker", False, (one,)) for one in (suffering, mended, well)]
+    views = [ServicesView("docker", False, (one,)) for one in (suffering, recovered, well)]
     listed = [[(check.id, check.name, check.state) for check in service_checks(view, now)] for view in views]
     assert listed == [[("PORT-01", "Prediction API", "error")], [("DOCK-11", "Prediction API", "warning")], []]
 

@@ -28,8 +28,8 @@ SPEC = ServiceSpec(
 ALIVE = Observed("running", digest=SPEC.digest, instance_id="a")
 STARTING = replace(ALIVE, state="starting")
 EXITED = replace(ALIVE, state="exited", exit_code=1)
-SEEN = RestartHistory(instance_id="a", was_ready=True, ready_at=0.0)
-UNSEEN = RestartHistory(instance_id="a", unready_at=0.0)
+WAS_READY = RestartHistory(instance_id="a", was_ready=True, ready_at=0.0)
+NEVER_READY = RestartHistory(instance_id="a", unready_at=0.0)
 
 
 @pytest.mark.parametrize(
@@ -37,15 +37,15 @@ UNSEEN = RestartHistory(instance_id="a", unready_at=0.0)
     [
         (ABSENT, False, EMPTY, 0.0, ("ensure", "starting")),
         (ALIVE, True, EMPTY, 0.0, ("none", "running")),
-        (ALIVE, True, SEEN, 9.0, ("none", "running")),
-        (ALIVE, False, SEEN, 9.0, ("none", "running")),
-        (ALIVE, False, replace(SEEN, unready_at=5.0), 9.0, ("none", "unhealthy")),
-        (ALIVE, False, replace(SEEN, unready_at=5.0), 25.0, ("restart", "unhealthy")),
-        (STARTING, False, UNSEEN, 29.0, ("none", "starting")),
-        (STARTING, False, UNSEEN, 30.0, ("restart", "unhealthy")),
-        (replace(ALIVE, state="paused"), False, replace(SEEN, unready_at=0.0), 20.0, ("restart", "unhealthy")),
-        (replace(ALIVE, digest="other"), True, SEEN, 9.0, ("ensure", "starting")),
-        (EXITED, False, SEEN, 9.0, ("none", "backing-off")),
+        (ALIVE, True, WAS_READY, 9.0, ("none", "running")),
+        (ALIVE, False, WAS_READY, 9.0, ("none", "running")),
+        (ALIVE, False, replace(WAS_READY, unready_at=5.0), 9.0, ("none", "unhealthy")),
+        (ALIVE, False, replace(WAS_READY, unready_at=5.0), 25.0, ("restart", "unhealthy")),
+        (STARTING, False, NEVER_READY, 29.0, ("none", "starting")),
+        (STARTING, False, NEVER_READY, 30.0, ("restart", "unhealthy")),
+        (replace(ALIVE, state="paused"), False, replace(WAS_READY, unready_at=0.0), 20.0, ("restart", "unhealthy")),
+        (replace(ALIVE, digest="other"), True, WAS_READY, 9.0, ("ensure", "starting")),
+        (EXITED, False, WAS_READY, 9.0, ("none", "backing-off")),
         (EXITED, False, RestartHistory(n_failures=1, next_try=10.0), 9.9, ("none", "backing-off")),
         (EXITED, False, RestartHistory(n_failures=1, next_try=10.0), 10.0, ("ensure", "starting")),
         (EXITED, False, RestartHistory(n_failures=5, next_try=99.0), 10.0, ("none", "crash-looping")),
@@ -76,7 +76,7 @@ def test_it_is_called_crash_looping_when_it_ended_five_times_quickly() -> None:
 
 
 def test_it_begins_again_with_a_second_when_it_was_healthy_for_ten_minutes() -> None:
-    history = replace(SEEN, n_failures=7)
+    history = replace(WAS_READY, n_failures=7)
     assert decide(SPEC, ALIVE, True, history, HEALTHY_S - 1).history.n_failures == 7
     healthy = decide(SPEC, ALIVE, True, history, HEALTHY_S).history
     ended = decide(SPEC, EXITED, False, healthy, HEALTHY_S + 1).history
@@ -84,12 +84,12 @@ def test_it_begins_again_with_a_second_when_it_was_healthy_for_ten_minutes() -> 
 
 
 def test_an_end_is_counted_when_somebody_else_restarted_it_meanwhile() -> None:
-    decision = decide(SPEC, replace(ALIVE, instance_id="b"), True, SEEN, 9.0)
+    decision = decide(SPEC, replace(ALIVE, instance_id="b"), True, WAS_READY, 9.0)
     assert (decision.action, decision.history.n_failures, decision.history.n_restarts) == ("none", 1, 1)
 
 
 def test_nothing_is_counted_when_it_was_replaced_for_a_new_spec() -> None:
-    replaced = decide(SPEC, replace(ALIVE, digest="old"), True, SEEN, 9.0)
+    replaced = decide(SPEC, replace(ALIVE, digest="old"), True, WAS_READY, 9.0)
     after = decide(SPEC, replace(ALIVE, instance_id="b"), True, replaced.history, 10.0)
     assert (after.history.n_failures, after.state) == (0, "running")
 
@@ -106,7 +106,7 @@ def test_the_next_try_waits_when_what_was_started_was_gone_before_anybody_saw_it
 
 
 def test_a_restart_is_counted_when_it_runs_again_and_not_when_it_is_only_tried() -> None:
-    ended = decide(SPEC, EXITED, False, SEEN, 0.0).history
+    ended = decide(SPEC, EXITED, False, WAS_READY, 0.0).history
     tried = failed(decide(SPEC, EXITED, False, ended, 1.0).history, 1.0)
     again = decide(SPEC, EXITED, False, tried, 3.0).history
     alive = decide(SPEC, replace(ALIVE, instance_id="b"), True, again, 3.1).history
@@ -127,9 +127,9 @@ def test_it_is_replaced_ever_more_rarely_when_that_does_not_make_it_right() -> N
 
 def test_it_is_repaired_at_once_again_when_it_was_healthy_for_ten_minutes() -> None:
     edited = replace(ALIVE, digest="edited")
-    mended = decide(SPEC, edited, True, replace(SEEN, n_repairs=6), 9.0).history
-    well = decide(SPEC, ALIVE, True, decide(SPEC, ALIVE, True, mended, 10.0).history, 10.0 + HEALTHY_S).history
-    assert (mended.n_repairs, well.n_repairs) == (7, 0)
+    repaired = decide(SPEC, edited, True, replace(WAS_READY, n_repairs=6), 9.0).history
+    healthy = decide(SPEC, ALIVE, True, decide(SPEC, ALIVE, True, repaired, 10.0).history, 10.0 + HEALTHY_S).history
+    assert (repaired.n_repairs, healthy.n_repairs) == (7, 0)
 
 
 def test_a_failed_start_waits_longer_when_it_fails_again() -> None:

@@ -46,7 +46,7 @@ def test_going_back_takes_no_longer_when_another_bundle_is_being_judged(tmp_path
         write_pointer(models, first.pointer)
         api.wait_for(1, timeout_s=2)
         assert time.monotonic() - started < 2
-        with pytest.raises(BrokenPipeError):  # its judge has ended
+        with pytest.raises(BrokenPipeError):  # its verifier has ended
             os.write(handle, b"x")
         os.close(handle)
 
@@ -61,7 +61,7 @@ def test_a_bundle_never_goes_live_when_it_was_withdrawn_while_judged(tmp_path: P
         for _ in range(3):
             write_pointer(tmp_path, second.pointer)
             looking = asyncio.create_task(reloader.poll_once())
-            await asyncio.sleep(0)  # it has seen the pointer; a judge takes much longer
+            await asyncio.sleep(0)  # it has seen the pointer; verifying takes much longer
             write_pointer(tmp_path, first.pointer)
             await looking
             assert reloader.problem is None

@@ -1,4 +1,4 @@
-"""Model versions, the ledger of deployments, and the records for MLflow."""
+"""Model versions, deployments, and the records for MLflow."""
 
 import sqlalchemy as sa
 from alembic import op
