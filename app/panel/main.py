@@ -15,7 +15,7 @@ from app.panel.drift.service import DriftService
 from app.panel.logs.dependencies import RunIds
 from app.panel.logs.line_renderer import LineRenderer
 from app.panel.logs.store import LogStore
-from app.panel.logs.tail import RunWatch
+from app.panel.logs.tail import RunStates
 from app.panel.maintenance import Maintenance
 from app.panel.notifier import Notifier
 from app.panel.pages.renderer import PageRenderer
@@ -175,7 +175,7 @@ def create_app(
         drift,
         Datasets(settings.data_dir, clock),
     )
-    return build(objects, {RunWatch: active_runs, RunIds: queries, LiveModels: model_queries}, workers)
+    return build(objects, {RunStates: active_runs, RunIds: queries, LiveModels: model_queries}, workers)
 
 
 def _supervisor(settings: Settings, clock: Clock) -> ServiceSupervisor:
@@ -198,7 +198,7 @@ def _service_workers(
 ) -> tuple[Worker, ...]:
     return (
         BlockingWorker(on_start=services.start, on_stop=services.close),
-        # Once more, before the services end: neither a deployment nor a watch may blame a model for that.
+        # Once more, before the services end: neither a deployment nor the monitor may blame a model for that.
         BlockingWorker(on_stop=models.close),
         BlockingWorker(on_start=tracking.start, on_stop=tracking.close),
         drift,

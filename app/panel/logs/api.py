@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
-from app.panel.logs.dependencies import ROOM_TO_FOLLOW, Logs, Notifications, RunId, Watch
+from app.panel.logs.dependencies import ROOM_TO_FOLLOW, Logs, Notifications, RunId, States
 from app.panel.logs.line import LineFilter
 from app.panel.logs.store import EVERY_LINE, LogStore
 from app.panel.logs.tail import End, KeepAlive, Lines, State, tail
@@ -52,13 +52,13 @@ async def stream_log(
     run_id: RunId,
     logs: Logs,
     notifier: Notifications,
-    watch: Watch,
+    states: States,
     after: Annotated[int, Depends(read_cursor)],
 ) -> EventStream:
     """Server-sent events: `log` (id: the last seq; data: `{"lines": [...]}`), `state` (the run and its stage now), and
     at the end `end` (id: the final seq; data: `{"seq", "state"}`), after which the reader must not reconnect.
     """
-    return EventStream(_events(tail(run_id, after, logs, notifier, watch)))
+    return EventStream(_events(tail(run_id, after, logs, notifier, states)))
 
 
 async def _events(items: AsyncGenerator[Lines | State | End | KeepAlive, None]) -> AsyncGenerator[bytes, None]:

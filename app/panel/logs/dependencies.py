@@ -6,7 +6,7 @@ from fastapi import Depends
 
 from app.panel.logs.followers import check_room
 from app.panel.logs.store import LogStore
-from app.panel.logs.tail import RunWatch
+from app.panel.logs.tail import RunStates
 from app.panel.notifier import Notifier
 from app.web.dependencies import provided
 
@@ -20,7 +20,7 @@ class RunIds(Protocol):
 
 Logs = Annotated[LogStore, provided(LogStore)]
 Notifications = Annotated[Notifier, provided(Notifier)]
-Watch = Annotated[RunWatch, provided(RunWatch)]
+States = Annotated[RunStates, provided(RunStates)]
 
 
 def _full_id(run_id: str, runs: Annotated[RunIds, provided(RunIds)]) -> str:

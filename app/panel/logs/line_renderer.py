@@ -1,4 +1,4 @@
-"""Lines of a log as HTML; a live line looks the same to all who watch, and is drawn once for them."""
+"""Lines of a log as HTML; a live line looks the same to all who follow, and is drawn once for them."""
 
 from functools import lru_cache
 from typing import Final

@@ -15,7 +15,7 @@ import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, StreamingResponse
 
-from app.panel.logs.dependencies import ROOM_TO_FOLLOW, Logs, Notifications, RunId, Watch
+from app.panel.logs.dependencies import ROOM_TO_FOLLOW, Logs, Notifications, RunId, States
 from app.panel.logs.line_renderer import LineRenderer
 from app.panel.logs.store import LogStore
 from app.panel.logs.tail import MAX_LINES, End, KeepAlive, Lines, State, tail
@@ -37,20 +37,20 @@ async def stream_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
     after: After,
     logs: Logs,
     notifier: Notifications,
-    watch: Watch,
+    states: States,
     renderer: Renderer,
 ) -> EventStream:
     """Server-sent events: `log` (HTML of lines), `state` (the run has moved on), `end` (the final state)."""
     render = partial(renderer.render_live, run_id, filter)
-    return EventStream(_events(tail(run_id, after, logs, notifier, watch), render))
+    return EventStream(_events(tail(run_id, after, logs, notifier, states), render))
 
 
 @router.get("/lines")
 def read_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
-    run_id: RunId, filter: Filter, after: After, logs: Logs, watch: Watch, renderer: Renderer
+    run_id: RunId, filter: Filter, after: After, logs: Logs, states: States, renderer: Renderer
 ) -> HTMLResponse:
     """For a reader without a stream, which polls: the same lines, the same cursor."""
-    has_ended = watch.snapshot(run_id) is None and watch.ended(run_id) is not None
+    has_ended = states.snapshot(run_id) is None and states.ended(run_id) is not None
     lines = logs.read(run_id, after, MAX_LINES, filter)
     last = lines[-1].seq if lines else after
     headers = {"X-Log-After": str(last), "X-Log-End": str(int(has_ended and len(lines) < MAX_LINES))}

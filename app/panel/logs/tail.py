@@ -15,7 +15,7 @@ COALESCE_S: Final = 0.05
 KEEP_ALIVE_S: Final = 15.0
 
 
-class RunWatch(Protocol):
+class RunStates(Protocol):
     """The state of runs as a follower needs it; implemented by `runs`."""
 
     def snapshot(self, run_id: str, /) -> tuple[int, str] | None:
@@ -57,7 +57,7 @@ class KeepAlive:
 
 
 async def tail(
-    run_id: str, after: int, logs: LogStore, notifier: Notifier, watch: RunWatch
+    run_id: str, after: int, logs: LogStore, notifier: Notifier, states: RunStates
 ) -> AsyncGenerator[Lines | State | End | KeepAlive, None]:
     """Yield every line with seq > `after`, in order, then new ones until the log ends; states in between.
 
@@ -68,9 +68,9 @@ async def tail(
     with notifier.subscribe(log_topic(run_id)) as event:  # before the first read: no wake-up is lost
         while not notifier.closed:
             event.clear()
-            snapshot = watch.snapshot(run_id)
+            snapshot = states.snapshot(run_id)
             # Read first: if it has ended by now, the lines read next are all that is left.
-            ended = None if snapshot else await asyncio.to_thread(watch.ended, run_id)
+            ended = None if snapshot else await asyncio.to_thread(states.ended, run_id)
             lines = logs.recent(run_id, after, MAX_LINES)
             if lines is None:
                 lines = await asyncio.to_thread(logs.read_raw, run_id, after, MAX_LINES)
@@ -90,7 +90,7 @@ async def tail(
                 continue
             while not await _wait(event):
                 yield KeepAlive()
-            if watch.snapshot(run_id):  # an end need not wait for what may still come
+            if states.snapshot(run_id):  # an end need not wait for what may still come
                 await asyncio.sleep(sent_at + COALESCE_S - time.monotonic())
 
 

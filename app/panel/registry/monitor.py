@@ -95,7 +95,7 @@ class RollBack(Protocol):
 
 
 class DeploymentMonitor:
-    """Watches one deployment at a time, in a thread of its own: a newer one ends the watch of the one before."""
+    """Monitors one deployment at a time, in a thread of its own; a newer deployment replaces the one before."""
 
     def __init__(self, *, client: PredictionClient, clock: Clock, watch_s: float, roll_back: RollBack) -> None:
         self._client = client
@@ -106,11 +106,11 @@ class DeploymentMonitor:
         self._lock = threading.Lock()
 
     def watch(self, row: Deployment) -> None:
-        """Start to watch a deployment that has just taken effect; returns at once."""
+        """Start to monitor a deployment that has just taken effect; returns at once."""
         self._start(row, self._watch_s, is_ready=True)
 
     def resume(self, row: Deployment) -> None:
-        """Continue the watch that a restart of the panel interrupted; no-op if its time is over.
+        """Continue the monitoring that a restart of the panel interrupted; no-op if its time is over.
 
         The earlier counters are lost: errors count from now on. The API itself may still be starting, which is not
         the model's fault: it can only become unready after it has been ready.

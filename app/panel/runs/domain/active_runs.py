@@ -28,7 +28,7 @@ class LiveState:
 
 
 class ActiveRuns:
-    """The state of active runs in memory, and whether others have ended. Thread-safe; implements `logs.tail.RunWatch`."""
+    """The state of active runs in memory, and whether others have ended. Thread-safe; implements `logs.tail.RunStates`."""
 
     def __init__(self, notifier: Notifier, find_state: Callable[[str], RunState | None]) -> None:
         self._notifier = notifier
@@ -73,12 +73,12 @@ class ActiveRuns:
         return state.progress if state is not None and state.stage == stage else None
 
     def snapshot(self, run_id: str) -> tuple[int, str] | None:
-        """See RunWatch."""
+        """See RunStates."""
         with self._lock:
             return self._json.get(run_id)
 
     def ended(self, run_id: str) -> str | None:
-        """See RunWatch."""
+        """See RunStates."""
         state = self._find_state(run_id)
         return str(state) if state in FINAL and self.find(run_id) is None else None
 

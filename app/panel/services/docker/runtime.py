@@ -142,9 +142,9 @@ class DockerRuntime:
             # Renamed manually: it serves, and is not as it should be.
             return observe(live, host, digest="")
         of_service = (each for each in all_ours if each["Labels"].get(container_config.SERVICE) == name)
-        is_alone = all(each["Id"] == container["Id"] for each in of_service)
+        is_only_container = all(each["Id"] == container["Id"] for each in of_service)
         # Others of it were left by a replacement that was cut off: `ensure` is to remove them.
-        observed = observe(container, host, lambda: self._stats_of(container), digest=None if is_alone else "")
+        observed = observe(container, host, lambda: self._stats_of(container), digest=None if is_only_container else "")
         if observed.ended is not None:
             return observed
         return replace(observed, ended=self._previous_exit(container, observed.instance_id))

@@ -16,7 +16,7 @@ from app.panel.notifier import Notifier
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Watch:
+class States:
     """A run that is active until `state` is set."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Watch:
         return self.state
 
 
-async def write(logs: LogStore, notifier: Notifier, watch: Watch, n_lines: int) -> None:
+async def write(logs: LogStore, notifier: Notifier, states: States, n_lines: int) -> None:
     """Lines in bursts, then the end."""
     draw, written = random.Random(1), 0
     while written < n_lines:
@@ -39,18 +39,18 @@ async def write(logs: LogStore, notifier: Notifier, watch: Watch, n_lines: int) 
         written += burst
         notifier.notify(log_topic("r"))
         await asyncio.sleep(0)
-    watch.state = "succeeded"
+    states.state = "succeeded"
     notifier.notify(log_topic("r"))
 
 
 def test_log_is_byte_equal_when_the_connection_is_cut_a_hundred_times(tmp_path: Path) -> None:
-    logs, notifier, watch = LogStore(tmp_path), Notifier(), Watch()
+    logs, notifier, states = LogStore(tmp_path), Notifier(), States()
     got: list[bytes] = []
 
     async def read() -> int:
         draw, cuts = random.Random(2), 0
         while True:
-            stream = tail("r", len(got), logs, notifier, watch)
+            stream = tail("r", len(got), logs, notifier, states)
             async for item in stream:
                 if isinstance(item, Lines):
                     keep = draw.randint(0, len(item.raw)) if cuts < 100 else len(item.raw)
@@ -65,7 +65,7 @@ def test_log_is_byte_equal_when_the_connection_is_cut_a_hundred_times(tmp_path: 
             await stream.aclose()
 
     async def main() -> int:
-        writing = asyncio.create_task(write(logs, notifier, watch, 20_000))
+        writing = asyncio.create_task(write(logs, notifier, states, 20_000))
         cuts = await asyncio.wait_for(read(), 60)
         await writing
         return cuts
@@ -76,16 +76,16 @@ def test_log_is_byte_equal_when_the_connection_is_cut_a_hundred_times(tmp_path: 
 
 
 def test_states_come_once_each_when_the_run_moves_on(tmp_path: Path) -> None:
-    logs, notifier, watch = LogStore(tmp_path), Notifier(), Watch()
+    logs, notifier, states = LogStore(tmp_path), Notifier(), States()
 
     async def main() -> list[str]:
         seen: list[str] = []
-        async for item in tail("r", 0, logs, notifier, watch):
+        async for item in tail("r", 0, logs, notifier, states):
             if isinstance(item, State):
                 seen.append(item.json)
-                watch.version += 1
+                states.version += 1
                 if len(seen) == 3:
-                    watch.state = "failed"
+                    states.state = "failed"
                 notifier.notify(log_topic("r"))
             elif isinstance(item, End):
                 seen.append(item.state)
@@ -95,10 +95,10 @@ def test_states_come_once_each_when_the_run_moves_on(tmp_path: Path) -> None:
 
 
 def test_reader_is_let_go_without_an_end_when_the_panel_stops(tmp_path: Path) -> None:
-    logs, notifier, watch = LogStore(tmp_path), Notifier(), Watch()
+    logs, notifier, states = LogStore(tmp_path), Notifier(), States()
 
     async def main() -> list[object]:
-        reading = asyncio.create_task(_collect(logs, notifier, watch))
+        reading = asyncio.create_task(_collect(logs, notifier, states))
         while n_followers(notifier) == 0:  # noqa: ASYNC110 - the notifier tells nobody who subscribes
             await asyncio.sleep(0)
         notifier.close()
@@ -108,20 +108,20 @@ def test_reader_is_let_go_without_an_end_when_the_panel_stops(tmp_path: Path) ->
     assert not any(isinstance(item, End) for item in items)
 
 
-async def _collect(logs: LogStore, notifier: Notifier, watch: Watch) -> list[object]:
-    return [item async for item in tail("r", 0, logs, notifier, watch)]
+async def _collect(logs: LogStore, notifier: Notifier, states: States) -> list[object]:
+    return [item async for item in tail("r", 0, logs, notifier, states)]
 
 
 def test_keep_alive_is_sent_when_nothing_happens_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.panel.logs.tail.KEEP_ALIVE_S", 0.01)
-    logs, notifier, watch = LogStore(tmp_path), Notifier(), Watch()
+    logs, notifier, states = LogStore(tmp_path), Notifier(), States()
 
     async def main() -> list[type]:
         seen: list[type] = []
-        async for item in tail("r", 0, logs, notifier, watch):
+        async for item in tail("r", 0, logs, notifier, states):
             seen.append(type(item))
             if seen.count(KeepAlive) == 2:
-                watch.state = "failed"
+                states.state = "failed"
                 notifier.notify(log_topic("r"))
         return seen
 
