@@ -35,8 +35,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 _ADVICE: Final = {
-    "run": "Name writable folders with --out and --models.",
-    "sample": "Name a writable folder.",
+    "run": "Choose writable folders with --out and --models.",
+    "sample": "Choose a writable folder.",
 }
 
 

@@ -97,7 +97,7 @@ def _page(
 def _fields_changed(manifest: Manifest, inputs: Inputs, form_version: str) -> FieldsChanged | None:
     """Return the difference between the model's fields and those submitted, or None if they may be predicted.
 
-    A form that was rendered for this model has all of its fields; a link written by hand may leave some out.
+    A form that was rendered for this model has all of its fields; a hand-written link may leave some out.
     """
     is_other_model = form_version.isdecimal() and int(form_version) != manifest.version
     if inputs.unknown or (is_other_model and inputs.absent):

@@ -105,7 +105,7 @@ def parse_params(assignments: Sequence[str]) -> dict[str, Any] | None:
     for item in assignments:
         name, equals, text = item.partition("=")
         if not equals or not name:
-            raise InvalidParamsError(f"{item!r} is not NAME=VALUE.", fix="Use for example --set target=species.")
+            raise InvalidParamsError(f"{item!r} is not NAME=VALUE.", fix="For example: --set target=species.")
         *groups, leaf = name.split(".")
         place: Any = params
         for group in groups:
@@ -113,8 +113,8 @@ def parse_params(assignments: Sequence[str]) -> dict[str, Any] | None:
         if not isinstance(place, dict):
             raise InvalidParamsError(
                 f"{item!r} contradicts an earlier --set.",
-                why="A name has either a value or names below it.",
-                fix="Leave one of the two out.",
+                why="A name holds either a value or a group of names.",
+                fix="Remove one of the two.",
             )
         place[leaf] = _value(text)
     return params or None

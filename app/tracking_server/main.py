@@ -36,7 +36,7 @@ def create_app() -> ASGIApp:
 
 def _not_found(method: str, path: str) -> JSONResponse:
     """Return RFC 9457 problem details, with the two members by which MLflow's own clients read an error."""
-    detail = f"{method} {path} is not among the routes of MLflow that are served here."
+    detail = f"{method} {path} is not one of the MLflow routes that are served here."
     body = {
         "type": "about:blank",
         "title": "Not Found",

@@ -18,7 +18,7 @@ from pipeline.evaluation.metrics import Floats, primary_value
 from pipeline.evaluation.verdict import Case
 
 MAX_ROWS: Final = 100_000  # more rows make the interval slower, not more useful
-PROMOTE_BY_HAND: Final = "Promote it by hand on the Models page if that is intended"
+PROMOTE_MANUALLY: Final = "Promote it manually on the Models page if this is intended"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def decide(
     if champion is None:
         return case.against_baseline()
     if champion.mismatch:
-        return case.refused(f"{champion.mismatch}. {PROMOTE_BY_HAND}")
+        return case.refused(f"{champion.mismatch}. {PROMOTE_MANUALLY}")
     return _against(case, _Answers(y, challenger, baseline), champion, rule, seed)
 
 
@@ -168,5 +168,5 @@ def _against_unscored(case: Case, obstacle: str, rule: Rule) -> GateVerdict:
     name = f"Version {case.champion_version}" if case.champion_version else "The live model"
     sentence = f"{name} cannot be scored on this data because {obstacle}"
     if rule.kind == "better":
-        return case.refused(f"{lower_first(sentence)}, so nothing shows that the new model is better")
+        return case.refused(f"{lower_first(sentence)}, so there is no evidence that the new model is better")
     return case.against_baseline(sentence)

@@ -37,7 +37,7 @@ class NoTableError(DataError):
         return cls(
             f"There is no table at {path}.",
             why="It is neither a file nor a folder with CSV or Parquet files.",
-            fix="Name a file, or write the built-in credit table and use that.",
+            fix="Choose an existing file, or write the built-in credit table and use that.",
             command=f"{_WRITE_SAMPLE} data/raw",
         )
 

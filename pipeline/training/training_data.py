@@ -39,7 +39,9 @@ def load_training_data(processed_dir: Path, params: Params, events: Events) -> T
     elif params.balance == "undersample":
         before = len(train)
         train = undersample(train, params.seed)
-        events.log(f"Undersampled the training rows from {before:,} to {len(train):,}, equally many of each class.")
+        events.log(
+            f"Undersampled the training rows from {before:,} to {len(train):,}, with equal numbers of each class."
+        )
     return TrainingData(
         meta, load_graph(processed_dir), train, validation, RawRows(numeric, categorical), y_test, y[~is_validation]
     )

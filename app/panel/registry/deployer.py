@@ -121,7 +121,7 @@ class Deployer:
                 raise
 
     def reconcile(self) -> None:
-        """Make pointer and history agree again after a kill, a full disk or a change by hand.
+        """Make pointer and history agree again after a kill, a full disk or a manual change.
 
         Only at start, or while holding the deploy lock: nobody is working on a pending deployment then.
         """

@@ -81,7 +81,7 @@ class DeploymentStore:
                 newest = session.exec(select(func.max(Deployment.attempt)).where(Deployment.run_id == run_id)).one()
                 if run_id is not None and newest is not None and newest > attempt:
                     raise DeploymentConflictError(
-                        f"Attempt {newest} of the same run came before this one, which is attempt {attempt}."
+                        f"Attempt {newest} of the same run already has a deployment; this is attempt {attempt}."
                     )
                 session.add(row)
         except IntegrityError as error:

@@ -58,9 +58,9 @@ class PredictionClient:
         if response.status == 0:
             raise NoResponseError(response.body)
         if response.status not in expected_statuses:
-            raise NoResponseError(f"{request.path} answered {response.status}: {response.body[:200]}")
+            raise NoResponseError(f"{request.path} returned {response.status}: {response.body[:200]}")
         try:
             return request.parse(response.body.encode())
         except ValueError as error:
             reason = str(error).splitlines()[0]
-            raise NoResponseError(f"{request.path} answered with something else than expected: {reason}") from error
+            raise NoResponseError(f"{request.path} returned an unexpected response: {reason}") from error

@@ -136,7 +136,7 @@ def check_writable(folder: Path, setting: str) -> str:
     path = _existing(folder)
     if not os.access(path, os.W_OK | os.X_OK):
         raise FolderNotWritableError(folder, setting, owner_uid=path.stat().st_uid)
-    return f"{folder} can be written."
+    return f"{folder} is writable."
 
 
 def check_disk(folder: Path, free_bytes: int) -> str:

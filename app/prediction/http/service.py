@@ -37,7 +37,7 @@ class PredictionService:
             timeout_s=timeout_s,
             bytes_per_s=BODY_BYTES_PER_S,
             too_large=RequestTooLargeError.too_many_bytes,
-            too_slow=lambda: SlowBodyError(f"It arrived at less than {BODY_BYTES_PER_S // 1024} KB a second."),
+            too_slow=lambda: SlowBodyError(f"It arrived at less than {BODY_BYTES_PER_S // 1024} KB per second."),
         )
 
     @property

@@ -57,7 +57,9 @@ class Model:
         self._takes_numeric = NUMERIC_INPUT in inputs
         self._takes_categorical = CATEGORICAL_INPUT in inputs
         if self._takes_numeric != bool(self.numeric) or self._takes_categorical != bool(self.categorical):
-            raise ModelLoadError("They name different inputs.", what="The model does not match its manifest.")
+            raise ModelLoadError(
+                "The graph and the manifest have different inputs.", what="The model does not match its manifest."
+            )
 
     def score(self, numeric: Floats, categorical: Texts | None) -> Floats:
         """Return probabilities [n, n_classes], or values [n, 1] for regression."""

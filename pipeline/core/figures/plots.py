@@ -105,7 +105,7 @@ def _scores(evaluation: Evaluation) -> str:
         if binary
         else "Probability of the predicted class"
     )
-    description = "Share of the rows of each " + ("actual class" if binary else "outcome") + " by score."
+    description = "Share of rows by score, for each " + ("actual class." if binary else "outcome.")
     figure = Figure(
         "scores",
         TITLES["scores"],

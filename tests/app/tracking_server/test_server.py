@@ -50,7 +50,7 @@ def test_a_route_answers_404_when_it_is_not_needed(url: str, method: str, path: 
     problem = response.json()
     assert (problem["title"], problem["status"]) == ("Not Found", 404)
     assert problem["error_code"] == "ENDPOINT_NOT_FOUND"
-    assert f"{method} {path.partition('?')[0]} is not among the routes" in problem["detail"]
+    assert f"{method} {path.partition('?')[0]} is not one of the MLflow routes" in problem["detail"]
 
 
 def test_each_refused_route_answers_404_when_it_is_called(url: str) -> None:
@@ -133,7 +133,7 @@ def test_mlflows_client_works_when_it_tracks_registers_and_loads(url: str, tmp_p
     client.restore_run(run)
     assert client.search_traces(locations=[experiment]) == []
     # What is closed is named as such to the client, too.
-    with pytest.raises(RestException, match=r"ENDPOINT_NOT_FOUND.*not among the routes"):
+    with pytest.raises(RestException, match=r"ENDPOINT_NOT_FOUND.*not one of the MLflow routes"):
         client.create_webhook("x", "https://example.org", ["registered_model.created"])
 
 

@@ -100,7 +100,7 @@ def test_model_is_kept_whatever_its_metric_when_it_predicts_something_else(chall
     assert verdict.baseline == pytest.approx(0.5)
     assert verdict.reason == (
         "Not promoted: it predicts y (binary); the live version 3 predicts x (regression). "
-        "Promote it by hand on the Models page if that is intended."
+        "Promote it manually on the Models page if this is intended."
     )
 
 
@@ -109,7 +109,7 @@ def test_nobody_is_asked_to_promote_it_when_it_is_useless_and_predicts_something
     verdict = _decide(np.tile([0.7, 0.3], (2000, 1)), champion)
     assert verdict.decision == "keep"
     assert "it makes the same prediction for all 2,000 test rows" in verdict.reason
-    assert "by hand" not in verdict.reason
+    assert "manually" not in verdict.reason
 
 
 @pytest.mark.parametrize(("rule", "decision"), [(NOT_WORSE, "promote"), (BETTER, "keep")])

@@ -191,7 +191,7 @@ def test_model_is_kept_also_the_next_time_when_the_champion_predicts_another_tar
         assert cycle.result.verdict.decision == "keep"
         assert cycle.result.verdict.reason == (
             "Not promoted: it predicts price (regression); the live version 1 predicts yes (binary). "
-            "Promote it by hand on the Models page if that is intended."
+            "Promote it manually on the Models page if this is intended."
         )
         assert read_manifest(cycle.result.bundle_dir).target == "price"
 
@@ -206,7 +206,7 @@ def test_model_is_kept_and_the_classes_are_named_when_they_are_not_those_of_the_
     assert verdict.decision == "keep"
     assert verdict.reason == (
         f"Not promoted: its classes of level are not those of the live version 1 (new: zenith; gone: {level.max()}). "
-        "Promote it by hand on the Models page if that is intended."
+        "Promote it manually on the Models page if this is intended."
     )
 
 

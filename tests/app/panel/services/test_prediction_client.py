@@ -71,9 +71,9 @@ def test_key_and_path_are_sent_when_there_is_a_key(api: Api) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
-        (503, b"starting", "/stats answered 503: starting"),
-        (401, b"", "/stats answered 401"),
-        (200, b"<html>", "something else than expected"),
+        (503, b"starting", "/stats returned 503: starting"),
+        (401, b"", "/stats returned 401"),
+        (200, b"<html>", "an unexpected response"),
     ],
 )
 def test_error_says_why_when_there_is_no_usable_response(api: Api, status: int, body: bytes, reason: str) -> None:

@@ -41,7 +41,7 @@ def test_streaming_ends_with_api_06_when_the_client_falls_silent(service: Predic
         async for _ in stream_body(silent, service.stream_limits):
             pass
 
-    with pytest.raises(ProblemError, match="less than 16 KB a second") as caught:
+    with pytest.raises(ProblemError, match="less than 16 KB per second") as caught:
         asyncio.run(read())
     assert (caught.value.id, caught.value.status) == ("API-06", 408)
 
