@@ -13,7 +13,7 @@ from starlette.types import Message, Receive
 
 from pipeline.core.problems import ProblemError
 
-# A body may take one second more for each so many bytes that have arrived: one that only drips never ends.
+# A body may take one second more for each block of this many bytes that has arrived; a mere trickle times out.
 BODY_BYTES_PER_S: Final = 16 * 1024
 
 

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse
 
 from pipeline.core.problems import ProblemError
 
-# Busy, not ready yet, no room: it passes, and all that the client can do is wait.
+# Busy, not ready yet or full: this passes, and the client can only retry later.
 TEMPORARY_STATUSES: Final = frozenset({503, 507})
 RETRY_AFTER_S: Final = 5
 

@@ -171,7 +171,7 @@ class Journal:
     def _load(self) -> None:
         if self._loaded:
             return
-        # Afresh: an earlier try may have failed half-way.
+        # From scratch: an earlier attempt may have failed half-way.
         self._size, self._counts, self._offsets, self._repaired = 0, LogCounts(0, 0, 0, None), [0], {}
         self._starts = {}
         line = NO_LINE

@@ -30,7 +30,7 @@ from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
 # The failures that these bounds prevent: a run writes the processed table, a model and its plots; training on the built-in
-# table takes 0.7 GB beside 0.6 GB of services.
+# table takes 0.7 GB next to 0.6 GB of services.
 DISK_WARN_BYTES: Final = 2 * 2**30
 DISK_BYTES: Final = 500 * 2**20
 MEMORY_BYTES: Final = 2**30

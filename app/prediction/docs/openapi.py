@@ -26,7 +26,7 @@ PROBLEMS: Final = {
     "503": "No model is live yet",
 }
 NEEDS_MODEL: Final = ("/model", "/stats", "/ping", "/v2/models/{name}", "/v2/models/{name}/ready")
-# Of the framework's own 422, which nothing here answers with.
+# Of the framework's own 422, which nothing here returns.
 FRAMEWORK_SCHEMAS: Final = frozenset({"HTTPValidationError", "ValidationError"})
 JSON: Final = "application/json"
 
@@ -49,7 +49,7 @@ def document(base: Document, model: Model | None, version: str) -> Document:
     return {
         **base,
         "info": {"title": _title(model), "version": version, "description": _description(model)},
-        # First what most people are here for.
+        # First what most readers look for.
         "paths": {"/predict": paths.pop("/predict"), **paths},
         "tags": [{"name": "prediction"}, {"name": "explanation"}],
         "components": {

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 CLIENT_CLOSED: Final = 499  # status counted when the client left early, as in nginx; it is never sent
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-# From so many bytes on, reading and writing JSON would hold up everybody else on the loop.
+# From this many bytes on, reading and writing JSON would block the event loop for other requests.
 INLINE_BYTES: Final = 16 * 1024
 ROUTES: Final = ("/predict", "/predict/csv", "/explain", "/curve", "/invocations", "/model", "/stats", "/metrics")
 # They hold rows of the table (golden rows) and counts of live data: the key guards them as it does POST.

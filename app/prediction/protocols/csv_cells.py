@@ -89,7 +89,7 @@ async def rows_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
         except csv.Error as error:
             raise InvalidTableError(f"{error}.") from error
         pending = "".join(lines[n_whole:]) + pending[end:]
-        # A row that comes in crumbs is not read again at each of them.
+        # A row that arrives in tiny pieces is not parsed again at each of them.
         enough = 2 * len(pending)
         if len(pending) > MAX_LINE:
             raise InvalidTableError("A row has no end; a quote may be unclosed.")

@@ -130,7 +130,7 @@ class _Table:
             yield _csv([[*blank, str(ended_by)]])
 
     async def _block(self, block: list[list[str]]) -> bytes:
-        # A large block would hold up everybody else on the loop.
+        # A large block would block the event loop for other requests.
         return self._rows(block) if len(block) <= INLINE_ROWS else await asyncio.to_thread(self._rows, block)
 
     def _rows(self, block: list[list[str]]) -> bytes:

@@ -32,7 +32,7 @@ from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
 
-# A bundle that could not be followed may have met a busy machine: it is tried again, ever more rarely.
+# A load may have failed because the machine was busy: it is retried with growing pauses.
 RETRY_FIRST_S: Final = 2.0
 RETRY_LAST_S: Final = 60.0
 

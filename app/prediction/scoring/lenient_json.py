@@ -8,7 +8,7 @@ import msgspec
 
 from app.prediction.problems import InvalidBodyError
 
-# Half a pair of UTF-16 by its escape: json takes it, but it is no text that could be written again.
+# A lone surrogate, escaped: json accepts it, but such text cannot be encoded again.
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 

@@ -38,7 +38,7 @@ class LiveStats:
         self._outside = np.zeros(len(model.numeric), dtype=np.int64)
         self._missing = np.zeros(len(model.numeric), dtype=np.int64)
         self._category_at = [{name: i for i, name in enumerate(f.categories)} for f in model.categorical]
-        # one more than there are categories for what training never saw, and one for missing
+        # a bin for each category, one for unknown categories, one for missing
         self._category_counts = [np.zeros(len(at) + 2, dtype=np.int64) for at in self._category_at]
         self._score_edges = _edges(model.manifest.score_histogram)
         self._score_counts = np.zeros(max(len(self._score_edges) - 1, 0), dtype=np.int64)

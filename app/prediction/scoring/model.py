@@ -12,9 +12,9 @@ from app.prediction.problems import GoldenRowsError, ModelLoadError
 from pipeline.core.bundle import ANSWER_TOLERANCE, CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
 from pipeline.onnx.session import Floats, Texts, new_session
 
-# From so many rows on all processors share the work; below, handing it out costs more than it saves.
+# From this many rows on, all CPUs share the work; below, splitting it costs more than it saves.
 LARGE_BATCH_ROWS: Final = 2_000
-# They share it in parts of at most so many rows, so that none waits long for the last one. onnxruntime's own threads
+# In parts of at most this many rows, so that none waits long for the last one. onnxruntime's own threads
 # took a fifth longer for 100,000 rows, and needed a second session.
 PART_ROWS: Final = 8_000
 _PROCESSORS: Final = os.cpu_count() or 1

@@ -139,7 +139,7 @@ class DockerRuntime:
                 if container is None:
                     return ABSENT
                 return Observed("foreign", reason=ContainerNameTakenError(host.service_container(name)).what)
-            # Renamed manually: it serves, and is not as it should be.
+            # Renamed manually: it serves, but not as specified.
             return observe(live, host, digest="")
         of_service = (each for each in all_ours if each["Labels"].get(container_config.SERVICE) == name)
         is_only_container = all(each["Id"] == container["Id"] for each in of_service)
