@@ -1,4 +1,4 @@
-"""Whatever happens to a container behind the panel's back, the next look sees it and the next `ensure` mends it."""
+"""Whatever happens to a container behind the panel's back, the next observation sees it and the next `ensure` repairs it."""
 
 import socket
 import subprocess

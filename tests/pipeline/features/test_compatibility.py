@@ -68,7 +68,7 @@ def test_nothing_is_said_when_the_table_has_what_the_live_model_had(tmp_path: Pa
     assert check(read(tmp_path, "age,flag,city,t", ROWS), champion()) == []
 
 
-def test_new_columns_are_told_when_there_are_some(tmp_path: Path) -> None:
+def test_new_columns_are_reported_when_there_are_some(tmp_path: Path) -> None:
     table = read(tmp_path, "age,flag,city,t,extra", [f"{row},5" for row in ROWS])
     assert check(table, champion()) == ["New since the live model: 'extra'."]
 
@@ -78,7 +78,7 @@ def test_columns_that_the_live_model_left_out_are_not_new(tmp_path: Path) -> Non
     assert check(table, champion().model_copy(update={"left_out": ["extra", "t"]})) == []
 
 
-def test_it_is_told_when_a_column_is_gone_that_only_dealt_the_rows(tmp_path: Path) -> None:
+def test_it_is_reported_when_a_column_is_gone_that_only_affected_the_split(tmp_path: Path) -> None:
     live = champion().model_copy(update={"left_out": ["name", "t"]})
     table = read(tmp_path, "age,flag,city,t", ROWS)
     assert [warning.split(":")[0] for warning in check(table, live)] == [

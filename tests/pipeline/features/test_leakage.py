@@ -34,7 +34,7 @@ def everything(table: Table) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         pytest.param(lambda i: i % 3 == 0, False, id="one class only"),
     ],
 )
-def test_a_column_is_told_when_it_is_the_class_in_other_words(
+def test_a_column_is_reported_when_it_is_the_class_in_other_words(
     tmp_path: Path, column: Callable[[int], object], leaks: bool
 ) -> None:
     table = read(tmp_path, "x,t", [f"{column(i)},{['yes', 'no', 'maybe'][i % 3]}" for i in range(60)])
@@ -51,7 +51,7 @@ def test_a_column_is_told_when_it_is_the_class_in_other_words(
         pytest.param(lambda i: "ab"[i % 2], False, id="words"),
     ],
 )
-def test_a_column_is_told_when_it_is_the_number_in_another_unit(
+def test_a_column_is_reported_when_it_is_the_number_in_another_unit(
     tmp_path: Path, column: Callable[[int], object], leaks: bool
 ) -> None:
     table = read(tmp_path, "x,t", [f"{column(i)},{i * i + 0.5}" for i in range(100)])

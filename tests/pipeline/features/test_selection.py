@@ -52,7 +52,7 @@ def test_one_line_tells_all_when_many_columns_are_left_out_for_one_reason(tmp_pa
     ]
 
 
-def test_only_training_rows_count_when_a_column_is_judged(tmp_path: Path) -> None:
+def test_only_training_rows_count_when_a_column_is_selected(tmp_path: Path) -> None:
     table = read(tmp_path, "a,b,t", ["1,1,0", "1,2,1", "2,3,0"])
     assert list(select(table, "t", [], np.array([True, True, False])).dropped) == ["a"]
 

@@ -100,7 +100,7 @@ def test_validation_rows_may_lack_a_class_when_there_are_three() -> None:
     assert check_split(SIDES, APART, codes, ["a", "b", "c"]) == []
 
 
-def test_a_rare_class_is_told_when_no_test_row_has_it_and_there_are_three() -> None:
+def test_a_rare_class_is_reported_when_no_test_row_has_it_and_there_are_three() -> None:
     codes = np.array([0, 1, 0, 1, 2, 1, 0, 0, 1, 2, 0, 1])
     remarks = check_split(SIDES, APART, codes, ["a", "b", "c"])
     assert remarks == [

@@ -93,7 +93,7 @@ def test_the_decimal_mark_is_asked_for_when_nothing_tells_which_it_is(tmp_path: 
         ("a|b\n1|x\n2|y\n", {"a": [1, 2]}),
     ],
 )
-def test_another_delimiter_is_understood_and_told_when_it_is_clear(
+def test_another_delimiter_is_detected_and_reported_when_it_is_clear(
     tmp_path: Path, content: str, columns: dict[str, list[float]]
 ) -> None:
     table = tables.read([write(tmp_path, content)])

@@ -86,7 +86,7 @@ def test_names_stay_as_they_are_when_they_are_odd(tmp_path: Path) -> None:
     assert list(table.columns) == ['say "hi"', "Größe (cm)", "a b", "<b>../x</b>"]
 
 
-def test_a_row_number_is_left_out_and_told_when_the_first_column_has_no_name(tmp_path: Path) -> None:
+def test_a_row_number_is_left_out_and_reported_when_the_first_column_has_no_name(tmp_path: Path) -> None:
     table = read(tmp_path, ",a,b\n1,5,x\n2,6,y\n")
     assert list(table.columns) == ["a", "b"]
     assert any("numbers the rows" in note for note in table.notes)

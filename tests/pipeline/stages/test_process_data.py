@@ -239,7 +239,7 @@ def test_the_credit_table_gets_its_own_features_and_words_when_nothing_is_declar
     assert any("MonthlyIncome" in line and "19.8%" in line for line in log_lines)
 
 
-def test_many_gaps_are_told_shortly_when_a_table_is_wide(tmp_path: Path) -> None:
+def test_many_gaps_are_summarised_when_a_table_is_wide(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(100, 40))).add_prefix("c")
     frame = frame.mask(rng.random(frame.shape) < 0.3)
@@ -272,7 +272,7 @@ def test_the_run_ends_when_the_data_changed_after_its_first_stage(tmp_path: Path
     assert caught.value.id == "DATA-17"
 
 
-def test_a_derived_feature_is_told_when_it_never_has_a_value(tmp_path: Path) -> None:
+def test_a_derived_feature_is_reported_when_it_never_has_a_value(tmp_path: Path) -> None:
     write(tmp_path, mixed())
     result, _ = run(tmp_path, Params(derived_features=("x = size / (size - size)", "y = size * 2")))
     assert result.warnings == ["The derived feature 'x' has no value in any training row."]
@@ -297,7 +297,7 @@ def test_the_first_stage_fails_when_there_is_no_table(tmp_path: Path) -> None:
     assert caught.value.id == "DATA-01"
 
 
-def test_a_huge_value_is_told_when_it_would_hide_the_others(tmp_path: Path) -> None:
+def test_a_huge_value_is_reported_when_it_would_hide_the_others(tmp_path: Path) -> None:
     frame = mixed()
     frame.loc[frame.index < 40, "amount (€)"] = 1e15
     write(tmp_path, frame)

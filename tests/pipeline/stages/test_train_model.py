@@ -156,7 +156,7 @@ def test_second_run_is_identical_when_nothing_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["a new column", "a larger test share"])
-def test_champion_is_judged_on_rows_that_are_new_to_it_when_the_rows_were_dealt_anew(
+def test_champion_is_scored_on_rows_that_are_new_to_it_when_the_rows_were_split_again(
     tmp_path: Path, change: str
 ) -> None:
     table = _odd("yes")

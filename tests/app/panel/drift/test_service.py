@@ -92,7 +92,7 @@ def test_verdict_is_drift_when_categories_were_never_seen(scene: Scene) -> None:
     assert report.features[0].outside_share == 1
 
 
-def test_nothing_is_judged_when_rows_are_few(scene: Scene) -> None:
+def test_there_is_no_verdict_when_rows_are_few(scene: Scene) -> None:
     numeric, categorical = scene.built.rows.numeric[:10], scene.built.rows.categorical[:10]
     scene.stats.record_batch(numeric, categorical, scene.model.score(numeric, categorical))
     report = compare(scene.manifest, scene.stats.snapshot(), THRESHOLD)

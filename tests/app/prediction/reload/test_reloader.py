@@ -32,7 +32,7 @@ def _wait_for_reader(path: Path) -> int:
     )
 
 
-def test_going_back_takes_no_longer_when_another_bundle_is_being_judged(tmp_path: Path, start_api: StartApi) -> None:
+def test_going_back_takes_no_longer_when_another_bundle_is_being_verified(tmp_path: Path, start_api: StartApi) -> None:
     models = tmp_path / "models"
     first, second, third = (make_bundle(models, version=v, seed=v, live=v == 1) for v in (1, 2, 3))
     with start_api(models) as api:
@@ -51,7 +51,7 @@ def test_going_back_takes_no_longer_when_another_bundle_is_being_judged(tmp_path
         os.close(handle)
 
 
-def test_a_bundle_never_goes_live_when_it_was_withdrawn_while_judged(tmp_path: Path) -> None:
+def test_a_bundle_never_goes_live_when_it_was_withdrawn_during_verification(tmp_path: Path) -> None:
     first, second = (make_bundle(tmp_path, version=v, seed=v, live=v == 1) for v in (1, 2))
 
     async def follow() -> list[int]:

@@ -75,7 +75,7 @@ def test_values_beyond_training_are_counted_when_they_come(tmp_path: Path) -> No
     assert features[CATEGORICAL_NAME]["unseen"] == 1
 
 
-def test_stats_and_metrics_tell_what_was_answered_and_begin_anew_with_a_model(
+def test_stats_and_metrics_count_what_was_answered_and_start_over_with_a_model(
     tmp_path: Path, start_api: StartApi
 ) -> None:
     models = tmp_path / "models"

@@ -143,7 +143,9 @@ def test_cancel_is_final_at_once_when_the_run_has_not_begun(make_harness: MakeHa
     assert harness.store.find_active() is None
 
 
-def test_rerun_keeps_parameters_and_starts_anew_when_the_run_succeeded(make_harness: MakeHarness) -> None:
+def test_rerun_keeps_parameters_and_starts_from_the_first_stage_when_the_run_succeeded(
+    make_harness: MakeHarness,
+) -> None:
     harness = make_harness()
     first = harness.run_to_end(params={"target": "y"})
     run = harness.queries.detail(harness.runs.rerun(first.row.id, params={"seed": 1}).id)

@@ -201,7 +201,7 @@ def test_one_caller_waits_and_the_others_fail_at_once_when_the_engine_hangs(
         assert time.monotonic() - start_s < 1.9
 
 
-def test_it_is_asked_anew_only_after_a_moment_when_the_engine_was_away(
+def test_it_is_asked_again_only_after_a_moment_when_the_engine_was_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "docker.sock"
