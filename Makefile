@@ -10,11 +10,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 
 .PHONY: help run dev test test-fast check fix docs bench lock clean
 
-help: ## What there is to call
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { echo "Python 3.11 to 3.14 is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.panel: requirements/panel.txt pyproject.toml | $(BIN)/python
@@ -41,7 +41,7 @@ check: $(VENV)/.dev ## Format, lint, strict types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# A file's tests stay in one process. Those with an engine or a browser share it, and run one after the other.
+# The tests of a file stay in one process. Those that need an engine or a browser share it, so they run one after another.
 test: check ## Everything that check does, then all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not docker and not browser"
 	$(BIN)/python -m pytest -m "docker or browser"
