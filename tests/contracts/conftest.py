@@ -1,7 +1,6 @@
 """The Docker runtime for the contract suite: real containers of a tiny image that holds the fake service."""
 
 import secrets
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import ServiceSpec
 from app.panel.settings import Settings
 from bench.compose_stack import docker
+from bench.ports import free_port
 from tests.docker.images import fake_image
 
 __all__ = ["docker_bench", "fake_image"]
@@ -30,11 +30,11 @@ class DockerBench:
 
     @property
     def name(self) -> str:
-        """The container that plays the API."""
+        """Return the container that plays the API."""
         return self.host.service_container("api")
 
     def spec(self, *args: str, **env: str) -> ServiceSpec:
-        """The fake service with these arguments and environment."""
+        """Return the fake service with these arguments and environment."""
         return ServiceSpec(
             name="api",
             argv=("/usr/local/bin/python", "/srv/service.py", "0.0.0.0", str(self.port), *args),
@@ -54,15 +54,12 @@ class DockerBench:
 
 @pytest.fixture
 def docker_bench(fake_image: str) -> Iterator[DockerBench]:
-    """A runtime whose panel runs on this machine instead of in a container; leaves nothing behind."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    """Yield a runtime whose panel runs on this machine instead of in a container; nothing is left behind."""
     project = f"amlp-test-{secrets.token_hex(4)}"
     host = HostContainer(image=fake_image, project=project, sources={}, user="10001:10001", compose_labels={}, cpus=2.0)
     engine = Engine()
     runtime = DockerRuntime(Settings(), engine, host=host)
-    yield DockerBench(runtime, engine, host, port)
+    yield DockerBench(runtime, engine, host, free_port())
     runtime.close()
     for container in docker("ps", "-aq", "--filter", f"label={container_config.OWNER}={project}").split():
         docker("rm", "-fv", container)

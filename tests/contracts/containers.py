@@ -23,7 +23,7 @@ class Bench(Protocol):
     name: str
 
     def spec(self, *args: str, **env: str) -> ServiceSpec:
-        """The fake service."""
+        """Return the fake service."""
 
 
 def inspect(name: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Whatever happens to a container behind the panel's back, the next observation sees it and the next `ensure` repairs it."""
 
-import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +16,7 @@ from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.protocol import Observed, ServiceSpec
 from app.panel.settings import Settings
 from bench.compose_stack import docker
+from bench.ports import free_port
 from bench.wait import until
 from pipeline.core.problems import ProblemError
 from tests.contracts.containers import Bench, answers, inspect, names, started
@@ -76,7 +76,7 @@ def test_the_reason_is_named_when_it_ran_out_of_memory(docker_bench: Bench) -> N
 
 
 def restarted_by_engine(bench: Bench, spec: ServiceSpec, *end: str) -> Observed:
-    """The service after something ended it in its container, and the engine started it again before anybody looked."""
+    """Return the service after something ended it in its container, and the engine started it again before anybody looked."""
     bench.runtime.ensure(spec)
     first = observed(bench.runtime, "running")
     subprocess.run(["docker", "exec", bench.name, *end], capture_output=True, timeout=60, check=False)
@@ -221,9 +221,7 @@ def test_our_own_container_is_not_called_a_strangers_when_the_engine_takes_long_
 
 def test_each_has_its_own_name_again_when_two_of_ours_were_exchanged(docker_bench: Bench) -> None:
     api, _ = started(docker_bench)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        app = replace(api, name="app", port=int(probe.getsockname()[1]))
+    app = replace(api, name="app", port=free_port())
     docker_bench.runtime.ensure(app)
     elsewhere, other = f"{docker_bench.name}-elsewhere", docker_bench.host.service_container("app")
     before = {name: inspect(name)["Id"] for name in (docker_bench.name, other)}

@@ -26,10 +26,10 @@ class Bench(Protocol):
 
     @property
     def runtime(self) -> Runtime:
-        """The runtime."""
+        """Return the runtime."""
 
     def spec(self, *args: str, **env: str) -> ServiceSpec:
-        """The fake service with these arguments and environment."""
+        """Return the fake service with these arguments and environment."""
 
 
 @dataclass

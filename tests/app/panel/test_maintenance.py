@@ -9,7 +9,7 @@ import pytest
 
 from app.panel import maintenance
 from app.panel.maintenance import Maintenance
-from tests.app.panel.runs.panel_harness import is_alive
+from app.processes.tree import is_running
 from tests.app.panel.schedule.test_service import Scheduled
 
 pytestmark = pytest.mark.process
@@ -36,7 +36,7 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
     assert before is not None
     scheduled.clock.go(10_000)
     asyncio.run(care.run_once())
-    assert is_alive(before)  # nobody has paused it
+    assert is_running(before)  # nobody has paused it
     service.pause(requested_by="ann")
     scheduled.clock.go(maintenance.IDLE_BEFORE_UNLOAD_S - 1)
     asyncio.run(care.run_once())
@@ -44,7 +44,7 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
     scheduled.clock.go(1)
     asyncio.run(care.run_once())
     assert server_pid() is None
-    assert not is_alive(before)
+    assert not is_running(before)
     service.resume(requested_by="ann")
     asyncio.run(care.run_once())
     assert server_pid() not in {None, before}

@@ -8,7 +8,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from app.panel.drift.api import UnknownDriftResponse
 from app.panel.drift.report import MIN_ROWS, DriftReport, compare, compare_counts
 from app.panel.drift.service import DriftService
 from app.panel.runs.domain.service import RunService
@@ -151,10 +150,9 @@ def test_one_run_is_started_when_data_have_drifted(scene: Scene, tmp_path: Path)
     assert starts.calls == [{"trigger": "drift", "force": True, "requested_by": "drift"}]
 
 
-def test_report_is_unknown_when_there_is_no_model(tmp_path: Path) -> None:
+def test_there_is_no_report_when_there_is_no_model(tmp_path: Path) -> None:
     drift = DriftService(tmp_path, cast("Any", None), cast("Any", None), threshold=THRESHOLD, starts_run=False)
     assert drift.report() is None
-    assert UnknownDriftResponse().verdict == "unknown"
 
 
 def test_report_is_made_when_the_api_has_a_key(tmp_path: Path) -> None:

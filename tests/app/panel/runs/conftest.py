@@ -13,7 +13,7 @@ MakeHarness = Callable[..., PanelHarness]
 
 @pytest.fixture
 def make_harness(tmp_path: Path) -> Iterator[MakeHarness]:
-    """`make_harness(stages, retries=..., ...)`, see PanelHarness."""
+    """Yield `make_harness(stages, retries=..., ...)`, see PanelHarness."""
     harnesses: list[PanelHarness] = []
 
     def make(stages: dict[str, str] | None = None, **more: Any) -> PanelHarness:

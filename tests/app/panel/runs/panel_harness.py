@@ -34,16 +34,8 @@ PRELOAD: Final = ("app.panel.runs.stage_process.subreaper", "app.panel.runs.stag
 
 
 def bad(name: str) -> dict[str, str]:
-    """The empty stages, but the first is `faulty_stages.<name>`."""
+    """Return the empty stages, but the first is `faulty_stages.<name>`."""
     return {**EMPTY_STAGES, "set_seed": f"tests.app.panel.runs.faulty_stages:{name}"}
-
-
-def is_alive(pid: int) -> bool:
-    """Return True if there is such a process, and it is not just waiting to be collected."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def end_foreign_forkserver(launcher: Launcher) -> None:
@@ -143,7 +135,7 @@ class PanelHarness:
         )
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.db.close()
 
     def run_to_end(self, script: Callable[["PanelHarness"], Awaitable[None]] | None = None, **start: Any) -> RunDetail:
@@ -177,9 +169,9 @@ class PanelHarness:
         return self.newest()
 
     def newest(self) -> RunDetail:
-        """All about the newest run."""
+        """Return all about the newest run."""
         return self.queries.detail(self.queries.page().rows[0].id)
 
     def texts(self) -> list[str]:
-        """The texts of the newest run's log."""
+        """Return the texts of the newest run's log."""
         return [line.text for line in self.logs.read(self.newest().row.id, 0, 10_000)]

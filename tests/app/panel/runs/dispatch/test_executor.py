@@ -11,11 +11,12 @@ import pytest
 from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.launcher import Launcher
+from app.processes.tree import is_running
 from bench.empty_deploy import live_at_once
 from bench.wait import until, until_async
 from pipeline.core.stage import StageContext, TrainResult
 from tests.app.panel.runs.conftest import MakeHarness
-from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, bad, is_alive
+from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, bad
 from tests.builders.problems import problem
 
 pytestmark = pytest.mark.process
@@ -94,7 +95,7 @@ def test_group_is_killed_when_a_stage_times_out_and_ignores_term(
     assert run.error["id"] == "RUN-12"
     assert "timed out after 1 s" in run.error["what"]
     pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
-    assert [pid for pid in pids if is_alive(int(pid))] == []
+    assert [pid for pid in pids if is_running(int(pid))] == []
 
 
 def test_cancel_is_effective_and_final_when_a_stage_hangs(make_harness: MakeHarness) -> None:
@@ -118,7 +119,7 @@ def test_cancel_is_effective_and_final_when_a_stage_hangs(make_harness: MakeHarn
     assert took[0] < 10
     assert harness.runs.cancel(run.row.id) == RunState.CANCELLED
     pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
-    assert [pid for pid in pids if is_alive(int(pid))] == []
+    assert [pid for pid in pids if is_running(int(pid))] == []
 
 
 def test_nothing_is_begun_when_the_run_was_cancelled_before_it_was_taken_up_again(make_harness: MakeHarness) -> None:
@@ -136,7 +137,7 @@ def test_run_ends_and_orphan_dies_when_a_stage_double_forks(make_harness: MakeHa
     run = harness.run_to_end()
     assert run.row.state == RunState.SUCCEEDED
     orphan = int((harness.settings.runs_dir / run.row.id / "pids").read_text())
-    until(lambda: not is_alive(orphan), within_s=5, what="the orphan ends")
+    until(lambda: not is_running(orphan), within_s=5, what="the orphan ends")
 
 
 def test_attempt_ends_when_a_thread_is_left_behind(make_harness: MakeHarness) -> None:
@@ -168,7 +169,7 @@ def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_harness: 
     run = harness.newest()
     assert (run.row.state, run.stages[0].state) == (RunState.INTERRUPTED, "interrupted")
     pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
-    assert [pid for pid in pids if is_alive(int(pid))] == []
+    assert [pid for pid in pids if is_running(int(pid))] == []
 
 
 def test_scheduled_run_says_no_change_when_nothing_changed(make_harness: MakeHarness) -> None:
@@ -283,7 +284,7 @@ def test_stage_is_ended_when_the_panel_cannot_follow_it(
     assert run.error is not None
     assert (run.row.state, run.error["id"]) == (RunState.FAILED, "RUN-16")
     pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
-    until(lambda: not any(is_alive(int(pid)) for pid in pids), within_s=5, what="the processes of the stage end")
+    until(lambda: not any(is_running(int(pid)) for pid in pids), within_s=5, what="the processes of the stage end")
 
 
 def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_written_for_a_while(

@@ -14,16 +14,17 @@ import pytest
 from app.panel.runs.domain.decide import PANEL_STOPPED
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV
-from app.processes.tree import identity
+from app.processes.tree import identity, is_running
 from bench.wait import until
 from tests.app.panel.runs.conftest import MakeHarness
-from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, is_alive
+from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness
+from tests.app.processes.processes import SLEEP
 
 pytestmark = pytest.mark.process
 
 
 def left_running(harness: PanelHarness, stage: str = "set_seed") -> str:
-    """A run as a killed panel leaves it."""
+    """Return a run as a killed panel leaves it."""
     run_id = harness.runs.start().id
     harness.store.move(run_id, RunState.QUEUED, RunState.RUNNING, started_at=harness.clock.now())
     harness.store.begin_attempt(run_id, stage)
@@ -32,9 +33,7 @@ def left_running(harness: PanelHarness, stage: str = "set_seed") -> str:
 
 @contextmanager
 def sleeper(**environ: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True, env={**os.environ, **environ}
-    )
+    process = subprocess.Popen(SLEEP, start_new_session=True, env={**os.environ, **environ})
     try:
         yield process
     finally:
@@ -143,7 +142,7 @@ def test_nothing_of_a_stage_is_alive_when_the_panel_is_killed(tmp_path: Path) ->
     finally:
         panel.kill()
         panel.wait()
-    until(lambda: not is_alive(stage) and not is_alive(its_child), within_s=5, what="the stage and its child end")
+    until(lambda: not is_running(stage) and not is_running(its_child), within_s=5, what="the stage and its child end")
     harness = PanelHarness(tmp_path)
     harness.recover()
     assert [row.state for row in harness.queries.page().rows] == [RunState.QUEUED, RunState.INTERRUPTED]

@@ -29,7 +29,7 @@ def run(state: RunState = RunState.RUNNING, from_stage: StageName = "set_seed", 
 
 
 def attempts(*states: AttemptState, error: ProblemError | None = None) -> list[StageAttempt]:
-    """One attempt of each stage in order; `error` is what the last one failed with."""
+    """Return one attempt of each stage in order; `error` is what the last one failed with."""
     rows = [
         StageAttempt(run_id="r", stage=stage, attempt=1, state=state, started_at=NOW)
         for stage, state in zip(STAGES, states, strict=False)

@@ -10,10 +10,12 @@ import psutil
 import pytest
 
 from app.panel.services.process.service_processes import OWNER_VARIABLE, ServiceProcesses
+from app.processes.tree import is_running
 from bench.ports import free_port
 from bench.wait import until
 from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import FAKE, fake_spec
+from tests.app.processes.processes import SLEEP
 
 pytestmark = pytest.mark.process
 PANEL = """
@@ -31,15 +33,8 @@ time.sleep(600)
 """
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def start_panel(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
-    """A stand-in for the panel with one service, which has a worker in a session of its own."""
+    """Return a stand-in for the panel with one service, which has a worker in a session of its own."""
     panel = subprocess.Popen(
         [sys.executable, "-c", PANEL, str(folder), str(free_port())], stdout=subprocess.PIPE, text=True
     )
@@ -57,12 +52,12 @@ def test_the_service_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
     assert len(reapers) == 1
     panel.kill()
     panel.communicate()
-    until(lambda: not is_alive(leader) and not is_alive(reapers[0]), what="the leader and its reaper end")
+    until(lambda: not is_running(leader) and not is_running(reapers[0]), what="the leader and its reaper end")
     # The worker left the group; the next panel finds it by its mark.
     services = ServiceProcesses("test-owner")
     services.sweep()
     services.close()
-    until(lambda: not is_alive(worker), what="the worker ends")
+    until(lambda: not is_running(worker), what="the worker ends")
 
 
 def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
@@ -83,7 +78,7 @@ def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
     until((tmp_path / "leader").exists, what="the leader writes its pid")
     panel.kill()
     panel.communicate()
-    until(lambda: not is_alive(int(worker.read_text())), what="the worker ends")
+    until(lambda: not is_running(int(worker.read_text())), what="the worker ends")
 
 
 def test_workers_end_too_when_a_service_is_stopped(tmp_path: Path) -> None:
@@ -95,16 +90,12 @@ def test_workers_end_too_when_a_service_is_stopped(tmp_path: Path) -> None:
     service.process.end(5.0)
     services.close()
     assert service.process.exit_code == -signal.SIGTERM
-    until(lambda: not is_alive(int(worker.read_text())), what="the worker ends")
+    until(lambda: not is_running(int(worker.read_text())), what="the worker ends")
 
 
 def test_only_our_own_are_swept_when_others_run_too(tmp_path: Path) -> None:
-    foreign = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)"], env={**os.environ, OWNER_VARIABLE: "somebody else"}
-    )
-    ours = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)"], env={**os.environ, OWNER_VARIABLE: "swept-owner"}
-    )
+    foreign = subprocess.Popen(SLEEP, env={**os.environ, OWNER_VARIABLE: "somebody else"})
+    ours = subprocess.Popen(SLEEP, env={**os.environ, OWNER_VARIABLE: "swept-owner"})
     services = ServiceProcesses("swept-owner")
     try:
         until(lambda: services.sweep() == 1, what="the marked process is swept")
