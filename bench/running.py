@@ -15,6 +15,7 @@ import httpx2
 import psutil
 
 from bench.ports import free_ports
+from bench.wait import until
 
 TOKEN = "bench-token-of-at-least-32-characters"
 
@@ -35,24 +36,21 @@ class RunningPanel:
         return self.wait(started["id"])
 
     def wait(self, run_id: str) -> dict[str, Any]:
-        """The run once it has ended."""
-        while True:
-            run: dict[str, Any] = self.client.get(f"/api/v1/runs/{run_id}").raise_for_status().json()
-            if run["finished_at"] is not None:
-                return run
-            time.sleep(0.01)
+        """Return the run once it has ended."""
 
-    def wait_for_services(self, timeout_s: float = 90) -> float:
-        """Seconds from now until MLflow, API and app all run."""
-        start = time.monotonic()
-        while time.monotonic() - start < timeout_s:
-            services = self.client.get("/api/v1/services").raise_for_status().json()
-            rows = services["services"] if isinstance(services, dict) else services
-            # the API is up but not ready before the first model
-            if all(row["state"] in {"running", "healthy", "waiting", "starting-without-model"} for row in rows):
-                break
-            time.sleep(0.05)
-        return time.monotonic() - start
+        def look() -> dict[str, Any] | None:
+            run: dict[str, Any] = self.client.get(f"/api/v1/runs/{run_id}").raise_for_status().json()
+            return None if run["finished_at"] is None else run
+
+        return until(look, within_s=900, interval_s=0.01, what="the run ends")
+
+    def wait_for_services(self) -> None:
+        """Return when MLflow, API and app all respond."""
+
+        def look() -> bool:
+            return bool(self.client.get("/api/v1/services").raise_for_status().json()["is_healthy"])
+
+        until(look, within_s=90, interval_s=0.05, what="all services respond")
 
 
 @contextlib.contextmanager
@@ -88,14 +86,13 @@ def panel(folder: Path, *, module: str = "app.panel", **settings: str) -> Iterat
 
 
 def _first_page(client: httpx2.Client, process: psutil.Popen, start: float, folder: Path) -> float:
-    while time.monotonic() - start < 60:
-        with contextlib.suppress(httpx2.TransportError):
-            if client.get("/").status_code == 200:
-                return time.monotonic() - start
+    def look() -> bool:
         if process.poll() is not None:
             raise RuntimeError(f"the panel ended: {(folder / 'panel.log').read_text('utf-8')[-400:]}")
-        time.sleep(0.005)
-    raise TimeoutError("the panel gave no page in 60 s")
+        return client.get("/").status_code == 200
+
+    until(look, within_s=60, interval_s=0.005, what="the first page", not_yet=(httpx2.TransportError,))
+    return time.monotonic() - start
 
 
 def pss_bytes(process: psutil.Process) -> int:

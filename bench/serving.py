@@ -29,6 +29,7 @@ from bench.bundles import Built, make_bundle
 from bench.ports import free_ports
 from bench.rows import Row, row
 from bench.serving_load import Load, hammer
+from bench.wait import until
 from pipeline.core.bundle import write_pointer
 
 TITLE = "Serving, one worker, 10 numeric features, gradient boosting with 100 trees"
@@ -107,14 +108,14 @@ def _server(name: str, argv: list[str], port: int, path: str, body: bytes, **env
     )
     try:
         with httpx2.Client(trust_env=False, timeout=10) as client:
-            while True:
-                with contextlib.suppress(httpx2.TransportError):
-                    answer = client.post(url, content=body, headers={"Content-Type": "application/json"})
-                    if answer.status_code == 200:
-                        break
-                if process.poll() is not None or time.monotonic() - start > 90:
+
+            def look() -> bool:
+                if process.poll() is not None:
                     raise RuntimeError(f"{name} did not start")
-                time.sleep(0.005)
+                response = client.post(url, content=body, headers={"Content-Type": "application/json"})
+                return response.status_code == 200
+
+            until(look, within_s=90, interval_s=0.005, what=f"{name} answers", not_yet=(httpx2.TransportError,))
         yield Server(name, url, process, time.monotonic() - start, body)
     finally:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -304,8 +305,11 @@ def _swaps(folder: Path) -> list[Row]:
         with Load(api.url, rows, connections=4, rate=200) as swapping:
             for pointer in pointers:
                 write_pointer(models, pointer)
-                while client.get(ready).json()["version"] != pointer.version:
-                    time.sleep(0.02)
+
+                def is_live(version: int = pointer.version) -> bool:
+                    return bool(client.get(ready).json()["version"] == version)
+
+                until(is_live, within_s=60, what=f"version {pointer.version} is live")
         time.sleep(1)
         grown = (api.process.memory_info().rss - before) / before
     quiet, busy = without.seen, swapping.seen

@@ -1,4 +1,4 @@
-"""The profile tells how each column lies over the rows it is asked about."""
+"""The profile says how the values of a column are distributed over the given rows."""
 
 import numpy as np
 import pytest

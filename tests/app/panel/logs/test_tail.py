@@ -12,6 +12,7 @@ from app.panel.logs.followers import log_topic, n_followers
 from app.panel.logs.store import LogStore
 from app.panel.logs.tail import End, KeepAlive, Lines, State, tail
 from app.panel.notifier import Notifier
+from bench.wait import until_async
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -99,8 +100,7 @@ def test_reader_is_let_go_without_an_end_when_the_panel_stops(tmp_path: Path) ->
 
     async def main() -> list[object]:
         reading = asyncio.create_task(_collect(logs, notifier, states))
-        while n_followers(notifier) == 0:  # noqa: ASYNC110 - the notifier tells nobody who subscribes
-            await asyncio.sleep(0)
+        await until_async(lambda: n_followers(notifier) > 0, interval_s=0, what="the reader follows")
         notifier.close()
         return await asyncio.wait_for(reading, 10)
 

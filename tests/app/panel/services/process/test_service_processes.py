@@ -61,7 +61,7 @@ def test_the_service_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
 
 
 def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
-    """A worker that stays in its group is not told by the kernel; the reaper ends it."""
+    """A worker that stays in its group is not ended by the kernel; the reaper ends it."""
     panel = subprocess.Popen(
         [
             sys.executable,
