@@ -93,7 +93,7 @@ class Preflight:
         try:
             return self._services.runtime.checks(self._services.specs())
         except ProblemError as problem:
-            return [_failed_check(problem, "Runtime", "error")]
+            return [Check.failed("Runtime", problem)]
 
 
 def service_checks(view: ServicesView, now: datetime) -> list[Check]:
@@ -188,12 +188,8 @@ def _run_check(name: str, check: Callable[[], str]) -> Check:
     try:
         return Check(name.lower().replace(" ", "-"), name, "ok", check())
     except ProblemError as problem:
-        return _failed_check(problem, name, "warning" if problem.retryable else "error")
+        return Check.failed(name, problem, "warning" if problem.retryable else "error")
 
 
 def _service_check(row: ServiceRow, problem: ServiceProblem, state: CheckState) -> Check:
     return Check(problem.id, row.title, state, problem.what, problem.why, problem.fix, problem.command)
-
-
-def _failed_check(problem: ProblemError, name: str, state: Literal["warning", "error"]) -> Check:
-    return Check(problem.id, name, state, problem.what, problem.why, problem.fix, problem.command)

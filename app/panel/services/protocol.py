@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, Self
 
 from pipeline.core.problems import ProblemError
 
@@ -145,6 +145,11 @@ class Check:
     why: str = ""
     fix: str = ""
     command: str = ""
+
+    @classmethod
+    def failed(cls, name: str, problem: ProblemError, state: CheckState = "error") -> Self:
+        """Return the check that found this problem."""
+        return cls(problem.id, name, state, problem.what, problem.why, problem.fix, problem.command)
 
 
 class Runtime(Protocol):

@@ -7,8 +7,9 @@ from app.panel.services.docker import container_config
 from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.engine_errors import ErrorContext, port_taken
 from app.panel.services.docker.host_container import HostContainer
+from app.panel.services.docker.ownership import is_ours
 from app.panel.services.docker.problems import ContainerNameTakenError, LowEngineMemoryError
-from app.panel.services.protocol import TITLES, Check, CheckState, ServiceName, ServiceSpec
+from app.panel.services.protocol import TITLES, Check, ServiceName, ServiceSpec
 from pipeline.core.problems import ProblemError
 
 MEMORY_BYTES = 2 * 2**30
@@ -26,32 +27,23 @@ def engine_checks(
             _memory(info["MemTotal"]),
         ]
         return checks + [_service(engine, own, spec) for spec in specs.values()]
-    except ProblemError as error:
-        return [failed_check("Docker", error)]
-
-
-def failed_check(name: str, error: ProblemError, state: CheckState = "error") -> Check:
-    """Return a problem as a check."""
-    return Check(error.id, name, state, error.what, why=error.why, fix=error.fix, command=error.command)
+    except ProblemError as problem:
+        return [Check.failed("Docker", problem)]
 
 
 def _memory(total_bytes: int) -> Check:
     text = f"Docker has {total_bytes / 2**30:.1f} GiB of memory."
     if total_bytes >= MEMORY_BYTES:
         return Check("docker-memory", "Docker's memory", "ok", text)
-    return failed_check("Docker's memory", LowEngineMemoryError(total_bytes), "warning")
+    return Check.failed("Docker's memory", LowEngineMemoryError(total_bytes), "warning")
 
 
 def _service(engine: Engine, host: HostContainer, spec: ServiceSpec) -> Check:
     name = host.service_container(spec.name)
     title = f"Port {spec.port}"
     container = engine.container(name)
-    if (
-        container is not None
-        and not container_config.owner_labels(host, spec.name).items()
-        <= (container["Config"].get("Labels") or {}).items()
-    ):
-        return failed_check(title, ContainerNameTakenError(name))
+    if container is not None and not is_ours(container, host, spec.name):
+        return Check.failed(title, ContainerNameTakenError(name))
     holder = engine.find_port_holder(spec.port)
     if holder.removeprefix("container ") in {
         "",
@@ -59,4 +51,4 @@ def _service(engine: Engine, host: HostContainer, spec: ServiceSpec) -> Check:
     }:
         what = f"Used by {TITLES[spec.name]}." if holder else f"No container uses it; reserved for {TITLES[spec.name]}."
         return Check(spec.port_setting.lower(), title, "ok", what)
-    return failed_check(title, port_taken(ErrorContext(name, spec.port, spec.port_setting, holder)))
+    return Check.failed(title, port_taken(ErrorContext(name, spec.port, spec.port_setting, holder)))

@@ -18,7 +18,17 @@ import psutil
 
 from app.panel.services.process import ports
 from app.panel.services.process.service_processes import ServiceProcess, ServiceProcesses
-from app.panel.services.protocol import ABSENT, TITLES, Check, LogChunk, Observed, Placement, ServiceName, ServiceSpec
+from app.panel.services.protocol import (
+    ABSENT,
+    SERVICES,
+    TITLES,
+    Check,
+    LogChunk,
+    Observed,
+    Placement,
+    ServiceName,
+    ServiceSpec,
+)
 from app.panel.services.service_log import ServiceLog
 from app.processes.child import CODE_DIR
 from app.processes.tree import descendants
@@ -48,11 +58,7 @@ class ProcessRuntime:
         self._processes = ServiceProcesses(_owner(folder))
         self._running: dict[ServiceName, ServiceProcess] = {}
         self._usage: dict[ServiceName, _Usage] = {}
-        self._locks: dict[ServiceName, threading.RLock] = {
-            "mlflow": threading.RLock(),
-            "api": threading.RLock(),
-            "app": threading.RLock(),
-        }
+        self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}
         self._sweep_lock = threading.Lock()
         self._is_swept = False
 
@@ -180,7 +186,7 @@ class ProcessRuntime:
         try:
             ports.check_free(spec.host, spec.listen_port, spec.port_setting)
         except ProblemError as problem:
-            return Check(problem.id, name, "error", problem.what, problem.why, problem.fix, problem.command)
+            return Check.failed(name, problem)
         return Check(f"port-{spec.port}", name, "ok", "Free.")
 
     def _log(self, name: ServiceName) -> ServiceLog:
