@@ -43,7 +43,7 @@ from app.panel.services.factory import make_runtime, runtime_kind
 from app.panel.services.health import health
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.preflight import Preflight
-from app.panel.services.specs import api_key, desired_services
+from app.panel.services.specs import desired_services, read_api_key
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.panel.tracking.delivery import Delivery
@@ -86,7 +86,7 @@ def create_app(
         models_dir=settings.models_dir,
         on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
     )
-    client = PredictionClient(services, api_key())
+    client = PredictionClient(services, read_api_key())
     model_queries = ModelQueries(db, settings.models_dir)
     models = ModelService(
         models_dir=settings.models_dir,

@@ -2,22 +2,19 @@
 
 import os
 from pathlib import Path
-from typing import Final
 
-from app.panel.services.docker.host_container import own_container_id
+from app.panel.services.docker.host_container import SOCKET, own_container_id
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Runtime, RuntimeKind
 from app.panel.services.specs import process_placement
 from app.panel.settings import Settings
-
-SOCKET: Final = Path("/var/run/docker.sock")
 
 
 def runtime_kind(settings: Settings) -> RuntimeKind:
     """Return the kind as set; `auto` is containers where the panel itself is in one and has the engine's socket, else processes."""
     if settings.runtime != "auto":
         return settings.runtime
-    return "docker" if own_container_id() and SOCKET.exists() else "process"
+    return "docker" if own_container_id() and Path(SOCKET).exists() else "process"
 
 
 def make_runtime(settings: Settings, kind: RuntimeKind) -> Runtime:

@@ -34,7 +34,7 @@ def desired_services(settings: Settings, kind: RuntimeKind, environ: Mapping[str
     )
 
 
-def api_key() -> str:
+def read_api_key() -> str:
     """Return the key that the API asks for, as the API itself reads it; "" where there is none or it is unusable."""
     try:
         return read(ApiAccess).bearer()

@@ -42,19 +42,18 @@ class Replacement:
 
     def replace(self, old: Inspected) -> None:
         """Stop the old one and start the new one, the only gap in service. If that fails, the old one is started again."""
-        name = container_config.container_name(self._host, self._spec.name)
         new = self.create("next")
         try:
             self._engine.stop(old["Id"], grace_s=container_config.STOP_GRACE_S)
             self._engine.rename(old["Id"], container_config.container_name(self._host, self._spec.name, "previous"))
-            self._engine.rename(new, name)
+            self._engine.rename(new, self._name)
             self.start(new)
         except ProblemError:
             # Each step may have happened or not; what cannot be undone now (no engine) is found by the next observation.
             with contextlib.suppress(ProblemError):
                 self._engine.remove(new)
             with contextlib.suppress(ProblemError):
-                self._engine.rename(old["Id"], name)
+                self._engine.rename(old["Id"], self._name)
             with contextlib.suppress(ProblemError):
                 self._engine.start(old["Id"], self._context())
             raise

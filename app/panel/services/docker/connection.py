@@ -20,7 +20,6 @@ from app.panel.services.docker.engine_problems import MIN_API, EngineTooOldError
 READ_TIMEOUT_S: Final = 5
 WRITE_TIMEOUT_S: Final = 60
 RETRY_S: Final = 1.0
-SOCKET: Final = "/var/run/docker.sock"
 FAILURES: Final = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 

@@ -31,8 +31,8 @@ def owner_labels(host: HostContainer, name: ServiceName | None = None) -> dict[s
     return {OWNER: host.project, **({SERVICE: name} if name else {})}
 
 
-def container_name(host: HostContainer, name: ServiceName, role: Role = "live") -> str:
-    """Return the container's name."""
+def container_name(host: HostContainer, name: ServiceName, role: Role) -> str:
+    """Return the name of the service's container in this role."""
     return host.service_container(name) if role == "live" else f"{host.service_container(name)}-{role}"
 
 
@@ -75,7 +75,7 @@ def create_request(
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
         },
         "NetworkingConfig": {
-            "EndpointsConfig": {host.network: {"Aliases": [] if is_canary else [container_name(host, spec.name)]}}
+            "EndpointsConfig": {host.network: {"Aliases": [] if is_canary else [host.service_container(spec.name)]}}
         },
     }
     request["Labels"] = {

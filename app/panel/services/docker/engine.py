@@ -13,8 +13,9 @@ from typing import Any, Final, TypeVar
 import docker
 from docker.errors import NotFound
 
-from app.panel.services.docker.connection import FAILURES, READ_TIMEOUT_S, SOCKET, EngineConnection
+from app.panel.services.docker.connection import FAILURES, READ_TIMEOUT_S, EngineConnection
 from app.panel.services.docker.engine_errors import ErrorContext, to_problem
+from app.panel.services.docker.host_container import SOCKET
 from app.panel.services.docker.problems import ContainerNotRemovedError
 from pipeline.core.problems import ProblemError
 

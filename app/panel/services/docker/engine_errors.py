@@ -7,6 +7,7 @@ Tells errors apart by status and text, because the engine sends nothing else. Im
 from dataclasses import dataclass
 
 from app.panel.services.docker import engine_problems, problems
+from app.panel.services.docker.host_container import SOCKET
 from app.panel.services.problems import PortTakenError, ServiceStartError
 from pipeline.core.problems import ProblemError
 
@@ -22,7 +23,7 @@ class ErrorContext:
     port: int = 0
     port_setting: str = ""
     holder: str = ""
-    socket: str = "/var/run/docker.sock"
+    socket: str = SOCKET
     socket_group: int | None = None
     address: str = ""
 

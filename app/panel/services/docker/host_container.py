@@ -14,6 +14,7 @@ from app.panel.services.protocol import ServiceName, Volume
 from pipeline.core.product import NAME
 
 PROJECT: Final = NAME
+SOCKET: Final = "/var/run/docker.sock"  # of the engine, where compose.yaml mounts it
 MODELS: Final = "/models"
 MLFLOW: Final = "/state/mlflow"
 PATHS: Final[Mapping[Volume, str]] = {"models": MODELS, "mlflow": MLFLOW}

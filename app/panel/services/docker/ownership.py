@@ -19,7 +19,7 @@ def find_live(ours: Iterable[dict[str, Any]], host: HostContainer, name: Service
     """Return the one with the name; else the one that lost it (renamed manually, or the panel died in a replacement)."""
     unfinished = {container_config.container_name(host, name, role) for role in ("canary", "next")}
     finished = [container for container in ours if container["Name"].lstrip("/") not in unfinished]
-    live_name = "/" + container_config.container_name(host, name)
+    live_name = "/" + host.service_container(name)
     return min(finished, key=lambda c: (not is_serving(c), c["Name"] != live_name), default=None)
 
 

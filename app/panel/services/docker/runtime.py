@@ -195,7 +195,7 @@ class DockerRuntime:
         return [container for container in inspected if container is not None]
 
     def _keep(self, live: Inspected, ours: list[Inspected], spec: ServiceSpec) -> None:
-        name = container_config.container_name(self.host, spec.name)
+        name = self.host.service_container(spec.name)
         if live["Name"].lstrip("/") != name:
             self._engine.rename(live["Id"], name)
         if live["State"].get("Paused"):
@@ -218,7 +218,7 @@ class DockerRuntime:
             self._engine.remove(container["Id"])
 
     def _refuse_foreign(self, name: ServiceName, ours: list[Inspected]) -> None:
-        container = container_config.container_name(self.host, name)
+        container = self.host.service_container(name)
         if any(own["Name"].lstrip("/") == container for own in ours):
             return
         holder = self._engine.container(container)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.panel.services.protocol import Placement
-from app.panel.services.specs import api_key, build, process_placement
+from app.panel.services.specs import build, process_placement, read_api_key
 from app.panel.settings import Settings
 
 
@@ -56,10 +56,10 @@ def test_the_api_key_is_found_where_the_api_finds_it_when_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "key").write_text("from file\n")
-    assert api_key() == ""
+    assert read_api_key() == ""
     monkeypatch.setenv("API_KEY", "plain")
-    assert api_key() == "plain"
+    assert read_api_key() == "plain"
     monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "key"))
-    assert api_key() == "from file"
+    assert read_api_key() == "from file"
     monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "gone"))
-    assert api_key() == ""
+    assert read_api_key() == ""
