@@ -128,7 +128,7 @@ def publish_bundle(models_dir: Path, manifest: Manifest, model: bytes, *, live: 
 
 def records(built: Built, n: int, start: int = 0) -> list[dict[str, Any]]:
     """Rows of the bundle as a client would send them, None where a value is missing."""
-    found = []
+    rows = []
     for i in range(start, start + n):
         record: dict[str, Any] = {}
         for j, feature in enumerate(built.manifest.numeric):
@@ -137,8 +137,8 @@ def records(built: Built, n: int, start: int = 0) -> list[dict[str, Any]]:
             record[feature.name] = None if np.isnan(value) else as_client
         for j, feature in enumerate(built.manifest.categorical):
             record[feature.name] = str(built.rows.categorical[i, j]) or None
-        found.append(record)
-    return found
+        rows.append(record)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ def _histogram(values: npt.NDArray[Any]) -> Histogram:
 
 
 def external_data(model: bytes) -> bytes:
-    """The graph with one tensor moved to a file outside itself."""
+    """Return the graph with one tensor moved to an external file."""
     proto = onnx.load_from_string(model)
     tensor = proto.graph.initializer[0]
     tensor.data_location = TensorProto.EXTERNAL

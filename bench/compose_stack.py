@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def docker(*args: str, timeout_s: float = 120.0) -> str:
-    """The Docker command line; its output."""
+    """Run the Docker command line and return its output."""
     done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout_s, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -39,7 +39,7 @@ class Stack:
     env: dict[str, str] = field(default_factory=dict)
 
     def compose(self, *args: str, timeout_s: float = 900.0) -> str:
-        """`docker compose ...` in the copy: what it printed, both streams."""
+        """Run `docker compose ...` in the copy and return its output, both streams."""
         names = {name: str(port) for name, port in self.ports.items()}
         keep = {name: value for name, value in os.environ.items() if not name.startswith(("PANEL_", "ML_PIPELINE_"))}
         done = subprocess.run(
@@ -56,15 +56,15 @@ class Stack:
         return done.stdout
 
     def url(self, port: str) -> str:
-        """Where one of the four is."""
+        """Return the address of the panel or a service."""
         return f"http://127.0.0.1:{self.ports[port]}"
 
     def panel(self, path: str, body: object | None = None) -> Any:
-        """The panel's API."""
+        """Return the response of the panel's API."""
         return call(f"{self.url('PANEL_PORT')}/api/v1/{path}", body, {"Authorization": f"Bearer {TOKEN}"})
 
     def predict(self) -> Any:
-        """One prediction over HTTP."""
+        """Return one prediction over HTTP."""
         return call(f"{self.url('API_PORT')}/predict", {"age": 45, "MonthlyIncome": 5400, "DebtRatio": 0.3}, {})
 
     def container(self, name: str) -> str:
@@ -72,17 +72,17 @@ class Stack:
         return f"{self.project}-panel-1" if name == "panel" else f"{self.project}-ml-{name}"
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """What the engine knows of it."""
-        found: dict[str, Any] = json.loads(docker("inspect", self.container(name)))[0]
-        return found
+        """Return the engine's description of the container."""
+        description: dict[str, Any] = json.loads(docker("inspect", self.container(name)))[0]
+        return description
 
     def names(self) -> set[str]:
-        """All containers of the project, stopped ones included."""
+        """Return the names of all containers of the project, stopped ones included."""
         label = f"label=com.docker.compose.project={self.project}"
         return set(docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split())
 
     def left(self) -> str:
-        """What there is on the engine that has the project's name: containers, networks, volumes."""
+        """Return the ids of everything on the engine with the project's name: containers, networks, volumes."""
         kinds = (["ps", "-aq", "--filter"], ["network", "ls", "-q", "--filter"], ["volume", "ls", "-q", "--filter"])
         return "".join(docker(*kind, f"name={self.project}") for kind in kinds)
 
@@ -91,12 +91,12 @@ class Stack:
         return until(look, what=what, within_s=within_s, interval_s=0.1, not_yet=(OSError, AssertionError))
 
     def is_healthy(self) -> bool:
-        """Whether the panel says that all services run and answer."""
+        """Return True if the panel says that all services run and answer."""
         return bool(self.panel("services")["is_healthy"])
 
 
 def call(url: str, body: object | None, headers: dict[str, str]) -> Any:
-    """The JSON answer; POST where there is a body."""
+    """Return the JSON response; POST if there is a body."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
     with urllib.request.urlopen(request, timeout=20) as answer:
@@ -105,7 +105,7 @@ def call(url: str, body: object | None, headers: dict[str, str]) -> Any:
 
 @contextlib.contextmanager
 def stack_of(folder: Path, project: str) -> Iterator[Stack]:
-    """A copy of the sources in `folder`, owned by an ordinary user where we may give it away; all is gone afterwards."""
+    """Yield a copy of the sources in `folder`, owned by an ordinary user if we may change that; removes everything afterwards."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""How time and peak memory of the data stages grow with the number of rows."""
+"""Time and peak memory of the data stages by number of rows."""
 
 import io
 import json
@@ -22,19 +22,19 @@ MAX_BYTES = 3 * 2**30
 
 
 def measure() -> list[Row]:
-    """One process per size, each on a table of its own; the peak includes Python and the libraries."""
+    """Measure one process per size, each on its own table; the peak includes Python and the libraries."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for n_rows in ROWS:
             data = Path(folder) / str(n_rows)
             n_bytes = _write(data / "raw", n_rows)
             argv = [sys.executable, "-m", "bench.data_scale", str(data)]
-            found = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
-            note = f"{n_bytes / 1e6:.0f} MB of CSV; {found['set_seed_s']:.2f} s of it set_seed"
-            rows.append(Row(what=f"{n_rows:,} rows: time", value=f"{found['time_s']:.2f} s", note=note))
-            peak = found["peak_bytes"]
+            result = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+            note = f"{n_bytes / 1e6:.0f} MB of CSV; {result['set_seed_s']:.2f} s of it set_seed"
+            rows.append(Row(what=f"{n_rows:,} rows: time", value=f"{result['time_s']:.2f} s", note=note))
+            peak = result["peak_bytes"]
             goal = "< 3 GiB" if n_rows == ROWS[-1] else ""
-            before = f"{found['before_bytes'] / 2**20:.0f} MiB of it before the first row"
+            before = f"{result['before_bytes'] / 2**20:.0f} MiB of it before the first row"
             rows.append(
                 Row(
                     what=f"{n_rows:,} rows: peak memory",
@@ -48,7 +48,7 @@ def measure() -> list[Row]:
 
 
 def _write(raw: Path, n_rows: int) -> int:
-    """As many synthetic rows as asked for, no two pieces from the same seed; the size of the file in bytes."""
+    """Write `n_rows` synthetic rows, each piece from another seed, and return the size of the file in bytes."""
     raw.mkdir(parents=True)
     path = raw / "credit.csv"
     with path.open("wb") as file:

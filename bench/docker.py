@@ -1,4 +1,4 @@
-"""What the containers cost: image, start, replacement, memory. Needs an engine; leaves nothing behind."""
+"""Cost of the containers: image, start, replacement, memory. Needs an engine; leaves nothing behind."""
 
 import json
 import re
@@ -73,13 +73,13 @@ def _deploy(stack: Stack) -> list[Row]:
     total, deploy = [], []
     for seed in range(3):
         run = stack.panel("runs", {"params": {"seed": seed}})["id"]
-        found = stack.until(
+        finished = stack.until(
             lambda run=run: (r := stack.panel(f"runs/{run}"))["finished_at"] and r,  # type: ignore[misc]
             within_s=300,
             what="the run ends",
         )
-        total.append(float(found["duration_s"]))
-        deploy += [float(s["duration_s"]) for s in found["stages"] if s["name"] == "deploy" and s["duration_s"]]
+        total.append(float(finished["duration_s"]))
+        deploy += [float(s["duration_s"]) for s in finished["stages"] if s["name"] == "deploy" and s["duration_s"]]
     return [
         row("stage deploy, services already up", deploy, "s", below=2),
         row("whole run on the built-in table, in the container", total, "s"),
@@ -90,9 +90,9 @@ def _idle(stack: Stack) -> list[Row]:
     lines = docker("stats", "--no-stream", "--format", "{{json .}}").splitlines()
     used = {}
     for line in lines:
-        found = json.loads(line)
-        if found["Name"].startswith(stack.project):
-            used[found["Name"]] = _megabytes(found["MemUsage"].split("/")[0])
+        stats = json.loads(line)
+        if stats["Name"].startswith(stack.project):
+            used[stats["Name"]] = _megabytes(stats["MemUsage"].split("/")[0])
     rows = [row(f"memory, idle: {name}", [used[stack.container(name)]], "MB") for name in ("panel", *SERVICES)]
     note = "4 containers; the stack it replaces has ten and several GB"
     return [*rows, row("memory, idle: all of it", [sum(used.values())], "MB", note=note)]

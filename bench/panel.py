@@ -1,4 +1,4 @@
-"""What the panel itself costs: start, idle, and a run of stages that do nothing."""
+"""Cost of the panel itself: start, idle, and a run of stages that do nothing."""
 
 import tempfile
 import time

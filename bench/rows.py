@@ -21,7 +21,7 @@ class Row:
 def row(
     what: str, values: list[float], unit: str, *, below: float | None = None, above: float | None = None, note: str = ""
 ) -> Row:
-    """The median of `values` as a row, with the spread in the note; `below` or `above` is the goal."""
+    """Return the median of `values` as a row, with the spread in the note; `below` or `above` is the goal."""
     middle = median(values)
     goal = f"< {below:g} {unit}" if below is not None else f">= {above:g} {unit}" if above is not None else ""
     met = middle < below if below is not None else middle >= above if above is not None else None

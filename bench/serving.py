@@ -56,12 +56,12 @@ class Server:
         return statistics.median(self.rates[connections])
 
     def rss_bytes(self) -> int:
-        """Resident memory of the process and its children."""
+        """Return the resident memory of the process and its children."""
         return sum(each.memory_info().rss for each in [self.process, *self.process.children(recursive=True)])
 
 
 def measure() -> list[Row]:
-    """All rows of this section; takes about five minutes."""
+    """Measure all rows of this section; takes about five minutes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         built = _prepare(folder)

@@ -50,7 +50,7 @@ def hammer(url: str, body: bytes, connections: int, seconds: float) -> tuple[flo
 
 @dataclass
 class Seen:
-    """What a constant rate of requests met.
+    """Responses to a constant rate of requests.
 
     `times_s` are the times of the answers, `failed` counts those that are not 200 or not complete, `mixed` those made by
     more than one version.
@@ -81,9 +81,9 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
-        found = self._queue.get()
-        assert found is not None
-        self.seen = found
+        seen = self._queue.get()
+        assert seen is not None
+        self.seen = seen
         self._process.join()
 
 

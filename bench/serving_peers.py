@@ -1,4 +1,4 @@
-"""What serving is measured against. `python -m bench.serving_peers KIND PORT FOLDER` serves until it is ended.
+"""The servers that serving is compared with. `python -m bench.serving_peers KIND PORT FOLDER` serves until it is ended.
 
 bare      uvicorn, JSON parsed, a constant answer: the limit
 fastapi   FastAPI route, pydantic body, the same model in onnxruntime
@@ -29,7 +29,7 @@ HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(B
 
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:
-    """A constant answer."""
+    """Return a constant response."""
     if scope["type"] == "http":
         json.loads((await receive())["body"])
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
@@ -45,12 +45,12 @@ def _session(folder: Path) -> ort.InferenceSession:
 def _row_type(folder: Path) -> type[Any]:
     names = json.loads((folder / "names.json").read_text("utf-8"))
     fields: dict[str, Any] = dict.fromkeys(names, (float | None, None))
-    made: type[Any] = create_model("Row", **fields)
-    return made
+    row_type: type[Any] = create_model("Row", **fields)
+    return row_type
 
 
 def fastapi_route(folder: Path) -> FastAPI:
-    """A pydantic body and an async endpoint."""
+    """Return a server with a pydantic body and an async endpoint."""
     app, session, row_type = FastAPI(), _session(folder), _row_type(folder)
 
     @app.post("/predict")

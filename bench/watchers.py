@@ -12,7 +12,7 @@ from bench.running import TOKEN, panel, pss_bytes
 TITLE = "A thousand people watching one run"
 WATCHERS = 1000
 _LINE = re.compile(rb'\{"seq":\d+,[^\n]*?\}(?=,\{"seq"|\]\})')
-_SAID = re.compile(rb'"text":"(\d{10}\.\d{6})"')
+_SENT_AT = re.compile(rb'"text":"(\d{10}\.\d{6})"')
 
 
 def measure() -> list[Row]:
@@ -87,7 +87,7 @@ class Watcher(asyncio.Protocol):
             self.ended.set()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """It is over, whether or not the end was said."""
+        """The connection is over, with or without an end event."""
         self.ended.set()
 
     def close(self) -> None:
@@ -96,11 +96,11 @@ class Watcher(asyncio.Protocol):
             self._transport.close()
 
     def lines(self) -> list[bytes]:
-        """All stored lines that came, as they came."""
+        """Return all stored lines as they arrived."""
         body = b"".join(part for _, part in self.parts)
         data = b"".join(line[6:] for line in body.splitlines() if line.startswith(b'data: {"lines"'))
         return _LINE.findall(data)
 
     def lags(self) -> list[float]:
-        """Seconds from a line being said to its coming here."""
-        return [at - float(said) for at, part in self.parts for said in _SAID.findall(part)]
+        """Return the seconds from each line's writing to its arrival."""
+        return [at - float(sent_at) for at, part in self.parts for sent_at in _SENT_AT.findall(part)]

@@ -36,7 +36,7 @@ DATABASE_RETRY_S: Final = 2.0  # how often a database that cannot be read or wri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDependencies:
-    """What every run needs. `preparation` is waited for before the first stage."""
+    """The dependencies of every run. `preparation` is waited for before the first stage."""
 
     store: RunStore
     logs: LogStore

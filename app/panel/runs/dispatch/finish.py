@@ -15,7 +15,7 @@ def finish_run(
 ) -> None:
     """End the run as decided; attempts that are still running are interrupted. Its log does not grow afterwards.
 
-    Sync. Raises LostRaceError if somebody else has moved the run meanwhile.
+    Sync. Raises LostRaceError if the run was moved by somebody else meanwhile.
     """
     run = snapshot.run
     if any(attempt.state == AttemptState.RUNNING for attempt in snapshot.attempts):

@@ -1,4 +1,4 @@
-"""What the start of the panel does about the run that an earlier panel left. May itself be killed and run again."""
+"""Recovers the run that an earlier panel left, when the panel starts. May itself be killed and run again."""
 
 import json
 import logging

@@ -13,7 +13,7 @@ from pipeline.core.stage import StageContext
 
 
 class CancelToken:
-    """Why an attempt must end before it is done. Event loop only."""
+    """Tells an attempt that it must end early, and why. Event loop only."""
 
     def __init__(self) -> None:
         self.is_cancelled = False
@@ -61,7 +61,7 @@ class CancelToken:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended: `problem` where it failed, `deployed` where deploy succeeded."""
+    """Result of an attempt: `problem` where it failed, `deployed` where deploy succeeded."""
 
     state: AttemptState
     duration_s: float

@@ -16,7 +16,7 @@ from app.panel.runs.domain.state import AttemptState
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import StageContext, TrainResult, read_result
 
-STOP_GRACE_S: Final = 8.0  # how long a deploy that was told to stop may take to leave things tidy
+STOP_GRACE_S: Final = 8.0  # how long a deploy that was asked to stop may take to clean up
 
 
 class ThreadStageRunner:
@@ -63,7 +63,7 @@ def _in_daemon_thread(call: Callable[[], DeployResult]) -> "asyncio.Future[Deplo
     loop = asyncio.get_running_loop()
     future: asyncio.Future[DeployResult] = loop.create_future()
 
-    def settle(result: DeployResult | None, error: BaseException | None) -> None:
+    def set_outcome(result: DeployResult | None, error: BaseException | None) -> None:
         if future.done():
             return
         if error is not None:
@@ -79,7 +79,7 @@ def _in_daemon_thread(call: Callable[[], DeployResult]) -> "asyncio.Future[Deplo
         except BaseException as raised:  # noqa: BLE001 - carried over to the loop, whatever it is
             error = raised
         if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(set_outcome, result, error)
 
     threading.Thread(target=run, name="deploy", daemon=True).start()
     return future
