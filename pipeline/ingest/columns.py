@@ -116,8 +116,7 @@ def infer_type(column: TextColumn, decimals: Iterable[str], warn: Callable[[str]
     present = int(counts.sum())
     if present == 0:
         return column
-    marks = sorted(decimals)
-    numbers = np.array([_to_number(label, marks) for label in labels], dtype=np.float64)
+    numbers = _to_numbers(labels, decimals)
     other = np.isnan(numbers)
     if counts[~other].sum() >= NUMBER_SHARE * present and present > 1:
         if other.any():
@@ -157,10 +156,10 @@ def _by_code(values: npt.ArrayLike, codes: Codes) -> npt.NDArray[np.float64]:
     return np.asarray(table[codes], dtype=np.float64)
 
 
-def _to_number(label: str, decimals: Iterable[str]) -> float:
-    """Return the one number that a text means under all of the decimal marks, else NaN."""
-    readings = {_parse_or_nan(label, decimal) for decimal in decimals}
-    return readings.pop() if len(readings) == 1 else np.nan
+def _to_numbers(labels: list[str], decimals: Iterable[str]) -> npt.NDArray[np.float64]:
+    """Return the one number that each text means under all of the decimal marks, else NaN."""
+    readings = np.array([[_parse_or_nan(label, decimal) for label in labels] for decimal in decimals])
+    return np.where((readings == readings[0]).all(axis=0), readings[0], np.nan)
 
 
 def _parse_or_nan(label: str, decimal: str) -> float:
