@@ -3,7 +3,7 @@
 import argparse
 import json
 import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -82,9 +82,7 @@ def _is_group(info: FieldInfo) -> bool:
 
 
 def _bare_type(annotation: Any) -> Any:  # noqa: ANN401  # annotations have no common type
-    """Return the type without Annotated and without None."""
-    if get_origin(annotation) is Annotated:
-        return _bare_type(get_args(annotation)[0])
-    if get_origin(annotation) in {Union, types.UnionType}:
-        return _bare_type(next(part for part in get_args(annotation) if part is not type(None)))
-    return annotation
+    """Return the type without None."""
+    if get_origin(annotation) is not types.UnionType:
+        return annotation
+    return next(part for part in get_args(annotation) if part is not type(None))

@@ -8,12 +8,10 @@ import onnx
 import onnx.compose
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 import scipy.stats
 import skl2onnx
 import sklearn.ensemble
-import sklearn.inspection
 import sklearn.linear_model
 import sklearn.metrics
 import sklearn.preprocessing
