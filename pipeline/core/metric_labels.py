@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from pipeline.core.sentences import lower_first
+
 METRIC_LABELS: Final = {
     "roc_auc": "ROC AUC",
     "roc_auc_ovr": "ROC AUC (one vs. rest)",
@@ -20,6 +22,7 @@ METRIC_LABELS: Final = {
     "median_ae": "Median absolute error",
     "max_error": "Maximum error",
 }
+_NAMED_AFTER_PEOPLE: Final = frozenset({"brier"})
 LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "rmse", "mae", "median_ae", "max_error"})
 
 
@@ -29,7 +32,7 @@ def metric_label(name: str) -> str:
 
 
 def metric_in_sentence(name: str) -> str:
-    """Return the metric's name inside a sentence: `log loss`, `ROC AUC`."""
+    """Return the metric's name inside a sentence: `log loss`, `ROC AUC`, `Brier score`."""
     label = metric_label(name)
     is_abbreviation = label[:2] == label[:2].upper()
-    return label if is_abbreviation else label[0].lower() + label[1:]
+    return label if is_abbreviation or name in _NAMED_AFTER_PEOPLE else lower_first(label)
