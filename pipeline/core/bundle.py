@@ -31,9 +31,9 @@ NUMERIC_INPUT: Final = "numeric"  # float32 [n, number of numeric and boolean fe
 CATEGORICAL_INPUT: Final = "categorical"  # string [n, number of categorical features], missing = ""
 PROBABILITIES_OUTPUT: Final = "probabilities"  # float32 [n, n_classes], columns in the order of `classes`
 VALUE_OUTPUT: Final = "value"  # float32 [n, 1], regression only
-# How far an answer may be from the one it must equal: the graph from scikit-learn's when it is exported, a golden row
+# How far a prediction may be from the one it must equal: the graph from scikit-learn's when it is exported, a golden row
 # when the API loads the model and again over HTTP after a deployment. Probabilities; relative for large values.
-ANSWER_TOLERANCE: Final = 1e-5
+PREDICTION_TOLERANCE: Final = 1e-5
 PREPARED_OUTPUT: Final = "prepared"  # of the preparation, and input of the estimator: float32 [n, prepared columns]
 
 Scalar = bool | int | float | str | None

@@ -1,4 +1,4 @@
-"""Paired bootstrap interval of the difference between two models, over the rows that both answered.
+"""Paired bootstrap interval of the difference between two models, over the rows that both predicted.
 
 Rows are resampled and both models are scored on each resample, so that how hard a row is cancels out.
 """

@@ -1,4 +1,4 @@
-"""Loads the live model for the gate: its answers to the test rows of this run, or why it has none."""
+"""Loads the live model for the gate: its predictions for the test rows of this run, or why it has none."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ def load_champion(
     held_out_from: str,
     read_test_rows: Callable[[], pd.DataFrame],
 ) -> Champion | None:
-    """Return the champion with its answers to the raw test rows; None if no model is live.
+    """Return the champion with its predictions for the raw test rows; None if no model is live.
 
-    A live model that cannot be read or that needs a missing column comes without answers, with the obstacle. One with
+    A live model that cannot be read or that needs a missing column comes without predictions, with the obstacle. One with
     the challenger's own `digest` is not scored. `held_out_from` is the digest of the model for which the test rows have
     the column `__held_out__`.
     """

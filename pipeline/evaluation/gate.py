@@ -1,6 +1,6 @@
-"""Decides whether a new model may replace the live one. Pure: rows and answers in, a verdict out.
+"""Decides whether a new model may replace the live one. Pure: rows and predictions in, a verdict out.
 
-Challenger and champion answer the same test rows. The difference of their primary metrics comes with a paired
+Challenger and champion predict the same test rows. The difference of their primary metrics comes with a paired
 bootstrap interval.
 """
 
@@ -25,7 +25,7 @@ PROMOTE_MANUALLY: Final = "Promote it manually on the Models page if this is int
 class Champion:
     """The live model as the gate sees it.
 
-    `output` are its answers to the test rows, None where it cannot answer them; `obstacle` then says why in a clause
+    `output` are its predictions for the test rows, None where it cannot predict them; `obstacle` then says why in a clause
     ("it needs the column x, which is gone"). `mismatch` names in a clause how the challenger's target, task or classes
     differ from its own, "" where they do not. `held_out` are the test rows that it was not trained on, None where that
     is all of them.
@@ -61,10 +61,10 @@ def decide(
 ) -> GateVerdict:
     """Return the verdict; the same input gives the same verdict.
 
-    `y` and the outputs are as in `pipeline.evaluation.metrics`; `baseline` are the answers of the dummy model. On more
+    `y` and the outputs are as in `pipeline.evaluation.metrics`; `baseline` are the predictions of the dummy model. On more
     than MAX_ROWS rows a seeded sample of them decides.
 
-    A challenger with the champion's digest is `identical`. One whose answers are constant or whose metric is not a
+    A challenger with the champion's digest is `identical`. One whose predictions are constant or whose metric is not a
     number never passes. Nor does one that predicts something else than the champion: the callers of the API would get
     answers to another question, so a person has to promote it. Without a champion to compare with, the challenger has
     to be better than the baseline. Rows on which the champion was trained are left out of a comparison.
@@ -89,11 +89,11 @@ def decide(
         return case.against_baseline()
     if champion.mismatch:
         return case.refused(f"{champion.mismatch}. {PROMOTE_MANUALLY}")
-    return _against(case, _Answers(y, challenger, baseline), champion, rule, seed)
+    return _against(case, _Predictions(y, challenger, baseline), champion, rule, seed)
 
 
 def is_constant(task: Task, output: Floats) -> bool:
-    """Return True if all answers are the same, as far as float32 can tell."""
+    """Return True if all predictions are the same, as far as float32 can tell."""
     values = output[:, 1:2] if task == "binary" else output
     spread = values.max(axis=0) - values.min(axis=0)
     least = 0.0 if task == "regression" else 1e-3
@@ -101,15 +101,15 @@ def is_constant(task: Task, output: Floats) -> bool:
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """The true values of the rows, and what challenger and dummy answer."""
+class _Predictions:
+    """The true values of the rows, and the predictions of challenger and dummy."""
 
     y: npt.NDArray[np.generic]
     challenger: Floats
     baseline: Floats
 
-    def take(self, rows: npt.NDArray[np.intp]) -> "_Answers":
-        return _Answers(self.y[rows], self.challenger[rows], self.baseline[rows])
+    def take(self, rows: npt.NDArray[np.intp]) -> "_Predictions":
+        return _Predictions(self.y[rows], self.challenger[rows], self.baseline[rows])
 
 
 def _sampled(champion: Champion | None, rows: npt.NDArray[np.int64]) -> Champion | None:
@@ -128,24 +128,24 @@ def _unfit(case: Case, challenger: Floats) -> str:
     return ""
 
 
-def _against(case: Case, answers: _Answers, champion: Champion, rule: Rule, seed: int) -> GateVerdict:
+def _against(case: Case, predictions: _Predictions, champion: Champion, rule: Rule, seed: int) -> GateVerdict:
     """Return the verdict of a comparison on the rows that neither model was trained on."""
     if champion.output is None:
         return _against_unscored(case, champion.obstacle, rule)
     output = champion.output
     if champion.held_out is not None:
         rows = np.flatnonzero(champion.held_out)
-        answers, output = answers.take(rows), output[rows]
-        challenger = primary_value(case.task, answers.y, answers.challenger) if len(rows) else float("nan")
+        predictions, output = predictions.take(rows), output[rows]
+        challenger = primary_value(case.task, predictions.y, predictions.challenger) if len(rows) else float("nan")
         if not np.isfinite(challenger):
             return _against_unscored(case, f"it was trained on all but {len(rows):,} of the test rows", rule)
-        baseline = primary_value(case.task, answers.y, answers.baseline)
+        baseline = primary_value(case.task, predictions.y, predictions.baseline)
         case = replace(case, challenger=challenger, baseline=baseline, n_rows=len(rows), is_held_out=True)
-    champion_value = primary_value(case.task, answers.y, output)
+    champion_value = primary_value(case.task, predictions.y, output)
     if not np.isfinite(champion_value):
         return _against_unscored(case, f"its {case.metric_label} is not a number", rule)
     interval = difference_interval(
-        case.task, answers.y, answers.challenger, output, confidence=rule.confidence, seed=seed
+        case.task, predictions.y, predictions.challenger, output, confidence=rule.confidence, seed=seed
     )
     return _against_scored(case, champion_value, interval, rule)
 

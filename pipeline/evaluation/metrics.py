@@ -1,4 +1,4 @@
-"""Metrics of a model: pure functions of the true values and the model's answers.
+"""Metrics of a model: pure functions of the true values and the model's predictions.
 
 `y` is int64 [n] (position in `classes`) or float64 [n] for regression; `output` is float [n, n_classes] (probabilities)
 or [n, 1] (value). All metrics are rounded to 6 significant digits, so that equal runs print equal numbers.

@@ -35,7 +35,7 @@ Labels = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class EvaluationInput:
-    """A model's answers to the test rows, beside the true values and the answers of the dummy."""
+    """A model's predictions for the test rows, with the true values and the predictions of the dummy."""
 
     task: Task
     target: str

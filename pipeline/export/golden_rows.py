@@ -21,12 +21,12 @@ def golden_rows(graph: Graph, features: list[Feature], test: RawRows, task: Task
     rows = test.take(positions)
     rows = RawRows(rows.numeric.copy(), rows.categorical.copy())
     _blank(rows, features)
-    answers = graph.run(rows)
+    output = graph.run(rows)
     return [
         Golden(
             record=as_record(features, rows, i),
-            probabilities=None if task == "regression" else [_short(p) for p in answers[i]],
-            value=_short(answers[i, 0]) if task == "regression" else None,
+            probabilities=None if task == "regression" else [_short(p) for p in output[i]],
+            value=_short(output[i, 0]) if task == "regression" else None,
         )
         for i in range(len(rows))
     ]

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.bundle import ANSWER_TOLERANCE
+from pipeline.core.bundle import PREDICTION_TOLERANCE
 from pipeline.core.params import Task
 from pipeline.export.problems import ParityError
 from pipeline.onnx.session import Floats, Graph, RawRows
@@ -63,7 +63,7 @@ def largest_difference(task: Task, reference: Doubles, output: Floats, spread: f
 def verify_parity(fitted: FittedModel, graph: Graph, prepare: Graph, test: RawRows, output: Floats) -> float:
     """Return the largest difference between graph and scikit-learn over the test rows and the edge rows.
 
-    `output` is what the graph predicts for the test rows. Raises ParityError if the difference is above ANSWER_TOLERANCE: such
+    `output` is what the graph predicts for the test rows. Raises ParityError if the difference is above PREDICTION_TOLERANCE: such
     a model is not published.
     """
     edge = edge_rows(test)
@@ -75,6 +75,6 @@ def verify_parity(fitted: FittedModel, graph: Graph, prepare: Graph, test: RawRo
         (largest_difference(fitted.task, reference, predicted, fitted.scale) for reference, predicted in pairs),
         key=lambda value: (np.isnan(value), value),
     )
-    if not difference <= ANSWER_TOLERANCE:
-        raise ParityError(difference, ANSWER_TOLERANCE)
+    if not difference <= PREDICTION_TOLERANCE:
+        raise ParityError(difference, PREDICTION_TOLERANCE)
     return difference

@@ -22,11 +22,11 @@ def target_leakage(
     rows = rows[:: max(1, len(rows) // MAX_ROWS)]
     if len(rows) < MIN_ROWS:
         return []
-    answers = target.values[rows]
+    targets = target.values[rows]
     warnings = []
     for column in features:
         values = column.codes[rows] if isinstance(column, TextColumn) else column.values[rows]
-        if _is_one_to_one(values, answers) if target.classes else _is_linear(values, answers):
+        if _is_one_to_one(values, targets) if target.classes else _is_linear(values, targets):
             warnings.append(
                 f"Column {column.name!r} determines {target.name!r} exactly: possible target leakage. If it is not known "
                 "at prediction time, name it in the parameter `ignore`."
@@ -40,11 +40,11 @@ def _is_one_to_one(values: npt.NDArray[Any], codes: npt.NDArray[Any]) -> bool:
     return 1 < n_classes == len(distinct) == len(np.unique(positions * (int(codes.max()) + 1) + codes))
 
 
-def _is_linear(values: npt.NDArray[Any], answers: npt.NDArray[Any]) -> bool:
+def _is_linear(values: npt.NDArray[Any], targets: npt.NDArray[Any]) -> bool:
     present = ~np.isnan(values)
     if values.dtype.kind != "f" or present.sum() < MIN_ROWS:
         return False
-    x, y = values[present].astype(np.float64), answers[present].astype(np.float64)
+    x, y = values[present].astype(np.float64), targets[present].astype(np.float64)
     x, y = x - x.mean(), y - y.mean()
     scale = float(np.sqrt((x @ x) * (y @ y)))
     return scale > 0 and abs(float(x @ y)) / scale > 1 - 1e-9

@@ -36,16 +36,16 @@ class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ANN401, ARG002
         """Return one row of predictions for each row of `model_input`, with its index."""
         feed = self._feed(model_input)
-        answers = self._session.run(None, feed)[0]
+        output = self._session.run(None, feed)[0]
         if self._manifest["task"] == "regression":
-            return pd.DataFrame({"prediction": answers[:, 0].astype(np.float64)}, index=model_input.index)
+            return pd.DataFrame({"prediction": output[:, 0].astype(np.float64)}, index=model_input.index)
         labels = self._manifest["classes"]
         if self._manifest["task"] == "binary":
-            chosen = (answers[:, 1] >= self._manifest["threshold"]).astype(np.int64)
+            chosen = (output[:, 1] >= self._manifest["threshold"]).astype(np.int64)
         else:
-            chosen = answers.argmax(axis=1)
+            chosen = output.argmax(axis=1)
         columns = {"prediction": [self._label(labels[k]) for k in chosen]}
-        columns |= {f"probability_{label}": answers[:, k].astype(np.float64) for k, label in enumerate(labels)}
+        columns |= {f"probability_{label}": output[:, k].astype(np.float64) for k, label in enumerate(labels)}
         return pd.DataFrame(columns, index=model_input.index)
 
     def _feed(self, frame: pd.DataFrame) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from app.panel.runs.domain.interfaces import StageLog
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from app.panel.services.protocol import ServiceName
 from pipeline.core.bundle import (
-    ANSWER_TOLERANCE,
+    PREDICTION_TOLERANCE,
     Manifest,
     Pointer,
     bundle_dir,
@@ -226,6 +226,6 @@ class Deployer:
         except NoResponseError as error:
             raise GoldenRowsDifferError(manifest.version, str(error)) from error
         difference = largest_difference(manifest, predictions)
-        if difference > ANSWER_TOLERANCE:
+        if difference > PREDICTION_TOLERANCE:
             raise GoldenRowsDifferError.by(manifest.version, difference=difference, n_rows=len(manifest.golden))
         return difference

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 RETRY_FIRST_S: Final = 2.0
 RETRY_LAST_S: Final = 60.0
 
-Seen = tuple[int, int, int] | None  # inode, time and size of the pointer, None where there is none
+PointerStamp = tuple[int, int, int] | None  # inode, time and size of the pointer, None where there is none
 
 
 @dataclass
@@ -62,7 +62,7 @@ class ModelReloader:
         self.counts = Counts()
         self._loaded: dict[str, LoadedModel] = {}
         self._pointer: Pointer | None = None
-        self._seen: Seen = None
+        self._stamp: PointerStamp = None
         self._retry_at = 0.0
         self._retry_pause_s = RETRY_FIRST_S
 
@@ -74,13 +74,13 @@ class ModelReloader:
 
     async def poll_once(self) -> None:
         """Follow the pointer once. Raises nothing but CancelledError."""
-        seen = self._stat()
-        if seen == self._seen and (self.problem is None or time.monotonic() < self._retry_at):
+        stamp = self._stat()
+        if stamp == self._stamp and (self.problem is None or time.monotonic() < self._retry_at):
             return
-        if seen != self._seen:
+        if stamp != self._stamp:
             self._retry_pause_s = RETRY_FIRST_S
         try:
-            await self._follow(seen)
+            await self._follow(stamp)
             self.problem = None
         except ProblemError as problem:
             if self.problem is None or str(self.problem) != str(problem):
@@ -91,11 +91,11 @@ class ModelReloader:
             log.exception("action=reload_failed")
             self.problem = ModelLoadError(f"{type(error).__name__}.")
             self.counts.failures += 1
-        self._seen = seen
+        self._stamp = stamp
         self._retry_at = time.monotonic() + self._retry_pause_s
         self._retry_pause_s = min(2 * self._retry_pause_s, RETRY_LAST_S)
 
-    async def _follow(self, seen: Seen) -> None:
+    async def _follow(self, stamp: PointerStamp) -> None:
         pointer = read_pointer(self._settings.models_dir)
         if pointer is None:
             # No pointer beside an intact bundle was taken away on purpose; a folder that vanished whole was not.
@@ -108,7 +108,7 @@ class ModelReloader:
         loaded = (
             warm.with_fresh_stats()
             if warm is not None
-            else await self._load_unless_superseded(self._load(pointer), seen)
+            else await self._load_unless_superseded(self._load(pointer), stamp)
         )
         if loaded is None:
             return
@@ -126,13 +126,15 @@ class ModelReloader:
         }
         log.info("action=model_live version=%s digest=%s", loaded.model.version, loaded.model.manifest.digest)
 
-    async def _load_unless_superseded(self, load: Coroutine[None, None, LoadedModel], seen: Seen) -> LoadedModel | None:
+    async def _load_unless_superseded(
+        self, load: Coroutine[None, None, LoadedModel], stamp: PointerStamp
+    ) -> LoadedModel | None:
         """Return what `load` does, or None as soon as the pointer changes again: a rollback does not wait for the load."""
         loading = asyncio.create_task(load)
         try:
-            while self._stat() == seen:
+            while self._stat() == stamp:
                 if (await asyncio.wait({loading}, timeout=self._settings.poll_s))[0]:
-                    return loading.result() if self._stat() == seen else None
+                    return loading.result() if self._stat() == stamp else None
             return None
         finally:
             loading.cancel()
@@ -156,7 +158,7 @@ class ModelReloader:
 
         return await asyncio.to_thread(load)
 
-    def _stat(self) -> Seen:
+    def _stat(self) -> PointerStamp:
         with contextlib.suppress(OSError):
             status = os.stat(pointer_path(self._settings.models_dir))  # noqa: PTH116 - called five times a second
             return status.st_ino, status.st_mtime_ns, status.st_size

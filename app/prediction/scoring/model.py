@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from app.prediction.problems import GoldenRowsError, ModelLoadError
-from pipeline.core.bundle import ANSWER_TOLERANCE, CATEGORICAL_INPUT, NUMERIC_INPUT, Feature, Manifest, Scalar
+from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREDICTION_TOLERANCE, Feature, Manifest, Scalar
 from pipeline.onnx.session import Floats, Texts, new_session
 
 # From this many rows on, all CPUs share the work; below, splitting it costs more than it saves.
@@ -145,12 +145,12 @@ class Model:
         width = 1 if self.task == "regression" else len(self.labels)
         if scores.shape != (len(golden), width) or not np.isfinite(scores).all():
             raise GoldenRowsError("The model returned invalid output (wrong shape, NaN or infinite).")
-        for row, got in zip(golden, scores, strict=True):
+        for row, predicted in zip(golden, scores, strict=True):
             expected = [row.value] if self.task == "regression" else row.probabilities
             if expected is None or any(value is None for value in expected) or len(expected) != width:
                 raise GoldenRowsError("A golden row has no expected prediction.")
             size = max(1.0, *(abs(float(value)) for value in expected if value is not None))
-            if np.abs(got - np.array(expected, dtype=np.float64)).max() > ANSWER_TOLERANCE * size:
+            if np.abs(predicted - np.array(expected, dtype=np.float64)).max() > PREDICTION_TOLERANCE * size:
                 raise GoldenRowsError(
                     "The model does not reproduce the golden rows.", why="It is not the model that was trained."
                 )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.panel.registry.golden import largest_difference
-from pipeline.core.bundle import ANSWER_TOLERANCE, Golden
+from pipeline.core.bundle import PREDICTION_TOLERANCE, Golden
 from pipeline.core.prediction_api import Prediction
 from tests.app.panel.registry.conftest import manifest_of
 
@@ -30,7 +30,7 @@ def predictions(shift: float = 0.0, **changes: Any) -> list[Prediction]:
 
 def test_the_difference_is_zero_when_the_answers_are_the_same() -> None:
     assert largest_difference(BINARY, predictions()) == 0.0
-    assert ANSWER_TOLERANCE / 2 < largest_difference(BINARY, predictions(6e-6)) < ANSWER_TOLERANCE
+    assert PREDICTION_TOLERANCE / 2 < largest_difference(BINARY, predictions(6e-6)) < PREDICTION_TOLERANCE
 
 
 @pytest.mark.parametrize(
