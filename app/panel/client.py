@@ -23,9 +23,7 @@ class PanelClient:
     """An authenticated client. Raises ProblemError: the panel's, or PanelUnreachableError where it does not respond."""
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
-        host = settings.panel_host
-        address = "127.0.0.1" if host in {"0.0.0.0", "::", "localhost"} else host  # noqa: S104 - compared, not bound
-        self.url = f"http://{f'[{address}]' if ':' in address else address}:{settings.panel_port}"
+        self.url = settings.panel_url
         self._client = httpx.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {_token(settings)}"},

@@ -90,6 +90,19 @@ class Settings(ProcessSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
+    def url_host(self) -> str:
+        """Return the host of URLs by which this machine reaches the panel and the services that listen as it does."""
+        host = self.panel_host
+        if host in {"0.0.0.0", "::", "localhost"}:  # noqa: S104 - compared, not bound
+            return "127.0.0.1"
+        return f"[{host}]" if ":" in host else host
+
+    @property
+    def panel_url(self) -> str:
+        """Return the base URL of the panel on this machine."""
+        return f"http://{self.url_host}:{self.panel_port}"
+
+    @property
     def runs_dir(self) -> Path:
         """Return the folder with one folder per run: log, results of stages, evaluation."""
         return self.state_dir / "runs"

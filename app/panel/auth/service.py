@@ -57,11 +57,8 @@ class Auth:
 
     def login_url(self) -> str:
         """Return the link that logs in, or the address of the login page where there is a password."""
-        host = self._settings.panel_host
-        shown = "127.0.0.1" if host in {"0.0.0.0", "::", "localhost"} else host  # noqa: S104 - compared, not bound
-        shown = f"[{shown}]" if ":" in shown else shown
         query = f"?token={self._link_token}" if self._link_token is not None else ""
-        return f"http://{shown}:{self._settings.panel_port}/login{query}"
+        return f"{self._settings.panel_url}/login{query}"
 
     def load(self) -> None:
         """Read the sessions that are still valid and delete the expired ones. Called once, after migrations."""

@@ -26,8 +26,8 @@ class Placement:
     """The interpreter, folders and addresses that a runtime gives to services; the input of `specs.build`.
 
     `python` runs the service's module (containers may have one environment to serve and one to track). `listen` are
-    the addresses that services bind; `hosts` the names by which the panel and each other reach them; `ports` what they
-    listen on there (the published port is always that of the settings). `paths` say where a service sees a volume.
+    the addresses that services bind; `hosts` the hosts, as in a URL, by which the panel and each other reach them; `ports`
+    what they listen on there (the published port is always that of the settings). `paths` say where a service sees a volume.
     `image` is the identity of the code, so that new code replaces what runs; `user` whom services run as; `sources` what
     lies behind each volume. "" or nothing where that does not apply.
     """

@@ -45,18 +45,17 @@ def read_api_key() -> str:
 def process_placement(settings: Settings) -> Placement:
     """Return the placement of child processes: this interpreter, this machine. MLflow has no login and stays on loopback."""
     bound = settings.panel_host
-    reachable = "127.0.0.1" if bound in {"0.0.0.0", "::", "localhost"} else bound  # noqa: S104 - compared, not bound
     return Placement(
         kind="process",
         python={"mlflow": sys.executable, "api": sys.executable, "app": sys.executable},
         listen={"mlflow": "127.0.0.1", "api": bound, "app": bound},
-        hosts={"mlflow": "127.0.0.1", "api": reachable, "app": reachable},
+        hosts={"mlflow": "127.0.0.1", "api": settings.url_host, "app": settings.url_host},
         ports={"mlflow": settings.mlflow_port, "api": settings.api_port, "app": settings.app_port},
         paths={
             "models": str(settings.models_dir.resolve()),
             "mlflow": str((settings.state_dir / "mlflow").resolve()),
         },
-        panel_url=f"http://{reachable}:{settings.panel_port}",
+        panel_url=settings.panel_url,
     )
 
 

@@ -24,6 +24,14 @@ def test_each_service_has_its_own_port_and_folder_when_they_are_processes(settin
     assert not any("PANEL_PASSWORD" in spec.env for spec in specs.values())
 
 
+def test_addresses_are_urls_when_the_panel_listens_on_ipv6(settings: Settings) -> None:
+    placement = process_placement(settings.model_copy(update={"panel_host": "::1"}))
+    specs = build(settings, placement, {})
+    assert placement.listen["api"] == "::1"
+    assert specs["app"].env["API_URL"] == "http://[::1]:8010"
+    assert specs["api"].env["PANEL_URL"] == "http://[::1]:8080"
+
+
 def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_built(settings: Settings) -> None:
     placement = Placement(
         kind="docker",
