@@ -88,10 +88,6 @@ class TrackingService:
             return ""
         return str(TrackingUnavailableError(row.state, row.detail))
 
-    def n_open(self) -> int:
-        """Return the number of records still to be delivered."""
-        return self._store.n_open()
-
     def run_once(self) -> None:
         """Register new records, deliver those that are due, set the alias."""
         self._register_records()

@@ -33,12 +33,11 @@ _CANCEL_REASONS: Final = {"": "Cancelled.", "web": "Cancelled in the panel.", "a
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The answer to a start: the run, and whether this very call created it (False: the same key came before)."""
+    """The run that was started, or that the same idempotency key has started before."""
 
     id: str
     number: int
     state: RunState
-    created: bool
 
 
 class RunService:
@@ -92,7 +91,7 @@ class RunService:
             self._notifier.notify(RUNS_TOPIC)
             if trigger == Trigger.MANUAL:
                 self._schedule.arm()
-        return Started(run.id, run.number, RunState(run.state), created)
+        return Started(run.id, run.number, RunState(run.state))
 
     def cancel(self, run_id: str, *, requested_by: str = "") -> RunState:
         """Ask a run to end and return its new state; no-op if it is cancelled or cancelling already.

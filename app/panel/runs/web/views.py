@@ -57,8 +57,7 @@ class RunsView(View):
 class RunView(View):
     """One run. `rerun_from` are the stages from which it can be done again: those whose predecessors finished.
 
-    `failed_stage` is the first that did not finish, None if all did. `changed` names parameters that differ from
-    their defaults. `log` is None where only the part above it is drawn.
+    `failed_stage` is the first that did not finish, None if all did. `log` is None where only the part above it is drawn.
     """
 
     TEMPLATE: ClassVar[str] = "panel/run.html"

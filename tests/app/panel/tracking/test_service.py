@@ -170,12 +170,12 @@ def test_records_wait_without_a_try_when_mlflow_is_down_and_go_when_it_is_back(h
     for number in (1, 2, 3):
         harness.run(number)
     harness.service.run_once()
-    assert (harness.mlflow.delivered, harness.service.n_open()) == ([], 3)
+    assert (harness.mlflow.delivered, harness.store.n_open()) == ([], 3)
     assert harness.service.warning().startswith("MLF-01")
     harness.begin()
     harness.mlflow.state = "running"
     harness.service.run_once()
-    assert (harness.mlflow.delivered, harness.service.n_open()) == (["run-1", "run-2", "run-3"], 0)
+    assert (harness.mlflow.delivered, harness.store.n_open()) == (["run-1", "run-2", "run-3"], 0)
     assert harness.service.warning() == ""
 
 
@@ -194,7 +194,7 @@ def test_it_is_tried_again_ever_later_when_mlflow_refuses(harness: TrackingHarne
     harness.mlflow.answer = Delivered("late", "1")
     harness.clock.at += timedelta(seconds=1)
     harness.service.run_once()
-    assert (harness.delivered_runs, harness.service.n_open()) == ([("run-1", "late")], 0)
+    assert (harness.delivered_runs, harness.store.n_open()) == ([("run-1", "late")], 0)
     assert [delay_s(n) for n in (1, 2, 3, 7, 99)] == [10, 20, 40, 600, 600]
 
 
@@ -228,7 +228,7 @@ def test_it_is_not_tried_again_when_the_record_is_gone(harness: TrackingHarness)
     harness.service.run_once()
     record = harness.store.find("run-1")
     assert record is not None
-    assert (record.gave_up, record.error[:6], harness.service.n_open()) == (True, "MLF-02", 0)
+    assert (record.gave_up, record.error[:6], harness.store.n_open()) == (True, "MLF-02", 0)
     assert len(harness.mlflow.delivered) == 1
 
 
