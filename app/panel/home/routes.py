@@ -12,7 +12,7 @@ from app.panel.home.views import HomeView, Links, as_interval
 from app.panel.pages.renderer import PageRenderer
 from app.panel.registry.queries import ModelQueries
 from app.panel.runs.domain.queries import RunQueries, RunRow, StageView
-from app.panel.runs.domain.typical_durations import typical_durations
+from app.panel.runs.domain.typical_durations import typical_durations, whole_run_s
 from app.panel.runs.web.views import cells
 from app.panel.schedule.service import ScheduleService
 from app.panel.services.preflight import Preflight
@@ -54,8 +54,8 @@ def show_home(request: Request, sources: Annotated[HomeSources, Depends()]) -> R
 def _view(sources: HomeSources, request: Request) -> HomeView:
     active = sources.runs.active()
     run = active or sources.runs.latest()
-    usual = typical_durations(sources.db)
-    stages = sources.runs.detail(run.id).stages if run else tuple(_waiting(name) for name in STAGES)
+    durations = typical_durations(sources.db)
+    stages = sources.runs.detail(run.id).stages if run else tuple(StageView(name, "waiting") for name in STAGES)
     live = sources.models.live()
     rows = sources.runs.page(limit=TREND_RUNS).rows
     checks = sources.preflight.view().checks
@@ -65,8 +65,8 @@ def _view(sources: HomeSources, request: Request) -> HomeView:
     return HomeView(
         run=run,
         is_active=active is not None,
-        strip=cells(stages, usual),
-        typical_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
+        strip=cells(stages, durations),
+        typical_s=whole_run_s(durations),
         schedule=sources.schedule.view(),
         interval=as_interval(sources.schedule.view().interval_s),
         live=live,
@@ -90,17 +90,3 @@ def _trend(rows: tuple[RunRow, ...], metric: str) -> Trend | None:
     measured = [row for row in reversed(rows) if row.metrics and metric in row.metrics]
     values = [(f"Run {row.number}", row.metrics[metric], row.deployed) for row in measured if row.metrics]
     return layout_trend(values) if len(values) > 1 else None
-
-
-def _waiting(name: str) -> StageView:
-    return StageView(
-        name=name,
-        state="waiting",
-        attempts=(),
-        started_at=None,
-        finished_at=None,
-        duration_s=None,
-        compute_s=None,
-        error=None,
-        progress=None,
-    )

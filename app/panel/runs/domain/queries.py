@@ -92,13 +92,13 @@ class StageView:
 
     name: str
     state: str
-    attempts: tuple[AttemptView, ...]
-    started_at: datetime | None  # of the last attempt
-    finished_at: datetime | None
-    duration_s: float | None  # of the last attempt
-    compute_s: float | None  # of the last attempt: seconds inside the stage's own function
-    error: Mapping[str, Any] | None  # of the last attempt
-    progress: Progress | None  # while it runs
+    attempts: tuple[AttemptView, ...] = ()
+    started_at: datetime | None = None  # of the last attempt
+    finished_at: datetime | None = None
+    duration_s: float | None = None  # of the last attempt
+    compute_s: float | None = None  # of the last attempt: seconds inside the stage's own function
+    error: Mapping[str, Any] | None = None  # of the last attempt
+    progress: Progress | None = None  # while it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,19 +225,17 @@ class RunQueries:
         return None if run is None else _row(run)
 
     def _stage(self, run: Run, stage: str, attempts: list[StageAttempt]) -> StageView:
-        views = tuple(
-            AttemptView(a.attempt, a.state, a.started_at, a.finished_at, a.duration_s, a.error) for a in attempts
-        )
         if not attempts:
-            state = "skipped" if RunState(run.state).is_final else "waiting"
-            return StageView(stage, state, views, None, None, None, None, None, None)
+            return StageView(stage, "skipped" if RunState(run.state).is_final else "waiting")
         last = attempts[-1]
         waits = run.state == RunState.RETRYING and run.stage == stage
         running = last.state == AttemptState.RUNNING
         return StageView(
             name=stage,
             state="retrying" if waits else last.state,
-            attempts=views,
+            attempts=tuple(
+                AttemptView(a.attempt, a.state, a.started_at, a.finished_at, a.duration_s, a.error) for a in attempts
+            ),
             started_at=last.started_at,
             finished_at=last.finished_at,
             duration_s=last.duration_s,

@@ -1,6 +1,7 @@
 """Typical durations of stages: the median of the last runs that succeeded."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from statistics import median
 
 from sqlmodel import col, select
@@ -8,6 +9,7 @@ from sqlmodel import col, select
 from app.panel.db.engine import Database
 from app.panel.runs.domain.state import AttemptState, RunState
 from app.panel.runs.domain.tables import Run, StageAttempt
+from pipeline.core.stage import STAGES
 
 LAST_RUNS = 10
 
@@ -27,3 +29,8 @@ def typical_durations(db: Database) -> dict[str, float]:
             if duration_s is not None:
                 seconds[stage].append(duration_s)
     return {stage: median(values) for stage, values in seconds.items()}
+
+
+def whole_run_s(durations: Mapping[str, float]) -> float | None:
+    """Return the seconds that all stages take together; None where one is not known."""
+    return sum(durations.values()) if len(durations) == len(STAGES) else None

@@ -17,7 +17,7 @@ from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.queries import RunDetail, RunFilters, RunQueries
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import RunState, Trigger
-from app.panel.runs.domain.typical_durations import typical_durations
+from app.panel.runs.domain.typical_durations import typical_durations, whole_run_s
 from app.panel.runs.web import form, results
 from app.panel.runs.web.views import NewRunView, RunsView, RunView, cells, param_rows, stage_choices
 from app.panel.settings import Settings
@@ -200,14 +200,14 @@ def _run_view(sources: RunSources, request: Request, detail: RunDetail, log: Log
     row = detail.row
     run_dir = sources.settings.runs_dir / row.id
     live = sources.models.live()
-    usual = typical_durations(sources.db)
+    durations = typical_durations(sources.db)
     train = results.read_train(run_dir) if row.metrics is not None or not row.active else None
     unfinished = [stage.name for stage in detail.stages if stage.state not in FINISHED]
     return RunView(
         run=row,
         detail=detail,
-        strip=cells(detail.stages, usual),
-        typical_s=sum(usual.values()) if len(usual) == len(STAGES) else None,
+        strip=cells(detail.stages, durations),
+        typical_s=whole_run_s(durations),
         live_version=live.version if live else None,
         metrics=results.metric_rows(train) if train else (),
         plots=results.plots(run_dir) if train else (),

@@ -22,9 +22,9 @@ class StageCell:
     typical_s: float | None
 
 
-def cells(stages: tuple[StageView, ...], usual: Mapping[str, float]) -> tuple[StageCell, ...]:
+def cells(stages: tuple[StageView, ...], typical: Mapping[str, float]) -> tuple[StageCell, ...]:
     """Return the strip of a run."""
-    return tuple(StageCell(STAGE_TITLES.get(s.name, s.name), s, usual.get(s.name)) for s in stages)
+    return tuple(StageCell(STAGE_TITLES.get(s.name, s.name), s, typical.get(s.name)) for s in stages)
 
 
 @dataclass(frozen=True)
