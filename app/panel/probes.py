@@ -66,7 +66,7 @@ def metrics(
     notifier: Annotated[Notifier, provided(Notifier)],
     schedule: Annotated[ScheduleService, provided(ScheduleService)],
 ) -> Response:
-    """Prometheus metrics: runs by state and trigger, the active run, followers of logs, the process."""
+    """Return Prometheus metrics: runs by state and trigger, the active run, followers of logs, the process."""
     import prometheus_client as prometheus  # noqa: PLC0415 - the first page need not wait for it
     from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
 

@@ -86,7 +86,7 @@ class Settings(ProcessSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line (given as arguments), environment, settings file."""
+        """Return the sources: command line (given as arguments), environment, settings file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property

@@ -14,7 +14,7 @@ class Worker(Protocol):
         """Begin; returns as soon as the next worker may start."""
 
     async def stop(self) -> None:
-        """Return when the work has ended. Called only after `start` has succeeded."""
+        """End the work and return when it has ended. Called only after `start` has succeeded."""
 
 
 def _nothing() -> None:

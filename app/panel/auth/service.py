@@ -8,7 +8,7 @@ is an opaque token in a cookie; the database holds its keyed digest.
 import hashlib
 import hmac
 import logging
-import secrets as random
+import secrets
 import threading
 from datetime import datetime, timedelta
 from typing import Final, NoReturn
@@ -45,7 +45,7 @@ class Auth:
         self._checking = threading.Lock()
         text = password(settings)
         self._key = password_key(text)
-        self._link_token = None if text is not None else random.token_urlsafe(32)
+        self._link_token = None if text is not None else secrets.token_urlsafe(32)
         self._api_token = api_token(settings)
         self._sessions: dict[str, LoginSession] = {}
         self.cookie = f"panel_session_{settings.panel_port}"
@@ -147,7 +147,7 @@ class Auth:
             tx.exec(delete(LoginSession).where(col(LoginSession.digest) == digest))
 
     def _create_session(self, address: str) -> str:
-        token = random.token_urlsafe(32)
+        token = secrets.token_urlsafe(32)
         now = self._clock.now()
         session = LoginSession(digest=self._digest(token), created_at=now, seen_at=now)
         with self._db.write() as tx:

@@ -25,7 +25,7 @@ from pipeline.core.product import TABLE_SUFFIXES
 
 MAX_UPLOAD_BYTES: Final = 1 << 30  # bounds the disk space that one request may fill
 MAX_NAME_BYTES: Final = 200  # a file system takes 255, and an archived file gets its time in front
-NAME: Final = re.compile(r"[\w][\w .()+-]{0,119}")
+TABLE_NAME: Final = re.compile(r"[\w][\w .()+-]{0,119}")
 _CHUNK_BYTES: Final = 1 << 20
 
 
@@ -138,7 +138,7 @@ class Datasets:
 def check_name(name: str) -> None:
     """Raise FILE-01 unless `name` is a plain file name of a table: no path, no hidden file, a known ending."""
     is_short = len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
-    if not is_short or not NAME.fullmatch(name) or Path(name).suffix.lower() not in TABLE_SUFFIXES:
+    if not is_short or not TABLE_NAME.fullmatch(name) or Path(name).suffix.lower() not in TABLE_SUFFIXES:
         raise TableNameError(name)
 
 

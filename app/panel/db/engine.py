@@ -92,7 +92,7 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """SQLite's own errors stay inside this module."""
+    """Raise ProblemError for SQLite's own errors, so that they stay inside this module."""
     try:
         yield
     except DatabaseError as error:

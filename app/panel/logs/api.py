@@ -34,7 +34,7 @@ def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
     level: Level | None = None,
     text: str = "",
 ) -> StreamingResponse:
-    """Lines with a seq greater than `after` as JSON lines (`application/x-ndjson`), at most `limit`.
+    """Return lines with a seq greater than `after` as JSON lines (`application/x-ndjson`), at most `limit`.
 
     `level` selects that level and above, `text` the lines that contain it.
     """
@@ -55,7 +55,7 @@ async def stream_log(
     states: States,
     after: Annotated[int, Depends(read_cursor)],
 ) -> EventStream:
-    """Server-sent events: `log` (id: the last seq; data: `{"lines": [...]}`), `state` (the run and its stage now), and
+    """Stream server-sent events: `log` (id: the last seq; data: `{"lines": [...]}`), `state` (the run and its stage now), and
     at the end `end` (id: the final seq; data: `{"seq", "state"}`), after which the reader must not reconnect.
     """
     return EventStream(_events(tail(run_id, after, logs, notifier, states)))

@@ -40,7 +40,7 @@ async def stream_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
     states: States,
     renderer: Renderer,
 ) -> EventStream:
-    """Server-sent events: `log` (HTML of lines), `state` (the run has moved on), `end` (the final state)."""
+    """Stream server-sent events: `log` (HTML of lines), `state` (the run has moved on), `end` (the final state)."""
     render = partial(renderer.render_live, run_id, filter)
     return EventStream(_events(tail(run_id, after, logs, notifier, states), render))
 
@@ -49,7 +49,7 @@ async def stream_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
 def read_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
     run_id: RunId, filter: Filter, after: After, logs: Logs, states: States, renderer: Renderer
 ) -> HTMLResponse:
-    """For a reader without a stream, which polls: the same lines, the same cursor."""
+    """Return the same lines to a reader without a stream, which polls with the same cursor."""
     has_ended = states.snapshot(run_id) is None and states.ended(run_id) is not None
     lines = logs.read(run_id, after, MAX_LINES, filter)
     last = lines[-1].seq if lines else after
