@@ -69,10 +69,11 @@ class RunService:
         """Queue a run and return it; the same `idempotency_key` always gives the same run.
 
         `params` are laid over the defaults; None means the parameters of the newest run that did not fail because of
-        them (schedule and drift: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active; `.run_id` names it), RUN-03 (422,
-        parameters not valid), RUN-04 (409, nothing to continue from), DISK-01 (507, disk nearly full).
+        them (schedule and drift: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active;
+        `.run_id` names it), RUN-03 (422, parameters not valid), RUN-04 (409, nothing to continue from), DISK-01 (507,
+        disk nearly full).
         """
-        valid = self._again(trigger) if params is None else _valid(_merged(self._defaults(), params))
+        valid = self._repeated_params(trigger) if params is None else _valid(_merged(self._defaults(), params))
         self._check_disk()
         if from_stage != STAGES[0] and parent_id is None:
             parent_id = find_parent(self._store, self._settings.runs_dir, from_stage).id
@@ -166,7 +167,7 @@ class RunService:
 
     def skip(self, reason: str) -> None:
         """Leave a row for a tick that did not start anything."""
-        params = self._base(Trigger.SCHEDULE)
+        params = self._stored_params(Trigger.SCHEDULE)
         self._store.create_skipped(
             NewRun(trigger=Trigger.SCHEDULE, from_stage=STAGES[0], params=params, requested_by="schedule"), reason
         )
@@ -174,20 +175,21 @@ class RunService:
     def _defaults(self) -> dict[str, Any]:
         return {"target": self._settings.target, "seed": self._settings.seed}
 
-    def _again(self, trigger: Trigger) -> Params:
+    def _repeated_params(self, trigger: Trigger) -> Params:
         """Return the stored parameters, or the settings if this version of the program does not accept them."""
         try:
-            known = _known(self._base(trigger))
+            known = _known(self._stored_params(trigger))
             return _valid(known | self._settings_for(known))
         except InvalidParamsError:
             return _valid(self._defaults())
 
     def _settings_for(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that apply because no run has overridden them; they may have changed since."""
-        unsaid = Params()
-        return {name: value for name, value in self._defaults().items() if stored.get(name) == getattr(unsaid, name)}
+        unset = Params()
+        return {name: value for name, value in self._defaults().items() if stored.get(name) == getattr(unset, name)}
 
-    def _base(self, trigger: Trigger) -> Mapping[str, Any]:
+    def _stored_params(self, trigger: Trigger) -> Mapping[str, Any]:
+        """Return the parameters of the run that one without its own repeats, the settings where there is none."""
         by_itself = trigger in {Trigger.SCHEDULE, Trigger.DRIFT}
         last = self._store.find_latest(RunState.SUCCEEDED) if by_itself else None
         params = self._queries.last_params() if last is None else last.params
