@@ -67,8 +67,10 @@ def lock(settings: Settings) -> IO[str]:
 def listen(settings: Settings) -> socket.socket:
     """Return a socket bound to the panel's address, not yet listening. Raises CannotListenError where that fails."""
     host, port = settings.panel_host, settings.panel_port
+    # The first address of "localhost" is often ::1; the printed link and `ml-pipeline` expect the panel at 127.0.0.1.
+    name = "127.0.0.1" if host == "localhost" else host
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

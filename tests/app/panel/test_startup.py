@@ -9,7 +9,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +106,19 @@ def test_port_is_named_when_it_is_taken(tmp_path: Path, capsys: pytest.CaptureFi
     output = capsys.readouterr().err
     assert output.startswith(f"PANEL-05: Port {port} is already in use.")
     assert output.count("\n") == 1
+
+
+def test_printed_link_leads_to_the_panel_when_the_first_address_of_localhost_is_ipv6(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", partial(_resolve, socket.getaddrinfo))
+    settings = Settings(panel_host="localhost", panel_port=free_port())
+    with closing(startup.listen(settings)) as listener:
+        assert settings.panel_url == "http://{}:{}".format(*listener.getsockname())
+
+
+def _resolve(getaddrinfo: Callable[..., list[Any]], host: str, *args: object, **kwargs: object) -> list[Any]:
+    return getaddrinfo("::1" if host == "localhost" else host, *args, **kwargs)
 
 
 def test_token_is_kept_and_private_when_it_is_made(tmp_path: Path) -> None:
