@@ -44,10 +44,10 @@ def _image(stack: Stack) -> list[Row]:
 def _first_page(stack: Stack) -> Row:
     times = []
     for _ in range(3):
-        begun = time.monotonic()
+        start_s = time.monotonic()
         stack.compose("up", "-d")
         stack.until(lambda: stack.panel("schedule"), within_s=60, what="the first page")
-        times.append(time.monotonic() - begun)
+        times.append(time.monotonic() - start_s)
         if len(times) < 3:
             stack.until(stack.is_healthy, within_s=120, what="all services answer")
             stack.compose("--profile", "all", "down", "-v")
@@ -57,10 +57,10 @@ def _first_page(stack: Stack) -> Row:
 def _from_absent(stack: Stack) -> list[Row]:
     rows = []
     for name in SERVICES:
-        begun = time.monotonic()
+        start_s = time.monotonic()
         docker("rm", "-f", stack.container(name))
         stack.until(lambda name=name: _runs(stack, name), within_s=120, what=f"{name} answers")  # type: ignore[misc]
-        rows.append(row(f"{name}: removed by hand to answering", [time.monotonic() - begun], "s"))
+        rows.append(row(f"{name}: removed by hand to answering", [time.monotonic() - start_s], "s"))
     return rows
 
 

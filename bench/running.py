@@ -96,5 +96,5 @@ def _first_page(client: httpx2.Client, process: psutil.Popen, start: float, fold
 
 
 def pss_bytes(process: psutil.Process) -> int:
-    """Proportional memory of one process."""
+    """Return the proportional memory of one process."""
     return int(process.memory_full_info().pss)

@@ -52,7 +52,7 @@ class Server:
     p99_ms: dict[int, list[float]] = field(default_factory=dict)
 
     def rate(self, connections: int) -> float:
-        """Median requests/s."""
+        """Return the median requests/s."""
         return statistics.median(self.rates[connections])
 
     def rss_bytes(self) -> int:

@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
-    """One real Chromium for all tests: a second Playwright beside it in one process is refused."""
+    """Yield one real Chromium for all tests: a second Playwright beside it in one process is refused."""
     from playwright.sync_api import sync_playwright
 
     path = shutil.which("chromium")

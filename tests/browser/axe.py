@@ -33,5 +33,5 @@ def violations(page: Page) -> list[str]:
 
 
 def _is_line_number(rule: dict[str, Any], node: dict[str, Any]) -> bool:
-    """The number before a line of a log is as high as its line, which WCAG 2.5.8 exempts and axe cannot know."""
+    """Return True for the number before a line of a log: it is as high as its line, which WCAG 2.5.8 exempts and axe cannot know."""
     return rule["id"] == "target-size" and 'aria-label="Line ' in node["html"]

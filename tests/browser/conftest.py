@@ -41,7 +41,7 @@ class PanelProcess:
     output: Path
 
     def api(self, path: str, body: object | None = None) -> Any:
-        """The JSON answer of the panel's API; POST where there is a body."""
+        """Return the JSON answer of the panel's API; POST where there is a body."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, headers=headers)
@@ -49,7 +49,7 @@ class PanelProcess:
             return json.load(answer)
 
     def log(self, number: int) -> list[dict[str, Any]]:
-        """All lines of a run."""
+        """Return all lines of a run."""
         request = urllib.request.Request(
             f"{self.url}/api/v1/runs/{number}/log?after=0", headers={"Authorization": f"Bearer {self.token}"}
         )
@@ -77,7 +77,7 @@ class PanelProcess:
         until(look, within_s=timeout_s, interval_s=0.1, what="all services are healthy", not_yet=(AssertionError,))
 
     def runs(self) -> list[dict[str, Any]]:
-        """The newest runs."""
+        """Return the newest runs."""
         rows: list[dict[str, Any]] = self.api("/api/v1/runs")["runs"]
         return rows
 
@@ -145,7 +145,7 @@ def complaints() -> list[str]:
 
 @pytest.fixture
 def page(context: BrowserContext, panel: PanelProcess, complaints: list[str]) -> Iterator[Page]:
-    """A tab that has followed the login link. The test fails if the page broke its own content security policy."""
+    """Yield a tab that has followed the login link. The test fails if the page broke its own content security policy."""
     opened = context.new_page()
     watch(opened, complaints)
     expect.set_options(timeout=15_000)

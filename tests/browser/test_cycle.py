@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 
 def lines(page: Page) -> list[int]:
-    """The numbers of the log's lines on the page, in order."""
+    """Return the numbers of the log's lines on the page, in order."""
     return [int(text) for text in page.locator(".log .line > a").all_text_contents()]
 
 

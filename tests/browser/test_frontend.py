@@ -22,7 +22,7 @@ NASTY = ("<img src=x onerror=alert(1)>", "<script>alert(2)</script>", '" autofoc
 
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, Served]]:
-    """An app for each task; the binary one has names that are markup."""
+    """Yield an app for each task; the binary one has names that are markup."""
     with contextlib.ExitStack() as stack:
         served_by_task: dict[Task, Served] = {}
         for task in TASKS:
@@ -37,7 +37,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, Served
 
 @contextlib.contextmanager
 def tab(browser: Browser, served: Served, complaints: list[str], **options: object) -> Iterator[Page]:
-    """A tab on the app's first page; fails if the page did what it must not."""
+    """Yield a tab on the app's first page; fail if the page did what it must not."""
     with contextlib.closing(browser.new_context(base_url=served.app.url, **options)) as context:  # type: ignore[arg-type]  # options of Playwright
         page = context.new_page()
         watch(page, complaints)

@@ -16,7 +16,7 @@ AT = "2026-01-01T00:00:00.000+00:00"
 
 
 def events(lines: list[tuple[str, str]], batch: int = 1) -> str:
-    """A stream of these (level, text) lines from seq 101 on, `batch` an event."""
+    """Return a stream of these (level, text) lines from seq 101 on, `batch` an event."""
     log_lines = [LogLine(101 + i, AT, "train_model", 1, level, text) for i, (level, text) in enumerate(lines)]  # type: ignore[arg-type]
     ready, env = shown(log_lines, LogFilter(), {}), create_environment()
     parts = []

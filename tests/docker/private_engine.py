@@ -81,7 +81,7 @@ class PrivateEngine:
 
     @property
     def cli(self) -> list[str]:
-        """The Docker command line for it."""
+        """Return the Docker command line for it."""
         return ["docker", "-H", f"unix://{self.socket}"]
 
     def docker(self, *args: str) -> str:

@@ -149,11 +149,11 @@ def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
     assert "rror" not in output
     assert stack.names() == {stack.container(name) for name in SERVICES}
     assert stack.predict()["model_version"] >= 1
-    begun = time.monotonic()
+    start_s = time.monotonic()
     output = stack.compose("up", "-d")
     assert "rphan" not in output
     stack.until(stack.is_healthy, within_s=60, what="the panel has found its services")
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - start_s < 30
     assert started_at(stack) == before
     assert [run["state"] for run in stack.panel("runs")["runs"]] == ["succeeded", "succeeded"]
     assert stack.panel("schedule")["armed"]

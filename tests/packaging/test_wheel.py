@@ -21,7 +21,7 @@ PAGES = ("/", "/runs", "/models", "/data", "/drift", "/services", "/static/css/a
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder into which the wheel was installed; its dependencies are those of this environment."""
+    """Return the folder into which the wheel was installed; its dependencies are those of this environment."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
@@ -41,7 +41,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def panel(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    """A client of `ml-pipeline up` in an empty folder."""
+    """Yield a client of `ml-pipeline up` in an empty folder."""
     names = ("PANEL_PORT", "API_PORT", "APP_PORT", "MLFLOW_PORT")
     ports = dict(zip(names, map(str, free_ports(4)), strict=True))
     env = {**os.environ, **ports, "PYTHONPATH": str(installed), "PANEL_API_TOKEN": TOKEN}

@@ -67,7 +67,7 @@ def run_stages(
 
 
 def bundled(name: str) -> pd.DataFrame:
-    """A data set that scikit-learn brings along; the target is the column `target`."""
+    """Return a data set that scikit-learn brings along; the target is the column `target`."""
     frame: pd.DataFrame = getattr(datasets, f"load_{name}")(as_frame=True).frame
     return frame
 

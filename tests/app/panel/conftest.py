@@ -28,7 +28,7 @@ def wait_final(client: TestClient, run: str) -> str:
 
 
 def start(client: TestClient, path: str = "/runs", **fields: str) -> str:
-    """The number of the run that the form at `path` starts."""
+    """Return the number of the run that the form at `path` starts."""
     answer = client.post(path, data=fields)
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"].removeprefix("/runs/"))

@@ -142,7 +142,7 @@ def test_reason_is_given_when_the_disk_of_the_state_folder_is_full(tmp_path: Pat
 
 
 def real_environ(tmp_path: Path, port: int) -> dict[str, str]:
-    """The environment of a panel of its own, in `tmp_path` and on free ports."""
+    """Return the environment of a panel of its own, in `tmp_path` and on free ports."""
     return {
         **os.environ,
         "PYTHONPATH": str(Path(startup.__file__).parents[2]),

@@ -65,7 +65,7 @@ def wait_until_live(client: httpx2.Client, process: subprocess.Popen[bytes], log
 
 @contextlib.contextmanager
 def running(models_dir: Path, **env: str) -> Iterator[Api]:
-    """An API on a free port, alive; ended at the end."""
+    """Yield an API on a free port, alive; it is terminated at the end."""
     port = free_port()
     settings = {"ML_PIPELINE_MODELS": str(models_dir), "API_PORT": str(port), **env}
     log_path = models_dir.parent / f"api-{port}.log"
@@ -91,7 +91,7 @@ def start_api() -> StartApi:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Task, tuple[Api, Built]]]:
-    """An API with a model for each task; only for tests that change neither."""
+    """Yield an API with a model for each task; only for tests that change neither."""
     with contextlib.ExitStack() as stack:
         apis: dict[Task, tuple[Api, Built]] = {}
         for task in TASKS:

@@ -6,12 +6,12 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 
 def infinite_above(model: bytes, limit: float) -> bytes:
-    """The graph, but with infinity for every answer above `limit`."""
+    """Return the graph, but with infinity for every answer above `limit`."""
     return _above(model, limit, [helper.make_node("Where", ["is_above", "infinity", "before"], ["after"])])
 
 
 def failing_above(model: bytes, limit: float) -> bytes:
-    """The graph, but failing as soon as an answer is above `limit`: there is no element 1 of one."""
+    """Return the graph, but failing as soon as an answer is above `limit`: there is no element 1 of one."""
     nodes = [
         helper.make_node("Cast", ["is_above"], ["place"], to=TensorProto.INT64),
         helper.make_node("Gather", ["zero", "place"], ["nothing"]),
@@ -21,7 +21,7 @@ def failing_above(model: bytes, limit: float) -> bytes:
 
 
 def _above(model: bytes, limit: float, nodes: list[NodeProto]) -> bytes:
-    """The graph with `nodes` behind it: they get `before`, `is_above`, `infinity` and `zero`, and make `after`."""
+    """Return the graph with `nodes` behind it: they get `before`, `is_above`, `infinity` and `zero`, and make `after`."""
     proto = onnx.load_from_string(model)
     output = proto.graph.node[-1].output[0]
     proto.graph.node[-1].output[0] = "before"

@@ -32,7 +32,7 @@ QUICK = BodyLimits(max_bytes=10, timeout_s=0.02, too_large=too_large, too_slow=t
 
 
 def arriving(*chunks: bytes, ends: bool = True) -> Receive:
-    """A client that sends these chunks, each after giving way to others, and then ends or falls silent."""
+    """Return a client that sends these chunks, each after giving way to others, and then ends or falls silent."""
     waiting = list(chunks)
 
     async def receive() -> Message:
@@ -46,7 +46,7 @@ def arriving(*chunks: bytes, ends: bool = True) -> Receive:
 
 
 async def at_once() -> Message:
-    """A client whose body is there already."""
+    """Return a body that is there already."""
     return {"type": "http.request", "body": b"{}", "more_body": False}
 
 
@@ -59,7 +59,7 @@ def test_body_is_whole_when_it_is_there_already() -> None:
 
 
 async def streamed(receive: Receive, limits: BodyLimits) -> bytes:
-    """The whole body, read as it arrives."""
+    """Return the whole body, read as it arrives."""
     return b"".join([chunk async for chunk in stream_body(receive, limits)])
 
 
@@ -104,11 +104,11 @@ def test_bytes_that_arrived_buy_time_when_the_limits_say_so() -> None:
     waits_s: list[float] = []
 
     async def later() -> Message:
-        """A client whose second piece comes after the time of the first is over."""
-        begun = asyncio.get_running_loop().time()
+        """Return the second piece only after the time of the first is over."""
+        start_s = asyncio.get_running_loop().time()
         if waits_s:
             await asyncio.sleep(2 * generous.timeout_s)
-        waits_s.append(asyncio.get_running_loop().time() - begun)
+        waits_s.append(asyncio.get_running_loop().time() - start_s)
         return {"type": "http.request", "body": b"xxxxx", "more_body": len(waits_s) < 2}
 
     assert asyncio.run(read_body(later, generous)) == b"x" * 10

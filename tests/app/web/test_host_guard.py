@@ -13,7 +13,7 @@ STRANGE = ["evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.exampl
 
 
 def api_guard(allowed: str = "") -> HostGuard:
-    """The guard as the prediction API uses it."""
+    """Return the guard as the prediction API uses it."""
     return HostGuard(unownable_hosts(allowed), allow_missing=True)
 
 

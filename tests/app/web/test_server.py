@@ -29,7 +29,7 @@ class Site:
     port: int
 
     def connect(self, *pieces: bytes) -> socket.socket:
-        """A connection that has sent these."""
+        """Return a connection that has sent these."""
         client = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         for piece in pieces:
             client.sendall(piece)
@@ -90,20 +90,20 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 def ends_after(client: socket.socket) -> float:
-    """Seconds until the server ends the connection."""
-    begun = time.monotonic()
+    """Return the seconds until the server ends the connection."""
+    start_s = time.monotonic()
     with client, contextlib.suppress(ConnectionResetError):
         while client.recv(65536):
             pass
-    return time.monotonic() - begun
+    return time.monotonic() - start_s
 
 
 def drip(client: socket.socket, piece: bytes) -> float:
-    """Seconds until the server ends a connection on which a byte comes every now and then."""
-    begun = time.monotonic()
+    """Return the seconds until the server ends a connection on which a byte comes every now and then."""
+    start_s = time.monotonic()
     client.settimeout(0.1)
     with client:
-        while time.monotonic() - begun < 10:
+        while time.monotonic() - start_s < 10:
             with contextlib.suppress(TimeoutError):
                 try:
                     client.sendall(piece)
@@ -113,7 +113,7 @@ def drip(client: socket.socket, piece: bytes) -> float:
                     if isinstance(error, TimeoutError):
                         raise
                     break
-    return time.monotonic() - begun
+    return time.monotonic() - start_s
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "])
@@ -161,10 +161,10 @@ def test_connection_stays_when_it_is_idle_between_requests(site: Site) -> None:
 
 def test_whole_answer_arrives_when_the_reader_is_slow(site: Site) -> None:
     with site.connect(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as client:
-        n_bytes, begun = 0, time.monotonic()
+        n_bytes, start_s = 0, time.monotonic()
         while data := client.recv(2**20):
             n_bytes += len(data)
-            if time.monotonic() - begun < SLOW_S:
+            if time.monotonic() - start_s < SLOW_S:
                 time.sleep(0.05)  # a slow reader is what is tested
     assert n_bytes > 32 * 2**20
 

@@ -34,10 +34,10 @@ def _views() -> list[type[View]]:
     return [view for view in View.__subclasses__() if view.__module__ in MODULES]
 
 
-def _names(env_name: str) -> set[str]:
+def _names(template: str) -> set[str]:
     env = PageRenderer(Settings(), SystemClock()).env
     seen: set[str] = set()
-    todo = [env_name]
+    todo = [template]
     names: set[str] = set()
     while todo:
         name = todo.pop()

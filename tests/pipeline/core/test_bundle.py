@@ -29,7 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture
 def folder(built: Built, tmp_path: Path) -> Path:
-    """A bundle of its own for each test, in a folder called `b`."""
+    """Return a bundle of its own for each test, in a folder called `b`."""
     write_bundle(tmp_path / "b", built.manifest, built.model)
     return tmp_path / "b"
 

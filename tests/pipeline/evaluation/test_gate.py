@@ -189,9 +189,9 @@ def test_interval_equals_brute_force_when_metric_is_auc() -> None:
 
 def test_interval_is_quick_when_there_are_30000_rows() -> None:
     y, champion = _binary(30_000, noise=1.0)
-    begun = time.process_time()
+    start_s = time.process_time()
     difference_interval("binary", y, _binary(30_000)[1], champion, confidence=0.95, seed=1, resamples=500)
-    assert time.process_time() - begun < 3  # 0.2 s on an idle machine; a quadratic one takes minutes
+    assert time.process_time() - start_s < 3  # 0.2 s on an idle machine; a quadratic one takes minutes
 
 
 def test_draw_of_rows_decides_when_there_are_many() -> None:

@@ -23,7 +23,7 @@ ROWS = np.array(
 
 
 def evaluate(text: str) -> list[float | None]:
-    """The feature's value in each of ROWS, None where missing."""
+    """Return the feature's value in each of ROWS, None where missing."""
     graph = derived_graph(len(COLUMNS), {name: i for i, name in enumerate(COLUMNS)}, [parse(f"f = {text}")])
     answers = Graph(graph).run(RawRows(ROWS, np.empty((len(ROWS), 0), dtype=object)))[:, 0]
     return [None if np.isnan(value) else float(value) for value in answers]

@@ -83,7 +83,7 @@ def test_a_set_is_loaded_quickly_when_it_has_many_columns(tmp_path: Path) -> Non
         | {processed_dataset.TARGET_COLUMN: [0, 1], processed_dataset.VALIDATION_COLUMN: [False, True]}
     )
     pq.write_table(table, tmp_path / processed_dataset.TRAIN_FILE)
-    begun = time.process_time()
+    start_s = time.process_time()
     X, y, validation = processed_dataset.load_train(tmp_path)
-    assert time.process_time() - begun < 3  # 0.8 s on an idle machine; a quadratic search for the names takes 6
+    assert time.process_time() - start_s < 3  # 0.8 s on an idle machine; a quadratic search for the names takes 6
     assert (X.shape, X[0, 11_999], y.tolist(), validation.tolist()) == ((2, 12_000), 11_999.0, [0, 1], [False, True])

@@ -6,7 +6,7 @@ import pytest
 from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn, infer_type
 
 
-def made(labels: list[str], decimal: str = ".") -> Column:
+def column_of(labels: list[str], decimal: str = ".") -> Column:
     """Return the column that is inferred from a text column with each of the labels once."""
     return infer_type(TextColumn("a", np.arange(len(labels), dtype=np.int32), labels), [decimal], lambda _warning: None)
 
@@ -27,7 +27,7 @@ def made(labels: list[str], decimal: str = ".") -> Column:
     ],
 )
 def test_dates_are_known_when_they_are_written_in_other_ways(text: str, is_date: bool) -> None:
-    assert isinstance(made([text]), UnusableColumn if is_date else TextColumn)
+    assert isinstance(column_of([text]), UnusableColumn if is_date else TextColumn)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_dates_are_known_when_they_are_written_in_other_ways(text: str, is_date:
     ],
 )
 def test_numbers_keep_their_size_when_they_have_marks(decimal: str, labels: list[str], expected: list[float]) -> None:
-    column = made(labels, decimal)
+    column = column_of(labels, decimal)
     assert isinstance(column, NumberColumn)
     assert column.values.tolist() == pytest.approx(expected)
 

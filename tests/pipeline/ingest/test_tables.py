@@ -24,7 +24,7 @@ def read(folder: Path, text: str | bytes) -> Table:
 
 
 def values(column: Column) -> list[Any]:
-    """The values of a column as Python objects, None where missing."""
+    """Return the values of a column as Python objects, None where missing."""
     if isinstance(column, TextColumn):
         return [column.labels[code] if code >= 0 else None for code in column.codes]
     assert isinstance(column, NumberColumn)

@@ -50,7 +50,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _deliver(
     record: Path, uri: str, *options: str, env: dict[str, str] | None = None
 ) -> tuple[int, dict[str, Any], float]:
-    begun = time.monotonic()
+    start_s = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.tracking.delivery", str(record), "--tracking-uri", uri, *options],
         capture_output=True,
@@ -61,7 +61,7 @@ def _deliver(
     )
     lines = done.stdout.splitlines()
     assert len(lines) == 1, done.stdout + done.stderr
-    return done.returncode, json.loads(lines[0]), time.monotonic() - begun
+    return done.returncode, json.loads(lines[0]), time.monotonic() - start_s
 
 
 def test_record_is_whole_when_training_ends(record: Path) -> None:
@@ -127,13 +127,13 @@ def test_delivery_is_completed_when_an_earlier_one_was_cut_off(server: str, reco
     client = mlflow.MlflowClient()
     existing = client.get_experiment_by_name(NAME)
     experiment = existing.experiment_id if existing else client.create_experiment(NAME)
-    begun = client.create_run(experiment, tags={"run_id": "cut"})  # all that the first delivery got to
+    cut_run = client.create_run(experiment, tags={"run_id": "cut"})  # all that the first delivery got to
     shutil.copytree(record, tmp_path / "record")
     stored = tmp_path / "record" / "record.json"
     stored.write_text(stored.read_text("utf-8").replace('"r1"', '"cut"'), "utf-8")
     code, response, _ = _deliver(tmp_path / "record", server)
-    assert (code, response["mlflow_run_id"], response["champion"]) == (0, begun.info.run_id, False)
-    assert client.get_run(begun.info.run_id).info.status == "FINISHED"
+    assert (code, response["mlflow_run_id"], response["champion"]) == (0, cut_run.info.run_id, False)
+    assert client.get_run(cut_run.info.run_id).info.status == "FINISHED"
 
 
 def test_delivery_fails_in_seconds_with_mlf_11_when_no_server_answers(record: Path) -> None:

@@ -54,7 +54,7 @@ def auth(settings: Settings, db: Database, clock: HandClock) -> Auth:
 
 
 def application(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
-    """The login and one page behind it."""
+    """Return a client of an application with the login and one page behind it."""
     app = FastAPI()
     app.include_router(router)
     provide(app, [PageRenderer(settings, clock), auth])

@@ -39,7 +39,7 @@ def test_index_is_refused_when_bins_do_not_match() -> None:
 
 
 @given(COUNTS, st.randoms(use_true_random=False))
-def test_no_row_is_lost_when_bins_are_merge_bins(reference: list[int], random: object) -> None:
+def test_no_row_is_lost_when_bins_are_merged(reference: list[int], random: object) -> None:
     live = [count // 2 + 1 for count in reference]
     wide_reference, wide_live = merge_bins(reference, live)
     assert sum(wide_reference) == sum(reference)
@@ -47,7 +47,7 @@ def test_no_row_is_lost_when_bins_are_merge_bins(reference: list[int], random: o
     assert len(wide_reference) == len(wide_live) <= 21
 
 
-def test_each_bin_holds_a_tenth_when_bins_are_merge_bins() -> None:
+def test_each_bin_holds_a_tenth_when_bins_are_merged() -> None:
     wide, _ = merge_bins([1] * 1000, [1] * 1000)
     assert wide == [100.0] * 10
 

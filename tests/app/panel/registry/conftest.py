@@ -43,7 +43,7 @@ class Log:
 
 
 def manifest_of(version: int, run_id: str, model: bytes) -> Manifest:
-    """A manifest that fits `model`, which no runtime could load."""
+    """Return a manifest that fits `model`, which no runtime could load."""
     golden = [
         Golden(record={"x": float(n), "city": None}, probabilities=[1 - p, p])
         for n, p in enumerate((0.1, 0.25, 0.987654321))
@@ -78,7 +78,7 @@ def manifest_of(version: int, run_id: str, model: bytes) -> Manifest:
 
 
 def verdict_of(decision: Decision) -> GateVerdict:
-    """A verdict with a reason."""
+    """Return a verdict with a reason."""
     return GateVerdict(
         decision=decision,
         reason=f"The gate says {decision}.",
@@ -109,7 +109,7 @@ class RegistryHarness:
         self.begin()
 
     def begin(self) -> None:
-        """A new panel process over the same files."""
+        """Start a new panel process over the same files."""
         self.queries = ModelQueries(self.db, self.models_dir)
         self.models = ModelService(
             models_dir=self.models_dir,

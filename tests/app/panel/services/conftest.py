@@ -16,7 +16,7 @@ FAKE = Path(__file__).parents[3] / "fakes" / "service.py"
 
 
 def fake_spec(name: ServiceName, port: int, *args: str) -> ServiceSpec:
-    """The fake service of `tests/fakes/service.py` as a spec."""
+    """Return the fake service of `tests/fakes/service.py` as a spec."""
     return ServiceSpec(
         name=name,
         argv=(sys.executable, str(FAKE), "127.0.0.1", str(port), *args),

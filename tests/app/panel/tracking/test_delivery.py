@@ -36,11 +36,11 @@ def test_it_is_delivered_when_the_command_says_so(tmp_path: Path) -> None:
 
 
 def test_it_is_given_up_for_now_when_it_takes_too_long(tmp_path: Path) -> None:
-    begun = time.monotonic()
+    start_s = time.monotonic()
     result = Delivery((sys.executable, "-c", "import time; time.sleep(60)"), timeout_s=0.5)(tmp_path, "http://x")
     assert isinstance(result, NotDelivered)
     assert "did not accept the record" in result.error
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - start_s < 10
 
 
 def test_the_reason_is_given_when_the_record_cannot_be_read(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class TrackingHarness:
         self.begin()
 
     def begin(self) -> None:
-        """A new panel process over the same files."""
+        """Start a new panel process over the same files."""
         self.service = TrackingService(
             db=self.db,
             store=self.store,

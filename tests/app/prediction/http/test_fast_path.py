@@ -153,7 +153,7 @@ def test_data_and_predictions_are_not_read_by_a_page_that_named_us_after_itself(
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API with the key s3cret."""
+    """Yield an API with the key s3cret."""
     models = tmp_path_factory.mktemp("locked") / "models"
     make_bundle(models)
     with running(models, API_KEY="s3cret") as api:

@@ -21,7 +21,7 @@ def service() -> PredictionService:
 
 
 async def silent() -> Message:
-    """A client that sends nothing."""
+    """Send nothing, as a client that has fallen silent."""
     await asyncio.Event().wait()
     raise AssertionError
 

@@ -29,7 +29,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 def _body(response: bytes) -> bytes:
-    """The body of a chunked response."""
+    """Return the body of a chunked response."""
     _, _, rest = response.partition(b"\r\n\r\n")
     body = b""
     while rest:

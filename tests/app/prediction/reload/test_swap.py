@@ -51,7 +51,7 @@ class Load:
             thread.start()
 
     def end(self) -> list[Seen]:
-        """All answers."""
+        """Stop, and return all answers."""
         self._stop.set()
         for thread in self._threads:
             thread.join()

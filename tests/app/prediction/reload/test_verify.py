@@ -1,4 +1,4 @@
-"""Mutated bundles: the validate_bundle refuses or accepts each, and never lets one through that answers otherwise."""
+"""Mutated bundles: the verification refuses or accepts each, and never lets one through that answers otherwise."""
 
 import asyncio
 import hashlib
@@ -56,7 +56,7 @@ def test_a_damaged_file_is_refused_by_its_digest(tmp_path: Path, name: str, dama
 
 
 def _id(call: Callable[[], object]) -> str:
-    """The id of the BundleError that a call ends in, "" if it ends well."""
+    """Return the id of the BundleError that a call ends in, \"\" if it ends well."""
     try:
         call()
     except BundleError as error:
@@ -102,7 +102,7 @@ def test_no_process_is_left_when_the_verification_is_cancelled(tmp_path: Path, i
 
 
 def test_mutated_graphs_with_fitting_digests_never_answer_otherwise(tmp_path: Path) -> None:
-    """The digests are made to fit, so only the validate_bundle in its own process stands between the bytes and the API."""
+    """The digests are made to fit, so only the verification in its own process stands between the bytes and the API."""
     built = make_bundle(tmp_path / "models", n_trees=3, boolean=False, categorical=False)
     rng = random.Random(1)
     refused = 0

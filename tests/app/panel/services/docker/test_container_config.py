@@ -103,7 +103,7 @@ def test_names_and_networks_are_apart_when_the_project_has_another_name() -> Non
 
 
 def inspected(request: dict[str, Any]) -> dict[str, Any]:
-    """As the engine would show it."""
+    """Return the request as the engine would show it."""
     config = {key: request[key] for key in ("Entrypoint", "Cmd", "User", "Labels")}
     return {
         "Image": request["Image"],
