@@ -194,6 +194,7 @@ def test_interval_is_quick_when_there_are_30000_rows() -> None:
     assert time.process_time() - start_s < 3  # 0.2 s on an idle machine; a quadratic one takes minutes
 
 
+@pytest.mark.slow
 def test_draw_of_rows_decides_when_there_are_many() -> None:
     y, p = _binary(120_000)
     baseline = np.tile([0.8, 0.2], (len(y), 1))

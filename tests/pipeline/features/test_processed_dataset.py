@@ -62,6 +62,7 @@ def test_a_broken_description_is_a_named_problem_when_it_is_loaded(tmp_path: Pat
     assert caught.value.id == "DATA-30"
 
 
+@pytest.mark.slow
 def test_a_set_is_loaded_quickly_when_it_has_many_columns(tmp_path: Path) -> None:
     outputs = [f"column {i}" for i in range(12_000)]
     meta = processed_dataset.Preparation(

@@ -92,6 +92,7 @@ def test_file_is_cut_off_when_its_session_ends(auth: Auth) -> None:
     assert sent[-1]["more_body"] is True
 
 
+@pytest.mark.slow
 def test_stream_goes_on_when_another_session_ends(auth: Auth) -> None:
     token, other = _login(auth), _login(auth)
     sent = asyncio.run(_read(auth, token, "text/event-stream", lambda: auth.logout(other)))

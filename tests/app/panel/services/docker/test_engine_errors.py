@@ -177,6 +177,7 @@ def test_it_is_a_problem_and_no_traceback_when_the_answer_is_garbage(tmp_path: P
     assert caught.value.id == "DOCK-07"
 
 
+@pytest.mark.slow
 def test_one_caller_waits_and_the_others_fail_at_once_when_the_engine_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
