@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from app.processes.child import run
-from pipeline.core.product import TABLE_SUFFIXES
+from pipeline.core.table_files import is_table
 
 log = logging.getLogger(__name__)
 LIMIT_S: Final = 60.0
@@ -23,7 +23,7 @@ class SampleTable:
 
     async def start(self) -> None:
         """Begin to write the table if the folder holds none."""
-        if not any(path.suffix.lower() in TABLE_SUFFIXES for path in _files(self._raw_dir)):
+        if not any(map(is_table, _files(self._raw_dir))):
             self._task = asyncio.create_task(self._write(), name="sample")
 
     async def wait(self) -> None:

@@ -16,9 +16,8 @@ from pipeline.core.bundle import VERSIONS_DIR, bundle_dir, publish, read_manifes
 from pipeline.core.events import Events
 from pipeline.core.params import Params
 from pipeline.core.problems import BundleError
-from pipeline.core.product import TABLE_SUFFIXES
 from pipeline.core.stage import ENTRY, StageContext, TrainResult, read_result
-from pipeline.ingest.headers import is_table
+from pipeline.core.table_files import has_table_suffix, is_table
 from pipeline.ingest.problems import NoTableError
 
 EXIT_USER: Final = 2
@@ -81,7 +80,7 @@ def _run_stages(params: Params, folder: Path, run_id: str, models: Path, console
 def _tables(data: Path) -> list[Path]:
     """Return the files that `--data` names: itself, or the tables in it or in its folder raw. Raises NoTableError."""
     if data.is_file():
-        if data.suffix.lower() not in TABLE_SUFFIXES:
+        if not has_table_suffix(data.name):
             raise NoTableError.with_other_suffix(data)
         return [data]
     directory = data / "raw" if (data / "raw").is_dir() else data

@@ -9,6 +9,3 @@ PANEL_PORT: Final = 8080
 API_PORT: Final = 8000
 APP_PORT: Final = 8501
 MLFLOW_PORT: Final = 5000
-
-PARQUET_SUFFIXES: Final = (".parquet", ".pq")
-TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)

@@ -1,11 +1,10 @@
-"""Suffix and header, which every raw file has, whatever its format."""
+"""What every raw file has, whatever its format: a header with names that can be used."""
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from pipeline.core.product import TABLE_SUFFIXES
 from pipeline.ingest.problems import HeaderError, TooManyColumnsError
 
 MAX_COLUMNS: Final = 2000
@@ -31,11 +30,6 @@ class Source:
     def names(self) -> list[str]:
         """Return the named columns, in file order."""
         return [name for name in self.columns if name is not None]
-
-
-def is_table(path: Path) -> bool:
-    """Return True for a file, not hidden, whose name ends as a table's does."""
-    return path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def checked_names(path: Path, names: list[str | None]) -> tuple[str | None, ...]:

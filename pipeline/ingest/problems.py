@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.core.problems import DataError
-from pipeline.core.product import TABLE_SUFFIXES
 from pipeline.core.sentences import listed
+from pipeline.core.table_files import TABLE_SUFFIXES
 
 _WRITE_SAMPLE = "python -m pipeline sample"
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.atomic_files import write_atomic
-from pipeline.ingest.headers import is_table
+from pipeline.core.table_files import is_table
 
 FILE_NAME: Final = "cs-training.csv"
 TARGET: Final = "SeriousDlqin2yrs"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.product import PARQUET_SUFFIXES
+from pipeline.core.table_files import PARQUET_SUFFIXES, is_table
 from pipeline.ingest import delimited
-from pipeline.ingest.headers import Source, checked_names, is_table
+from pipeline.ingest.headers import Source, checked_names
 from pipeline.ingest.problems import DifferentColumnsError, EmptyTableError, NoTableError, UnreadableFileError
 
 

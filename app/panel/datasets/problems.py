@@ -1,7 +1,7 @@
 """Problems with the tables in `data/raw`."""
 
 from pipeline.core.problems import ProblemError
-from pipeline.core.product import TABLE_SUFFIXES
+from pipeline.core.table_files import TABLE_SUFFIXES
 
 
 class TableNameError(ProblemError):

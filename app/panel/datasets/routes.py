@@ -15,7 +15,7 @@ from app.web.charts import Bar, layout_bars
 from app.web.dependencies import provided
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
-from pipeline.core.product import TABLE_SUFFIXES
+from pipeline.core.table_files import TABLE_SUFFIXES
 from pipeline.core.table_profile import ColumnProfile, Profile
 
 router = APIRouter()

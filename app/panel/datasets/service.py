@@ -21,7 +21,7 @@ from app.panel.datasets.problems import (
     UnknownTableError,
 )
 from pipeline.core.atomic_files import fsync_dir
-from pipeline.core.product import TABLE_SUFFIXES
+from pipeline.core.table_files import has_table_suffix, is_table
 
 MAX_UPLOAD_BYTES: Final = 1 << 30  # bounds the disk space that one request may fill
 MAX_NAME_BYTES: Final = 200  # a file system takes 255, and an archived file gets its time in front
@@ -118,27 +118,21 @@ class Datasets:
 
     def _tables(self) -> Iterator[Table]:
         try:
-            entries = list(os.scandir(self._raw))
+            paths = list(self._raw.iterdir())
         except FileNotFoundError:
             return
-        for entry in entries:
-            if (
-                entry.name.startswith(".")
-                or Path(entry.name).suffix.lower() not in TABLE_SUFFIXES
-                or not entry.is_file()
-            ):
-                continue
+        for path in filter(is_table, paths):
             try:
-                status = entry.stat()
+                status = path.stat()
             except FileNotFoundError:  # removed meanwhile
                 continue
-            yield Table(entry.name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+            yield Table(path.name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def check_name(name: str) -> None:
     """Raise FILE-01 unless `name` is a plain file name of a table: no path, no hidden file, a known ending."""
     is_short = len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
-    if not is_short or not TABLE_NAME.fullmatch(name) or Path(name).suffix.lower() not in TABLE_SUFFIXES:
+    if not is_short or not TABLE_NAME.fullmatch(name) or not has_table_suffix(name):
         raise TableNameError(name)
 
 

@@ -34,6 +34,19 @@ def test_built_in_table_is_written_when_the_folder_is_empty(tmp_path: Path) -> N
     assert (tmp_path / "raw" / "cs-training.csv").stat().st_size > 10**6
 
 
+def test_built_in_table_is_written_when_no_file_there_is_a_table_to_the_pipeline(tmp_path: Path) -> None:
+    (tmp_path / ".hidden.csv").write_text("")
+    (tmp_path / "folder.csv").mkdir()
+
+    async def main() -> None:
+        sample = SampleTable(tmp_path)
+        await sample.start()
+        await sample.wait()
+
+    asyncio.run(main())
+    assert (tmp_path / "cs-training.csv").exists()
+
+
 def test_a_run_goes_on_when_the_table_is_not_written_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
