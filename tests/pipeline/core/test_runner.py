@@ -16,7 +16,7 @@ from pipeline.core.stage import StageContext, StageFunction, StageName, result_p
 from pipeline.ingest.problems import NoTableError
 
 
-class Answer(BaseModel):
+class Drawn(BaseModel):
     drawn: float
 
 
@@ -42,7 +42,7 @@ def _execute(folder: Path, function: StageFunction) -> tuple[int, list[dict[str,
 def test_result_is_on_disk_when_stage_succeeds(tmp_path: Path) -> None:
     def run(ctx: StageContext, events: Events) -> BaseModel:
         events.log("working")
-        return Answer(drawn=random.random())
+        return Drawn(drawn=random.random())
 
     code, events = _execute(tmp_path, run)
     again, _ = _execute(tmp_path, run)
@@ -66,7 +66,7 @@ def test_problem_is_last_event_and_no_result_is_left_when_stage_refuses(tmp_path
 def test_a_log_line_can_be_written_anywhere_when_a_file_name_is_no_text(tmp_path: Path) -> None:
     def run(ctx: StageContext, events: Events) -> BaseModel:
         events.log(os.fsdecode(b"caf\xe9.csv"))
-        return Answer(drawn=0.0)
+        return Drawn(drawn=0.0)
 
     code, events = _execute(tmp_path, run)
     assert (code, events[0]["text"]) == (0, "caf?.csv")

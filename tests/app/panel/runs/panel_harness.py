@@ -33,7 +33,7 @@ RUN_S: Final = 60.0
 PRELOAD: Final = ("app.panel.runs.stage_process.subreaper", "app.panel.runs.stage_process.stage_main")
 
 
-def bad(name: str) -> dict[str, str]:
+def with_faulty_stage(name: str) -> dict[str, str]:
     """Return the empty stages, but the first is `faulty_stages.<name>`."""
     return {**EMPTY_STAGES, "set_seed": f"tests.app.panel.runs.faulty_stages:{name}"}
 
@@ -154,14 +154,14 @@ class PanelHarness:
             try:
                 if self.store.find_active() is None:
                     await asyncio.to_thread(lambda: self.runs.start(**start))
-                beside = asyncio.ensure_future(script(self)) if script is not None else None
+                script_task = asyncio.ensure_future(script(self)) if script is not None else None
                 await until_async(
                     lambda: self.store.find_active() is None and not self.executor.busy,
                     within_s=RUN_S,
                     what="the run ends",
                 )
-                if beside is not None:
-                    await beside
+                if script_task is not None:
+                    await script_task
             finally:
                 await self.executor.stop()
 

@@ -28,30 +28,30 @@ ROWS = 12
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One answer under load, with the times between which it was asked and answered."""
+class TimedResponse:
+    """One response under load, with the times at which the request was sent and the response received."""
 
-    asked: float
-    answered: float
+    sent_at: float
+    received_at: float
     status: int
     versions: set[int]
     numbers: list[float]
 
 
 class Load:
-    """Asks all the time, on several connections, until stopped."""
+    """Sends requests all the time, on several connections, until stopped."""
 
     def __init__(self, port: int, body: bytes, n_clients: int = 3) -> None:
         self._port = port
         self._body = body
         self._stop = threading.Event()
-        self.seen: list[Seen] = []
+        self.seen: list[TimedResponse] = []
         self._threads = [threading.Thread(target=self._ask) for _ in range(n_clients)]
         for thread in self._threads:
             thread.start()
 
-    def end(self) -> list[Seen]:
-        """Stop, and return all answers."""
+    def end(self) -> list[TimedResponse]:
+        """Stop, and return all responses."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -66,7 +66,7 @@ class Load:
             answers = json.loads(response.read())
             versions = {answer["model_version"] for answer in answers}
             numbers = [answer["probability"] for answer in answers]
-            self.seen.append(Seen(sent_at, time.monotonic(), response.status, versions, numbers))
+            self.seen.append(TimedResponse(sent_at, time.monotonic(), response.status, versions, numbers))
         connection.close()
 
 
@@ -99,7 +99,7 @@ def test_every_answer_is_whole_and_current_when_models_are_swapped_under_load(
         assert answer.numbers == offline[version]
         # It was live, or the one before it that had not been replaced yet, at some moment of the request.
         spans = [(start, end + 10) for (start, named), end in zip(live, ends, strict=True) if named == version]
-        assert any(start <= answer.answered and answer.asked <= end for start, end in spans)
+        assert any(start <= answer.received_at and answer.sent_at <= end for start, end in spans)
     assert {version for each in seen for version in each.versions} == set(built)
 
 

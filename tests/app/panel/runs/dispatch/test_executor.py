@@ -16,7 +16,7 @@ from bench.empty_deploy import live_at_once
 from bench.wait import until, until_async
 from pipeline.core.stage import StageContext, TrainResult
 from tests.app.panel.runs.conftest import MakeHarness
-from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, bad
+from tests.app.panel.runs.panel_harness import RUN_S, PanelHarness, with_faulty_stage
 from tests.builders.problems import problem
 
 pytestmark = pytest.mark.process
@@ -42,7 +42,7 @@ def test_run_succeeds_with_facts_when_all_stages_do(make_harness: MakeHarness) -
 
 
 def test_stage_is_tried_again_from_that_stage_when_it_fails(make_harness: MakeHarness) -> None:
-    harness = make_harness(bad("fails_twice"), retries=3)
+    harness = make_harness(with_faulty_stage("fails_twice"), retries=3)
     run = harness.run_to_end()
     assert run.row.state == RunState.SUCCEEDED
     assert [attempt.state for attempt in run.stages[0].attempts] == ["failed", "failed", "succeeded"]
@@ -51,7 +51,7 @@ def test_stage_is_tried_again_from_that_stage_when_it_fails(make_harness: MakeHa
 
 
 def test_run_fails_when_retries_are_used_up(make_harness: MakeHarness) -> None:
-    harness = make_harness(bad("fails_twice"), retries=1)
+    harness = make_harness(with_faulty_stage("fails_twice"), retries=1)
     run = harness.run_to_end()
     assert run.row.state == RunState.FAILED
     assert len(run.stages[0].attempts) == 2
@@ -60,7 +60,7 @@ def test_run_fails_when_retries_are_used_up(make_harness: MakeHarness) -> None:
 
 
 def test_run_fails_at_once_when_the_stage_refuses(make_harness: MakeHarness) -> None:
-    run = make_harness(bad("refuses"), retries=3).run_to_end()
+    run = make_harness(with_faulty_stage("refuses"), retries=3).run_to_end()
     assert len(run.stages[0].attempts) == 1
     assert run.error is not None
     assert run.error["id"] == "DATA-01"
@@ -77,7 +77,7 @@ def test_run_fails_at_once_when_the_stage_refuses(make_harness: MakeHarness) -> 
     ],
 )
 def test_failure_is_named_when_the_process_crashes(make_harness: MakeHarness, stage: str, id: str, words: str) -> None:
-    harness = make_harness(bad(stage))
+    harness = make_harness(with_faulty_stage(stage))
     run = harness.run_to_end()
     assert run.error is not None
     assert run.error["id"] == id
@@ -89,7 +89,7 @@ def test_group_is_killed_when_a_stage_times_out_and_ignores_term(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.panel.runs.stage_process.launcher.TERM_GRACE_S", 0.2)
-    harness = make_harness(bad("hangs"), timeout_s=1.0)
+    harness = make_harness(with_faulty_stage("hangs"), timeout_s=1.0)
     run = harness.run_to_end()
     assert run.error is not None
     assert run.error["id"] == "RUN-12"
@@ -99,7 +99,7 @@ def test_group_is_killed_when_a_stage_times_out_and_ignores_term(
 
 
 def test_cancel_is_effective_and_final_when_a_stage_hangs(make_harness: MakeHarness) -> None:
-    harness = make_harness(bad("hangs"))
+    harness = make_harness(with_faulty_stage("hangs"))
     took: list[float] = []
 
     async def script(harness: PanelHarness) -> None:
@@ -133,7 +133,7 @@ def test_nothing_is_begun_when_the_run_was_cancelled_before_it_was_taken_up_agai
 
 
 def test_run_ends_and_orphan_dies_when_a_stage_double_forks(make_harness: MakeHarness) -> None:
-    harness = make_harness(bad("double_forks"))
+    harness = make_harness(with_faulty_stage("double_forks"))
     run = harness.run_to_end()
     assert run.row.state == RunState.SUCCEEDED
     orphan = int((harness.settings.runs_dir / run.row.id / "pids").read_text())
@@ -141,11 +141,11 @@ def test_run_ends_and_orphan_dies_when_a_stage_double_forks(make_harness: MakeHa
 
 
 def test_attempt_ends_when_a_thread_is_left_behind(make_harness: MakeHarness) -> None:
-    assert make_harness(bad("leaves_thread")).run_to_end().row.state == RunState.SUCCEEDED
+    assert make_harness(with_faulty_stage("leaves_thread")).run_to_end().row.state == RunState.SUCCEEDED
 
 
 def test_log_stays_readable_when_a_stage_floods_it(make_harness: MakeHarness) -> None:
-    harness = make_harness(bad("floods"))
+    harness = make_harness(with_faulty_stage("floods"))
     assert harness.run_to_end().row.state == RunState.SUCCEEDED
     texts = harness.texts()
     assert sum(len(text) for text in texts if text.startswith("x")) == 2**20
@@ -157,7 +157,7 @@ def test_log_stays_readable_when_a_stage_floods_it(make_harness: MakeHarness) ->
 
 
 def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_harness: MakeHarness) -> None:
-    harness = make_harness(bad("hangs"))
+    harness = make_harness(with_faulty_stage("hangs"))
 
     async def main() -> None:
         await harness.executor.start()
@@ -272,7 +272,7 @@ def test_stage_is_ended_when_the_panel_cannot_follow_it(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.panel.runs.stage_process.launcher.TERM_GRACE_S", 0.2)
-    harness = make_harness(bad("hangs"))
+    harness = make_harness(with_faulty_stage("hangs"))
 
     async def script(harness: PanelHarness) -> None:
         await until_async(lambda: "hanging" in harness.texts(), within_s=RUN_S, what="the log says hanging")
@@ -291,7 +291,7 @@ def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_writte
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("app.panel.runs.dispatch.execution.DATABASE_RETRY_S", 0.02)
-    harness = make_harness(bad("waits"))
+    harness = make_harness(with_faulty_stage("waits"))
 
     def refuse(on: bool) -> None:
         harness.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")

@@ -127,8 +127,8 @@ def test_processes_are_killed_when_they_were_started_by_an_attempt(make_harness:
 
 def test_nothing_of_a_stage_is_alive_when_the_panel_is_killed(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from tests.app.panel.runs.panel_harness import PanelHarness, bad;"
-        "PanelHarness(Path(sys.argv[1]), bad('hangs')).run_to_end()"
+        "import sys; from pathlib import Path; from tests.app.panel.runs.panel_harness import PanelHarness, with_faulty_stage;"
+        "PanelHarness(Path(sys.argv[1]), with_faulty_stage('hangs')).run_to_end()"
     )
     panel = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
     runs = tmp_path / "state" / "runs"

@@ -10,7 +10,7 @@ from app.panel.runs.domain.state import RunState, Trigger
 from bench.empty_stages import EMPTY_STAGES
 from pipeline.core.problems import ProblemError
 from tests.app.panel.runs.conftest import MakeHarness
-from tests.app.panel.runs.panel_harness import bad
+from tests.app.panel.runs.panel_harness import with_faulty_stage
 
 pytestmark = pytest.mark.process
 
@@ -41,21 +41,21 @@ def test_parameters_are_those_of_the_newest_run_when_none_are_given(make_harness
 def test_parameters_that_did_not_fit_the_table_are_not_repeated_when_none_are_given(make_harness: MakeHarness) -> None:
     harness = make_harness()
     harness.run_to_end(params={"target": "good"})
-    harness.stages = bad("refuses_target")
+    harness.stages = with_faulty_stage("refuses_target")
     mistyped = harness.run_to_end(params={"target": "gud"}).row
     assert (mistyped.state, mistyped.has_invalid_params) == (RunState.FAILED, True)
-    harness.stages = bad("refuses")  # the table is at fault: the parameters still count
+    harness.stages = with_faulty_stage("refuses")  # the table is at fault: the parameters still count
     absent = harness.run_to_end(params={"target": "other"}).row
     assert (absent.state, absent.has_invalid_params) == (RunState.FAILED, False)
     assert harness.run_to_end().params["target"] == "other"
-    harness.stages = bad("refuses_target")
+    harness.stages = with_faulty_stage("refuses_target")
     harness.run_to_end(params={"target": "gud"})
     harness.stages = EMPTY_STAGES
     assert harness.run_to_end().params["target"] == "other"
 
 
 def test_parameters_are_the_defaults_when_no_run_has_fitted_the_table(make_harness: MakeHarness) -> None:
-    harness = make_harness(bad("refuses_target"))
+    harness = make_harness(with_faulty_stage("refuses_target"))
     harness.run_to_end(params={"target": "gud"})
     assert harness.run_to_end().params["target"] is None
 

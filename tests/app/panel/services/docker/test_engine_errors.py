@@ -28,7 +28,7 @@ NAME = (
 TLS = "Get https://registry-1.example/v2/: net/http: TLS handshake timeout"
 
 
-class Answer(http.server.BaseHTTPRequestHandler):
+class FailingEngine(http.server.BaseHTTPRequestHandler):
     """An engine that answers everything but its version with one error."""
 
     status = 500
@@ -62,7 +62,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def engine_that_says(folder: Path, status: int, message: str, api: str = "1.41") -> Iterator[Engine]:
-    handler = type("Handler", (Answer,), {"status": status, "message": message, "api": api})
+    handler = type("Handler", (FailingEngine,), {"status": status, "message": message, "api": api})
     path = str(folder / "docker.sock")
     with socketserver.ThreadingUnixStreamServer(path, handler) as server:
         server.daemon_threads = True
