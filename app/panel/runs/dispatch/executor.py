@@ -52,12 +52,12 @@ class Executor:
                     continue
                 if run is None:
                     await changed.wait()
-                    continue
-                self._current = RunExecution(run, self._deps)
-                try:
-                    await self._execute(self._current)
-                finally:
-                    self._current = None
+                elif not self._is_stopping:  # asked again: `stop` ends only the run that it finds under way
+                    self._current = RunExecution(run, self._deps)
+                    try:
+                        await self._execute(self._current)
+                    finally:
+                        self._current = None
 
     async def _execute(self, current: RunExecution) -> None:
         """Execute the run; what the panel itself fails with ends it, as soon as that can be written down."""

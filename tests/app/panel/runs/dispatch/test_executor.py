@@ -172,6 +172,19 @@ def test_run_is_interrupted_and_process_gone_when_the_panel_stops(make_harness: 
     assert [pid for pid in pids if is_running(int(pid))] == []
 
 
+def test_run_keeps_its_place_when_the_panel_stops_while_the_executor_looks_for_it(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    started = harness.runs.start()
+
+    async def main() -> None:
+        await harness.executor.start()
+        await asyncio.sleep(0)  # the executor has begun to look, in a thread
+        await harness.executor.stop()
+
+    asyncio.run(main())
+    assert harness.store.get(started.id).state == RunState.QUEUED
+
+
 def test_scheduled_run_says_no_change_when_nothing_changed(make_harness: MakeHarness) -> None:
     harness = make_harness()
     raw = harness.settings.data_dir / "raw" / "data.csv"
