@@ -135,7 +135,6 @@ def _next_step(
 def _after_failure(run: Run, attempt: StageAttempt, now: datetime, policy: RetryPolicy) -> Decision:
     problem = ProblemError.restore(attempt.error or {})
     n_failures = run.n_failures + 1
-    delay_s = policy.delay_after(problem, n_failures)
-    if delay_s is None:
+    if not policy.allows_retry(problem, n_failures):
         return Finish(RunState.FAILED, problem.what, error=attempt.error)
-    return WaitUntil(now + timedelta(seconds=delay_s), problem.what, n_failures)
+    return WaitUntil(now + timedelta(seconds=policy.delay_s), problem.what, n_failures)

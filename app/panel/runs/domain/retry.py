@@ -18,9 +18,9 @@ class RetryPolicy:
     delay_s: float
     retries: int
 
-    def delay_after(self, problem: ProblemError, n_failures: int) -> float | None:
-        """Return the seconds until the next attempt, None if the run has failed. `n_failures` counts this failure."""
-        return self.delay_s if problem.retryable and n_failures <= self.retries else None
+    def allows_retry(self, problem: ProblemError, n_failures: int) -> bool:
+        """Return True if another attempt follows, False if the run has failed. `n_failures` counts this failure."""
+        return problem.retryable and n_failures <= self.retries
 
 
 @dataclass(frozen=True, slots=True)

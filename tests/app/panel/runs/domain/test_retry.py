@@ -14,12 +14,12 @@ def ended(exitcode: int | None, *, timed_out: bool = False, reported: dict[str, 
 
 def test_stage_is_tried_three_times_more_when_the_policy_says_so() -> None:
     policy = RetryPolicy(30.0, 3)
-    assert [policy.delay_after(PASSING, n) for n in (1, 2, 3, 4)] == [30.0, 30.0, 30.0, None]
-    assert RetryPolicy(30.0, 0).delay_after(PASSING, 1) is None
+    assert [policy.allows_retry(PASSING, n) for n in (1, 2, 3, 4)] == [True, True, True, False]
+    assert not RetryPolicy(30.0, 0).allows_retry(PASSING, 1)
 
 
 def test_stage_is_not_tried_again_when_the_problem_would_stay() -> None:
-    assert RetryPolicy(30.0, 3).delay_after(problem("DATA-01", "no table"), 1) is None
+    assert not RetryPolicy(30.0, 3).allows_retry(problem("DATA-01", "no table"), 1)
 
 
 @pytest.mark.parametrize(
