@@ -50,7 +50,7 @@ def read_lines(  # noqa: PLR0917 - FastAPI passes all by keyword
     run_id: RunId, filter: Filter, after: After, logs: Logs, states: States, renderer: Renderer
 ) -> HTMLResponse:
     """Return the same lines to a reader without a stream, which polls with the same cursor."""
-    has_ended = states.snapshot(run_id) is None and states.ended(run_id) is not None
+    has_ended = states.snapshot(run_id) is None and states.final_state(run_id) is not None
     lines = logs.read(run_id, after, MAX_LINES, filter)
     last = lines[-1].seq if lines else after
     headers = {"X-Log-After": str(last), "X-Log-End": str(int(has_ended and len(lines) < MAX_LINES))}

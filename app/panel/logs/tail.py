@@ -21,7 +21,7 @@ class RunStates(Protocol):
     def snapshot(self, run_id: str, /) -> tuple[int, str] | None:
         """Return (version, JSON) of the state of an active run, None for any other. Does not wait."""
 
-    def ended(self, run_id: str, /) -> str | None:
+    def final_state(self, run_id: str, /) -> str | None:
         """Return the state in which the run ended and after which its log does not grow; None before. May read the disk."""
 
 
@@ -70,7 +70,7 @@ async def tail(
             event.clear()
             snapshot = states.snapshot(run_id)
             # Read first: if it has ended by now, the lines read next are all that is left.
-            ended = None if snapshot else await asyncio.to_thread(states.ended, run_id)
+            final_state = None if snapshot else await asyncio.to_thread(states.final_state, run_id)
             lines = logs.recent(run_id, after, MAX_LINES)
             if lines is None:
                 lines = await asyncio.to_thread(logs.read_raw, run_id, after, MAX_LINES)
@@ -83,9 +83,9 @@ async def tail(
                 yield State(snapshot[1])
             if len(lines) == MAX_LINES:
                 continue
-            if ended:
+            if final_state:
                 if not lines:
-                    yield End(after, ended)
+                    yield End(after, final_state)
                     return
                 continue
             while not await _wait(event):

@@ -29,7 +29,7 @@ class AttemptLog:
     def progress(self, done: float, total: float, label: str = "") -> None:
         """See StageLog."""
         if self._is_open:
-            self._active_runs.progress(self._ctx.run_id, Progress(done, total, label))
+            self._active_runs.set_progress(self._ctx.run_id, Progress(done, total, label))
 
     def close(self) -> None:
         """Ignore whatever is written from now on: the attempt has ended."""

@@ -117,7 +117,7 @@ class RunExecution:
                     clock=self._deps.clock,
                     duration_s=self._deps.clock.monotonic() - self._started,
                 )
-                self._deps.active_runs.end(self.run_id)
+                self._deps.active_runs.remove(self.run_id)
                 return False
         return True
 
@@ -126,7 +126,7 @@ class RunExecution:
         await self._log(run.from_stage, 0, f"Run {run.number} started ({run.trigger}).")
         await self._move(RunState.QUEUED, RunState.RUNNING, started_at=started_at)
         self._is_ours = True
-        self._show(RunState.RUNNING, run.from_stage)
+        self._set_live_state(RunState.RUNNING, run.from_stage)
         from_stage = first_stage(run)
         if run.parent_id is not None and from_stage != STAGES[0]:
             runs_dir = self._deps.settings.runs_dir
@@ -142,7 +142,7 @@ class RunExecution:
             await self._move(RunState.RETRYING, RunState.RUNNING, retry_at=None)
         attempt = await asyncio.to_thread(deps.store.begin_attempt, self.run_id, stage)
         self._is_ours = True
-        self._show(RunState.RUNNING, stage, attempt)
+        self._set_live_state(RunState.RUNNING, stage, attempt)
         number = "" if attempt == 1 else f", attempt {attempt}"
         await self._log(stage, attempt, f"Stage “{STAGE_TITLES[stage]}” started{number}.")
         ctx = StageContext(
@@ -194,7 +194,7 @@ class RunExecution:
             text = f"Stage “{STAGE_TITLES[stage]}” will be retried in {policy.delay_s:g} s "
             text += f"(retry {n_failures} of {policy.retries})."
             await self._log(stage, attempt, text, "warning")
-        self._show(RunState.RETRYING, stage, attempt, at)
+        self._set_live_state(RunState.RETRYING, stage, attempt, at)
         while not self.token and (left_s := due - self._deps.clock.monotonic()) > 0:
             await self.token.wait_for(min(left_s, 1.0))
         if not self.token:
@@ -217,8 +217,8 @@ class RunExecution:
     async def _move(self, old: RunState, new: RunState, reason: str = "", **columns: object) -> None:
         await asyncio.to_thread(self._deps.store.move, self.run_id, old, new, reason, **columns)
 
-    def _show(self, state: RunState, stage: str, attempt: int = 0, retry_at: datetime | None = None) -> None:
-        self._deps.active_runs.show(self.run_id, LiveState(str(state), stage, attempt, retry_at))
+    def _set_live_state(self, state: RunState, stage: str, attempt: int = 0, retry_at: datetime | None = None) -> None:
+        self._deps.active_runs.set_state(self.run_id, LiveState(str(state), stage, attempt, retry_at))
 
     async def _log(self, stage: str, attempt: int, text: str, level: Level = "info") -> None:
         line = (self._deps.clock.now(), stage, attempt, level, text)

@@ -78,7 +78,7 @@ class Executor:
                 return
             await asyncio.sleep(execution.DATABASE_RETRY_S)
             if await self._has_ended(current.run_id):
-                self._deps.active_runs.end(current.run_id)
+                self._deps.active_runs.remove(current.run_id)
                 return
 
     async def _has_ended(self, run_id: str) -> bool:

@@ -73,7 +73,7 @@ class ProcessStageRunner:
                     self._active_runs.notify(ctx.run_id)
                     if output.report.progress is not shown:
                         shown = output.report.progress
-                        self._active_runs.progress(ctx.run_id, shown)
+                        self._active_runs.set_progress(ctx.run_id, shown)
         finally:
             ending.cancel()
             if not waiting.done():  # whatever went wrong here, the stage must not go on unwatched

@@ -38,7 +38,7 @@ class ActiveRuns:
         self._states: dict[str, LiveState] = {}
         self._json: dict[str, tuple[int, str]] = {}
 
-    def show(self, run_id: str, state: LiveState) -> None:
+    def set_state(self, run_id: str, state: LiveState) -> None:
         """Record the state of an active run and wake its followers."""
         self._put(run_id, state)
         self._notifier.notify(log_topic(run_id))
@@ -47,7 +47,7 @@ class ActiveRuns:
         """Wake followers of this run: there are new lines."""
         self._notifier.notify(log_topic(run_id))
 
-    def progress(self, run_id: str, progress: Progress | None) -> None:
+    def set_progress(self, run_id: str, progress: Progress | None) -> None:
         """Record how far the current stage is and wake followers of this run."""
         with self._lock:
             state = self._states.get(run_id)
@@ -55,8 +55,8 @@ class ActiveRuns:
             self._put(run_id, replace(state, progress=progress))
             self._notifier.notify(log_topic(run_id))
 
-    def end(self, run_id: str) -> None:
-        """Forget the run, whose final state is committed and whose log is complete, and wake its followers."""
+    def remove(self, run_id: str) -> None:
+        """Remove the run, whose final state is committed and whose log is complete, and wake its followers."""
         with self._lock:
             self._states.pop(run_id, None)
             self._json.pop(run_id, None)
@@ -67,7 +67,7 @@ class ActiveRuns:
         with self._lock:
             return self._states.get(run_id)
 
-    def progress_of(self, run_id: str, stage: str) -> Progress | None:
+    def find_progress(self, run_id: str, stage: str) -> Progress | None:
         """Return how far this stage of an active run is, if it has reported it."""
         state = self.find(run_id)
         return state.progress if state is not None and state.stage == stage else None
@@ -77,7 +77,7 @@ class ActiveRuns:
         with self._lock:
             return self._json.get(run_id)
 
-    def ended(self, run_id: str) -> str | None:
+    def final_state(self, run_id: str) -> str | None:
         """See RunStates."""
         state = self._find_state(run_id)
         return str(state) if state in FINAL and self.find(run_id) is None else None

@@ -129,7 +129,7 @@ class RunPage:
 class LiveProgress(Protocol):
     """The live part of an active run, which is not in its row."""
 
-    def progress_of(self, run_id: str, stage: str) -> Progress | None:
+    def find_progress(self, run_id: str, stage: str) -> Progress | None:
         """Return how far this stage is, if it runs and has reported it."""
 
 
@@ -241,7 +241,7 @@ class RunQueries:
             duration_s=last.duration_s,
             compute_s=last.compute_s,
             error=last.error,
-            progress=self._live.progress_of(run.id, stage) if running else None,
+            progress=self._live.find_progress(run.id, stage) if running else None,
         )
 
 

@@ -27,7 +27,7 @@ class States:
     def snapshot(self, _run_id: str, /) -> tuple[int, str] | None:
         return None if self.state else (self.version, json.dumps({"version": self.version}))
 
-    def ended(self, _run_id: str, /) -> str | None:
+    def final_state(self, _run_id: str, /) -> str | None:
         return self.state
 
 
