@@ -32,7 +32,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 run: $(VENV)/.panel ## Start the panel on http://127.0.0.1:8080 with everything it needs
 	$(BIN)/python -m app.panel
 
-dev: $(VENV)/.dev ## The panel, started again at each change of code, templates or static files
+dev: $(VENV)/.dev ## Start the panel, and restart it at each change of code, templates or static files
 	$(BIN)/python -m watchfiles --filter all "$(BIN)/python -m app.panel" app pipeline templates static
 
 check: $(VENV)/.dev ## Format, lint, strict types, import contracts
@@ -42,11 +42,11 @@ check: $(VENV)/.dev ## Format, lint, strict types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 # The tests of a file stay in one process. Those that need an engine or a browser share it, so they run one after another.
-test: check ## Everything that check does, then all tests
+test: check ## Run check, then all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not docker and not browser"
 	$(BIN)/python -m pytest -m "docker or browser"
 
-test-fast: $(VENV)/.dev ## The tests that start no process, browser or engine
+test-fast: $(VENV)/.dev ## Run the tests that start no process, browser or engine
 	$(BIN)/python -m pytest -n 2 -m "not process and not browser and not docker and not slow"
 
 fix: $(VENV)/.dev ## Format, and apply automatic fixes

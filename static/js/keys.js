@@ -1,4 +1,4 @@
-// Shortcuts: g then h r d m s goes to a page, / to the search, ? lists them (on the home page's foot).
+// Shortcuts: g and then h, r, d, m or s goes to a page, / goes to the search field.
 const pages = { h: "/", r: "/runs", d: "/data", m: "/models", s: "/services" };
 let isGoing = false;
 
