@@ -60,7 +60,7 @@ def _view(sources: HomeSources, request: Request) -> HomeView:
     rows = sources.runs.page(limit=TREND_RUNS).rows
     checks = sources.preflight.view().checks
     services = sources.services.view().rows
-    port = sources.renderer.service_url
+    url = sources.renderer.service_url
     is_busy = active is not None or any(row.state == "starting" for row in services)
     return HomeView(
         run=run,
@@ -77,8 +77,8 @@ def _view(sources: HomeSources, request: Request) -> HomeView:
         checks=checks,
         bad_checks=tuple(check for check in checks if check.state != "ok"),
         links=Links(
-            app=port(request, sources.settings.app_port),
-            api_docs=port(request, sources.settings.api_port, "/docs"),
+            app=url(request, sources.settings.app_port),
+            api_docs=url(request, sources.settings.api_port, "/docs"),
             mlflow=sources.renderer.mlflow_url(request, live.mlflow_run_id if live else None),
         ),
         key=secrets.token_urlsafe(16),
