@@ -5,6 +5,7 @@ Light: stdlib only, because the panel draws with it. Axes and text take `current
 evaluation.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -176,6 +177,7 @@ def _importances(evaluation: Evaluation) -> str:
         "importances", TITLES["importances"], description, round_axis(low, high, label, 4), Axis(0.0, 1.0, ())
     )
     figure.left, figure.right = 180.0, 368.0
+    largest = max(abs(value) for _, value in bars)
     figure.axes(grid_y=False)
     room = (figure.bottom - figure.top) / len(bars)
     thickness = min(18.0, room * 0.7)
@@ -183,10 +185,15 @@ def _importances(evaluation: Evaluation) -> str:
         top = figure.top + k * room + (room - thickness) / 2
         end = figure.bar(value, top, thickness, 1)
         figure.text(figure.left - 8, top + thickness / 2 + 4, clipped(name, 24), anchor="end", size=11)
-        figure.text(end + 5, top + thickness / 2 + 4, axis_number(value), size=10, faint=True)
+        figure.text(end + 5, top + thickness / 2 + 4, _importance_text(value, largest), size=10, faint=True)
     if more > 0:
         figure.text(406, 18, f"and {more} more", anchor="end", size=11, faint=True)
     return figure.svg()
+
+
+def _importance_text(value: float, largest: float) -> str:
+    """Return `value` to the third digit of the largest importance: what is noise beside it is 0, not -8e-05."""
+    return axis_number(round(value, 2 - math.floor(math.log10(largest))) if largest > 0 else value)
 
 
 def _fit(evaluation: Evaluation) -> str:

@@ -100,6 +100,12 @@ def test_undefined_curves_are_left_out_when_test_rows_have_one_class() -> None:
     assert list(plots(evaluate(model, {"a": 0.0}))) == ["confusion", "importances", "scores", "calibration"]
 
 
+def test_importances_are_written_to_the_digit_that_counts_in_the_largest() -> None:
+    evaluation = {"primary_metric": "roc_auc", "importances": {"a": 0.1534, "b": 0.0041, "c": 0.0, "d": -8e-05}}
+    texts = [text.text for text in ET.fromstring(plots(evaluation)["importances"]).iter(f"{SVG}text")]
+    assert [texts[texts.index(name) + 1] for name in "abcd"] == ["0.153", "0.004", "0", "0"]
+
+
 def test_plots_are_light_when_the_panel_imports_them() -> None:
     code = (
         "import sys, pipeline.core.figures.plots; assert not {'numpy', 'pandas', 'sklearn', 'onnx'} & set(sys.modules)"
