@@ -109,7 +109,7 @@ class Params(_Group):
         _field(
             "Preparation",
             "Derived features",
-            "One `Name = expression` per line; put names with spaces or symbols in backticks. "
+            "One “Name = expression” per line; put names with spaces or symbols in backticks. "
             "Empty: the built-in ones, for the credit table.",
         ),
     ] = None

@@ -13,8 +13,8 @@ class ProblemError(Exception):
 
     A subclass sets `id` (`FAMILY-NN`), `status` (HTTP, RFC 9457), `retryable` (the same attempt may succeed 30 s later
     without anybody doing anything) and `command` (one command that helps, or ""); its `__init__` takes what the case
-    is about and hands on the sentences: `what`, `why` and `fix` are one line each. `command`, `status` and `retryable`
-    may be given for the single case.
+    is about and hands on the sentences: `what`, `why` and `fix` are one line of plain text each. `command`, `status` and
+    `retryable` may be given for the single case.
     """
 
     id: str = ""

@@ -47,7 +47,7 @@ def parse(declaration: str) -> Derived:
     name, equals, text = declaration.partition("=")
     name = name.strip().strip("`").strip()
     if not equals or not name:
-        raise ExpressionError(declaration, "It does not have the form `Name = expression`.")
+        raise ExpressionError(declaration, "It does not have the form “Name = expression”.")
     tree = parse_expression(declaration, text)
     columns = tuple(dict.fromkeys(_columns(tree)))
     if not columns:

@@ -29,7 +29,7 @@ def target_leakage(
         if _is_one_to_one(values, targets) if target.classes else _is_linear(values, targets):
             warnings.append(
                 f"Column {column.name!r} determines {target.name!r} exactly: possible target leakage. If it is not known "
-                "at prediction time, name it in the parameter `ignore`."
+                "at prediction time, name it in the parameter “ignore”."
             )
     return warnings
 

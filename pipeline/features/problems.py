@@ -28,7 +28,7 @@ class AmbiguousTargetError(InvalidParamsError):
         super().__init__(
             "It is not clear which column to predict.",
             why=f"{have} a common target name. The columns are {listed(columns, MAX_COLUMNS_LISTED)}.",
-            fix="Set the parameter `target`.",
+            fix="Set the parameter “target”.",
         )
 
 
@@ -44,7 +44,7 @@ class UnknownTargetError(InvalidParamsError):
         super().__init__(
             f"There is no column {target!r} to predict.",
             why=f"The columns are {listed(columns, MAX_COLUMNS_LISTED)}.",
-            fix="Set the parameter `target` to one of them.",
+            fix="Set the parameter “target” to one of them.",
         )
 
 
@@ -77,7 +77,7 @@ class UnfitTargetError(InvalidParamsError):
         super().__init__(
             f"The target {target!r} does not fit the task.",
             why=why,
-            fix="Choose another target, or set the parameter `task`.",
+            fix="Choose another target, or set the parameter “task”.",
         )
 
 
@@ -133,7 +133,7 @@ class LostColumnsError(DataError):
         super().__init__(
             f"The table has lost columns that the live model (version {version}) uses.",
             why=f"{'; '.join(parts)}.",
-            fix="Restore them or, if this is intended, name them in the parameter `ignore` (for the target, set `task`).",
+            fix="Restore them or, if this is intended, name them in the parameter “ignore” (for the target, set “task”).",
         )
 
 
@@ -150,7 +150,7 @@ class ExpressionError(InvalidParamsError):
         super().__init__(
             f"The derived feature {declaration.strip()[:120]!r} cannot be parsed.",
             why=why,
-            fix="Write `Name = expression` with + - * / ( ) and abs, sqrt, log1p, min, max; put names with spaces or "
+            fix="Write “Name = expression” with + - * / ( ) and abs, sqrt, log1p, min, max; put names with spaces or "
             "symbols in backticks.",
         )
 

@@ -102,7 +102,7 @@ class EngineBlockedError(ProblemError):
         super().__init__(
             "Access to the Docker socket is denied although its group matches.",
             why="A security module such as SELinux blocks it.",
-            fix="Keep `security_opt: label=disable` of the service panel in compose.yaml and start it again.",
+            fix="Keep “security_opt: label=disable” of the service panel in compose.yaml and start it again.",
         )
 
 

@@ -71,8 +71,8 @@ class VolumeNotMountedError(ProblemError):
     def __init__(self, volume: Volume, path: str) -> None:
         super().__init__(
             f"The panel's container has nothing mounted at {path}.",
-            why=f"The services get the volume `{volume}` from there.",
-            fix=f"Keep the line `{volume}:{path}` of the service panel in compose.yaml and start it again.",
+            why=f"The services get the volume “{volume}” from there.",
+            fix=f"Keep the line “{volume}:{path}” of the service panel in compose.yaml and start it again.",
         )
 
 
