@@ -21,6 +21,7 @@ MAX_ERROR_SHARE: Final = 0.01
 MAX_SLOWDOWN: Final = 5.0
 MIN_SLOW_S: Final = 0.025
 MIN_REQUESTS: Final = 50
+STOP_TIMEOUT_S: Final = 8.0  # an API that hangs must not keep the panel from stopping
 
 REQUESTS: Final = re.compile(r"^api_requests_total\{(.*)\} (\S+)$", re.MULTILINE)
 BUCKET: Final = re.compile(r'^api_request_seconds_bucket\{(.*route="/predict".*)\} (\S+)$', re.MULTILINE)
@@ -104,6 +105,7 @@ class DeploymentMonitor:
         self._roll_back = roll_back
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def watch(self, row: Deployment) -> None:
         """Start to monitor a deployment that has just taken effect; returns at once."""
@@ -124,9 +126,12 @@ class DeploymentMonitor:
                 log.warning("action=resume_monitor version=%s problem=%s", row.to_version, problem)
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching, and wait until an automatic rollback has recorded how it ended."""
         with self._lock:
             self._stop.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join(STOP_TIMEOUT_S)
 
     def _start(self, row: Deployment, watch_s: float, *, is_ready: bool) -> None:
         with self._lock:
@@ -134,7 +139,8 @@ class DeploymentMonitor:
             self._stop = threading.Event()
             if watch_s > 0:
                 work = (row, self._counters(), watch_s, self._stop, is_ready)
-                threading.Thread(target=self._run, args=work, name="deployment-monitor", daemon=True).start()
+                self._thread = threading.Thread(target=self._run, args=work, name="deployment-monitor", daemon=True)
+                self._thread.start()
 
     def _counters(self) -> Counters | None:
         try:

@@ -182,6 +182,19 @@ def test_no_watch_goes_on_when_its_time_was_over_before_the_panel_started_again(
     registry.close()
 
 
+def test_an_automatic_rollback_is_recorded_when_the_panel_stops_in_the_middle_of_it(tmp_path: Path) -> None:
+    registry = RegistryHarness(tmp_path, watch_s=30.0)
+    registry.deploy(1)
+    registry.deploy(2)
+    registry.api.stuck = True
+    registry.api.n_errors = 5
+    until(lambda: registry.history()[-1][0] == "auto_rollback", what="the automatic rollback begins")
+    registry.models.close()
+    assert registry.history()[-1] == ("auto_rollback", 2, 1, "failed")
+    assert registry.live == 2
+    registry.close()
+
+
 def test_two_deployments_take_turns_when_they_meet(registry: RegistryHarness) -> None:
     for run in (1, 2, 3):
         registry.deploy(run, "promote" if run == 1 else "keep")
