@@ -85,7 +85,7 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def cli_token(state_dir: Path) -> str:
+def ensure_cli_token(state_dir: Path) -> str:
     """Return the token with which `ml-pipeline` on this machine logs in; made at the first start, private to its owner.
 
     Raises StateFolderUnusableError where it can be neither read nor written.

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from app.panel.logs.line import LogLine
-from app.panel.logs.views import LinesView, LogFilter, shown
+from app.panel.logs.views import LinesView, LogFilter, prepare_lines
 from app.web.sse import format_event
 from app.web.templating import create_environment, render_template
 from tests.browser.conftest import RUN_MS, PanelProcess
@@ -18,7 +18,7 @@ AT = "2026-01-01T00:00:00.000+00:00"
 def events(lines: list[tuple[str, str]], batch: int = 1) -> str:
     """Return a stream of these (level, text) lines from seq 101 on, `batch` an event."""
     log_lines = [LogLine(101 + i, AT, "train_model", 1, level, text) for i, (level, text) in enumerate(lines)]  # type: ignore[arg-type]
-    ready, env = shown(log_lines, LogFilter(), {}), create_environment()
+    ready, env = prepare_lines(log_lines, LogFilter(), {}), create_environment()
     parts = []
     for i in range(0, len(ready), batch):
         html = render_template(env, LinesView.TEMPLATE, LinesView(ready[i : i + batch]))

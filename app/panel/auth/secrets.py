@@ -20,7 +20,7 @@ COMMON_PASSWORDS: Final = frozenset({
 # fmt: on
 
 
-def password(settings: Settings) -> str | None:
+def read_password(settings: Settings) -> str | None:
     """Return the password to log in with, or None. Raises WeakPasswordError for one that is easily guessed."""
     text = read_secret("PANEL_PASSWORD", settings.password, settings.password_file)
     if text is not None and (len(text) < MIN_PASSWORD_LENGTH or text.lower() in COMMON_PASSWORDS):
@@ -28,7 +28,7 @@ def password(settings: Settings) -> str | None:
     return text
 
 
-def api_token(settings: Settings) -> str | None:
+def read_api_token(settings: Settings) -> str | None:
     """Return the bearer token for scripts, or None. Raises ShortTokenError for one that can be guessed."""
     text = read_secret("PANEL_API_TOKEN", settings.api_token, settings.api_token_file)
     if text is not None and len(text) < MIN_TOKEN_LENGTH:
@@ -36,7 +36,7 @@ def api_token(settings: Settings) -> str | None:
     return text
 
 
-def password_key(text: str | None) -> bytes:
+def derive_key(text: str | None) -> bytes:
     """Return 32 bytes derived from the password; slow (16 MB, about 50 ms), so that guessing is slow too.
 
     The salt is a constant because the result never leaves this process: it is compared, and it keys digests.

@@ -17,7 +17,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, delete, select
 
 from app.panel.auth.problems import InvalidLoginLinkError, TooManyLoginsError, WrongPasswordError
-from app.panel.auth.secrets import api_token, password, password_key
+from app.panel.auth.secrets import derive_key, read_api_token, read_password
 from app.panel.auth.tables import LoginSession
 from app.panel.auth.throttle import LoginThrottle
 from app.panel.clock import Clock
@@ -43,10 +43,10 @@ class Auth:
         self._throttle = LoginThrottle()
         self._lock = threading.Lock()
         self._checking = threading.Lock()
-        text = password(settings)
-        self._key = password_key(text)
+        text = read_password(settings)
+        self._key = derive_key(text)
         self._link_token = None if text is not None else secrets.token_urlsafe(32)
-        self._api_token = api_token(settings)
+        self._api_token = read_api_token(settings)
         self._sessions: dict[str, LoginSession] = {}
         self.cookie = f"panel_session_{settings.panel_port}"
 
@@ -86,7 +86,7 @@ class Auth:
         # One at a time: simultaneous guesses would all count as the first one, and each takes 16 MB.
         with self._checking:
             self._check_throttle(address)
-            is_right = bool(self._key) and hmac.compare_digest(password_key(entered), self._key)
+            is_right = bool(self._key) and hmac.compare_digest(derive_key(entered), self._key)
             with self._lock:
                 if is_right:
                     self._throttle.record_success(address)

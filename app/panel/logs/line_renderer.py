@@ -8,7 +8,7 @@ from jinja2 import Environment
 
 from app.panel.logs.line import LogLine
 from app.panel.logs.store import LogStore
-from app.panel.logs.views import LinesView, LogFilter, shown
+from app.panel.logs.views import LinesView, LogFilter, prepare_lines
 from app.web.templating import render_template
 
 KEPT_LINES: Final = 4096  # drawn lines kept for the next follower
@@ -26,7 +26,7 @@ class LineRenderer:
 
     def render(self, run_id: str, filter: LogFilter, lines: list[LogLine]) -> str:
         """Return the HTML of these lines, which have passed the filter."""
-        view = LinesView(shown(lines, filter, self._logs.starts(run_id)))
+        view = LinesView(prepare_lines(lines, filter, self._logs.starts(run_id)))
         return render_template(self._env, LinesView.TEMPLATE, view)
 
     def render_live(self, run_id: str, filter: LogFilter, stored: list[bytes]) -> str:

@@ -130,7 +130,7 @@ class LogView:
     max_lines: int = MAX_PAGE_LINES
 
 
-def shown(lines: list[LogLine], filter: LogFilter, starts: Starts) -> tuple[ShownLine, ...]:
+def prepare_lines(lines: list[LogLine], filter: LogFilter, starts: Starts) -> tuple[ShownLine, ...]:
     """Return lines ready for the template; in a filtered view a line's number leads to it among its neighbours."""
     return tuple(
         ShownLine(
@@ -147,7 +147,7 @@ def shown(lines: list[LogLine], filter: LogFilter, starts: Starts) -> tuple[Show
     )
 
 
-def viewer(
+def build_viewer(
     store: LogStore,
     run_id: str,
     filter: LogFilter,
@@ -174,7 +174,7 @@ def viewer(
         run_id=run_id,
         filter=filter,
         options=options,
-        lines=shown(lines, filter, store.starts(run_id)),
+        lines=prepare_lines(lines, filter, store.starts(run_id)),
         after=n_lines,
         n_lines=n_lines,
         n_shown=len(lines),

@@ -31,7 +31,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     raw.mkdir(parents=True)
     (raw / "data.csv").write_text("a")
     settings.state_dir.mkdir()
-    token = startup.cli_token(settings.state_dir)
+    token = startup.ensure_cli_token(settings.state_dir)
     app = create_app(settings, stages=EMPTY_STAGES, deploy=live_at_once)
     with TestClient(app, base_url="http://127.0.0.1:8080", headers={"Authorization": f"Bearer {token}"}) as test_client:
         yield test_client

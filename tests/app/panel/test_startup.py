@@ -122,9 +122,9 @@ def _resolve(getaddrinfo: Callable[..., list[Any]], host: str, *args: object, **
 
 
 def test_token_is_kept_and_private_when_it_is_made(tmp_path: Path) -> None:
-    token = startup.cli_token(tmp_path)
+    token = startup.ensure_cli_token(tmp_path)
     assert len(token) >= 32
-    assert startup.cli_token(tmp_path) == token
+    assert startup.ensure_cli_token(tmp_path) == token
     assert stat.S_IMODE((tmp_path / "cli-token").stat().st_mode) == 0o600
 
 
@@ -134,11 +134,11 @@ def test_reason_is_given_when_the_disk_of_the_state_folder_is_full(tmp_path: Pat
     try:
         startup.lock(Settings(state_dir=tmp_path)).close()  # that takes no space
         with pytest.raises(ProblemError) as caught:
-            startup.cli_token(tmp_path)
+            startup.ensure_cli_token(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.id == "PANEL-03"
-    assert startup.cli_token(tmp_path)
+    assert startup.ensure_cli_token(tmp_path)
 
 
 def real_environ(tmp_path: Path, port: int) -> dict[str, str]:

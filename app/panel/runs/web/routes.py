@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.db.engine import MAX_INTEGER, Database
 from app.panel.logs.store import LogStore
-from app.panel.logs.views import OPTIONS_COOKIE, LogFilter, LogOptions, LogView, log_filter, log_options, viewer
+from app.panel.logs.views import OPTIONS_COOKIE, LogFilter, LogOptions, LogView, build_viewer, log_filter, log_options
 from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.queries import RunDetail, RunFilters, RunQueries
 from app.panel.runs.domain.service import RunService
@@ -122,7 +122,7 @@ def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
     row = detail.row
     log = None
     if not is_fragment(request):  # the log is outside of the part that is redrawn, and grows by itself
-        log = viewer(
+        log = build_viewer(
             sources.logs,
             row.id,
             filter,

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from app.panel.logs import views
 from app.panel.logs.line import LogLine
 from app.panel.logs.store import LogStore
-from app.panel.logs.views import LogFilter, LogOptions, LogView, log_filter, log_options, viewer
+from app.panel.logs.views import LogFilter, LogOptions, LogView, build_viewer, log_filter, log_options
 
 pytestmark = pytest.mark.process
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +32,9 @@ def logged(folder: Path, texts: list[str], errors: tuple[int, ...] = ()) -> LogS
 
 
 def page(store: LogStore, text: str = "", **more: Any) -> LogView:
-    return viewer(store, "r", LogFilter(text=text), LogOptions(), **{"is_live": False, "has_failed": False, **more})
+    return build_viewer(
+        store, "r", LogFilter(text=text), LogOptions(), **{"is_live": False, "has_failed": False, **more}
+    )
 
 
 def seqs(view: LogView) -> list[int]:
