@@ -12,16 +12,14 @@ from typing import Final, Literal
 from app.frontend.labels import column_label, value_text
 from app.web.formats import input_text, percent, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
+from pipeline.core.cells import BOOLEANS, FLOAT32_MAX
 from pipeline.core.sentences import plural
 
 PREFIX: Final = "x."
 MAX_SELECT_OPTIONS: Final = 15  # more categories than that are typed, with suggestions
 MAX_SUGGESTIONS: Final = 300
-FLOAT32_MAX: Final = 3.4028234663852886e38
 FLOAT32_EPSILON: Final = 2.0**-23  # relative
 NEWLINE: Final = re.compile(r"\r\n|\r|\n")
-YES: Final = frozenset({"true", "yes", "1", "1.0"})
-NO: Final = frozenset({"false", "no", "0", "0.0"})
 
 Widget = Literal["number", "select", "text"]
 
@@ -145,8 +143,8 @@ def parse_value(feature: Feature, text: str) -> tuple[Scalar, str]:
         return (text if text in feature.categories else stripped), ""
     if feature.kind == "boolean":
         word = stripped.lower()
-        if word in YES | NO:
-            return word in YES, ""
+        if word in BOOLEANS:
+            return BOOLEANS[word], ""
         return None, "Choose yes or no, or leave it blank if unknown."
     return _parse_number(stripped)
 

@@ -16,9 +16,10 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 
 from pipeline.core.bundle import MAX_MODEL_BYTES, PREPARED_OUTPUT, PROBABILITIES_OUTPUT, VALUE_OUTPUT
+from pipeline.core.cells import FLOAT32_MAX
 from pipeline.core.product import NAME
 from pipeline.export.problems import ModelTooLargeError
-from pipeline.training.fitted_model import LARGEST_FLOAT32, FittedModel
+from pipeline.training.fitted_model import FittedModel
 
 DEFAULT_ML_OPSET: Final = 3
 
@@ -152,7 +153,7 @@ class _Writer:
             name = "answer_wide"
         self._node("Mul", [name, self._tensor("scale", np.array([self._fitted.scale]))], "scaled")
         self._node("Add", ["scaled", self._tensor("offset", np.array([self._fitted.offset]))], "shifted")
-        ends = [self._tensor("lowest", np.array(-LARGEST_FLOAT32)), self._tensor("largest", np.array(LARGEST_FLOAT32))]
+        ends = [self._tensor("lowest", np.array(-FLOAT32_MAX)), self._tensor("largest", np.array(FLOAT32_MAX))]
         self._node("Clip", ["shifted", *ends], "finite")
         self._node("Cast", ["finite"], self._out, to=TensorProto.FLOAT)
 

@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
+from pipeline.core.cells import FLOAT32_MAX
 from pipeline.features.expressions import Derived, compile_tree
 from pipeline.features.fitting import NumberFit, TextFit
 from pipeline.features.processed_dataset import TARGET_COLUMN, VALIDATION_COLUMN
@@ -22,7 +23,6 @@ from pipeline.features.processed_dataset import TARGET_COLUMN, VALIDATION_COLUMN
 OPSET: Final = 21
 ML_OPSET: Final = 3
 IR_VERSION: Final = 10
-_LIMIT: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Writer:
         wide = self.cast(name, TensorProto.DOUBLE)
         first = self.node(kinds[0], wide, self.tensor(fit.first.reshape(1, -1)))
         scaled = self.node(kinds[1], first, self.tensor(fit.second.reshape(1, -1)))
-        low, high = (self.tensor(np.array(limit, dtype=np.float64)) for limit in (-_LIMIT, _LIMIT))
+        low, high = (self.tensor(np.array(limit, dtype=np.float64)) for limit in (-FLOAT32_MAX, FLOAT32_MAX))
         return self.cast(self.node("Clip", scaled, low, high), TensorProto.FLOAT)
 
     def encoded(self, position: int, fit: TextFit) -> str:

@@ -6,11 +6,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core.cells import FLOAT32_MAX
 from pipeline.core.params import Estimator, Task
 from pipeline.training.class_weights import Doubles, Floats
 from pipeline.training.threads import limit_threads
 
-LARGEST_FLOAT32: Final = float(np.finfo(np.float32).max)
 TREE_ESTIMATORS: Final = frozenset({"hist_gradient_boosting", "gradient_boosting", "random_forest"})
 
 
@@ -63,7 +63,7 @@ class FittedModel:
         with limit_threads(X, ordered=self.kind == "linear"):
             if self.task == "regression":
                 values = self.model.predict(X).reshape(-1, 1) * self.scale + self.offset
-                return np.clip(values, -LARGEST_FLOAT32, LARGEST_FLOAT32)
+                return np.clip(values, -FLOAT32_MAX, FLOAT32_MAX)
             probabilities = np.zeros((len(X), self.n_classes))
             probabilities[:, self.present_classes] = self.model.predict_proba(X)
             return probabilities

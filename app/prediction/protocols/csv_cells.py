@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
 from app.prediction.problems import InvalidTableError
-from app.prediction.scoring.rows import FLOAT32_MAX, MAX_TEXT
+from app.prediction.scoring.rows import MAX_TEXT
 from pipeline.core.bundle import Feature, Scalar
-from pipeline.core.cells import BOOLEANS, MISSING_NUMBERS, MISSING_TOKENS, parse_number
+from pipeline.core.cells import BOOLEANS, FLOAT32_MAX, MISSING_NUMBERS, MISSING_TOKENS, parse_number
 
 MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
 EXPECTED: Final = {

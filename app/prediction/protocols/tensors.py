@@ -16,8 +16,9 @@ import numpy.typing as npt
 from app.prediction.problems import InvalidTensorsError, InvalidValuesError, RequestTooLargeError
 from app.prediction.scoring.model import Model, example_record
 from app.prediction.scoring.responses import predicted_classes
-from app.prediction.scoring.rows import FLOAT32_MAX, MAX_TEXT, Rows
+from app.prediction.scoring.rows import MAX_TEXT, Rows
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
+from pipeline.core.cells import FLOAT32_MAX
 from pipeline.onnx.session import Floats
 
 NUMBERS: Final = {

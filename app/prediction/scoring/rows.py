@@ -18,11 +18,11 @@ from app.prediction.problems import InvalidBodyError, InvalidValuesError, Reques
 from app.prediction.scoring.lenient_json import loads
 from app.prediction.scoring.model import Model, example_record
 from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.cells import FLOAT32_MAX
 from pipeline.core.sentences import listed
 from pipeline.onnx.session import Floats, Texts
 
 MAX_TEXT: Final = 1_000
-FLOAT32_MAX: Final = 3.4e38
 # What msgspec raises for a body that it cannot read as rows of the model.
 UNREADABLE: Final = (msgspec.MsgspecError, OverflowError, RecursionError, ValueError)
 SHOWN_NAMES: Final = 30

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.bundles import Built, make_bundle, records
+from pipeline.core.cells import FLOAT32_MAX
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api, StartApi, publish_odd
 from tests.app.prediction.odd_graphs import infinite_above
@@ -79,6 +80,7 @@ def test_the_fast_way_and_the_careful_way_agree_when_names_are_plain_or_not(
             del single["request_id"], listed["request_id"]
             assert single == listed
         assert api.predict({names[2]: 1e39}).json()["id"] == "API-03"
+        assert api.predict({names[2]: FLOAT32_MAX}).status_code == 200
 
 
 @pytest.mark.parametrize(
