@@ -92,9 +92,8 @@ class Settings(ProcessSettings):
     @property
     def url_host(self) -> str:
         """Return the host of URLs by which this machine reaches the panel and the services that listen as it does."""
-        host = self.panel_host
-        if host in {"0.0.0.0", "::", "localhost"}:  # noqa: S104 - compared, not bound
-            return "127.0.0.1"
+        loopback = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+        host = loopback.get(self.panel_host, self.panel_host)
         return f"[{host}]" if ":" in host else host
 
     @property

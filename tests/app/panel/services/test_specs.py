@@ -24,10 +24,11 @@ def test_each_service_has_its_own_port_and_folder_when_they_are_processes(settin
     assert not any("PANEL_PASSWORD" in spec.env for spec in specs.values())
 
 
-def test_addresses_are_urls_when_the_panel_listens_on_ipv6(settings: Settings) -> None:
-    placement = process_placement(settings.model_copy(update={"panel_host": "::1"}))
+@pytest.mark.parametrize("host", ["::1", "::"])  # the latter takes no IPv4 connections in asyncio
+def test_addresses_are_urls_when_the_panel_listens_on_ipv6(settings: Settings, host: str) -> None:
+    placement = process_placement(settings.model_copy(update={"panel_host": host}))
     specs = build(settings, placement, {})
-    assert placement.listen["api"] == "::1"
+    assert placement.listen["api"] == host
     assert specs["app"].env["API_URL"] == "http://[::1]:8010"
     assert specs["api"].env["PANEL_URL"] == "http://[::1]:8080"
 
