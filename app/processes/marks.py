@@ -5,12 +5,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-from app.processes.tree import HAS_PROC
-
-# One may fork while we look; a process that forks without end must not keep us here without end.
-_MAX_ROUNDS: Final = 20
+from app.processes.tree import HAS_PROC, MAX_ROUNDS
 
 
 def kill_marked(variable: str, mark: str) -> int:
@@ -19,7 +15,7 @@ def kill_marked(variable: str, mark: str) -> int:
     Not this process. An environment is that of a process's start: what it set itself later does not count.
     """
     killed: set[int] = set()
-    for _ in range(_MAX_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         pids = set(_marked(variable, mark)) - killed
         if not pids:
             break

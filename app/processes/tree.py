@@ -11,7 +11,7 @@ HAS_PROC: Final = Path("/proc/self/stat").exists()
 _HAS_CHILDREN: Final = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 _POLL_S: Final = 0.01
 # One may fork while we look; a process that forks without end must not keep us here without end.
-_MAX_ROUNDS: Final = 20
+MAX_ROUNDS: Final = 20
 
 Identity = dict[str, object]
 
@@ -78,7 +78,7 @@ def kill_group(leader: Identity) -> None:
 
 def kill_descendants(pid: int) -> None:
     """Kill all processes below `pid`, again and again until none is left."""
-    for _ in range(_MAX_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         pids = [child for child in descendants(pid) if is_running(child)]
         if not pids:
             return
