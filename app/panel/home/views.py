@@ -8,7 +8,7 @@ from app.panel.runs.domain.queries import RunRow
 from app.panel.runs.web.views import StageCell
 from app.panel.schedule.service import ScheduleView
 from app.panel.services.protocol import Check
-from app.panel.services.queries import ServiceRow
+from app.panel.services.views import ServiceRow
 from app.web.charts import Trend
 from app.web.templating import View
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 
 from app.panel.services.preflight import Preflight
 from app.panel.services.protocol import LogChunk, ServiceName
-from app.panel.services.queries import PreflightView, ServiceRow
 from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.services.views import PreflightView, ServiceRow
 from app.web.dependencies import provided
 
 router = APIRouter(prefix="/api/v1", tags=["services"])

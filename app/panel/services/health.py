@@ -1,7 +1,7 @@
 """The state of all services in one word and one sentence, for the top of every page. Pure."""
 
 from app.panel.pages.renderer import Health
-from app.panel.services.queries import ServicesView
+from app.panel.services.views import ServicesView
 
 
 def health(view: ServicesView) -> Health:

@@ -23,9 +23,9 @@ from app.panel.services.problems import (
     NetworkFileSystemError,
 )
 from app.panel.services.protocol import Check, CheckState
-from app.panel.services.queries import PreflightView, ServiceProblem, ServiceRow, ServicesView
 from app.panel.services.reconcile import HEALTHY_S
 from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.services.views import PreflightView, ServiceProblem, ServiceRow, ServicesView
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from app.panel.services.protocol import Observed, ServiceSpec
-from app.panel.services.queries import ShownState
+from app.panel.services.views import ShownState
 
 Action = Literal["none", "ensure", "restart"]
 

@@ -1,6 +1,6 @@
 """The preflight checks as lines of text, for the log and the terminal. Pure."""
 
-from app.panel.services.queries import PreflightView
+from app.panel.services.views import PreflightView
 
 
 def preflight_table(view: PreflightView) -> str:

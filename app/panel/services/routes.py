@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.pages.renderer import PageRenderer
 from app.panel.services.protocol import ServiceName
-from app.panel.services.queries import ServiceRow, ServicesView
 from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.services.views import ServiceRow, ServicesView
 from app.web.ansi import ansi_to_html
 from app.web.dependencies import provided
 from app.web.templating import View

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.panel.services.protocol import ABSENT, TITLES, Observed, RuntimeKind, ServiceName, ServiceSpec
-from app.panel.services.queries import ServiceProblem, ServiceRow, ShownState
 from app.panel.services.reconcile import EMPTY, RestartHistory
+from app.panel.services.views import ServiceProblem, ServiceRow, ShownState
 from pipeline.core.problems import ProblemError
 
 

@@ -15,10 +15,10 @@ from app.panel.clock import Clock
 from app.panel.services import http_client
 from app.panel.services.problems import ServiceEndedError, ServiceNotReadyError
 from app.panel.services.protocol import LogChunk, Observed, Runtime, ServiceName, ServiceSpec
-from app.panel.services.queries import ServiceRow, ServicesView
 from app.panel.services.reconcile import EMPTY, decide, failed
 from app.panel.services.specs import DesiredServices
 from app.panel.services.status import ServiceStatus, cpu_percent, service_row
+from app.panel.services.views import ServiceRow, ServicesView
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from app.panel.runs.domain.state import FINAL
 from app.panel.runs.domain.tables import Run
 from app.panel.services import http_client
 from app.panel.services.protocol import ServiceName
-from app.panel.services.queries import ServicesView
+from app.panel.services.views import ServicesView
 from app.panel.tracking.delivery import Deliver, Delivered
 from app.panel.tracking.problems import RecordDeletedError, TrackingUnavailableError
 from app.panel.tracking.store import TrackingStore

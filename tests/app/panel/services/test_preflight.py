@@ -12,9 +12,9 @@ from app.panel.services import preflight
 from app.panel.services.docker.engine_problems import EngineNotRespondingError
 from app.panel.services.preflight import Preflight, service_checks
 from app.panel.services.protocol import SERVICES, Placement, ServiceName, ServiceSpec
-from app.panel.services.queries import ServiceProblem, ServicesView
 from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.services.views import ServiceProblem, ServicesView
 from app.panel.settings import Settings
 from bench.ports import free_port
 from pipeline.core.problems import ProblemError

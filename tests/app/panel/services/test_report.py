@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from app.panel.services.protocol import Check
-from app.panel.services.queries import PreflightView
 from app.panel.services.report import preflight_table
+from app.panel.services.views import PreflightView
 
 
 def test_the_command_stands_below_when_a_check_failed() -> None:

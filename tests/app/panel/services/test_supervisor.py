@@ -15,9 +15,9 @@ from app.panel.clock import SystemClock
 from app.panel.services.problems import ServiceStartError
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Placement, ServiceSpec
-from app.panel.services.queries import ServiceRow
 from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.services.views import ServiceRow
 from bench.ports import free_port, free_ports
 from bench.wait import until
 from pipeline.core.problems import ProblemError

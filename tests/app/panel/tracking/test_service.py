@@ -15,7 +15,7 @@ from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
 from app.panel.runs.domain.state import RunState
 from app.panel.runs.domain.tables import Run
-from app.panel.services.queries import ServiceRow, ServicesView, ShownState
+from app.panel.services.views import ServiceRow, ServicesView, ShownState
 from app.panel.tracking.delivery import Delivered, NotDelivered
 from app.panel.tracking.service import TrackingService
 from app.panel.tracking.store import TrackingStore, delay_s
