@@ -61,6 +61,8 @@ class _WhileReading(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """See StreamingResponse, whose own takes the request's messages to see the client leave: rows of the table."""
         sending = asyncio.create_task(self._send(send))
+        # It ends before the table does only by failing; nothing else would wake what waits for room then.
+        sending.add_done_callback(lambda _: self._has_room.set())
         try:
             async for piece in self.body_iterator:
                 assert isinstance(piece, bytes)
@@ -69,10 +71,12 @@ class _WhileReading(StreamingResponse):
                 while self._n_waiting_bytes > self._settings.max_body_bytes and not sending.done():
                     self._has_room.clear()
                     await self._has_room.wait()
+                if sending.done():
+                    break
             self._waiting.put_nowait(None)
             # Nobody reads the rest of a table that broke off: the client has to take the answer soon.
             await asyncio.wait_for(sending, self._settings.body_timeout_s if self._table.is_cut_off else None)
-        except TimeoutError as error:
+        except OSError as error:  # sending failed, or took too long
             raise ClientDisconnect from error
         finally:
             sending.cancel()

@@ -9,9 +9,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
 
+from app.prediction.http.request_metrics import RequestMetrics
+from app.prediction.http.service import PredictionService
 from app.prediction.protocols.csv_cells import rows_of
-from app.prediction.protocols.csv_table import NOT_FINITE
+from app.prediction.protocols.csv_table import NOT_FINITE, predict_csv
+from app.prediction.reload.reloader import ModelReloader
+from app.prediction.scoring.loaded_model import LoadedModel
+from app.prediction.scoring.model import Model
+from app.prediction.settings import ApiSettings
 from bench.bundles import Built, make_bundle
 from pipeline.core.cells import MISSING_TOKENS
 from pipeline.core.params import Task
@@ -74,6 +82,33 @@ def test_the_whole_answer_comes_when_the_client_reads_only_after_it_has_sent_all
             connection.sendall(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(table) + table)
             answer = _body(b"".join(_received(connection)))
     assert answer.count(b"\n") == n_rows + 1
+
+
+def test_the_response_ends_when_sending_fails_while_it_waits_for_the_client(tmp_path: Path) -> None:
+    built = make_bundle(tmp_path / "models")
+    settings = ApiSettings().model_copy(update={"max_body_bytes": 10})
+    reloader = ModelReloader(settings)
+    reloader.live_model = LoadedModel.of(Model(built.manifest, built.model, b""), 10)
+    service = PredictionService(settings, reloader, RequestMetrics(reloader))
+    begun = asyncio.Event()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"age\n40\n", "more_body": False}
+
+    async def send(_: Message) -> None:
+        if begun.is_set():
+            raise OSError("the client has left")  # as the ASGI specification asks of servers
+        begun.set()
+
+    scope = {"type": "http", "method": "POST", "path": "/predict/csv", "headers": [], "request_id": "1"}
+
+    async def respond() -> None:
+        response = await predict_csv(Request(scope, receive), service)
+        async with asyncio.timeout(5):
+            await response(scope, receive, send)
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(respond())
 
 
 def _answers(api: Api, table: str) -> list[dict[str, str]]:
