@@ -13,6 +13,8 @@ from app.prediction.scoring.model import Model, example_record
 from app.prediction.scoring.responses import build_responses
 from app.prediction.scoring.rows import Rows
 from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.metric_labels import metric_in_sentence
+from pipeline.core.params import choice_title
 
 Document = dict[str, Any]
 
@@ -78,9 +80,10 @@ def _description(model: Model | None) -> str:
         return "No model is live yet: predictions return 503 until the first run has deployed one."
     manifest = model.manifest
     metric = manifest.metrics.get(manifest.primary_metric)
-    scored = f", {manifest.primary_metric} {metric:.4g} on {manifest.n_test:,} test rows" if metric is not None else ""
+    name = metric_in_sentence(manifest.primary_metric)
+    scored = f", {name} {metric:.4g} on {manifest.n_test:,} test rows" if metric is not None else ""
     return (
-        f"Version {manifest.version}, {manifest.estimator}, trained on {manifest.n_train:,} rows{scored}. "
+        f"Version {manifest.version}, {choice_title(manifest.estimator)}, trained on {manifest.n_train:,} rows{scored}. "
         "Every response names the model version. Features that you leave out or send as null are imputed as in "
         "training and listed in `imputed`; columns that training left out are ignored; other names are refused."
     )
