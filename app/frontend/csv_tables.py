@@ -95,10 +95,10 @@ def read_blocks(source: IO[bytes], delimiter: str) -> Iterator[bytes]:
     source.seek(0)
     try:
         with _as_text(source, "utf-8-sig") as text:
-            reader = csv.reader(text, delimiter=delimiter)
-            header = next(reader)
-            while rows := [row for row in islice(reader, BLOCK_ROWS) if row]:
-                yield format_rows([header, *rows]).encode()
+            rows = (row for row in csv.reader(text, delimiter=delimiter) if row)
+            header = next(rows)
+            while block := list(islice(rows, BLOCK_ROWS)):
+                yield format_rows([header, *block]).encode()
     except (csv.Error, UnicodeDecodeError) as error:
         raise UnreadableTableError(f"{error}.", "Save it as “CSV UTF-8” and send that.") from None
 

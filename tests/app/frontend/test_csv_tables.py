@@ -1,8 +1,18 @@
-"""Predicted tables are safe to open in a spreadsheet."""
+"""Tables on their way to the API, and back: whole, and safe to open in a spreadsheet."""
+
+import csv
+import io
 
 import pytest
 
-from app.frontend.csv_tables import escape_formula, shorten_number
+from app.frontend.csv_tables import BLOCK_ROWS, escape_formula, read_blocks, shorten_number
+
+
+def test_every_row_is_sent_when_blank_lines_fill_a_block() -> None:
+    table = b"\nage;city\n" + b"40;a\n" * 3 + b"\n" * (2 * BLOCK_ROWS) + b"41;b\n" * BLOCK_ROWS
+    blocks = [list(csv.reader(io.StringIO(block.decode()))) for block in read_blocks(io.BytesIO(table), ";")]
+    assert [block[0] for block in blocks] == [["age", "city"]] * 2
+    assert [row for block in blocks for row in block[1:]] == [["40", "a"]] * 3 + [["41", "b"]] * BLOCK_ROWS
 
 
 @pytest.mark.parametrize(("cell", "safe"), [("+1", "+1"), ("-x", "'-x"), ("\t=1", "'\t=1"), ("a=b", "a=b"), ("", "")])
