@@ -1,6 +1,7 @@
 """The form and the result beside it. One URL holds a whole prediction, so it can be linked, reloaded and gone back to."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -52,12 +53,12 @@ async def _build_page(
     options = dict(pairs)
     inputs = read_inputs(manifest, pairs)
     rows = example_rows(manifest)
-    index = int(options["example"]) % len(rows) if options.get("example", "").isdecimal() else 0
+    index = (_whole_number(options.get("example", "")) or 0) % len(rows)
     if not inputs.texts and not inputs.unknown:
         texts = {} if "clear" in options else input_texts(rows[index])
         return _page(manifest, build_form(manifest, texts, is_checked=False), index)
     form = build_form(manifest, inputs.texts)
-    changed = _fields_changed(manifest, inputs, options.get("model", ""))
+    changed = _fields_changed(manifest, inputs, _whole_number(options.get("model", "")))
     if changed or form.record is None:
         return _page(manifest, form, index, changed=changed)
     try:
@@ -94,12 +95,12 @@ def _page(
     )
 
 
-def _fields_changed(manifest: Manifest, inputs: Inputs, form_version: str) -> FieldsChanged | None:
+def _fields_changed(manifest: Manifest, inputs: Inputs, form_version: int | None) -> FieldsChanged | None:
     """Return the difference between the model's fields and those submitted, or None if they may be predicted.
 
     A form that was rendered for this model has all of its fields; a hand-written link may leave some out.
     """
-    is_other_model = form_version.isdecimal() and int(form_version) != manifest.version
+    is_other_model = form_version not in {None, manifest.version}
     if inputs.unknown or (is_other_model and inputs.absent):
         return FieldsChanged(manifest.version, inputs.unknown, inputs.absent)
     return None
@@ -116,8 +117,8 @@ async def _predict(
         raise prediction
     version = prediction.model_version
     notes: list[str] = []
-    form_version = options.get("model", "")
-    if form_version.isdecimal() and int(form_version) != version:
+    form_version = _whole_number(options.get("model", ""))
+    if form_version not in {None, version}:
         notes.append(
             f"This form or link was made for model {form_version}. Model {version} is live now and made this prediction."
         )
@@ -134,6 +135,10 @@ async def _predict(
         what_if = build_what_if(manifest, form, feature, curve=curve, prediction=prediction)
     link = _link(form, version, feature.name if options.get("curve") else "")
     return build_result(manifest, prediction, link=link, reasons=reasons, what_if=what_if, notes=tuple(notes))
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
 
 
 def _unavailable(part: str, error: BaseException) -> str:

@@ -89,6 +89,11 @@ def test_each_example_comes_in_turn_when_the_button_is_pressed(served: dict[Task
         assert {name: sent[f"x.{name}"] for name in row} == input_texts(row)
 
 
+@pytest.mark.parametrize("name", ["example", "model"])
+def test_the_form_is_drawn_when_a_link_has_a_number_of_any_length(served: dict[Task, Served], name: str) -> None:
+    get_page(served["binary"], **{name: "9" * 5_000, "x.age": "40" if name == "model" else ""})
+
+
 def test_all_fields_are_empty_when_the_form_is_cleared(served: dict[Task, Served]) -> None:
     sent = get_page(served["binary"], clear="1").form_values()
     assert {value for name, value in sent.items() if name.startswith("x.")} == {""}
