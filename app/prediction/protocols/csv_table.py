@@ -37,7 +37,8 @@ async def predict_csv(request: Request, service: Service) -> StreamingResponse:
     """Send CSV with a header line; the response is the same table with `prediction`, `probability` and `error` added."""
     loaded = service.live_model
     table = _Table(loaded, service, request.scope["request_id"])
-    lines = rows_of(stream_body(request.receive, service.stream_limits))
+    # Blank lines are no rows, above the header neither.
+    lines = (cells async for cells in rows_of(stream_body(request.receive, service.stream_limits)) if cells)
     header = await anext(lines, None)
     table.start(header)
     return _WhileReading(table, lines, service.settings)
@@ -119,8 +120,6 @@ class _Table:
         ended_by: ProblemError | None = None
         try:
             async for cells in lines:
-                if not cells:
-                    continue
                 block.append(cells)
                 if len(block) >= BLOCK_ROWS:
                     yield await self._block(block)

@@ -117,6 +117,12 @@ def _answers(api: Api, table: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(response.text)))
 
 
+def test_blank_lines_do_not_count_when_they_are_above_the_header_or_between_rows(served: Served) -> None:
+    api, _ = served["binary"]
+    rows = _answers(api, "\n\nage\n\n40\n\n\n41\n")
+    assert [(row["age"], row["error"]) for row in rows] == [("40", ""), ("41", "")]
+
+
 def test_rows_without_an_answer_are_named_and_do_not_count_when_others_have_one(
     tmp_path: Path, start_api: StartApi
 ) -> None:
