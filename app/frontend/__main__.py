@@ -11,7 +11,7 @@ from pipeline.core.settings import read
 
 
 def main() -> int:
-    """Serve until stopped. Returns 0, or 78 if a setting is not valid."""
+    """Serve until stopped. Return 0, or 78 when a setting is invalid."""
     try:
         settings = read(Settings)
         settings.bearer()

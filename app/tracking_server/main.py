@@ -1,6 +1,6 @@
 """The application: MLflow's own, behind the list of allowed routes.
 
-What else has to be true of a request before MLflow sees it, such as a login, belongs into `create_app`, around the list.
+What else has to be true of a request before MLflow sees it, such as a login, belongs in `create_app`, around the list.
 """
 
 from starlette.responses import JSONResponse

@@ -62,7 +62,7 @@ def curve(record: Mapping[str, Scalar], feature: str) -> ApiRequest[Curve]:
 
 
 def problem_members(body: bytes) -> ProblemMembers:
-    """Return the problem that the body of an error response tells; its members are "" where the body tells none."""
+    """Return the problem in the body of an error response; its members are "" where the body holds none."""
     try:
         return ProblemMembers.model_validate_json(body)
     except ValidationError:

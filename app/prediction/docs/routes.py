@@ -40,7 +40,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class ApiDocument:
-    """Return the OpenAPI document of `app`, rebuilt when another model goes live."""
+    """The OpenAPI document of `app`, rebuilt when another model goes live."""
 
     def __init__(self, app: FastAPI, service: PredictionService) -> None:
         self._app = app

@@ -1,10 +1,5 @@
-"""`POST /explain` and `POST /curve`: see `app.prediction.protocols.explain` for the definitions.
-
-    POST /explain  one record, as for /predict
-        {"base", "score", "class"?, "contributions": [{"feature", "value", "typical", "contribution"}], "method",
-         "model_version", "request_id"}
-    POST /curve    {"record": one record, "feature": name}
-        {"feature", "class"?, "points": [{"value", "score", "prediction"}], "model_version", "request_id"}
+"""`POST /explain` and `POST /curve`: see `app.prediction.protocols.explain` for the definitions, `pipeline.core.prediction_api`
+for the responses.
 
 Neither counts as a predicted row, because such records are hypothetical.
 """

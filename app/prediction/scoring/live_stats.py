@@ -91,13 +91,13 @@ class LiveStats:
             )
 
     def _flush_recorded(self) -> None:
-        noted, self._recorded = self._recorded, []
-        if not noted:
+        recorded, self._recorded = self._recorded, []
+        if not recorded:
             return
         k = len(self._model.numeric)
-        numeric = np.array([values[:k] for values, _ in noted], dtype=np.float32).reshape(len(noted), k)
-        categorical = np.array([[text or "" for text in values[k:]] for values, _ in noted], dtype=object)
-        scores = np.array([scores for _, scores in noted], dtype=np.float32)
+        numeric = np.array([values[:k] for values, _ in recorded], dtype=np.float32).reshape(len(recorded), k)
+        categorical = np.array([[text or "" for text in values[k:]] for values, _ in recorded], dtype=object)
+        scores = np.array([scores for _, scores in recorded], dtype=np.float32)
         with self._lock:
             self._count(numeric, categorical, self._model.target_score(scores))
 

@@ -11,7 +11,7 @@ from app.prediction.scoring.single_row import SingleRowPredictor
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model, the reader of its rows, and the counts of what it has been asked since it is live."""
+    """A model, the reader of its rows, and the counts of what it has predicted since it went live."""
 
     model: Model
     reader: RowReader
