@@ -56,10 +56,8 @@ def explain(model: Model, rows: Rows, request_id: str) -> Explanation:
     row, typical = _only(rows), typical_row(model)
     column = _explained_class(model, rows)
     differing = _differing(model, row, typical)
-    if len(differing) <= EXACT_FEATURES:
-        base, score, parts = _exact(model, row, typical, differing, column)
-    else:
-        base, score, parts = _sampled(model, row, typical, differing, column)
+    is_exact = len(differing) <= EXACT_FEATURES
+    base, score, parts = (_exact if is_exact else _sampled)(model, row, typical, differing, column)
     ordered = [*model.numeric, *model.categorical]
     contributions = [
         Contribution(
@@ -75,7 +73,7 @@ def explain(model: Model, rows: Rows, request_id: str) -> Explanation:
         score=score,
         class_label=_class_label(model, column),
         contributions=contributions,
-        method="exact" if len(differing) <= EXACT_FEATURES else "sampled",
+        method="exact" if is_exact else "sampled",
         model_version=model.version,
         request_id=request_id,
     )
@@ -90,24 +88,21 @@ def curve(model: Model, rows: Rows, name: str, request_id: str) -> Curve:
     """
     row = _only(rows)
     ordered = [*model.numeric, *model.categorical]
-    places = [i for i, feature in enumerate(ordered) if feature.name == name]
-    if not places:
+    place = next((i for i, feature in enumerate(ordered) if feature.name == name), None)
+    if place is None:
         raise InvalidExplanationError(
             f"The model has no feature {name[:100]!r}. It has: {', '.join(model.names[:50])}."
         )
     column = _explained_class(model, rows)
-    own = _value(model, row, places[0])
-    values = (
-        _category_grid(ordered[places[0]], own) if places[0] >= len(model.numeric) else _grid(ordered[places[0]], own)
-    )
+    feature, own, k = ordered[place], _value(model, row, place), len(model.numeric)
+    values = _grid(feature, own) if place < k else _category_grid(feature, own)
     numeric = np.repeat(row.numeric[None, :], len(values), axis=0)
     categorical = np.repeat(row.categorical[None, :], len(values), axis=0)
-    if places[0] < len(model.numeric):
-        numeric[:, places[0]] = np.array(values, dtype=np.float32)
+    if place < k:
+        numeric[:, place] = np.array(values, dtype=np.float32)
     else:
-        categorical[:, places[0] - len(model.numeric)] = np.array(values, dtype=object)
-    scores = model.score(numeric, categorical if model.categorical else None)
-    check_finite(scores, "For this record, or one that it is compared with,")
+        categorical[:, place - k] = np.array(values, dtype=object)
+    scores = _finite_scores(model, numeric, categorical)
     predicted = predicted_values(model, scores)
     shown = scores[:, column].astype(np.float64).tolist()
     return Curve(
@@ -193,9 +188,14 @@ def _scores(
             numeric[inside[:, j], i] = row.numeric[i]
         else:
             categorical[inside[:, j], i - k] = row.categorical[i - k]
+    return _finite_scores(model, numeric, categorical)[:, column].astype(np.float64)
+
+
+def _finite_scores(model: Model, numeric: Floats, categorical: Texts) -> Floats:
+    """Return the model's output for a record and what it is compared with. Raises NonFiniteScoreError API-15 (422)."""
     scores = model.score(numeric, categorical if model.categorical else None)
     check_finite(scores, "For this record, or one that it is compared with,")
-    return scores[:, column].astype(np.float64)
+    return scores
 
 
 def _differing(model: Model, row: _Row, typical: _Row) -> list[int]:
