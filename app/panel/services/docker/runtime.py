@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Final
 
 from app.panel.services.docker import container_config
-from app.panel.services.docker.canary import Replacement
 from app.panel.services.docker.checks import engine_checks
 from app.panel.services.docker.engine import Engine, Inspected
 from app.panel.services.docker.engine_problems import NotInContainerError
@@ -21,6 +20,7 @@ from app.panel.services.docker.host_container import PATHS, HostContainer, own_c
 from app.panel.services.docker.inspection import is_serving, observe, parse_log, previous_exit, previous_run_window
 from app.panel.services.docker.ownership import find_live, is_as_specified, is_ours
 from app.panel.services.docker.problems import ContainerNameTakenError, NetworkNameTakenError, VolumeNotMountedError
+from app.panel.services.docker.replacement import Replacement
 from app.panel.services.protocol import (
     ABSENT,
     SERVICES,
