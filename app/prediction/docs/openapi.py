@@ -8,7 +8,7 @@ import io
 from typing import Any, Final
 
 from app.prediction.protocols.invocations import FORMATS
-from app.prediction.protocols.tensors import NUMBERS, inputs_of
+from app.prediction.protocols.tensor_inputs import NUMBERS, inputs_of
 from app.prediction.scoring.model import Model, example_record
 from app.prediction.scoring.responses import build_responses
 from app.prediction.scoring.rows import Rows

@@ -5,7 +5,7 @@ have the member `error`, which the protocol asks for.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Final, TypeVar
 
@@ -24,17 +24,10 @@ from app.prediction.protocols.open_inference_models import (
     ServerMetadata,
     TensorMetadata,
 )
-from app.prediction.protocols.tensors import (
-    RequestedOutput,
-    inputs_of,
-    output_tensors,
-    outputs_of,
-    parse_tensor,
-    rows_of,
-)
+from app.prediction.protocols.tensor_inputs import inputs_of, parse_tensor, rows_of
+from app.prediction.protocols.tensor_outputs import output_tensors, outputs_of, requested_outputs
 from app.prediction.scoring.lenient_json import decode
 from app.prediction.scoring.loaded_model import LoadedModel
-from app.prediction.scoring.model import Model
 from app.web.body_limit import read_body
 from pipeline.core.problems import ProblemError
 from pipeline.core.product import NAME
@@ -125,7 +118,7 @@ def _answer(
     request = decode(body)
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
         raise InvalidTensorsError("The body is not an object with a list `inputs`.")
-    requested = _requested_outputs(request, model)
+    requested = requested_outputs(request, model)
     tensors = []
     for item in request["inputs"]:
         tensor, binary = parse_tensor(item, binary)
@@ -153,32 +146,6 @@ def _split(raw: bytes, header: str | None) -> tuple[bytes, memoryview | None]:
             f"The header Inference-Header-Content-Length, {header[:40]!r}, is not a length within the body."
         )
     return raw[: int(header)], memoryview(raw)[int(header) :]
-
-
-def _requested_outputs(request: Mapping[str, Any], model: Model) -> list[RequestedOutput]:
-    """Return the requested outputs, all if the request names none; as bytes where it says so, for one or for all."""
-    known = [str(output["name"]) for output in outputs_of(model)]
-    by_default = _parameter(request, "binary_data_output")
-    outputs = request.get("outputs")
-    if not outputs:
-        return [RequestedOutput(name, by_default) for name in known]
-    requested: list[RequestedOutput] = []
-    for output in outputs if isinstance(outputs, list) else [outputs]:
-        name = output.get("name") if isinstance(output, dict) else None
-        if name not in known:
-            raise InvalidTensorsError(f"Unknown output {str(name)[:100]!r}; the outputs are {', '.join(known)}.")
-        if any(name == each.name for each in requested):
-            raise InvalidTensorsError(f"The output {name!r} is requested more than once.")
-        requested.append(RequestedOutput(str(name), _parameter(output, "binary_data", default=by_default)))
-    return requested
-
-
-def _parameter(of: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
-    parameters = of.get("parameters")
-    value = parameters.get(name) if isinstance(parameters, Mapping) else None
-    if value is not None and not isinstance(value, bool):
-        raise InvalidTensorsError(f"The parameter {name!r} must be true or false.")
-    return default if value is None else value
 
 
 def _live_model(service: PredictionService, name: str, request: Request) -> LoadedModel:

@@ -1,21 +1,20 @@
-"""Converts tensors of the Open Inference Protocol to rows and back. Pure.
+"""Converts the input tensors of an Open Inference Protocol request to rows. Pure.
 
 A feature is a tensor of its own by name, of shape [n] or [n, 1]; or all features of a kind are one tensor [n, k] in the
 model's order: `numeric` and `categorical`, under any name where the model has only numbers. Both may be mixed. Missing
-is NaN, null or "". Values are JSON, or bytes of the binary tensor data extension, in both directions.
+is NaN, null or "". Values are JSON, or bytes of the binary tensor data extension.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from app.prediction.problems import InvalidTensorsError, InvalidValuesError, RequestTooLargeError
 from app.prediction.scoring.model import Model, example_record
-from app.prediction.scoring.responses import predicted_classes
 from app.prediction.scoring.rows import MAX_TEXT, Rows
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
 from pipeline.core.cells import FLOAT32_MAX
@@ -36,16 +35,8 @@ NUMBERS: Final = {
     "FP64": "<f8",
 }
 MAX_DIMENSIONS: Final = 8
-LABEL_TYPES: Final = {"integer": "INT64", "boolean": "BOOL", "number": "FP64", "string": "BYTES"}
 
 Array = npt.NDArray[Any]
-
-
-class RequestedOutput(NamedTuple):
-    """A requested output, as binary tensor data or as JSON."""
-
-    name: str
-    is_binary: bool
 
 
 @dataclass(frozen=True)
@@ -62,55 +53,6 @@ def inputs_of(model: Model) -> list[dict[str, Any]]:
     """Return the inputs for the model's metadata: one per feature."""
     kinds = {"numeric": "FP32", "boolean": "BOOL", "categorical": "BYTES"}
     return [{"name": f.name, "datatype": kinds[f.kind], "shape": [-1]} for f in model.manifest.features]
-
-
-def outputs_of(model: Model) -> list[dict[str, Any]]:
-    """Return the outputs for the model's metadata."""
-    if model.task == "regression":
-        return [{"name": "prediction", "datatype": "FP32", "shape": [-1]}]
-    return [
-        {"name": "prediction", "datatype": LABEL_TYPES[model.manifest.class_type], "shape": [-1]},
-        {"name": "probability", "datatype": "FP32", "shape": [-1]},
-        {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(model.labels)]},
-    ]
-
-
-def output_tensors(
-    model: Model, scores: Floats, requested: Sequence[RequestedOutput]
-) -> tuple[list[dict[str, Any]], list[bytes]]:
-    """Return the requested outputs for `scores` as JSON tensors, and the bytes of the binary ones, in order."""
-    described = {output["name"]: output for output in outputs_of(model)}
-    tensors, binary = [], []
-    for name, is_binary in requested:
-        output = {**described[name], "shape": [len(scores), *described[name]["shape"][1:]]}
-        values = _output(model, scores, name)
-        if is_binary:
-            raw = _to_bytes(output["datatype"], values)
-            binary.append(raw)
-            output["parameters"] = {"binary_data_size": len(raw)}
-        else:
-            output["data"] = values.tolist()
-        tensors.append(output)
-    return tensors, binary
-
-
-def _output(model: Model, scores: Floats, name: str) -> Array:
-    """Return the values of one output, flat; labels as objects."""
-    if name == "probabilities":
-        return scores.ravel()
-    if model.task == "regression":
-        return scores[:, 0]
-    places = predicted_classes(model, scores)
-    if name == "prediction":
-        return np.array(model.labels, dtype=object)[places]
-    return scores[:, 1] if model.task == "binary" else scores[np.arange(len(scores)), places]
-
-
-def _to_bytes(datatype: str, values: Array) -> bytes:
-    if datatype != "BYTES":
-        return values.astype(NUMBERS[datatype]).tobytes()
-    texts = [text.encode() for text in values.tolist()]
-    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
 def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
