@@ -62,12 +62,10 @@ async def _build_page(
     if changed or form.record is None:
         return _page(manifest, form, index, changed=changed)
     try:
-        result = await _predict(api, manifest, form, form.record, options)
+        result = await _predict(api, manifest, form, form.record, options, is_last=is_last)
     except InputRejectedError as problem:
         return _page(manifest, form, index, problem=problem)
-    if result.version != manifest.version and not is_last:
-        return None
-    return _page(manifest, form, index, result=result)
+    return None if result is None else _page(manifest, form, index, result=result)
 
 
 def _page(
@@ -107,14 +105,24 @@ def _fields_changed(manifest: Manifest, inputs: Inputs, form_version: int | None
 
 
 async def _predict(
-    api: PredictionApi, manifest: Manifest, form: Form, record: dict[str, Scalar], options: dict[str, str]
-) -> Result:
+    api: PredictionApi,
+    manifest: Manifest,
+    form: Form,
+    record: dict[str, Scalar],
+    options: dict[str, str],
+    *,
+    is_last: bool,
+) -> Result | None:
+    """Return the prediction as the page shows it, or None if another model made a part of it, unless `is_last`."""
     feature = _curve_feature(manifest, options.get("curve", ""))
     prediction, explanation, curve = await asyncio.gather(
         api.predict(record), api.explain(record), api.curve(record, feature.name), return_exceptions=True
     )
     if isinstance(prediction, BaseException):
         raise prediction
+    answers = [each for each in (prediction, explanation, curve) if not isinstance(each, BaseException)]
+    if any(each.model_version != manifest.version for each in answers) and not is_last:
+        return None  # before anything is built: the other model may have other classes, or none
     version = prediction.model_version
     notes: list[str] = []
     form_version = _whole_number(options.get("model", ""))

@@ -1,14 +1,19 @@
 """The form and its result as a browser without scripts gets them, from real processes."""
 
+import asyncio
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from app.frontend.form import example_rows, input_texts
+from app.frontend.main import create_app
+from app.frontend.settings import Settings
 from app.web.formats import percent
 from bench.bundles import make_bundle, records
-from pipeline.core.bundle import Scalar
+from pipeline.core.bundle import Manifest, Scalar
 from pipeline.core.params import Task
 from tests.app.frontend.conftest import Page, Served, app_running
 from tests.app.prediction.conftest import TASKS, running
@@ -193,6 +198,35 @@ def test_the_answer_says_so_when_the_model_was_replaced_and_the_fields_fit(tmp_p
         assert "The model predicts" not in other.text
         assert other.form_values()["x.age"] == form["x.age"]
     assert old.manifest.version == 1
+
+
+class _Replaced(httpx2.AsyncBaseTransport):
+    """An API whose model is replaced as soon as its manifest was read once; it explains nothing."""
+
+    def __init__(self, manifests: Iterable[Manifest]) -> None:
+        self._manifests = iter(manifests)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await request.aread()
+        if request.url.path == "/model":
+            return httpx2.Response(200, content=next(self._manifests).model_dump_json())
+        if request.url.path == "/predict":
+            return httpx2.Response(200, json={"prediction": 3.5, "model_version": 2, "request_id": "1", "imputed": []})
+        return httpx2.Response(404)
+
+
+def test_the_new_model_answers_when_one_of_another_task_goes_live_meanwhile(tmp_path: Path) -> None:
+    tasks: tuple[Task, ...] = ("binary", "regression")
+    manifests = [make_bundle(tmp_path / task, task=task, version=i).manifest for i, task in enumerate(tasks, 1)]
+
+    async def send() -> httpx2.Response:
+        transport = httpx2.ASGITransport(create_app(Settings(), _Replaced(manifests)))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8501") as client:
+            return await client.get("/", params={"x.age": "40"})
+
+    response = asyncio.run(send())
+    assert response.status_code == 200
+    assert "The model predicts 3.5" in response.text
 
 
 def test_names_are_text_and_nothing_else_when_they_are_made_of_markup(tmp_path: Path) -> None:
