@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -80,14 +80,14 @@ def read_head(file: IO[bytes]) -> tuple[list[str], str]:
         raise UnreadableTableError("Its text is not UTF-8.", "Save it as “CSV UTF-8” and send that.") from None
     if "\0" in text:
         raise UnreadableTableError("It contains NUL bytes, so it is not text.", "Save it as “CSV UTF-8” and send that.")
-    lines = text.lstrip("\r\n").splitlines()
-    if not lines or not lines[0].strip():
+    starts = {each: [*islice(_rows(io.StringIO(text, newline=""), each), 2)] for each in (",", "\t", ";")}
+    delimiter = max(starts, key=lambda each: len(starts[each][0]) if starts[each] else 0)
+    start = starts[delimiter]
+    if not start or not any(cell.strip() for cell in start[0]):
         raise UnreadableTableError("It is empty.", "Paste a table with a header row, or choose a file.")
-    counts = {delimiter: lines[0].count(delimiter) for delimiter in (",", "\t", ";")}
-    delimiter = max(counts, key=lambda key: counts[key]) if any(counts.values()) else ","
-    if len(lines) < 2:
+    if len(start) < 2:
         raise UnreadableTableError("It has a header but no rows.", "Add at least one row below the header.")
-    return next(csv.reader([lines[0]], delimiter=delimiter)), delimiter
+    return start[0], delimiter
 
 
 def read_blocks(source: IO[bytes], delimiter: str) -> Iterator[bytes]:
@@ -95,7 +95,7 @@ def read_blocks(source: IO[bytes], delimiter: str) -> Iterator[bytes]:
     source.seek(0)
     try:
         with _as_text(source, "utf-8-sig") as text:
-            rows = (row for row in csv.reader(text, delimiter=delimiter) if row)
+            rows = _rows(text, delimiter)
             header = next(rows)
             while block := list(islice(rows, BLOCK_ROWS)):
                 yield format_rows([header, *block]).encode()
@@ -160,6 +160,11 @@ def shorten_number(cell: str) -> str:
     if len(cell) <= MAX_NUMBER_CHARS or "." not in cell or not _is_number(cell):
         return cell
     return f"{float(cell):.4g}"
+
+
+def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Return the rows of a table that are not blank lines."""
+    return (row for row in csv.reader(lines, delimiter=delimiter) if row)
 
 
 def _is_number(cell: str) -> bool:

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from app.frontend.csv_tables import BLOCK_ROWS, escape_formula, read_blocks, shorten_number
+from app.frontend.csv_tables import BLOCK_ROWS, escape_formula, read_blocks, read_head, shorten_number
 
 
 def test_every_row_is_sent_when_blank_lines_fill_a_block() -> None:
@@ -13,6 +13,20 @@ def test_every_row_is_sent_when_blank_lines_fill_a_block() -> None:
     blocks = [list(csv.reader(io.StringIO(block.decode()))) for block in read_blocks(io.BytesIO(table), ";")]
     assert [block[0] for block in blocks] == [["age", "city"]] * 2
     assert [row for block in blocks for row in block[1:]] == [["40", "a"]] * 3 + [["41", "b"]] * BLOCK_ROWS
+
+
+@pytest.mark.parametrize(
+    ("table", "header", "delimiter"),
+    [
+        ('"first\nline";age\n1;2\n', ["first\nline", "age"], ";"),
+        ('"a\u2028b",age\n1,2\n', ["a\u2028b", "age"], ","),
+        ('"a, b, c";age\n1;2\n', ["a, b, c", "age"], ";"),
+    ],
+)
+def test_the_header_is_the_whole_first_row_when_its_names_hold_line_ends_or_delimiters(
+    table: str, header: list[str], delimiter: str
+) -> None:
+    assert read_head(io.BytesIO(table.encode())) == (header, delimiter)
 
 
 @pytest.mark.parametrize(("cell", "safe"), [("+1", "+1"), ("-x", "'-x"), ("\t=1", "'\t=1"), ("a=b", "a=b"), ("", "")])
