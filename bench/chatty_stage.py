@@ -3,6 +3,7 @@
 import time
 
 from bench import empty_stages
+from bench.wait import until
 from pipeline.core.events import Events
 from pipeline.core.stage import SeedResult, StageContext
 
@@ -13,8 +14,7 @@ LINES = 4
 
 def set_seed(ctx: StageContext, events: Events) -> SeedResult:
     """Log four lines five times a second, for ten seconds, once there is a file `go` in the data folder."""
-    while not (ctx.data_dir / "go").exists():
-        time.sleep(0.02)
+    until((ctx.data_dir / "go").exists, within_s=600, what="the file `go`")
     for _ in range(BURSTS):
         for _ in range(LINES):
             events.log(f"{time.time():.6f}")

@@ -11,6 +11,7 @@ import threading
 import time
 
 from bench import empty_stages
+from bench.wait import until
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.stage import SeedResult, StageContext
@@ -65,8 +66,7 @@ def hangs(ctx: StageContext, events: Events) -> SeedResult:
 def waits(ctx: StageContext, events: Events) -> SeedResult:
     """Waits for the file `go` in the data folder."""
     events.log("waiting")
-    while not (ctx.data_dir / "go").exists():
-        time.sleep(0.01)
+    until((ctx.data_dir / "go").exists, within_s=600, what="the file `go`")
     return empty_stages.set_seed(ctx, events)
 
 
@@ -79,8 +79,7 @@ def double_forks(ctx: StageContext, events: Events) -> SeedResult:
             write_atomic(ctx.run_dir / "pids", str(os.getpid()).encode())
             time.sleep(600)
         os._exit(0)
-    while not (ctx.run_dir / "pids").exists():
-        time.sleep(0.01)
+    until((ctx.run_dir / "pids").exists, within_s=60, what="the pid of the grandchild")
     return empty_stages.set_seed(ctx, events)
 
 
