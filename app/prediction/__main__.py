@@ -5,11 +5,13 @@ import gc
 import logging
 import sys
 
-from app.prediction.main import create_app
-from app.prediction.settings import ApiSettings
-from app.web.server import Server, build_config
-from pipeline.core.problems import ProblemError
-from pipeline.core.settings import read
+gc.disable()  # until the start is over: none of what is imported is garbage, and looking for it takes 30 ms
+
+from app.prediction.main import create_app  # noqa: E402
+from app.prediction.settings import ApiSettings  # noqa: E402
+from app.web.server import Server, build_config  # noqa: E402
+from pipeline.core.problems import ProblemError  # noqa: E402
+from pipeline.core.settings import read  # noqa: E402
 
 
 def main() -> int:
@@ -25,6 +27,7 @@ def main() -> int:
     # What is loaded now stays for good: the garbage collector need not look at it again and again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     options = build_config(
         app,
         host=settings.host,
