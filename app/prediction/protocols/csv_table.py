@@ -29,7 +29,7 @@ BLOCK_ROWS: Final = 1_000
 INLINE_ROWS: Final = 16  # more take longer than handing them to a thread
 NOT_FINITE: Final = "The model has no finite prediction for this row: its values are too large."
 
-router = APIRouter()
+router = APIRouter(tags=["prediction"])
 
 
 @router.post("/predict/csv", summary="Predict for each row of a CSV table", response_class=StreamingResponse)

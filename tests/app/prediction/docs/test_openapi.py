@@ -18,3 +18,9 @@ def test_the_description_names_estimator_and_metric_as_pages_do_when_a_model_is_
     assert description.startswith(
         f"Version 7, Histogram gradient boosting, trained on 600 rows, {metric} 0.8 on 600 test rows. "
     )
+
+
+def test_no_route_is_left_without_a_group_when_the_docs_are_drawn(served: dict[Task, tuple[Api, Built]]) -> None:
+    api, _ = served["binary"]
+    paths = api.client.get("/openapi.json").json()["paths"]
+    assert [path for path, methods in paths.items() if not all(route.get("tags") for route in methods.values())] == []
