@@ -1,10 +1,10 @@
-"""The problems of the prediction API: why a request is refused, and why a bundle is not served."""
+"""Problems with a request to the prediction API, whatever its protocol."""
 
 from collections.abc import Sequence
 from typing import Self
 
 from pipeline.core.bundle import Scalar
-from pipeline.core.problems import BundleError, ProblemError
+from pipeline.core.problems import ProblemError
 
 
 class InvalidBodyError(ProblemError):
@@ -172,23 +172,6 @@ class UnauthorizedError(ProblemError):
         )
 
 
-class InvalidTableError(ProblemError):
-    """The body is not a readable table.
-
-    Send CSV in UTF-8, separated by commas, whose header line names at least one feature of the model and no feature
-    twice.
-    """
-
-    id = "API-09"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            "The body is not a readable table.",
-            why=why,
-            fix="Send CSV in UTF-8, separated by commas, with the model's features in the header line.",
-        )
-
-
 class NoRouteError(ProblemError):
     """There is no such path, or not with this method.
 
@@ -204,77 +187,6 @@ class NoRouteError(ProblemError):
             why="The API has no such path, or not with this method.",
             fix="/docs lists all paths and methods.",
             status=status,
-        )
-
-
-class InvalidInvocationError(ProblemError):
-    """The body does not follow MLflow's scoring protocol.
-
-    Send an object with exactly one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, and optionally
-    `params`.
-    """
-
-    id = "API-11"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            "The body does not follow MLflow's scoring protocol.",
-            why=why,
-            fix="Send an object with exactly one of dataframe_split, dataframe_records, instances, inputs; "
-            "/docs shows a request that works.",
-        )
-
-
-class InvalidTensorsError(ProblemError):
-    """The inputs cannot be used.
-
-    The tensors of an Open Inference Protocol request do not fit the model, or contradict each other. The message names
-    the tensor and the reason; `GET /v2/models/automated-ml-pipeline` lists the inputs.
-    """
-
-    id = "API-12"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            "The inputs cannot be used.",
-            why=why,
-            fix="GET /v2/models/automated-ml-pipeline lists the inputs; /docs shows a request that works.",
-        )
-
-
-class InvalidExplanationError(ProblemError):
-    """The request cannot be explained.
-
-    `/explain` takes one record; `/curve` takes `{"record": {...}, "feature": "NAME"}` with a feature of the model.
-    """
-
-    id = "API-13"
-    status = 422
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            "The request cannot be explained.",
-            why=why,
-            fix='/explain takes one record, /curve takes {"record": {...}, "feature": "NAME"}.',
-        )
-
-
-class UnknownModelError(ProblemError):
-    """This model or version is not served.
-
-    The API serves one model, `automated-ml-pipeline`, in the version that is live.
-    """
-
-    id = "API-14"
-    status = 404
-    command = "curl http://127.0.0.1:8000/v2"
-
-    def __init__(self, name: str, version: str, *, live_name: str, live_version: int) -> None:
-        in_version = f" in version {version[:20]!r}" if version else ""
-        super().__init__(
-            f"The model {name[:100]!r}{in_version} is not served here.",
-            why=f"The live model is {live_name!r} in version {live_version}.",
-            fix="Request that one, or leave the version out.",
         )
 
 
@@ -330,54 +242,3 @@ class HostNotAllowedError(ProblemError):
             why=f"The request named {host[:80].decode('latin-1')!r}, which a web page could have pointed here.",
             fix="Call it by its address or its short name, list the name in API_ALLOWED_HOSTS, or set API_KEY.",
         )
-
-
-class ModelLoadError(BundleError):
-    """The model cannot be loaded.
-
-    It is not an ONNX file, or it does not match its manifest. The previous model stays live. Train again.
-    """
-
-    id = "MODEL-03"
-
-    def __init__(self, why: str, *, what: str = "The model cannot be loaded.") -> None:
-        super().__init__(what, why=why)
-
-
-class GoldenRowsError(BundleError):
-    """The model does not reproduce the golden rows.
-
-    Before a model goes live, it predicts the rows that are stored with it. Its predictions differed or were not finite
-    numbers, so it is not the model that was trained. The previous model stays live. Train again.
-    """
-
-    id = "MODEL-04"
-
-    def __init__(self, what: str, *, why: str = "") -> None:
-        super().__init__(what, why=why)
-
-
-class UnsafeBundleError(BundleError):
-    """The bundle crashes, hangs or needs too much memory.
-
-    A bundle is verified in a process of its own with limits of time and memory, and that process failed. The API is not
-    affected; the previous model stays live.
-    """
-
-    id = "MODEL-05"
-
-    def __init__(self, what: str, *, why: str = "") -> None:
-        super().__init__(what, why=why)
-
-
-class ForbiddenContentError(BundleError):
-    """The model refers to something that is not allowed.
-
-    Data outside its file, operators of other vendors, or functions of its own: such a file could read or execute things
-    on this machine. Only models that this pipeline exported are served.
-    """
-
-    id = "MODEL-06"
-
-    def __init__(self, what: str, *, why: str) -> None:
-        super().__init__(what, why=why)

@@ -6,7 +6,7 @@ import io
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
-from app.prediction.problems import InvalidTableError
+from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.rows import MAX_TEXT
 from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.cells import BOOLEANS, FLOAT32_MAX, MISSING_NUMBERS, MISSING_TOKENS, parse_number

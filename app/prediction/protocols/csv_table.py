@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from app.prediction.http.service import PredictionService, Service
-from app.prediction.problems import InvalidTableError
 from app.prediction.protocols.csv_cells import EXPECTED, rows_of, value
+from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.responses import build_responses
 from app.prediction.settings import ApiSettings

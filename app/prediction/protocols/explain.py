@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.prediction.http.service import check_finite
-from app.prediction.problems import InvalidExplanationError
+from app.prediction.protocols.problems import InvalidExplanationError
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.responses import predicted_values
 from app.prediction.scoring.rows import Rows

@@ -15,8 +15,9 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from app.prediction.http.service import PredictionService, Service
-from app.prediction.problems import InvalidInvocationError, UnsupportedBodyError
+from app.prediction.problems import UnsupportedBodyError
 from app.prediction.protocols.csv_cells import parse_table
+from app.prediction.protocols.problems import InvalidInvocationError
 from app.prediction.scoring.lenient_json import decode
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.responses import build_responses

@@ -14,7 +14,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.prediction.http.error_responses import error_response
 from app.prediction.http.service import PredictionService, Service
-from app.prediction.problems import InvalidTensorsError, UnknownModelError
 from app.prediction.protocols.open_inference_models import (
     InferResponse,
     LiveResponse,
@@ -24,6 +23,7 @@ from app.prediction.protocols.open_inference_models import (
     ServerMetadata,
     TensorMetadata,
 )
+from app.prediction.protocols.problems import InvalidTensorsError, UnknownModelError
 from app.prediction.protocols.tensor_inputs import inputs_of, parse_tensor, rows_of
 from app.prediction.protocols.tensor_outputs import output_tensors, outputs_of, requested_outputs
 from app.prediction.scoring.lenient_json import decode

@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from app.prediction.problems import InvalidTensorsError, InvalidValuesError, RequestTooLargeError
+from app.prediction.problems import InvalidValuesError, RequestTooLargeError
+from app.prediction.protocols.problems import InvalidTensorsError
 from app.prediction.scoring.model import Model, example_record
 from app.prediction.scoring.rows import MAX_TEXT, Rows
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from app.prediction.problems import InvalidTensorsError
+from app.prediction.protocols.problems import InvalidTensorsError
 from app.prediction.protocols.tensor_inputs import NUMBERS, Array
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.responses import predicted_classes

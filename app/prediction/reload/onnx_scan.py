@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.prediction.problems import ForbiddenContentError, ModelLoadError
+from app.prediction.bundle_problems import ForbiddenContentError, ModelLoadError
 
 MAX_DEPTH: Final = 16
 

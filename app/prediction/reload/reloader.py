@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from app.prediction.problems import ModelLoadError
+from app.prediction.bundle_problems import ModelLoadError
 from app.prediction.reload.verify import verify
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.model import Model

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from app.prediction.problems import ForbiddenContentError, UnsafeBundleError
+from app.prediction.bundle_problems import ForbiddenContentError, UnsafeBundleError
 from app.processes.child import run
 from pipeline.core.problems import BundleError, ProblemError
 

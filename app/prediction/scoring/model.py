@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime as ort
 
-from app.prediction.problems import GoldenRowsError, ModelLoadError
+from app.prediction.bundle_problems import GoldenRowsError, ModelLoadError
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREDICTION_TOLERANCE, Feature, Manifest, Scalar
 from pipeline.onnx.session import Floats, Texts, new_session
 
