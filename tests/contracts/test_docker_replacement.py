@@ -51,7 +51,7 @@ def test_a_port_is_not_called_taken_when_the_canary_of_the_new_one_has_it(docker
     canary = docker_bench.engine.create(
         container_config.container_name(docker_bench.host, "api", "canary"), body, ErrorContext()
     )
-    docker_bench.engine.create_network(docker_bench.host.network, {})
+    docker_bench.engine.create_network(docker_bench.host.network, {}, {})
     docker_bench.engine.start(canary, ErrorContext())
     assert [check.id for check in docker_bench.runtime.checks({"api": spec}) if check.state != "ok"] == []
 

@@ -59,6 +59,9 @@ def create_request(
         },
         "HostConfig": {
             "NetworkMode": host.network,
+            # The engine answers for names on the network; for all others it would ask a name server on the service's
+            # behalf, which is a way out. Nobody listens here.
+            "Dns": ["127.0.0.1"],
             "PortBindings": {port: [{"HostIp": "127.0.0.1", "HostPort": str(spec.port)}]} if publish else {},
             "RestartPolicy": {"Name": "no" if is_canary else "unless-stopped", "MaximumRetryCount": 0},
             "Memory": spec.memory_bytes,
@@ -109,8 +112,8 @@ def fingerprint(container: Mapping[str, Any]) -> str:
         "restart": host["RestartPolicy"]["Name"],
         "ports": host["PortBindings"] or {},
         "safety": [host["ReadonlyRootfs"], host["Privileged"], host["CapDrop"], host["SecurityOpt"]],
-        "mounts": [sorted(mounts), host.get("Binds") or [], sorted(host.get("Tmpfs") or {})],
-        "networks": sorted(networks),
+        "mounts": [sorted(mounts), host.get("Binds") or [], sorted((host.get("Tmpfs") or {}).items())],
+        "networks": [sorted(networks), host.get("Dns") or []],
     }
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

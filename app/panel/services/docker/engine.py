@@ -6,7 +6,7 @@ that something does not exist, which is a result: None, or nothing done.
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -128,15 +128,22 @@ class Engine:
                 raise ContainerNotRemovedError(container["Name"].lstrip("/"))
             time.sleep(_POLL_S)
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Create a bridge network."""
-        self._write(
-            lambda client: client.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)
-        )
+    def create_network(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
+        """Create a bridge network with these options of its driver."""
+        config = {"labels": dict(labels), "options": dict(options), "check_duplicate": True}
+        self._write(lambda client: client.create_network(name, driver="bridge", **config))
 
-    def connect(self, network: str, id: str, alias: str) -> None:
-        """Connect a container to a network, where others find it as `alias`."""
-        self._write(lambda client: client.connect_container_to_network(id, network, aliases=[alias]))
+    def remove_network(self, name: str) -> None:
+        """Remove a network. Raises ProblemError (DOCK-08) while a container is connected to it."""
+        self._write_if_present(lambda client: client.remove_network(name))
+
+    def connect(self, network: str, id: str, aliases: Sequence[str]) -> None:
+        """Connect a container to a network, where others find it by these names."""
+        self._write(lambda client: client.connect_container_to_network(id, network, aliases=list(aliases)))
+
+    def disconnect(self, network: str, id: str) -> None:
+        """Take a container off a network; it keeps running."""
+        self._write_if_present(lambda client: client.disconnect_container_from_network(id, network, force=True))
 
     def _read(self, call: Callable[[Any], T]) -> T:
         return self._call(call, ErrorContext(), writes=False)

@@ -155,6 +155,25 @@ class NetworkNameTakenError(ProblemError):
         )
 
 
+class NetworkNotReplacedError(ProblemError):
+    """The services' network has a way out.
+
+    Earlier versions made a network from which the services could reach every address; the panel replaces it when it
+    starts. It left this one alone because a container that is not its own is connected to it, or because the engine
+    refused. Take that container off the network, then restart the panel: `docker compose restart panel`.
+    """
+
+    id = "NET-03"
+    command = "docker compose restart panel"
+
+    def __init__(self, network: str, container: str = "", reason: str = "") -> None:
+        super().__init__(
+            f"From the network {network} the services can reach addresses outside.",
+            why=f"It was made by an earlier version and could not be replaced: {reason or f'{container} is connected to it'}.",
+            fix=f"Take it off (docker network disconnect {network} {container or 'CONTAINER'}), then restart the panel.",
+        )
+
+
 class ImageMissingError(ProblemError):
     """The image is missing.
 

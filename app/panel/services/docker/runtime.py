@@ -19,8 +19,9 @@ from app.panel.services.docker.engine_problems import NotInContainerError
 from app.panel.services.docker.host_container import PATHS, HostContainer, own_container_id
 from app.panel.services.docker.inspection import is_serving, observe, parse_log, previous_exit, previous_run_window
 from app.panel.services.docker.ownership import find_live, is_as_specified, is_ours
-from app.panel.services.docker.problems import ContainerNameTakenError, NetworkNameTakenError, VolumeNotMountedError
+from app.panel.services.docker.problems import ContainerNameTakenError, VolumeNotMountedError
 from app.panel.services.docker.replacement import Replacement
+from app.panel.services.docker.serving_network import ServingNetwork
 from app.panel.services.protocol import (
     ABSENT,
     SERVICES,
@@ -52,7 +53,7 @@ class DockerRuntime:
         self._engine = engine
         self._host = host
         self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}
-        self._network_lock = threading.Lock()
+        self._network = ServingNetwork(engine)
         self._listing_lock = threading.Lock()
         self._listing: tuple[float, list[Inspected]] = (-math.inf, [])
         self._stats: dict[str, tuple[float, Inspected]] = {}
@@ -100,7 +101,7 @@ class DockerRuntime:
     def ensure(self, spec: ServiceSpec) -> None:
         """See Runtime. While the old container serves, a canary of the new one must come up before it is replaced."""
         with self._locks[spec.name]:
-            self._ensure_network()
+            self._network.ensure(self.host)
             ours = self._ours(spec.name)
             live = find_live(ours, self.host, spec.name)
             self._refuse_foreign(spec.name, ours)
@@ -166,7 +167,7 @@ class DockerRuntime:
 
     def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
         """See Runtime."""
-        return engine_checks(self._engine, lambda: self.host, specs)
+        return [*engine_checks(self._engine, lambda: self.host, specs), *self._network.checks()]
 
     def close(self) -> None:
         """See Runtime: the containers stay."""
@@ -180,7 +181,7 @@ class DockerRuntime:
         with self._listing_lock:
             listed_at, containers = self._listing
             if time.monotonic() - listed_at >= _LIST_EVERY_S:
-                self._ensure_network()
+                self._network.ensure(self.host)
                 containers = self._engine.containers(container_config.owner_labels(self.host))
                 self._listing = (time.monotonic(), containers)
             return containers
@@ -228,19 +229,6 @@ class DockerRuntime:
             raise ContainerNameTakenError(container)
         # Another service of ours under this name: aside, where its own observation finds it by its label and renames it.
         self._engine.rename(holder["Id"], f"{container}-aside")
-
-    def _ensure_network(self) -> None:
-        host = self.host
-        labels = {"com.docker.compose.project": host.project, "com.docker.compose.network": "serving"}
-        with self._network_lock:
-            network = self._engine.network(host.network)
-            if network is None:
-                self._engine.create_network(host.network, {**host.compose_labels, **labels})
-                network = self._engine.network(host.network) or {"Labels": labels, "Containers": {}}
-            if not labels.items() <= (network.get("Labels") or {}).items():
-                raise NetworkNameTakenError(host.network)
-            if host.container_id and host.container_id not in (network.get("Containers") or {}):
-                self._engine.connect(host.network, host.container_id, "panel")
 
     def _previous_exit(self, container: Inspected, instance_id: str) -> ProblemError | None:
         """Return how it ended before the engine restarted it by itself; looked up once for each instance."""

@@ -52,7 +52,7 @@ def test_each_service_is_confined_when_it_is_made(name: ServiceName) -> None:
     assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
     assert set(host) == {
         "NetworkMode", "PortBindings", "RestartPolicy", "Memory", "MemorySwap", "NanoCpus", "PidsLimit", "ReadonlyRootfs",
-        "Tmpfs", "CapDrop", "SecurityOpt", "Privileged", "Init", "Mounts", "LogConfig",
+        "Dns", "Tmpfs", "CapDrop", "SecurityOpt", "Privileged", "Init", "Mounts", "LogConfig",
     }  # fmt: skip
     assert host["Privileged"] is False
     assert host["NetworkMode"] == "automated-ml-pipeline_serving"
