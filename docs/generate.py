@@ -62,7 +62,7 @@ SECTIONS: Final = {
 
 SETTINGS_INTRODUCTION: Final = """# Settings
 
-Order: command line (`make run` takes none; `python -m app.panel --help` lists the options), environment,
+Order: command line (`make run` takes none; `python -m app.panel --help` lists the options, which no secret is), environment,
 `ml-pipeline.toml` in the folder where the panel starts (keys as the environment's names), defaults. The file may hold
 the settings of the control panel only; the panel hands the `API_` and `APP_` settings of its environment on to the
 prediction API and the prediction app. Invalid values are reported at start (CONF-01), and so are names that look like

@@ -47,10 +47,12 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     from app.panel.notifier import Notifier
     from app.panel.services.preflight import Preflight
     from app.panel.services.report import preflight_table
+    from app.processes.environment import restrict
     from app.web import server
     from app.web.app_objects import provided_object
 
     app = create_app(settings)
+    restrict()  # what the panel needs of its environment, it has read by now
     notifier, auth = provided_object(app, Notifier), provided_object(app, Auth)
     preflight = provided_object(app, Preflight)
     for problem in warnings(settings.database):

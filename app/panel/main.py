@@ -180,7 +180,7 @@ def create_app(
 
 def _supervisor(settings: Settings, clock: Clock) -> ServiceSupervisor:
     kind = runtime_kind(settings)
-    return ServiceSupervisor(make_runtime(settings, kind), desired_services(settings, kind, os.environ), clock)
+    return ServiceSupervisor(make_runtime(settings, kind), desired_services(settings, kind, dict(os.environ)), clock)
 
 
 def _stage_runners(

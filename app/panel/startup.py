@@ -9,7 +9,9 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, get_args
+
+from pydantic import SecretStr
 
 from app.panel.problems import CannotListenError, StateFolderLockedError, StateFolderUnusableError
 from app.panel.settings import Settings
@@ -27,10 +29,12 @@ def read_settings(argv: Sequence[str]) -> Settings:
     """Return settings from the command line over the environment over `ml-pipeline.toml` over defaults.
 
     Raises InvalidSettingError, which names each setting that is not valid. `--help` and unknown options end the
-    program as argparse does.
+    program as argparse does. A secret is no option: everybody on the machine can list the command lines of processes.
     """
     parser = argparse.ArgumentParser(prog="python -m app.panel", description="The control panel.", allow_abbrev=False)
     for name, field in Settings.model_fields.items():
+        if SecretStr in get_args(field.annotation):
+            continue
         env = env_name(Settings, name)
         flags = (*_SHORT.get(name, ()), "--" + env.lower().replace("_", "-"))
         parser.add_argument(*flags, dest=name, metavar="VALUE", help=f"{field.description} [{env}]".replace("%", "%%"))

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from app.processes.environment import clean
 from app.processes.reaper_process import ReaperProcess
 from app.processes.tree import end_tree, identity, is_running, signal_group
 
@@ -35,13 +36,19 @@ def start(
     """Start `argv`, whose first member is an absolute path. From any thread; raises OSError if it cannot be started.
 
     It is killed when this process ends, however that happens. With a `reaper` its whole process group is, and that
-    also where the kernel does not offer it. `env` None: that of this process.
+    also where the kernel does not offer it. `env` None: the basic variables of this process, without any secret.
     """
     command = [sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), *argv]
 
     def popen() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            command, env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+            command,
+            env=clean() if env is None else env,
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
         )
 
     child = ChildProcess(_starter.submit(popen).result(), reaper)

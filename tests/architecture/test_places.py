@@ -9,6 +9,7 @@ TESTS: Final = ROOT / "tests"
 # These are about a whole folder: several of its modules at work together.
 ABOUT_A_FOLDER: Final = {
     "app/panel/pages/test_closed.py",
+    "app/panel/test_canary.py",
     "app/prediction/http/test_predict.py",
     "app/prediction/protocols/test_protocols.py",
     "app/prediction/reload/test_swap.py",

@@ -11,10 +11,20 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from app.processes.child import CODE_DIR, start
+from app.processes.environment import NETWORK, clean
 
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
-SECRETS: Final = ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY")
+# How patient MLflow's client is, and whom it trusts: the user's values win over those of the delivery.
+MLFLOW_SETTINGS: Final = frozenset(
+    {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR",
+        "MLFLOW_TRACKING_INSECURE_TLS",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH",
+    }
+)
 # The exit code of `pipeline.tracking.delivery` for a record that can never be delivered.
 NEVER: Final = 2
 COMMAND: Final = (sys.executable, "-m", "pipeline.tracking.delivery")
@@ -49,6 +59,8 @@ class Delivery:
     def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
         self._command = tuple(command)
         self._timeout_s = timeout_s
+        # Noted now: the panel drops what it does not need itself before it serves.
+        self._env = {**clean(NETWORK, MLFLOW_SETTINGS), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
     def __call__(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
         """See Deliver."""
@@ -56,7 +68,7 @@ class Delivery:
             child = start(
                 [*self._command, str(folder), "--tracking-uri", tracking_uri],
                 cwd=CODE_DIR,
-                env=_environment(),
+                env=self._env,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
@@ -71,12 +83,6 @@ class Delivery:
             return NotDelivered(f"MLflow did not accept the record within {self._timeout_s:.0f} s.")
         out, err = (text.decode("utf-8", "replace") for text in (finished.stdout, finished.stderr))
         return outcome(finished.exit_code, out, err)
-
-
-def _environment() -> dict[str, str]:
-    """Return the panel's environment, which may name a proxy or an authority, without the secrets of panel and API."""
-    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    return {**inherited, "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def outcome(code: int, out: str, err: str) -> Delivered | NotDelivered:

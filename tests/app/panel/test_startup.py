@@ -86,6 +86,14 @@ def test_secret_is_not_shown_when_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize("option", ["--panel-password", "--panel-api-token"])
+def test_secret_is_no_option_when_its_file_is_one(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        startup.read_settings([option, "hush"])
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err
+    assert startup.read_settings([f"{option}-file", "secret.txt"])
+
+
 def test_owner_is_named_when_another_panel_has_the_folder(tmp_path: Path) -> None:
     own_settings = settings(tmp_path)
     with startup.lock(own_settings):

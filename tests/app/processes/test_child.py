@@ -126,6 +126,14 @@ def test_it_is_run_to_its_end_when_nobody_cancels() -> None:
         asyncio.run(run(SLEEP, timeout_s=0.1))
 
 
+def test_it_gets_no_secret_when_no_environment_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "hush")
+    child = piped(sys.executable, "-c", "import os; print(sorted(os.environ))")
+    names = child.communicate(timeout_s=20.0).stdout
+    assert b"'PATH'" in names
+    assert b"SOME_TOKEN" not in names
+
+
 def test_the_error_says_why_when_it_cannot_be_started(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         start(SLEEP, cwd=tmp_path / "missing")

@@ -52,10 +52,12 @@ def test_the_reason_is_given_when_the_record_cannot_be_read(tmp_path: Path) -> N
 def test_no_secret_of_the_panel_is_handed_on_when_a_record_is_delivered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY", "https_proxy"):
+    secrets = ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY", "AWS_SECRET_ACCESS_KEY")
+    passed_on = ("https_proxy", "REQUESTS_CA_BUNDLE", "MLFLOW_HTTP_REQUEST_TIMEOUT")
+    for name in (*secrets, *passed_on):
         monkeypatch.setenv(name, f"value of {name}")
     script = "import json, os; print(json.dumps({'mlflow_run_id': ' '.join(os.environ.values())}))"
     result = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
     assert isinstance(result, Delivered)
-    assert "value of https_proxy" in result.mlflow_run_id
-    assert not any(name in result.mlflow_run_id for name in ("PANEL_PASSWORD", "PANEL_API_TOKEN", "API_KEY"))
+    assert all(f"value of {name}" in result.mlflow_run_id for name in passed_on)
+    assert not any(name in result.mlflow_run_id for name in secrets)
