@@ -116,32 +116,25 @@ class SlowBodyError(ProblemError):
 
 
 class UnsupportedBodyError(ProblemError):
-    """The body has a type that is not accepted here.
+    """The body has a type that is not accepted here, or states none.
 
-    Send `Content-Type: application/json` (UTF-8) to `/predict`, and JSON or `text/csv` to `/invocations`. Other types
-    are refused, because a browser would send some of them for any web page without asking first. Compressed bodies
-    (`Content-Encoding`) are not accepted either.
+    Send `Content-Type: application/json` (UTF-8), or `text/csv` to `/predict/csv`; `/invocations` takes both, and
+    Open Inference also `application/octet-stream`. Other types, and bodies without one, are refused, because a browser
+    would send them for any web page without asking first. Compressed bodies (`Content-Encoding`) are not accepted
+    either.
     """
 
     id = "API-07"
     status = 415
 
     @classmethod
-    def not_json(cls, content_type: str) -> Self:
-        """Return the problem for a body that is declared as something else than JSON in UTF-8."""
+    def other_than(cls, accepted: Sequence[str], content_type: str) -> Self:
+        """Return the problem for a body that is declared as `content_type`, or as nothing, and not as one of `accepted`."""
+        for_csv = " For CSV, use /predict/csv." if list(accepted) == ["application/json"] else ""
         return cls(
-            "Content-Type must be application/json (UTF-8).",
-            why=f"It is {content_type[:80]!r}.",
-            fix="Send the header Content-Type: application/json. For CSV, use /predict/csv.",
-        )
-
-    @classmethod
-    def neither_json_nor_csv(cls, content_type: str) -> Self:
-        """Return the problem for a body that is declared as something else than JSON or CSV in UTF-8."""
-        return cls(
-            "Content-Type must be application/json or text/csv (UTF-8).",
-            why=f"It is {content_type[:80]!r}.",
-            fix="Send one of these two.",
+            f"Content-Type must be {' or '.join(accepted)} (UTF-8).",
+            why=f"It is {content_type[:80]!r}." if content_type else "The request has none.",
+            fix=f"Send the header Content-Type: {accepted[0]}.{for_csv}",
         )
 
     @classmethod
@@ -241,4 +234,24 @@ class HostNotAllowedError(ProblemError):
             "The API does not answer to that host name.",
             why=f"The request named {host[:80].decode('latin-1')!r}, which a web page could have pointed here.",
             fix="Call it by its address or its short name, list the name in API_ALLOWED_HOSTS, or set API_KEY.",
+        )
+
+
+class CrossSiteError(ProblemError):
+    """The request was sent by a page of another site.
+
+    A web page that somebody has open in a browser must not make this API predict: its rows would count as live data.
+    `Sec-Fetch-Site` or `Origin` says that a browser sent the request for such a page, and no API key came with it. Send
+    the request from a server or from the API's own `/docs`; a proxy in front of the API has to pass `Host` on unchanged.
+    With `API_KEY` set, the key alone decides.
+    """
+
+    id = "API-18"
+    status = 403
+
+    def __init__(self, origin: bytes) -> None:
+        super().__init__(
+            "The request was sent by a page of another site.",
+            why=f"A browser sent it for {origin[:80].decode('latin-1')!r}." if origin else "A browser says so.",
+            fix="Send it from a server or from the API's own /docs, or set API_KEY and send the key.",
         )

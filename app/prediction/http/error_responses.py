@@ -2,7 +2,7 @@
 
 from fastapi.responses import JSONResponse
 
-from app.prediction.problems import InvalidValuesError, NoModelError, UnsupportedBodyError
+from app.prediction.problems import InvalidValuesError, NoModelError
 from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 
@@ -21,11 +21,3 @@ def error_response(problem: ProblemError, request_id: str, **more: object) -> JS
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return problem_response(problem, headers=headers, **extra)
-
-
-def check_json(content_type: str) -> None:
-    """Raise UnsupportedBodyError API-07 (415) unless `content_type` is JSON in UTF-8, or empty."""
-    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    if kind in {"application/json", ""} and all(each.replace('"', "") in {"charset=utf-8", ""} for each in parameters):
-        return
-    raise UnsupportedBodyError.not_json(content_type)

@@ -1,10 +1,9 @@
-"""The outermost layer: request ids, the API key, counting, errors; and POST /predict without any framework.
+"""The outermost layer: request ids, counting, errors; and POST /predict without any framework.
 
 Measured (`python -m bench serving`): a framework's own layers cost more than reading, scoring and responding for one row.
 """
 
 import asyncio
-import hmac
 import logging
 import re
 import secrets
@@ -13,15 +12,17 @@ from itertools import count
 from typing import Final
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.prediction.http.error_responses import check_json, error_response
+from app.prediction.http.error_responses import error_response
+from app.prediction.http.request_guard import Headers, RequestGuard
+from app.prediction.http.request_metrics import route_label
 from app.prediction.http.service import PredictionService
-from app.prediction.problems import HostNotAllowedError, UnauthorizedError, UnexpectedError, UnsupportedBodyError
+from app.prediction.problems import UnexpectedError
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.responses import encode_batch
 from app.web.body_limit import read_body
-from app.web.host_guard import HostGuard, unownable_hosts
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,6 @@ CLIENT_CLOSED: Final = 499  # status counted when the client left early, as in n
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 # From this many bytes on, reading and writing JSON would block the event loop for other requests.
 INLINE_BYTES: Final = 16 * 1024
-ROUTES: Final = ("/predict", "/predict/csv", "/explain", "/curve", "/invocations", "/model", "/stats", "/metrics")
-# They hold rows of the table (golden rows) and counts of live data: the key guards them as it does POST.
-DATA_PATHS: Final = frozenset({"/model", "/stats"})
 _JSON: Final = (b"content-type", b"application/json")
 
 
@@ -42,8 +40,7 @@ class PredictFastPath:
     def __init__(self, service: PredictionService, app: ASGIApp) -> None:
         self._service = service
         self._app = app
-        self._key = service.settings.bearer().encode()
-        self._hosts = HostGuard(unownable_hosts(service.settings.allowed_hosts), allow_missing=True)
+        self._guard = RequestGuard(service.settings)
         # Unique over restarts by the first half, over requests by the second.
         self._prefix = secrets.token_hex(4)
         self._numbers = count(1)
@@ -55,7 +52,8 @@ class PredictFastPath:
                 await self._app(scope, receive, send)
             return  # there are no WebSockets here
         start = time.perf_counter()
-        content_type, length, coding, client_id, key, host = _read_headers(scope)
+        headers = dict(scope["headers"])
+        client_id = headers.get(b"x-request-id")
         if client_id and REQUEST_ID.fullmatch(client_id):
             request_id = client_id.decode()
         else:
@@ -64,15 +62,14 @@ class PredictFastPath:
         path = scope["path"]
         is_predict = path == "/predict" and scope["method"] == "POST"
         try:
-            if scope["method"] == "POST" or path in DATA_PATHS:
-                self._authorize(host, coding, key)
+            self._guard.check(scope["method"], path, headers)
             if is_predict:
-                status = await self._predict(content_type, length, request_id, receive, send)
+                status = await self._predict(headers, request_id, receive, send)
             else:
                 status = await self._pass_on(scope, receive, send)
         except ProblemError as problem:
             status = problem.status
-            await _with_id(error_response(problem, request_id), scope, receive, send)
+            await _with_id(_problem_response(problem, path, request_id), scope, receive, send)
         except ClientDisconnect:
             status = CLIENT_CLOSED
         except Exception:
@@ -82,21 +79,9 @@ class PredictFastPath:
                 await _with_id(error_response(UnexpectedError(), request_id), scope, receive, send)
         self._service.metrics.observe(route_label(path), status, time.perf_counter() - start)
 
-    def _authorize(self, host: bytes, coding: bytes, key: bytes) -> None:
-        """Raise UnauthorizedError API-08 (401) for a wrong key, HostNotAllowedError API-17 (421) for a foreign host name
-        where no key is set, UnsupportedBodyError API-07 (415) for a compressed body."""
-        if not self._key:
-            if not self._hosts.allows(host):
-                raise HostNotAllowedError(host)
-        elif not hmac.compare_digest(key, self._key):
-            raise UnauthorizedError
-        if coding and coding != b"identity":
-            raise UnsupportedBodyError.compressed(coding.decode("latin-1"))
-
-    async def _predict(self, content_type: bytes, length: bytes, request_id: str, receive: Receive, send: Send) -> int:
+    async def _predict(self, headers: Headers, request_id: str, receive: Receive, send: Send) -> int:
         service = self._service
-        if content_type != b"application/json":
-            check_json(content_type.decode("latin-1"))
+        length = headers.get(b"content-length", b"")
         limits = service.body_limits
         limits.check_size(int(length) if length.isdigit() else 0)
         raw = await read_body(receive, limits)
@@ -110,8 +95,8 @@ class PredictFastPath:
                 service.metrics.count_rows(1)
         else:
             content = await asyncio.to_thread(self._answer, loaded, raw, request_id)
-        headers = [_JSON, (b"content-length", b"%d" % len(content)), (b"x-request-id", request_id.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        answer_headers = [_JSON, (b"content-length", b"%d" % len(content)), (b"x-request-id", request_id.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         await send({"type": "http.response.body", "body": content})
         return 200
 
@@ -126,26 +111,10 @@ class PredictFastPath:
         return await _with_id(self._app, scope, receive, send)
 
 
-def _read_headers(scope: Scope) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
-    """Return Content-Type, Content-Length, Content-Encoding, X-Request-Id, the API key and Host; b"" for a missing one."""
-    content_type = length = coding = client_id = key = bearer = host = b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            content_type = value
-        elif name == b"content-length":
-            length = value
-        elif name == b"x-request-id":
-            client_id = value
-        elif name == b"authorization":
-            if value[:7].lower() == b"bearer ":
-                bearer = value[7:].strip()
-        elif name == b"x-api-key":
-            key = value
-        elif name == b"content-encoding":
-            coding = value.lower()
-        elif name == b"host":
-            host = value
-    return content_type, length, coding, client_id, key or bearer, host
+def _problem_response(problem: ProblemError, path: str, request_id: str) -> JSONResponse:
+    # The Open Inference Protocol asks for the member `error`.
+    more = {"error": str(problem)} if path.startswith("/v2/") else {}
+    return error_response(problem, request_id, **more)
 
 
 async def _with_id(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
@@ -161,12 +130,3 @@ async def _with_id(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
 
     await app(scope, receive, answer)
     return status
-
-
-def route_label(path: str) -> str:
-    """Return the route label of a path: one of a fixed set."""
-    if path in ROUTES:
-        return path
-    if path.startswith("/v2/"):
-        return "/v2/infer" if path.endswith("/infer") else "/v2"
-    return "other"

@@ -12,6 +12,7 @@ from app.prediction.reload.reloader import ModelReloader
 from app.prediction.scoring.loaded_model import LoadedModel
 from pipeline.core.prediction_api import NumericCounts
 
+ROUTES: Final = ("/predict", "/predict/csv", "/explain", "/curve", "/invocations", "/model", "/stats", "/metrics")
 BUCKETS_S: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -101,3 +102,12 @@ def _live(loaded: LoadedModel) -> Iterator[Metric]:
     scores = HistogramMetricFamily("api_score", "Distribution of the score.")
     scores.add_metric((), cumulative, None)
     yield scores
+
+
+def route_label(path: str) -> str:
+    """Return the route label of a path: one of a fixed set."""
+    if path in ROUTES:
+        return path
+    if path.startswith("/v2/"):
+        return "/v2/infer" if path.endswith("/infer") else "/v2"
+    return "other"

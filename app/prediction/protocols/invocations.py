@@ -14,8 +14,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from app.prediction.http.content_types import CSV, media_type
 from app.prediction.http.service import PredictionService, Service
-from app.prediction.problems import UnsupportedBodyError
 from app.prediction.protocols.csv_cells import parse_table
 from app.prediction.protocols.problems import InvalidInvocationError
 from app.prediction.scoring.lenient_json import decode
@@ -54,7 +54,7 @@ router = APIRouter(tags=["MLflow scoring protocol"])
     "/invocations", summary="Predict (MLflow scoring protocol)", responses={200: {"model": InvocationResponse}}
 )
 async def invocations(request: Request, service: Service) -> Response:
-    is_csv = _is_csv(request.headers.get("content-type", "application/json"))
+    is_csv = media_type(request.headers["content-type"]) == CSV
     raw = await read_body(request.receive, service.body_limits)
     loaded = service.live_model
     request_id = request.scope["request_id"]
@@ -154,10 +154,3 @@ def _columns(columns: Mapping[str, Any]) -> Records:
 
 def _unwrapped(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _is_csv(content_type: str) -> bool:
-    kind, *parameters = (part.strip().lower().replace('"', "") for part in content_type.split(";"))
-    if kind in {"application/json", "text/csv", ""} and all(p in {"charset=utf-8", ""} for p in parameters):
-        return kind == "text/csv"
-    raise UnsupportedBodyError.neither_json_nor_csv(content_type)

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from app.prediction.http.content_types import JSON_LENGTH_HEADER
 from app.prediction.http.error_responses import error_response
 from app.prediction.http.service import PredictionService, Service
 from app.prediction.protocols.open_inference_models import (
@@ -32,7 +33,6 @@ from app.web.body_limit import read_body
 from pipeline.core.problems import ProblemError
 from pipeline.core.product import NAME
 
-HEADER_LENGTH: Final = "inference-header-content-length"
 MAX_ID: Final = 200
 NOT_READY: Final[dict[str, Any]] = {"model": ReadyResponse, "description": "No model is live yet"}
 
@@ -102,11 +102,11 @@ async def model_ready(request: Request, name: str, service: Service) -> ModelRea
 async def infer(request: Request, name: str, service: Service) -> Response:
     raw = await read_body(request.receive, service.body_limits)
     loaded = _live_model(service, name, request)
-    header = request.headers.get(HEADER_LENGTH)
+    header = request.headers.get(JSON_LENGTH_HEADER)
     content, json_bytes = await asyncio.to_thread(_answer, service, loaded, raw, header, request.scope["request_id"])
     if json_bytes == len(content):
         return Response(content, media_type="application/json")
-    return Response(content, media_type="application/octet-stream", headers={HEADER_LENGTH: str(json_bytes)})
+    return Response(content, media_type="application/octet-stream", headers={JSON_LENGTH_HEADER: str(json_bytes)})
 
 
 def _answer(

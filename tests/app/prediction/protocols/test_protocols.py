@@ -152,12 +152,19 @@ def test_triton_client_gets_the_same_numbers(served: Apis, task: Task, binary: b
     cities = triton.InferInput("home city", [N, 1], "BYTES")
     cities.set_data_from_numpy(built.rows.categorical[:N], binary_data=binary)
     name = "prediction" if task == "regression" else "probabilities"
+    # It states no type for JSON; for bytes, the header that it sends with them does.
+    stated = None if binary else {"Content-Type": "application/json"}
     for inputs in ([*by_name, cities], [whole, cities]):
-        result = client.infer(NAME, inputs, model_version="7", request_id="mine")
+        result = client.infer(NAME, inputs, model_version="7", request_id="mine", headers=stated)
         assert (result.as_numpy(name).reshape(N, -1).astype(np.float64) == expected).all()
         assert result.get_response()["id"] == "mine"
     as_json, as_bytes = (
-        client.infer(NAME, [whole, cities], outputs=[triton.InferRequestedOutput("prediction", binary_data=is_binary)])
+        client.infer(
+            NAME,
+            [whole, cities],
+            outputs=[triton.InferRequestedOutput("prediction", binary_data=is_binary)],
+            headers=stated,
+        )
         for is_binary in (False, True)
     )
     assert "data" in as_json.get_output("prediction")
@@ -174,10 +181,13 @@ def test_triton_client_is_told_why_when_its_inputs_cannot_be_used(served: Apis) 
     client = triton.InferenceServerClient(f"127.0.0.1:{api.port}")
     wrong = triton.InferInput("no such feature", [1], "FP32")
     wrong.set_data_from_numpy(np.zeros(1, dtype=np.float32), binary_data=False)
+    stated = {"Content-Type": "application/json"}
     with pytest.raises(InferenceServerException, match="API-12"):
-        client.infer(NAME, [wrong])
+        client.infer(NAME, [wrong], headers=stated)
     with pytest.raises(InferenceServerException, match="API-14"):
-        client.infer("another", [wrong])
+        client.infer("another", [wrong], headers=stated)
+    with pytest.raises(InferenceServerException, match="API-07"):
+        client.infer(NAME, [wrong])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""Decides whether a request may be handled at all: by its host, its key, the page that sent it, the type of its body."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Final
+
+from app.prediction.http.content_types import check_content_type
+from app.prediction.http.request_metrics import route_label
+from app.prediction.problems import CrossSiteError, HostNotAllowedError, UnauthorizedError, UnsupportedBodyError
+from app.prediction.settings import ApiSettings
+from app.web.host_guard import HostGuard, unownable_hosts
+
+Headers = Mapping[bytes, bytes]  # by lower-case name
+
+# They hold rows of the table (golden rows) and counts of live data: the key guards them as it does POST.
+DATA_PATHS: Final = frozenset({"/model", "/stats"})
+# What `Sec-Fetch-Site` says of a page of this origin, and of what a person typed or a program sent.
+OWN_SITES: Final = frozenset({b"same-origin", b"none"})
+
+
+class RequestGuard:
+    """Lets a request pass, or raises the problem that answers it."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._key = settings.bearer().encode()
+        self._hosts = HostGuard(unownable_hosts(settings.allowed_hosts), allow_missing=True)
+
+    def check(self, method: str, path: str, headers: Headers) -> None:
+        """Raise UnauthorizedError API-08 (401), HostNotAllowedError API-17 (421), CrossSiteError API-18 (403) or
+        UnsupportedBodyError API-07 (415) for a POST or a path with data; return at once for any other."""
+        if method == "POST":
+            self._authorize(headers)
+            if not self._key:  # no web page knows it
+                _check_sender(headers)
+            _check_body(path, headers)
+        elif path in DATA_PATHS:
+            self._authorize(headers)
+
+    def _authorize(self, headers: Headers) -> None:
+        """Raise UnauthorizedError API-08 (401) for a wrong key; where none is set, HostNotAllowedError API-17 (421) for a
+        foreign host name."""
+        if not self._key:
+            host = headers.get(b"host", b"")
+            if not self._hosts.allows(host):
+                raise HostNotAllowedError(host)
+        elif not hmac.compare_digest(_key_in(headers), self._key):
+            raise UnauthorizedError
+
+
+def _key_in(headers: Headers) -> bytes:
+    """Return the API key that came with the request, b"" for none."""
+    if key := headers.get(b"x-api-key"):
+        return key
+    authorization = headers.get(b"authorization", b"")
+    return authorization[7:].strip() if authorization[:7].lower() == b"bearer " else b""
+
+
+def _check_sender(headers: Headers) -> None:
+    """Raise CrossSiteError API-18 (403) for what a browser sends for a page of another origin.
+
+    Browsers tell `Sec-Fetch-Site` only to hosts that they trust (HTTPS, this machine), but `Origin` with each POST.
+    """
+    origin = headers.get(b"origin")
+    if headers.get(b"sec-fetch-site", b"none") not in OWN_SITES:
+        raise CrossSiteError(origin or b"")
+    if origin is None:
+        return
+    asking = origin.partition(b"://")[2].lower()  # nothing of `null`, which stands for a page without an origin
+    if not asking or asking != headers.get(b"host", b"").lower():
+        raise CrossSiteError(origin)
+
+
+def _check_body(path: str, headers: Headers) -> None:
+    """Raise UnsupportedBodyError API-07 (415) for a compressed body, or one of a type that `path` does not take."""
+    coding = headers.get(b"content-encoding", b"identity").lower()
+    if coding not in {b"identity", b""}:
+        raise UnsupportedBodyError.compressed(coding.decode("latin-1"))
+    if path != "/predict" or headers.get(b"content-type") != b"application/json":  # as nearly all requests are
+        check_content_type(route_label(path), headers)
