@@ -21,7 +21,13 @@ from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Manifest, read_manif
 from pipeline.core.problems import BundleError, ProblemError
 from pipeline.core.product import CHAMPION_ALIAS, NAME
 from pipeline.core.stage import EVALUATION_FILE, PROFILE_FILE
-from pipeline.tracking.problems import DeliveryError, UnreadableRecordError
+from pipeline.tracking.locations import MODEL_ID, Locations
+from pipeline.tracking.problems import (
+    DeliveryError,
+    ExperimentDeletedError,
+    ForeignLocationError,
+    UnreadableRecordError,
+)
 from pipeline.tracking.record import PLOTS_DIR, Record, read_record
 
 MODEL_SCRIPT: Final = Path(__file__).with_name("mlflow_model.py")
@@ -35,6 +41,11 @@ MLFLOW_ENVIRONMENT: Final = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
+}
+# These are no one's to choose: the record goes to the server that was named, not to where that one sends it.
+CONFINED_ENVIRONMENT: Final = {
+    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
 
 
@@ -50,7 +61,9 @@ class Delivered(BaseModel):
 def deliver(folder: Path, tracking_uri: str, *, champion: bool) -> Delivered:
     """Create or complete the MLflow run of the record in `folder`; with `champion`, give its model the alias.
 
-    Raises UnreadableRecordError, and DeliveryError (retryable) if MLflow does not answer or refuses.
+    Nothing is written but to artifacts of the product's own experiment on that server. Raises UnreadableRecordError;
+    and, all retryable, DeliveryError if MLflow does not answer or refuses, ForeignLocationError if it names another
+    place, ExperimentDeletedError.
     """
     try:
         record, manifest = read_record(folder), read_manifest(folder)
@@ -58,6 +71,7 @@ def deliver(folder: Path, tracking_uri: str, *, champion: bool) -> Delivered:
         raise UnreadableRecordError(error) from error
     for name, value in MLFLOW_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ.update(CONFINED_ENVIRONMENT)
     import mlflow  # noqa: PLC0415  # two seconds that nobody else in this package pays
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
@@ -78,12 +92,15 @@ class _Delivery:
 
     def run(self, *, champion: bool) -> Delivered:
         experiment_id = self._experiment()
-        run = self._find(experiment_id)
-        run_id = str(run.info.run_id) if run else self._create(experiment_id)
-        version = self._version(run_id)
-        if run is None or run.info.status != "FINISHED" or version is None:
+        locations = Locations(experiment_id)
+        locations.confine(self._folder)
+        run = self._find(experiment_id) or self._create(experiment_id)
+        run_id = str(run.info.run_id)
+        _expect("a run", run.info.artifact_uri, locations.of_run(run_id))
+        version = self._version(run_id, locations)
+        if run.info.status != "FINISHED" or version is None:
             self._describe(run_id)
-            version = version or self._register(run_id)
+            version = version or self._register(run_id, locations)
             self._client.set_terminated(run_id, "FINISHED", self._time_ms())
         if champion:
             self._client.set_registered_model_alias(NAME, CHAMPION_ALIAS, str(version))
@@ -91,25 +108,34 @@ class _Delivery:
 
     def _experiment(self) -> str:
         experiment = self._client.get_experiment_by_name(NAME)
-        if experiment is not None:
-            return str(experiment.experiment_id)
+        if experiment is None:
+            experiment = self._client.get_experiment(self._create_experiment())
+        experiment_id = str(experiment.experiment_id)
+        if experiment.lifecycle_stage != "active":
+            raise ExperimentDeletedError(experiment_id, self._mlflow.get_tracking_uri())
+        _expect("an experiment", experiment.artifact_location, Locations(experiment_id).experiment)
+        return experiment_id
+
+    def _create_experiment(self) -> str:
         try:
             return str(self._client.create_experiment(NAME))
-        except Exception:  # noqa: BLE001  # another delivery may have created it just now; any other cause is raised here again
-            return str(self._client.get_experiment_by_name(NAME).experiment_id)
+        except self._mlflow.exceptions.MlflowException:
+            created_meanwhile = self._client.get_experiment_by_name(NAME)
+            if created_meanwhile is None:
+                raise
+            return str(created_meanwhile.experiment_id)
 
     def _find(self, experiment_id: str) -> Any:  # noqa: ANN401  # mlflow's Run or None
         runs = self._client.search_runs([experiment_id], f"tags.run_id = '{self._record.run_id}'", max_results=1)
         return runs[0] if runs else None
 
-    def _create(self, experiment_id: str) -> str:
-        run = self._client.create_run(
+    def _create(self, experiment_id: str) -> Any:  # noqa: ANN401  # mlflow's Run
+        return self._client.create_run(
             experiment_id,
             start_time=self._time_ms(),
             run_name=f"version {self._record.version}",
             tags={"run_id": self._record.run_id},
         )
-        return str(run.info.run_id)
 
     def _describe(self, run_id: str) -> None:
         """Write everything but the model; writing it twice changes nothing."""
@@ -136,15 +162,24 @@ class _Delivery:
                 self._client.log_artifact(run_id, str(self._folder / name))
         self._client.log_artifacts(run_id, str(self._folder / PLOTS_DIR), PLOTS_DIR)
 
-    def _version(self, run_id: str) -> int | None:
-        """Return the version that an earlier delivery of this run registered."""
+    def _version(self, run_id: str, locations: Locations) -> int | None:
+        """Return the version that an earlier delivery of this run registered, never one of somebody else."""
         try:
             versions = self._client.search_model_versions(f"name = '{NAME}' and run_id = '{run_id}'")
+            ours = [version for version in versions if self._is_ours(version, run_id, locations)]
         except self._mlflow.exceptions.MlflowException:
             return None
-        return int(versions[0].version) if versions else None
+        return int(ours[0].version) if ours else None
 
-    def _register(self, run_id: str) -> int:
+    def _is_ours(self, version: Any, run_id: str, locations: Locations) -> bool:  # noqa: ANN401  # mlflow's ModelVersion
+        """Return whether the model of the version is one that a delivery of this record logged."""
+        model_id = version.source.removeprefix("models:/")
+        if not MODEL_ID.fullmatch(model_id) or version.tags != self._tags():
+            return False
+        model = self._client.get_logged_model(model_id)
+        return bool(model.source_run_id == run_id and model.artifact_location == locations.of_model(model_id))
+
+    def _register(self, run_id: str, locations: Locations) -> int:
         versions = {name: import_module(name).__version__ for name in ("mlflow", "numpy", "onnxruntime", "pandas")}
         examples = pd.DataFrame([golden.record for golden in self._manifest.golden[:2]])
         with self._mlflow.start_run(run_id=run_id):
@@ -156,10 +191,13 @@ class _Delivery:
                 input_example=examples,
                 pip_requirements=[f"{name}=={version}" for name, version in versions.items()],
             )
-        registered = self._mlflow.register_model(
-            info.model_uri, NAME, tags={"run_id": self._record.run_id, "digest": self._manifest.digest}
-        )
+        registered = self._mlflow.register_model(info.model_uri, NAME, tags=self._tags())
+        if not self._is_ours(registered, run_id, locations):
+            raise ForeignLocationError("a model version", registered.source, f"one below {locations.experiment}")
         return int(registered.version)
+
+    def _tags(self) -> dict[str, str]:
+        return {"run_id": self._record.run_id, "digest": self._manifest.digest}
 
     def _signature(self) -> Any:  # noqa: ANN401  # mlflow's own type
         """Return names without types: MLflow would reject an integer where it expects a float."""
@@ -171,6 +209,11 @@ class _Delivery:
 
     def _time_ms(self) -> int:
         return int(datetime.fromisoformat(self._record.created_at).timestamp() * 1000)
+
+
+def _expect(what: str, named: str, expected: str) -> None:
+    if named != expected:
+        raise ForeignLocationError(what, named, expected)
 
 
 def main(argv: Sequence[str]) -> int:

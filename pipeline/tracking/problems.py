@@ -1,6 +1,7 @@
 """Problems that keep the record of a run from reaching MLflow."""
 
 from pipeline.core.problems import ProblemError
+from pipeline.core.product import NAME
 
 
 class UnreadableRecordError(ProblemError):
@@ -35,4 +36,43 @@ class DeliveryError(ProblemError):
             "MLflow did not accept the record of the run.",
             why=" ".join(str(error).split())[:300],
             fix="Nothing is lost: the record is delivered when MLflow answers again.",
+        )
+
+
+class ForeignLocationError(ProblemError):
+    """MLflow names a place for artifacts that is not its own.
+
+    Somebody has changed an experiment, a run or a model in MLflow so that its artifacts would be written somewhere
+    else: to a folder, a bucket, another host or another experiment. Records with model and rows of the table go to the
+    experiment `automated-ml-pipeline` below `mlflow-artifacts:/` and nowhere else, so nothing was written. Nothing is
+    lost either: rename the experiment in MLflow, and the record is delivered to a new one.
+    """
+
+    id = "MLF-12"
+    retryable = True
+
+    def __init__(self, what: str, named: str, expected: str) -> None:
+        super().__init__(
+            f"MLflow names {what} that is not its own, so the record of the run was not delivered.",
+            why=f"It says {' '.join(named.split())[:200]}; expected is {expected}.",
+            fix=f"Rename the experiment {NAME} in MLflow: the record is then delivered to a new one.",
+        )
+
+
+class ExperimentDeletedError(ProblemError):
+    """The experiment was deleted in MLflow.
+
+    MLflow keeps deleted experiments, and their names are not free. Nothing is lost: restore the experiment, and the
+    records are delivered.
+    """
+
+    id = "MLF-13"
+    retryable = True
+
+    def __init__(self, experiment_id: str, tracking_uri: str) -> None:
+        super().__init__(
+            f"The experiment {NAME} was deleted in MLflow, so the record of the run was not delivered.",
+            why="MLflow accepts no run in a deleted experiment, and no other experiment of that name.",
+            fix="Restore it: the record is then delivered.",
+            command=f"MLFLOW_TRACKING_URI={tracking_uri} mlflow experiments restore --experiment-id {experiment_id}",
         )

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from app.processes.child import CODE_DIR, start
 from app.processes.environment import NETWORK, clean
+from pipeline.core.problems import ProblemError
 
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
@@ -40,7 +41,7 @@ class Delivered:
 
 @dataclass(frozen=True)
 class NotDelivered:
-    """MLflow does not have the record; `error` is one line. `is_final`: it never will, as nothing is left to deliver."""
+    """MLflow does not have the record; `error` is one line, with id and advice if known. `is_final`: it never will, as nothing is left to deliver."""
 
     error: str
     is_final: bool = False
@@ -93,7 +94,7 @@ def outcome(code: int, out: str, err: str) -> Delivered | NotDelivered:
         version = members.get("model_version")
         return Delivered(run_id, None if version is None else str(version))
     lines = [line.strip() for line in err.splitlines() if line.strip()]
-    reason = " ".join(str(members[key]) for key in ("what", "why") if members.get(key)) or (lines[-1] if lines else "")
+    reason = str(ProblemError.restore(members)) if members.get("what") else lines[-1] if lines else ""
     # Python itself can exit with 2; only a delivery that gives a reason is final.
     return NotDelivered(reason or f"The delivery ended with exit code {code}.", code == NEVER and bool(members))
 

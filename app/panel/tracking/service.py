@@ -82,10 +82,10 @@ class TrackingService:
         self._stop.set()
 
     def warning(self) -> str:
-        """Return the warning that a run should carry now, or "" if MLflow is running or starting."""
+        """Return the warning that a run should carry now: MLflow is down, or refuses records; "" if neither."""
         row = next(row for row in self._services.view().rows if row.name == "mlflow")
         if row.state in {"running", "starting"}:
-            return ""
+            return self._store.refusal()
         return str(TrackingUnavailableError(row.state, row.detail))
 
     def run_once(self) -> None:

@@ -58,6 +58,13 @@ class TrackingStore:
         with self._db.read() as session:
             return session.exec(select(func.count()).select_from(_open().subquery())).one()
 
+    def refusal(self) -> str:
+        """Return why the newest record that MLflow has refused is not delivered yet; "" if there is none."""
+        with self._db.read() as session:
+            query = _open().where(col(TrackingRecord.n_tries) > 0).order_by(col(TrackingRecord.created_at).desc())
+            row = session.exec(query.limit(1)).first()
+            return row.error if row is not None else ""
+
     def mark_delivered(self, run_id: str, mlflow_run_id: str, mlflow_version: str | None) -> None:
         """Record that MLflow has it."""
         with self._db.write() as session:

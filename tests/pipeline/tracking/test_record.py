@@ -1,67 +1,20 @@
 """A record reaches a real MLflow server once, and the model loads there by its alias and answers raw columns."""
 
-import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.core.bundle import read_manifest
-from pipeline.core.params import Params
 from pipeline.core.product import NAME
 from pipeline.tracking.record import read_record
-from tests.builders.mlflow_server import mlflow_server
-from tests.pipeline.cycle import odd_table, run_stages
+from tests.pipeline.cycle import odd_table
+from tests.pipeline.tracking.conftest import deliver
 
 pytestmark = pytest.mark.process
-QUIET = {
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as uri:
-        yield uri
-
-
-@pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cycle = run_stages(
-        tmp_path_factory.mktemp("run"),
-        odd_table().drop(columns=["level", "price"]),
-        Params(target="yes", estimator="linear"),
-    )
-    assert cycle.code == 0, cycle.events[-1]
-    return cycle.run_dir / "record"
-
-
-def _deliver(
-    record: Path, uri: str, *options: str, env: dict[str, str] | None = None
-) -> tuple[int, dict[str, Any], float]:
-    start_s = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.tracking.delivery", str(record), "--tracking-uri", uri, *options],
-        capture_output=True,
-        text=True,
-        env=os.environ | QUIET | (env or {}),
-        timeout=120,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    assert len(lines) == 1, done.stdout + done.stderr
-    return done.returncode, json.loads(lines[0]), time.monotonic() - start_s
 
 
 def test_record_is_whole_when_training_ends(record: Path) -> None:
@@ -81,9 +34,9 @@ def test_record_is_whole_when_training_ends(record: Path) -> None:
 
 
 def test_model_loads_by_alias_and_answers_raw_columns_when_delivered_as_champion(server: str, record: Path) -> None:
-    code, response, _ = _deliver(record, server, "--champion")
+    code, response, _ = deliver(record, server, "--champion")
     assert (code, response["champion"]) == (0, True)
-    again_code, again, _ = _deliver(record, server, "--champion")
+    again_code, again, _ = deliver(record, server, "--champion")
     assert (again_code, again) == (0, response)
 
     import mlflow
@@ -131,7 +84,7 @@ def test_delivery_is_completed_when_an_earlier_one_was_cut_off(server: str, reco
     shutil.copytree(record, tmp_path / "record")
     stored = tmp_path / "record" / "record.json"
     stored.write_text(stored.read_text("utf-8").replace('"r1"', '"cut"'), "utf-8")
-    code, response, _ = _deliver(tmp_path / "record", server)
+    code, response, _ = deliver(tmp_path / "record", server)
     assert (code, response["mlflow_run_id"], response["champion"]) == (0, cut_run.info.run_id, False)
     assert client.get_run(cut_run.info.run_id).info.status == "FINISHED"
 
@@ -140,7 +93,7 @@ def test_delivery_fails_in_seconds_with_mlf_11_when_no_server_answers(record: Pa
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{free.getsockname()[1]}"
-        code, response, took_s = _deliver(record, uri)
+        code, response, took_s = deliver(record, uri)
     assert (code, response["id"], response["retryable"]) == (3, "MLF-11", True)
     assert took_s < 60
 
@@ -150,10 +103,10 @@ def test_delivery_fails_with_mlf_11_when_the_server_hangs(record: Path) -> None:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         uri = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        code, response, _ = _deliver(record, uri, env={"MLFLOW_HTTP_REQUEST_TIMEOUT": "1"})
+        code, response, _ = deliver(record, uri, env={"MLFLOW_HTTP_REQUEST_TIMEOUT": "1"})
     assert (code, response["id"]) == (3, "MLF-11")
 
 
 def test_delivery_is_given_up_with_mlf_10_when_the_record_is_gone(tmp_path: Path) -> None:
-    code, response, _ = _deliver(tmp_path / "nothing", "http://127.0.0.1:9")
+    code, response, _ = deliver(tmp_path / "nothing", "http://127.0.0.1:9")
     assert (code, response["id"], response["retryable"]) == (2, "MLF-10", False)

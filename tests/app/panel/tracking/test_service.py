@@ -198,6 +198,18 @@ def test_it_is_tried_again_ever_later_when_mlflow_refuses(harness: TrackingHarne
     assert [delay_s(n) for n in (1, 2, 3, 7, 99)] == [10, 20, 40, 600, 600]
 
 
+def test_runs_carry_the_reason_when_mlflow_refuses_a_record(harness: TrackingHarness) -> None:
+    harness.run(1)
+    assert harness.service.warning() == ""
+    harness.mlflow.answer = NotDelivered("MLF-12: MLflow names an experiment that is not its own.")
+    harness.service.run_once()
+    assert harness.service.warning() == "MLF-12: MLflow names an experiment that is not its own."
+    harness.mlflow.answer = Delivered("late", "1")
+    harness.clock.at += timedelta(seconds=delay_s(1))
+    harness.service.run_once()
+    assert harness.service.warning() == ""
+
+
 def test_delivery_goes_on_when_something_unforeseen_happened(
     harness: TrackingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
