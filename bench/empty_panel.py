@@ -10,10 +10,9 @@ def main() -> None:
     """Serve until stopped."""
     import os
 
-    import uvicorn
-
     from app.panel.main import create_app
     from app.panel.startup import read_settings
+    from app.web.server import Server, build_config
     from bench.empty_deploy import live_at_once
     from bench.empty_stages import EMPTY_STAGES
 
@@ -24,7 +23,8 @@ def main() -> None:
     (raw / "data.csv").write_text("x,y\n1,0\n", "utf-8")
     stages = {**EMPTY_STAGES, "set_seed": os.environ.get("BENCH_SET_SEED", EMPTY_STAGES["set_seed"])}
     app = create_app(settings, stages=stages, deploy=live_at_once)
-    uvicorn.run(app, host="127.0.0.1", port=settings.panel_port, http="h11", log_level="warning", access_log=False)
+    config = build_config(app, host="127.0.0.1", port=settings.panel_port, log_level="warning")
+    Server(config, settings.head_timeout_s).run()
 
 
 if __name__ == "__main__":

@@ -74,8 +74,6 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
     options = server.build_config(
         app,
-        http="h11",  # stricter with what it reads than httptools, and nothing here is in a hurry
-        h11_max_incomplete_event_size=server.HEAD_BYTES,
         lifespan="on",
         log_config=None,
         timeout_graceful_shutdown=STREAMS_END_S,

@@ -11,34 +11,12 @@ from math import inf
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.web.http_protocol import StrictHttpProtocol
 
 STALLED_S: Final = 60.0  # a client that reads nothing of its response for so long has gone
-HEAD_BYTES: Final = 16 * 1024
 MAX_CONNECTIONS: Final = 2048
 TICKS: Final = 10  # uvicorn ticks ten times a second
-
-
-class HeadLimit(HttpToolsProtocol):
-    """uvicorn's fast protocol with a limit on the size of an incomplete request head; it has none of its own."""
-
-    _n_head_bytes = 0
-    n_body_bytes = 0  # of all requests, roughly: shows whether anything arrived
-
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        super().data_received(data)
-        # Each message begins with a scope of its own, which its cycle takes over when the head is complete.
-        if self.scope is None or (self.cycle is not None and self.scope is self.cycle.scope):
-            self._n_head_bytes = 0
-            self.n_body_bytes += len(data)
-            return
-        self._n_head_bytes += len(data)
-        if self._n_head_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -73,9 +51,9 @@ class Server(uvicorn.Server):
             is_idle = is_answered and not n_unsent and connection.timeout_keep_alive_task is not None
             if (is_idle and not is_full) or not (is_answered or n_unsent):
                 continue
-            # A client that still sends a body may read the response later. h11, at the panel, does not count bytes.
+            # A client that still sends a body may read the response later.
             is_sending = not is_answered and connection.cycle.more_body
-            state = (connection.cycle, n_unsent, getattr(connection, "n_body_bytes", 0) if is_sending else 0)
+            state = (connection.cycle, n_unsent, connection.n_body_bytes if is_sending else 0)
             previous = self._since.get(connection)
             begun = previous[1] if previous is not None and previous[0] == state else now
             if now - begun >= (STALLED_S if n_unsent else head_s):
@@ -90,7 +68,7 @@ def build_config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - 
     return uvicorn.Config(
         app,
         **{
-            "http": HeadLimit,
+            "http": StrictHttpProtocol,
             "ws": "none",
             "access_log": False,
             "server_header": False,

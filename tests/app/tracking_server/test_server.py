@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.web.http_protocol import HEAD_BYTES
 from tests.app.tracking_server.installed import installed, refusal
 
 pytestmark = pytest.mark.process
@@ -200,3 +201,19 @@ def test_the_graph_changes_nothing_when_it_is_asked_to() -> None:
     introspection = schema.execute("{ __schema { mutationType { fields { name } } } }")
     names = {field["name"] for field in introspection.data["__schema"]["mutationType"]["fields"]}
     assert json.dumps(sorted(names)) == '["mlflowSearchDatasets", "mlflowSearchRuns", "testMutation"]'
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (("Content-Length: 4", "Transfer-Encoding: chunked"), b"400"),
+        (("Content-Length: 3", "Content-Length: 3"), b"400"),
+        ((f"X-A: {'a' * HEAD_BYTES}",), b"431"),
+    ],
+)
+def test_a_request_is_refused_before_mlflow_when_it_can_be_read_in_two_ways(
+    url: str, headers: tuple[str, ...], status: bytes
+) -> None:
+    answer = _raw(url, "POST /ajax-api/2.0/mlflow/runs/search HTTP/1.1", *headers)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"connection: close" in answer
