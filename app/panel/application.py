@@ -79,7 +79,7 @@ def build(objects: Iterable[object], protocols: Mapping[type, object], workers: 
     for routes in PAGES:
         app.include_router(routes, include_in_schema=False)
     app.mount("/static", Assets(), name="static")
-    app.add_middleware(AuthMiddleware, auth=provided_object(app, Auth))
+    app.add_middleware(AuthMiddleware, auth=provided_object(app, Auth), renderer=renderer)
     policy = Policy(
         hosts=allowed_hosts(settings.panel_host, settings.allowed_hosts),
         ports=frozenset({settings.panel_port}),

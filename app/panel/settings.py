@@ -107,6 +107,11 @@ class Settings(ProcessSettings):
         return self.state_dir / "runs"
 
     @property
+    def access_dir(self) -> Path:
+        """Return the folder of the access list, which the services read."""
+        return self.state_dir / "access"
+
+    @property
     def database(self) -> Path:
         """Return the path of the SQLite file."""
         return self.state_dir / "panel.db"

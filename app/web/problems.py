@@ -81,3 +81,22 @@ class BodyTooSlowError(ProblemError):
             why=f"Its body came at less than {min_bytes_per_s // 1024} KB per second.",
             fix="Try again over a faster connection, or copy the file into data/raw yourself.",
         )
+
+
+class LoginElsewhereError(ProblemError):
+    """This service needs the panel's login.
+
+    Open it in a browser that is logged in to the panel, or send a token as `Authorization: Bearer TOKEN`. Tokens are made
+    on the panel's page Access; for MLflow's clients `MLFLOW_TRACKING_TOKEN` holds it.
+    """
+
+    id = "WEB-20"
+    status = 401
+    command = "curl -H 'Authorization: Bearer TOKEN' ..."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This service needs the panel's login.",
+            why="The request carried neither a session of this service nor a valid token.",
+            fix="Open it from the panel, or send a token that was made on the panel's page Access.",
+        )

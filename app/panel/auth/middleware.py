@@ -9,26 +9,34 @@ from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import cookie_parser
+from starlette.requests import Request, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.panel.auth.problems import LoginRequiredError
+from app.panel.audit.actor import Actor, acting
+from app.panel.auth.problems import LoginRequiredError, RoleRequiredError, TooManyTokensError
+from app.panel.auth.roles import required_role
 from app.panel.auth.service import Auth
-from app.panel.pages.renderer import AUTHENTICATED
+from app.panel.auth.tables import LoginSession
+from app.panel.auth.views import WelcomeView
+from app.panel.pages.renderer import PageRenderer
+from app.web.identity import set_identity
 from app.web.problem_response import problem_response
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
 OPEN_PREFIX: Final = "/static/"
+ENTER_PREFIX: Final = "/enter/"  # where services send browsers to log in
 CHECK_EVERY_S: Final = 1.0
+_SESSION: Final = "panel.session"
 
 
 class AuthMiddleware:
-    """Passes authenticated requests on; refuses all others."""
+    """Passes on requests of those whose role allows them; refuses all others."""
 
-    def __init__(self, app: ASGIApp, auth: Auth) -> None:
+    def __init__(self, app: ASGIApp, auth: Auth, renderer: PageRenderer) -> None:
         self._app = app
         self._auth = auth
+        self._renderer = renderer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
@@ -37,27 +45,54 @@ class AuthMiddleware:
             return
         headers = Headers(scope=scope)
         kind, _, token = headers.get("authorization", "").partition(" ")
+        session: LoginSession | None = None
         if kind.lower() == "bearer":
-            if await run_in_threadpool(self._auth.is_api_token, token.strip()):
-                scope[AUTHENTICATED] = True
-                await self._app(scope, receive, send)
-                return
+            identity = await run_in_threadpool(self._auth.bearer_identity, token.strip())
         else:
-            session = session_token(headers, self._auth.cookie)
-            if session and self._auth.is_session(session):
-                if self._auth.needs_touch(session):
-                    # It waits for the disk; the request need not.
-                    asyncio.get_running_loop().run_in_executor(None, self._auth.touch, session)
-                scope[AUTHENTICATED] = True
-                await self._serve(session, scope, receive, send)
-                return
-        await refusal(scope, headers)(scope, receive, send)
+            session = self._auth.sessions.find(session_token(scope, self._auth))
+            identity = None if session is None else self._auth.session_identity(session)
+        if identity is None:
+            response = self._refusal(scope, headers)
+            if kind.lower() == "bearer":
+                response = await run_in_threadpool(self._wrong_token, scope, response)
+            await response(scope, receive, send)
+            return
+        set_identity(scope, identity)
+        required = required_role(scope["method"], scope["path"])
+        if not identity.may(required):
+            problem = RoleRequiredError(name=identity.name, role=identity.role, required=required)
+            await self._renderer.render_problem(Request(scope), problem)(scope, receive, send)
+            return
+        with acting(Actor(identity.name, identity.via, client_address(scope))):
+            await self._serve(session, scope, receive, send)
 
-    async def _serve(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
+    def _refusal(self, scope: Scope, headers: Headers) -> Response:
+        is_foreign = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+        if scope["path"].startswith(ENTER_PREFIX) and scope["method"] == "GET" and is_foreign:
+            # Its cookie was withheld: see WelcomeView.
+            query = scope["query_string"].decode("latin-1")
+            return self._renderer.render(Request(scope), WelcomeView(next=f"{scope['path']}?{query}"))
+        return refusal(scope, headers)
+
+    def _wrong_token(self, scope: Scope, response: Response) -> Response:
+        """Record a wrong token, and return `response`, or another one if there were too many."""
+        address = client_address(scope)
+        is_free = self._auth.throttle.is_wrong_token_free(address)
+        self._auth.refusals.record("token.use", scope["path"], address, "The token is not valid.")
+        return response if is_free else problem_response(TooManyTokensError(), headers={"Retry-After": "60"})
+
+    async def _serve(self, session: LoginSession | None, scope: Scope, receive: Receive, send: Send) -> None:
+        if session is None:
+            await self._app(scope, receive, send)
+            return
+        scope[_SESSION] = session
+        if self._auth.sessions.needs_touch(session):
+            # It waits for the disk; the request need not.
+            asyncio.get_running_loop().run_in_executor(None, self._auth.sessions.touch, session)
         if scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
-        response = _Response(self._auth, session, receive, send)
+        response = _Response(self._auth, session_token(scope, self._auth), receive, send)
         await self._app(scope, response.receive, response.send)
         if response.is_cut and response.is_stream:
             await send({"type": "http.response.body", "body": b""})
@@ -69,9 +104,9 @@ class _Response:
     A stream ends as if it were complete, and its reader is refused when it reconnects; a file is cut off.
     """
 
-    def __init__(self, auth: Auth, session: str, receive: Receive, send: Send) -> None:
+    def __init__(self, auth: Auth, token: str, receive: Receive, send: Send) -> None:
         self._auth = auth
-        self._session = session
+        self._token = token
         self._receive = receive
         self._send = send
         self.is_stream = False
@@ -83,7 +118,7 @@ class _Response:
                 async with asyncio.timeout(CHECK_EVERY_S):
                     return await self._receive()
             except TimeoutError:
-                if not self._auth.is_session(self._session):
+                if self._auth.sessions.find(self._token) is None:
                     self.is_cut = True
                     return {"type": "http.disconnect"}
 
@@ -100,11 +135,24 @@ def is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
 
 
-def session_token(headers: Headers, cookie: str) -> str:
+def session_token(scope: Scope, auth: Auth) -> str:
     """Return the session's token in the request, or ""."""
     # Not the standard library's parser: it stops at the first malformed cookie, and programs on other ports of this
     # machine set cookies that are sent here as well.
-    return cookie_parser(headers.get("cookie", "")).get(cookie, "")
+    cookie = Headers(scope=scope).get("cookie", "")
+    return cookie_parser(cookie).get(auth.cookie_name(scope), "")
+
+
+def session_of(scope: Scope) -> LoginSession | None:
+    """Return the session of an authenticated request; None for one with a token."""
+    session: LoginSession | None = scope.get(_SESSION)
+    return session
+
+
+def client_address(scope: Scope) -> str:
+    """Return the address that the request came from."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def refusal(scope: Scope, headers: Headers) -> Response:

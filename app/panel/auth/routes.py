@@ -1,46 +1,27 @@
-"""Log in, log out."""
+"""Log in, log out, and hand a login on to a service."""
 
 import math
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
-from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 
-from app.panel.auth.middleware import session_token
-from app.panel.auth.service import MAX_AGE, Auth
+from app.panel.auth.middleware import client_address, session_of, session_token
+from app.panel.auth.problems import LoginRequiredError, TooManyLoginsError, UnknownServiceAddressError
+from app.panel.auth.secrets import ADMIN
+from app.panel.auth.service import Auth
+from app.panel.auth.sessions import Browser
+from app.panel.auth.views import LoginView, WelcomeView
 from app.panel.pages.renderer import PageRenderer
 from app.web.dependencies import provided
-from app.web.templating import View
+from app.web.login_gate import GRANT
 from pipeline.core.problems import ProblemError
 
 router = APIRouter()
 
 AuthService = Annotated[Auth, provided(Auth)]
 Renderer = Annotated[PageRenderer, provided(PageRenderer)]
-
-
-@dataclass(frozen=True)
-class LoginView(View):
-    """`problem` is why the last attempt failed; `next` a path of this panel to go to; `address` the panel's own."""
-
-    TEMPLATE: ClassVar[str] = "panel/login.html"
-
-    uses_password: bool
-    address: str
-    next: str
-    problem: ProblemError | None
-
-
-@dataclass(frozen=True)
-class WelcomeView(View):
-    """One step between a foreign page's link and the panel, see `login`."""
-
-    TEMPLATE: ClassVar[str] = "panel/welcome.html"
-
-    next: str
 
 
 @router.get("/login")
@@ -56,40 +37,73 @@ def login(
     if not token:
         return _login_page(request, auth, renderer, target)
     try:
-        session = auth.login_with_link(token, _client_address(request))
+        session = auth.login_with_link(token, _browser(request))
     except ProblemError as problem:
-        return _login_page(request, auth, renderer, target, problem)
+        return _login_page(request, auth, renderer, target, problem=problem)
     if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
-        # The browser withholds a strict cookie from a navigation that another site began, and a redirect belongs to
-        # it: so the panel's own page begins the next one.
         return _with_session(request, auth, renderer.render(request, WelcomeView(next=target)), session)
     return _with_session(request, auth, RedirectResponse(target, status_code=303), session)
 
 
 @router.post("/login")
-def login_with_password(
+async def login_with_password(
     request: Request,
     auth: AuthService,
     renderer: Renderer,
+    *,
     password: Annotated[str, Form()] = "",
+    name: Annotated[str, Form()] = ADMIN,
+    stay: Annotated[bool, Form()] = False,
     target: Annotated[str, Form(alias="next")] = "/",
 ) -> Response:
-    """Log in with the password."""
+    """Log in with name and password."""
     target = relative(target)
+    name = name.strip().lower()
     try:
-        session = auth.login_with_password(password, _client_address(request))
+        session = await auth.login_with_password(name, password, _browser(request), is_long=stay)
     except ProblemError as problem:
-        return _login_page(request, auth, renderer, target, problem)
-    return _with_session(request, auth, RedirectResponse(target, status_code=303), session)
+        return _login_page(request, auth, renderer, target, name=name, problem=problem)
+    response = RedirectResponse(target, status_code=303)
+    return _with_session(request, auth, response, session, is_long=stay)
 
 
 @router.post("/logout")
 def logout(request: Request, auth: AuthService) -> Response:
-    """End the session and its streams."""
-    auth.logout(session_token(Headers(scope=request.scope), auth.cookie))
+    """End the session and its streams, at the services as well."""
+    session = auth.sessions.find(session_token(request.scope, auth))
+    if session is not None:
+        auth.logout(session)
     response = RedirectResponse("/login", status_code=303)
-    response.delete_cookie(auth.cookie, path="/", httponly=True, samesite="strict")
+    response.delete_cookie(
+        auth.cookie_name(request.scope),
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=request.scope["scheme"] == "https",
+    )
     return response
+
+
+@router.get("/enter/{service}")
+def enter(
+    request: Request,
+    service: Literal["app", "mlflow"],
+    auth: AuthService,
+    *,
+    challenge: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
+    origin: Annotated[str, Query(alias="from")],
+    target: Annotated[str, Query(alias="next")] = "/",
+) -> Response:
+    """Let the browser in at a service, and send it back there (see `app.web.login_gate`)."""
+    session = session_of(request.scope)
+    if session is None:
+        raise LoginRequiredError
+    if not auth.is_service_origin(origin, service):
+        raise UnknownServiceAddressError(origin)
+    grant = auth.grant(session, service, challenge)
+    path, _, query = relative(target).partition("?")
+    query = "&".join(part for part in (query, urlencode({GRANT: grant})) if part)
+    return RedirectResponse(f"{origin}{path}?{query}", status_code=303)
 
 
 def relative(target: str) -> str:
@@ -100,22 +114,33 @@ def relative(target: str) -> str:
 
 
 def _login_page(
-    request: Request, auth: Auth, renderer: PageRenderer, target: str, problem: ProblemError | None = None
+    request: Request,
+    auth: Auth,
+    renderer: PageRenderer,
+    target: str,
+    *,
+    name: str = "",
+    problem: ProblemError | None = None,
 ) -> Response:
-    address = f"{request.url.scheme}://{request.url.netloc}"
-    view = LoginView(uses_password=auth.uses_password, address=address, next=target, problem=problem)
+    view = LoginView(
+        has_link=auth.has_link,
+        has_passwords=any(user.password_hash for user in auth.users.all()),
+        address=f"{request.url.scheme}://{request.url.netloc}",
+        next=target,
+        name=name or ADMIN,
+        problem=problem,
+    )
     response = renderer.render(request, view, status=problem.status if problem else 200)
-    wait_s = auth.wait_s(_client_address(request))
-    if wait_s > 0:
-        response.headers["retry-after"] = str(math.ceil(wait_s))
+    if isinstance(problem, TooManyLoginsError):
+        response.headers["retry-after"] = str(math.ceil(problem.wait_s))
     return response
 
 
-def _with_session(request: Request, auth: Auth, response: Response, token: str) -> Response:
+def _with_session(request: Request, auth: Auth, response: Response, token: str, *, is_long: bool = False) -> Response:
     response.set_cookie(
-        auth.cookie,
+        auth.cookie_name(request.scope),
         token,
-        max_age=int(MAX_AGE.total_seconds()),
+        max_age=auth.cookie_age_s(is_long=is_long),
         path="/",
         httponly=True,
         samesite="strict",
@@ -124,5 +149,5 @@ def _with_session(request: Request, auth: Auth, response: Response, token: str) 
     return response
 
 
-def _client_address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _browser(request: Request) -> Browser:
+    return Browser(client_address(request.scope), request.headers.get("user-agent", ""))

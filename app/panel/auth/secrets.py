@@ -3,44 +3,36 @@
 import hashlib
 from typing import Final
 
-from app.panel.auth.problems import ShortTokenError, WeakPasswordError
+from app.panel.auth.passwords import is_strong_password, is_strong_token
+from app.panel.auth.problems import WeakPasswordError, WeakTokenError
 from app.panel.settings import Settings
 from pipeline.core.settings import read_secret
 
-MIN_PASSWORD_LENGTH: Final = 8
-MIN_TOKEN_LENGTH: Final = 16
-# Passwords that are tried first, among them the defaults of similar stacks.
-# fmt: off
-COMMON_PASSWORDS: Final = frozenset({
-    "12345678", "123456789", "1234567890", "password", "password1", "passw0rd", "admin123", "administrator",
-    "airflow1", "airflow123", "changeme", "changeit", "letmein1", "qwertyuiop", "qwerty123", "iloveyou",
-    "11111111", "00000000", "ml-pipeline", "mlpipeline", "automated-ml-pipeline", "mlflow123", "postgres",
-    "dockerdocker", "welcome1",
-})
-# fmt: on
+ADMIN: Final = "admin"  # the user of the printed link and of PANEL_PASSWORD
 
 
 def read_password(settings: Settings) -> str | None:
-    """Return the password to log in with, or None. Raises WeakPasswordError for one that is easily guessed."""
-    text = read_secret("PANEL_PASSWORD", settings.password, settings.password_file)
-    if text is not None and (len(text) < MIN_PASSWORD_LENGTH or text.lower() in COMMON_PASSWORDS):
-        raise WeakPasswordError(MIN_PASSWORD_LENGTH)
-    return text
+    """Return the password of PANEL_PASSWORD or its file, or None. Raises UnusableSecretError; see `check_password`."""
+    return read_secret("PANEL_PASSWORD", settings.password, settings.password_file)
+
+
+def check_password(password: str, user: str = ADMIN) -> None:
+    """Raise WeakPasswordError for a password that is easily guessed. Takes 50 ms the first time."""
+    if not is_strong_password(password, user):
+        raise WeakPasswordError
 
 
 def read_api_token(settings: Settings) -> str | None:
-    """Return the bearer token for scripts, or None. Raises ShortTokenError for one that can be guessed."""
+    """Return the bearer token of PANEL_API_TOKEN or its file, or None.
+
+    Raises WeakTokenError for one that can be guessed, and UnusableSecretError.
+    """
     text = read_secret("PANEL_API_TOKEN", settings.api_token, settings.api_token_file)
-    if text is not None and len(text) < MIN_TOKEN_LENGTH:
-        raise ShortTokenError(MIN_TOKEN_LENGTH)
+    if text is not None and not is_strong_token(text):
+        raise WeakTokenError("PANEL_API_TOKEN")
     return text
 
 
-def derive_key(text: str | None) -> bytes:
-    """Return 32 bytes derived from the password; slow (16 MB, about 50 ms), so that guessing is slow too.
-
-    The salt is a constant because the result never leaves this process: it is compared, and it keys digests.
-    """
-    if text is None:
-        return b""
-    return hashlib.scrypt(text.encode(), salt=b"automated-ml-pipeline", n=2**14, r=8, p=1, dklen=32)
+def digest(token: str) -> str:
+    """Return the SHA-256 of a token in hexadecimal digits: enough where a token is random, as all of ours are."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

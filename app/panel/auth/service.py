@@ -1,182 +1,217 @@
-"""Logging in and staying logged in.
+"""Who somebody is: by the printed link, a password, a session's cookie or a token.
 
-There is no account and no default password. Without `PANEL_PASSWORD` each start of the panel makes a link; it works
-until the panel stops, in as many browsers as it is opened in, so that closing a browser locks nobody out. A session
-is an opaque token in a cookie; the database holds its keyed digest.
+There is no default password. Without `PANEL_PASSWORD` each start of the panel makes a link that logs in as `admin`; it
+works until the panel stops, in as many browsers as it is opened in, so that closing a browser locks nobody out.
 """
 
-import hashlib
 import hmac
 import logging
 import secrets
-import threading
-from datetime import datetime, timedelta
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
+from urllib.parse import urlsplit
 
-from sqlalchemy import update
-from sqlmodel import Session, col, delete, select
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
 
-from app.panel.auth.problems import InvalidLoginLinkError, TooManyLoginsError, WrongPasswordError
-from app.panel.auth.secrets import derive_key, read_api_token, read_password
-from app.panel.auth.tables import LoginSession
+from app.panel.audit.actor import Actor
+from app.panel.audit.record import record
+from app.panel.auth.access_file import AccessFile
+from app.panel.auth.problems import (
+    InvalidLoginLinkError,
+    WrongPasswordError,
+)
+from app.panel.auth.refusals import Refusals
+from app.panel.auth.secrets import ADMIN, digest, read_api_token, read_password
+from app.panel.auth.sessions import LONG_AGE, MAX_AGE, Browser, Sessions
+from app.panel.auth.tables import ApiToken, LoginSession
 from app.panel.auth.throttle import LoginThrottle
+from app.panel.auth.tokens import Tokens
+from app.panel.auth.users import Users
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
+from app.web.access import Access, SessionAccess, TokenAccess, session_digest
+from app.web.host_guard import LOOPBACK_NAMES, allowed_hosts
+from app.web.identity import ROLE_OF_SCOPE, ROLES, Identity, Role, Via
+from app.web.login_gate import session_cookie
 from pipeline.core.problems import ProblemError
 
-MAX_IDLE: Final = timedelta(hours=12)
-MAX_AGE: Final = timedelta(days=7)
-TOUCH_EVERY: Final = timedelta(minutes=5)  # how often the use of a session is written, not with every request
+SETTING_TOKEN: Final = "PANEL_API_TOKEN"  # noqa: S105 - the name of the token of the settings
+TERMINAL: Final = "terminal"  # who `ml-pipeline` on this machine is
 
 log = logging.getLogger(__name__)
 
 
 class Auth:
-    """Holds the secrets and the sessions. Thread-safe; sessions are checked in memory, without the database."""
+    """Logs in and recognises. Thread-safe; sessions and tokens are checked in memory, without the database.
+
+    Building it raises WeakPasswordError, WeakTokenError or UnusableSecretError for a secret that protects nothing.
+    """
 
     def __init__(self, settings: Settings, db: Database, clock: Clock) -> None:
         self._settings = settings
         self._db = db
         self._clock = clock
-        self._throttle = LoginThrottle()
-        self._lock = threading.Lock()
-        self._checking = threading.Lock()
-        text = read_password(settings)
-        self._key = derive_key(text)
-        self._link_token = None if text is not None else secrets.token_urlsafe(32)
-        self._api_token = read_api_token(settings)
-        self._sessions: dict[str, LoginSession] = {}
-        self.cookie = f"panel_session_{settings.panel_port}"
+        self.throttle = LoginThrottle()
+        self.refusals = Refusals(db, clock)
+        self._access = AccessFile(settings.access_dir, self._collect_access)
+        self.sessions = Sessions(db, clock, self._access.write)
+        self.tokens = Tokens(db, clock, self._access.write)
+        self.users = Users(db, clock, self.sessions.end_all)
+        password = read_password(settings)
+        self._link_token = None if password is not None else secrets.token_urlsafe(32)
+        api_token = read_api_token(settings)
+        self._setting_digest = None if api_token is None else digest(api_token)
+        # With it the panel itself calls its services; a new one at each start, in no file but as its digest.
+        self.service_token = secrets.token_urlsafe(32)
+        self.users.load(password)
+
+    def load(self) -> None:
+        """Read sessions and tokens, and tell the services. Called once, when the panel starts."""
+        self.sessions.load()
+        self.tokens.load()
+        self._access.write()
 
     @property
-    def uses_password(self) -> bool:
-        """Return True if people log in with a password rather than with the printed link."""
-        return self._link_token is None
+    def has_link(self) -> bool:
+        """Return whether the panel prints a link that logs in."""
+        return self._link_token is not None
 
     def login_url(self) -> str:
         """Return the link that logs in, or the address of the login page where there is a password."""
         query = f"?token={self._link_token}" if self._link_token is not None else ""
         return f"{self._settings.panel_url}/login{query}"
 
-    def load(self) -> None:
-        """Read the sessions that are still valid and delete the expired ones. Called once, after migrations."""
-        now = self._clock.now()
-        with self._db.write() as tx:
-            _delete_expired(tx, now)
-            rows = tx.exec(select(LoginSession)).all()
-            sessions = {row.digest: LoginSession(**row.model_dump()) for row in rows}
-        with self._lock:
-            self._sessions = sessions
-
-    def login_with_link(self, token: str, address: str) -> str:
+    def login_with_link(self, token: str, browser: Browser) -> str:
         """Return a new session's token. Raises InvalidLoginLinkError for a wrong or old link.
 
         Nobody can guess it, so attempts are not throttled: a foreign page could make them in the owner's browser.
         """
         is_right = self._link_token is not None and hmac.compare_digest(token.encode(), self._link_token.encode())
         if not is_right:
-            self._refuse(InvalidLoginLinkError(uses_password=self.uses_password), address)
-        return self._create_session(address)
+            self._refuse(InvalidLoginLinkError(uses_password=not self.has_link), "link", browser)
+        return self._create_session(ADMIN, "link", browser)
 
-    def login_with_password(self, entered: str, address: str) -> str:
-        """Return a new session's token. Raises WrongPasswordError, or TooManyLoginsError after too many attempts."""
-        self._check_throttle(address)
-        # One at a time: simultaneous guesses would all count as the first one, and each takes 16 MB.
-        with self._checking:
-            self._check_throttle(address)
-            is_right = bool(self._key) and hmac.compare_digest(derive_key(entered), self._key)
-            with self._lock:
-                if is_right:
-                    self._throttle.record_success(address)
-                else:
-                    self._throttle.record_failure(address, self._clock.monotonic())
-        if not is_right:
-            self._refuse(WrongPasswordError(uses_password=self.uses_password), address)
-        return self._create_session(address)
+    async def login_with_password(self, name: str, password: str, browser: Browser, *, is_long: bool = False) -> str:
+        """Return a new session's token, after its turn. Raises WrongPasswordError, TooManyLoginsError."""
+        await self.throttle.turn(browser.address, name)
+        if not await run_in_threadpool(self.users.is_password, name, password):
+            await run_in_threadpool(self._refuse, WrongPasswordError(), name, browser)
+        self.throttle.forget(browser.address)
+        return await run_in_threadpool(self._create_session, name, "password", browser, is_long=is_long)
 
-    def wait_s(self, address: str) -> float:
-        """Return the seconds until a password from `address` is checked again, 0 if it is now."""
-        with self._lock:
-            return self._throttle.wait_s(address, self._clock.monotonic())
+    def session_identity(self, session: LoginSession) -> Identity | None:
+        """Return who a session belongs to; None for a user who was removed or disabled."""
+        role = self.users.role(session.user)
+        return None if role is None else Identity(session.user, role, _via(session))
 
-    def is_session(self, token: str) -> bool:
-        """Return True if `token` belongs to a session that has not expired. Memory only."""
-        now = self._clock.now()
-        with self._lock:
-            session = self._sessions.get(self._digest(token))
-            return session is not None and not _is_expired(session, now)
+    def bearer_identity(self, text: str) -> Identity | None:
+        """Return who the holder of a token is: the setting's, that of `ml-pipeline`, or one that somebody made."""
+        found = digest(text)
+        if self._setting_digest is not None and hmac.compare_digest(found, self._setting_digest):
+            return Identity(SETTING_TOKEN, "admin", "token")
+        own = self._terminal_token()
+        if own and hmac.compare_digest(found, digest(own)):
+            return Identity(TERMINAL, "admin", "token")
+        row = self.tokens.find(text)
+        if row is None or self.users.role(row.owner) is None:
+            return None
+        if self.tokens.needs_touch(row):
+            self.tokens.touch(row)
+        return Identity(token_name(row), self._token_role(row), "token")
 
-    def needs_touch(self, token: str) -> bool:
-        """Return True if the use of a session is to be written again, to one caller only. Memory only."""
-        now = self._clock.now()
-        with self._lock:
-            session = self._sessions.get(self._digest(token))
-            if session is None or now - session.seen_at <= TOUCH_EVERY:
-                return False
-            session.seen_at = now
-            return True
+    def grant(self, session: LoginSession, service: str, challenge: str) -> str:
+        """Return the grant that lets the browser with this challenge in at `service` (see `app.web.login_gate`)."""
+        grant = secrets.token_urlsafe(16)
+        self.sessions.grant(session, service, session_digest(challenge, grant))
+        return grant
 
-    def touch(self, token: str) -> None:
-        """Write that the session is in use, so that it survives a restart. Waits for the disk."""
-        digest, now = self._digest(token), self._clock.now()
+    def is_service_origin(self, origin: str, service: Literal["app", "mlflow"]) -> bool:
+        """Return whether an address is that of a service: its port at a name of this machine that the panel answers to.
+
+        A grant that went elsewhere would let somebody else in.
+        """
         try:
-            with self._db.write() as tx:
-                # Not a merge: a session that has been logged out meanwhile must not come back.
-                tx.exec(update(LoginSession).where(col(LoginSession.digest) == digest).values(seen_at=now))
-        except ProblemError as problem:
-            # A full disk must not close the pages that report it; the next write is in a few minutes.
-            log.warning("action=touch_session result=failed problem=%s", problem)
+            parts = urlsplit(origin)
+            port = parts.port
+        except ValueError:
+            return False
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        hosts = {*LOOPBACK_NAMES, *allowed_hosts(self._settings.panel_host, self._settings.allowed_hosts)}
+        expected_port = self._settings.app_port if service == "app" else self._settings.mlflow_port
+        is_plain = origin in {f"http://{host}:{port}", f"https://{host}:{port}"}
+        return is_plain and port == expected_port and host in hosts
 
-    def is_api_token(self, token: str) -> bool:
-        """Return True for the configured token, and for the one that `ml-pipeline` reads from the state folder."""
-        try:
-            own = (self._settings.state_dir / CLI_TOKEN_FILE).read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            own = ""
-        valid = [each for each in (self._api_token, own) if each]
-        return any(hmac.compare_digest(each.encode(), token.encode()) for each in valid)
+    def logout(self, session: LoginSession) -> None:
+        """End the session, at the services as well."""
+        self.sessions.end(session.digest, "session.logout")
 
-    def logout(self, token: str) -> None:
-        """End the session; an unknown token is no error."""
-        digest = self._digest(token)
-        with self._lock:
-            self._sessions.pop(digest, None)
+    def cookie_name(self, scope: Scope) -> str:
+        """Return the name of the cookie of a session."""
+        return session_cookie("panel", self._settings.panel_port, scope)
+
+    def cookie_age_s(self, *, is_long: bool) -> int:
+        """Return how long a browser keeps the cookie of a session."""
+        return int((LONG_AGE if is_long else MAX_AGE).total_seconds())
+
+    def _create_session(self, name: str, via: Via, browser: Browser, *, is_long: bool = False) -> str:
+        actor = Actor(name, via, browser.address)
         with self._db.write() as tx:
-            tx.exec(delete(LoginSession).where(col(LoginSession.digest) == digest))
-
-    def _create_session(self, address: str) -> str:
-        token = secrets.token_urlsafe(32)
-        now = self._clock.now()
-        session = LoginSession(digest=self._digest(token), created_at=now, seen_at=now)
-        with self._db.write() as tx:
-            _delete_expired(tx, now)
-            tx.add(LoginSession(**session.model_dump()))
-        with self._lock:
-            # A script may log in each minute for a year.
-            self._sessions = {key: each for key, each in self._sessions.items() if not _is_expired(each, now)}
-            self._sessions[session.digest] = session
-        log.info("action=login result=ok address=%s", address)
+            token = self.sessions.create(tx, name, via, browser, is_long=is_long)
+            self.users.note_login(tx, name)
+            record(tx, self._clock.now(), "session.login", name, actor=actor)
+        self.sessions.keep(token)
+        log.info("action=login result=ok user=%s via=%s address=%s", name, via, browser.address)
         return token
 
-    def _refuse(self, problem: ProblemError, address: str) -> NoReturn:
-        log.warning("action=login result=refused address=%s id=%s", address, problem.id)
+    def _refuse(self, problem: ProblemError, target: str, browser: Browser) -> NoReturn:
+        self.refusals.record("session.login", target, browser.address, problem.what)
         raise problem
 
-    def _check_throttle(self, address: str) -> None:
-        wait_s = self.wait_s(address)
-        if wait_s > 0:
-            raise TooManyLoginsError(wait_s)
+    def _terminal_token(self) -> str:
+        try:
+            return (self._settings.state_dir / CLI_TOKEN_FILE).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
 
-    def _digest(self, token: str) -> str:
-        return hmac.new(self._key, token.encode(), hashlib.sha256).hexdigest()
+    def _token_role(self, row: ApiToken) -> Role | None:
+        """Return what a token may do: what its scope says, but no more than its owner."""
+        role = next((role for scope, role in ROLE_OF_SCOPE.items() if scope == row.scope), None)
+        owner = self.users.role(row.owner)
+        return None if role is None or owner is None else min(role, owner, key=ROLES.index)
+
+    def _collect_access(self) -> Access:
+        tokens = {digest(self.service_token): TokenAccess("panel", "admin", "admin", is_service=True)}
+        if self._setting_digest is not None:
+            tokens[self._setting_digest] = TokenAccess(SETTING_TOKEN, "admin", "admin")
+        for row in self.tokens.valid():
+            if self.users.role(row.owner) is not None:
+                expires_at = None if row.expires_at is None else row.expires_at.timestamp()
+                scope = next(each for each in ("read", "run", "predict", "admin") if each == row.scope)
+                tokens[row.digest] = TokenAccess(token_name(row), scope, self._token_role(row), expires_at)
+        sessions = {}
+        parents = {session.digest: session for session in self.sessions.all()}
+        for each in self.sessions.service_sessions():
+            role = self.users.role(each.user)
+            parent = parents.get(each.parent)
+            if role is not None:
+                sessions[each.digest] = SessionAccess(
+                    service=each.service,
+                    user=each.user,
+                    role=role,
+                    via="password" if parent is None else _via(parent),
+                    created_at=each.created_at.timestamp(),
+                    expires_at=each.expires_at.timestamp(),
+                    is_long=parent is not None and parent.is_long,
+                )
+        return Access(tokens, sessions)
 
 
-def _is_expired(session: LoginSession, now: datetime) -> bool:
-    return now - session.seen_at > MAX_IDLE or now - session.created_at > MAX_AGE
+def token_name(row: ApiToken) -> str:
+    """Return how the holder of a token is named in the audit."""
+    return f"{row.owner}/{row.name}"
 
 
-def _delete_expired(tx: Session, now: datetime) -> None:
-    is_expired = (col(LoginSession.seen_at) < now - MAX_IDLE) | (col(LoginSession.created_at) < now - MAX_AGE)
-    tx.exec(delete(LoginSession).where(is_expired))
+def _via(session: LoginSession) -> Via:
+    return next((via for via in ("link", "password", "proxy") if via == session.via), "password")

@@ -1,15 +1,69 @@
-"""The table of sessions."""
+"""The tables of users, sessions and tokens. No secret is in them that opens anything: only digests and hashes."""
 
 from datetime import datetime
 
 from sqlmodel import Field, SQLModel
 
 
+class User(SQLModel, table=True):
+    """A person. `password_hash` None: there is no password to log in with.
+
+    `is_password_set_by_setting`: it comes from PANEL_PASSWORD, and is changed there.
+    """
+
+    __tablename__ = "user"
+
+    name: str = Field(primary_key=True)
+    role: str
+    password_hash: str | None = None
+    is_password_set_by_setting: bool = False
+    created_at: datetime
+    last_login_at: datetime | None = None
+    disabled_at: datetime | None = None
+
+
 class LoginSession(SQLModel, table=True):
-    """A browser that has logged in. `digest` is keyed by the password, so a new password ends every session."""
+    """A browser in which somebody has logged in. `digest` is the SHA-256 of the token in its cookie.
+
+    `is_long`: they chose to stay logged in.
+    """
 
     __tablename__ = "login_session"
 
     digest: str = Field(primary_key=True)
+    user: str = Field(index=True)
+    via: str
     created_at: datetime
     seen_at: datetime
+    is_long: bool
+    address: str
+    agent: str
+
+
+class ServiceSession(SQLModel, table=True):
+    """The same browser at one of the services: it ends with the session `parent` that it was opened from."""
+
+    __tablename__ = "service_session"
+
+    digest: str = Field(primary_key=True)
+    parent: str = Field(index=True)
+    service: str
+    user: str = Field(index=True)
+    created_at: datetime
+    expires_at: datetime
+
+
+class ApiToken(SQLModel, table=True):
+    """A bearer token that somebody has made. `digest` is its SHA-256; the token itself was shown once."""
+
+    __tablename__ = "api_token"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    scope: str
+    digest: str = Field(unique=True)
+    owner: str = Field(index=True)
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None

@@ -1,47 +1,96 @@
-"""Slows down guessing: some attempts are free, then each failure costs a longer wait. Pure but for its memory."""
+"""Slows guessing down without locking anybody out: who is right gets in, at worst after waiting in line."""
 
-from dataclasses import dataclass
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-FREE_ATTEMPTS: Final = 5
-FREE_ATTEMPTS_OVERALL: Final = 50
-MAX_WAIT_S: Final = 30.0
-FORGET_AFTER_S: Final = 900.0
-MAX_ADDRESSES: Final = 1000  # bounds the memory that many addresses can take
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from app.panel.auth.problems import TooManyLoginsError
+
+# Attempts with a password before they are spaced: of one client, and at one account by all clients together.
+FREE_OF_CLIENT: Final = RateLimitItemPerMinute(5, 15)
+FREE_AT_ACCOUNT: Final = RateLimitItemPerMinute(50, 15)
+CLIENT_SPACING_S: Final = 1.0
+ACCOUNT_SPACING_S: Final = 0.25
+MAX_WAITING: Final = 60  # in one line: it takes a minute at most
+WRONG_TOKENS: Final = RateLimitItemPerMinute(20)
+MAX_LINES: Final = 1000
 
 
-@dataclass
-class _Failures:
-    count: int
-    last_s: float
+class _Line:
+    """Lets one after another pass, in the order in which they came, with `spacing_s` between them."""
+
+    def __init__(self, spacing_s: float) -> None:
+        self._spacing_s = spacing_s
+        self._lock = asyncio.Lock()
+        self._next_s = 0.0
+        self.n_waiting = 0
+
+    async def turn(self, monotonic: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
+        if self.n_waiting >= MAX_WAITING:
+            raise TooManyLoginsError(MAX_WAITING * self._spacing_s)
+        self.n_waiting += 1
+        try:
+            async with self._lock:
+                wait_s = self._next_s - monotonic()
+                if wait_s > 0:
+                    await sleep(wait_s)
+                self._next_s = monotonic() + self._spacing_s
+        finally:
+            self.n_waiting -= 1
 
 
 class LoginThrottle:
-    """Counts failed logins by address and overall. Times are monotonic seconds, passed in by the caller."""
+    """Counts attempts by client and by account. For one event loop, but for `is_wrong_token_free`."""
 
-    def __init__(self) -> None:
-        self._failures: dict[str, _Failures] = {}
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._lines: dict[str, _Line] = {}
 
-    def wait_s(self, address: str, now_s: float) -> float:
-        """Return the seconds until `address` may try again, 0 if it may now."""
-        return max(self._wait(address, FREE_ATTEMPTS, now_s), self._wait("", FREE_ATTEMPTS_OVERALL, now_s))
+    async def turn(self, address: str, account: str) -> None:
+        """Return when a password from `address` may be checked: at once for the first few, then one after another.
 
-    def record_failure(self, address: str, now_s: float) -> None:
-        """Count a wrong password from `address`."""
-        if len(self._failures) >= MAX_ADDRESSES:
-            self._failures = {a: f for a, f in self._failures.items() if a == "" or now_s - f.last_s < MAX_WAIT_S}
-        for key in (address, ""):
-            failures = self._failures.get(key)
-            is_recent = failures is not None and now_s - failures.last_s < FORGET_AFTER_S
-            self._failures[key] = _Failures(failures.count + 1 if failures and is_recent else 1, now_s)
+        Raises TooManyLoginsError where too many wait already.
+        """
+        for key, free, spacing_s in (
+            (f"client {client_of(address)}", FREE_OF_CLIENT, CLIENT_SPACING_S),
+            (f"account {account}", FREE_AT_ACCOUNT, ACCOUNT_SPACING_S),
+        ):
+            # Counted before it is checked: simultaneous guesses would otherwise all be free.
+            if not self._limiter.hit(free, key):
+                await self._line(key, spacing_s).turn(self._monotonic, self._sleep)
 
-    def record_success(self, address: str) -> None:
-        """Forget the failures of `address`."""
-        self._failures.pop(address, None)
+    def forget(self, address: str) -> None:
+        """Forget the attempts of a client that has logged in."""
+        self._limiter.clear(FREE_OF_CLIENT, f"client {client_of(address)}")
 
-    def _wait(self, key: str, free: int, now_s: float) -> float:
-        failures = self._failures.get(key)
-        if failures is None or failures.count < free or now_s - failures.last_s >= FORGET_AFTER_S:
-            return 0.0
-        wait_s = min(2.0 ** min(failures.count - free, 10), MAX_WAIT_S)
-        return max(0.0, failures.last_s + wait_s - now_s)
+    def is_wrong_token_free(self, address: str, limit: RateLimitItem = WRONG_TOKENS) -> bool:
+        """Count a wrong token, and return whether it is one of the first in this minute. Thread-safe."""
+        return self._limiter.hit(limit, f"token {client_of(address)}")
+
+    def _line(self, key: str, spacing_s: float) -> _Line:
+        if key not in self._lines and len(self._lines) >= MAX_LINES:
+            self._lines = {each: line for each, line in self._lines.items() if line.n_waiting}
+        return self._lines.setdefault(key, _Line(spacing_s))
+
+
+def client_of(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, or the /64 network that one subscriber of IPv6 has."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or f"{IPv6Address(int(parsed) >> 64 << 64)}/64")

@@ -9,14 +9,13 @@ from starlette.responses import HTMLResponse, Response
 
 from app.panel.clock import Clock
 from app.panel.settings import Settings
+from app.web.identity import Identity, identity_of
 from app.web.problem_response import problem_response, retry_headers
 from app.web.templating import View, create_environment, is_fragment, render_response
 from pipeline.core.params import choice_title
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGE_TITLES
 
-# Set in the scope of an authenticated request: only those see the state of the panel.
-AUTHENTICATED: Final = "panel.authenticated"
 HealthLevel = Literal["good", "busy", "warn", "bad"]
 SECTIONS: Final = (
     ("home", "/", "Home"),
@@ -40,13 +39,14 @@ class Health:
 class Frame:
     """The frame around a page. `now_ms` is the server's clock, from which the page corrects its own.
 
-    `is_swap`: only a part of the page is drawn, which is put in place of the one that is there.
+    `is_swap`: only a part of the page is drawn, which is put in place of the one that is there. `identity` is who sees it.
     """
 
     section: str
     health: Health | None
     now_ms: int
     is_swap: bool
+    identity: Identity | None = None
     sections: tuple[tuple[str, str, str], ...] = SECTIONS
 
 
@@ -79,6 +79,7 @@ class PageRenderer:
             health=self._health() if section and self._health is not None else None,
             now_ms=round(self._clock.now().timestamp() * 1000),
             is_swap=is_fragment(request),
+            identity=identity_of(request.scope),
         )
         return render_response(self.env, request, view, status=status, frame=frame)
 
@@ -89,8 +90,9 @@ class PageRenderer:
             return problem_response(problem)
         section = next((name for name, path, _ in SECTIONS[1:] if request.url.path.startswith(path)), "home")
         view = ProblemView(problem=problem, back="/" if section == "home" else f"/{section}")
-        is_authenticated = request.scope.get(AUTHENTICATED, False)
-        response = self.render(request, view, section=section if is_authenticated else "", status=problem.status)
+        # Only those who are logged in see the state of the panel.
+        section = section if identity_of(request.scope) is not None else ""
+        response = self.render(request, view, section=section, status=problem.status)
         response.headers.update(retry_headers(problem))
         return response
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from sqlmodel import select
 from starlette.testclient import TestClient
 
+from app.panel.audit.tables import AuditEntry
 from app.panel.auth.middleware import AuthMiddleware
 from app.panel.auth.routes import router
 from app.panel.auth.service import Auth
@@ -50,17 +52,26 @@ def db(settings: Settings, clock: HandClock) -> Iterator[Database]:
 
 @pytest.fixture
 def auth(settings: Settings, db: Database, clock: HandClock) -> Auth:
-    return Auth(settings, db, clock)
+    return started(settings, db, clock)
+
+
+def started(settings: Settings, db: Database, clock: HandClock) -> Auth:
+    """Return the login of a panel that has just started."""
+    auth = Auth(settings, db, clock)
+    auth.load()
+    return auth
 
 
 def application(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
     """Return a client of an application with the login and one page behind it."""
     app = FastAPI()
     app.include_router(router)
-    provide(app, [PageRenderer(settings, clock), auth])
+    renderer = PageRenderer(settings, clock)
+    provide(app, [renderer, auth])
 
     @app.get("/")
     @app.get("/api/v1/thing")
+    @app.post("/api/v1/thing")
     def inside() -> str:
         return "inside"
 
@@ -68,10 +79,16 @@ def application(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
     def healthz() -> str:
         return "ok"
 
-    app.add_middleware(AuthMiddleware, auth=auth)
+    app.add_middleware(AuthMiddleware, auth=auth, renderer=renderer)
     return TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False)
 
 
 @pytest.fixture
 def client(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
     return application(auth, settings, clock)
+
+
+def audited(db: Database) -> list[AuditEntry]:
+    """Return the rows of the audit."""
+    with db.read() as session:
+        return list(session.exec(select(AuditEntry)).all())

@@ -11,14 +11,25 @@ from starlette.types import Message
 
 from app.panel.auth import middleware
 from app.panel.auth.middleware import AuthMiddleware
-from app.panel.auth.service import MAX_IDLE, Auth
+from app.panel.auth.service import Auth
+from app.panel.auth.sessions import MAX_IDLE, Browser
+from app.panel.auth.tables import LoginSession
+from app.panel.clock import SystemClock
+from app.panel.pages.renderer import PageRenderer
+from app.panel.settings import Settings
 from tests.app.panel.auth.conftest import HandClock
 
 
 def _login(auth: Auth) -> str:
     match = re.search("token=(.+)", auth.login_url())
     assert match
-    return auth.login_with_link(match[1], "here")
+    return auth.login_with_link(match[1], Browser("here"))
+
+
+def _session(auth: Auth, token: str) -> LoginSession:
+    session = auth.sessions.find(token)
+    assert session is not None
+    return session
 
 
 async def _read(auth: Auth, token: str, kind: str, then: Callable[[], None]) -> list[Message]:
@@ -54,9 +65,12 @@ async def _read(auth: Auth, token: str, kind: str, then: Callable[[], None]) -> 
         "method": "GET",
         "path": "/endless",
         "query_string": b"",
-        "headers": [(b"cookie", f"{auth.cookie}={token}".encode())],
+        "scheme": "http",
+        "headers": [(b"cookie", f"panel_session_8080={token}".encode())],
     }
-    answering = asyncio.create_task(AuthMiddleware(app, auth)(scope, receive, send))
+    answering = asyncio.create_task(
+        AuthMiddleware(app, auth, PageRenderer(Settings(), SystemClock()))(scope, receive, send)
+    )
     await asyncio.wait_for(first.wait(), 10)
     then()
     try:
@@ -77,7 +91,7 @@ def test_stream_ends_as_if_complete_when_its_session_ends(auth: Auth, clock: Han
 
     def end() -> None:
         if how == "logout":
-            auth.logout(token)
+            auth.logout(_session(auth, token))
         clock.s += MAX_IDLE.total_seconds() + 1
 
     sent = asyncio.run(_read(auth, token, "text/event-stream", end))
@@ -87,7 +101,7 @@ def test_stream_ends_as_if_complete_when_its_session_ends(auth: Auth, clock: Han
 
 def test_file_is_cut_off_when_its_session_ends(auth: Auth) -> None:
     token = _login(auth)
-    sent = asyncio.run(_read(auth, token, "text/plain", lambda: auth.logout(token)))
+    sent = asyncio.run(_read(auth, token, "text/plain", lambda: auth.logout(_session(auth, token))))
     assert [message.get("body") for message in sent] == [None, b"data: 1\n\n"]
     assert sent[-1]["more_body"] is True
 
@@ -95,5 +109,5 @@ def test_file_is_cut_off_when_its_session_ends(auth: Auth) -> None:
 @pytest.mark.slow
 def test_stream_goes_on_when_another_session_ends(auth: Auth) -> None:
     token, other = _login(auth), _login(auth)
-    sent = asyncio.run(_read(auth, token, "text/event-stream", lambda: auth.logout(other)))
+    sent = asyncio.run(_read(auth, token, "text/event-stream", lambda: auth.logout(_session(auth, other))))
     assert sent[-1] == {"type": "open"}

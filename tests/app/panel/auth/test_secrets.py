@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.auth.secrets import derive_key, read_api_token, read_password
+from app.panel.auth.secrets import check_password, digest, read_api_token, read_password
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
 
 def test_there_is_no_password_when_none_is_set() -> None:
-    assert (read_password(Settings()), read_api_token(Settings()), derive_key(None)) == (None, None, b"")
+    assert (read_password(Settings()), read_api_token(Settings())) == (None, None)
 
 
 def test_password_comes_from_the_file_when_both_are_set(tmp_path: Path) -> None:
@@ -19,16 +19,25 @@ def test_password_comes_from_the_file_when_both_are_set(tmp_path: Path) -> None:
     assert read_password(Settings(password="another long one", password_file=file)) == "correct horse battery"
 
 
-@pytest.mark.parametrize("weak", ["short", "password1", "Airflow123", "automated-ml-pipeline"])
+@pytest.mark.parametrize(
+    "weak",
+    ["short", "password1", "Airflow123", "automated-ml-pipeline", "aaaaaaaaaaaa", "passwordpassword", "hunter2hunter2"],
+)
 def test_weak_password_is_refused_when_set(weak: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        read_password(Settings(password=weak))
+        check_password(weak)
     assert caught.value.id == "AUTH-05"
 
 
-def test_short_token_is_refused_when_set() -> None:
+@pytest.mark.parametrize("strong", ["correct horse battery", "pigeon-lamp-91-violet", "x9#Lq2!vRt"])
+def test_password_is_taken_when_it_is_long_or_hard_to_guess(strong: str) -> None:
+    check_password(strong)
+
+
+@pytest.mark.parametrize("weak", ["0123456789", "0123456789abcdef", "passwordpassword"])
+def test_weak_token_is_refused_when_set(weak: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        read_api_token(Settings(api_token="0123456789"))
+        read_api_token(Settings(api_token=weak))
     assert caught.value.id == "AUTH-06"
 
 
@@ -38,3 +47,8 @@ def test_secret_is_refused_when_empty_or_unreadable(settings: Settings) -> None:
         read_password(settings)
     assert caught.value.id == "AUTH-07"
     assert "PANEL_PASSWORD" in str(caught.value)
+
+
+def test_digest_is_made_of_any_text_when_it_is_no_token_at_all() -> None:
+    assert digest("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+    assert len(digest("\udc80")) == 64

@@ -1,33 +1,126 @@
-"""Guessing a password is slow."""
+"""Guessing is slow, and whoever is right gets in all the same."""
 
-from app.panel.auth.throttle import FREE_ATTEMPTS, MAX_ADDRESSES, MAX_WAIT_S, LoginThrottle
+import asyncio
 
+import pytest
 
-def test_guessing_slows_down_when_it_goes_on() -> None:
-    throttle = LoginThrottle()
-    waits = []
-    now_s = 0.0
-    for _ in range(FREE_ATTEMPTS + 8):
-        now_s += throttle.wait_s("a", now_s)
-        throttle.record_failure("a", now_s)
-        waits.append(throttle.wait_s("a", now_s))
-    assert waits == [0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30, 30]
-    assert throttle.wait_s("b", now_s) == 0
-    assert throttle.wait_s("a", now_s + MAX_WAIT_S) == 0
-
-
-def test_slate_is_clean_when_the_guess_was_right_or_long_ago() -> None:
-    throttle = LoginThrottle()
-    for _ in range(FREE_ATTEMPTS):
-        throttle.record_failure("a", 0)
-        throttle.record_failure("b", 0)
-    throttle.record_success("a")
-    assert (throttle.wait_s("a", 0), throttle.wait_s("b", 0), throttle.wait_s("b", 901)) == (0, 1, 0)
+from app.panel.auth.problems import TooManyLoginsError
+from app.panel.auth.throttle import (
+    CLIENT_SPACING_S,
+    FREE_AT_ACCOUNT,
+    FREE_OF_CLIENT,
+    MAX_WAITING,
+    LoginThrottle,
+    client_of,
+)
 
 
-def test_everybody_waits_when_a_crowd_of_addresses_guesses_and_memory_stays_bounded() -> None:
-    throttle = LoginThrottle()
-    for i in range(3 * MAX_ADDRESSES):
-        throttle.record_failure(f"a{i}", float(i))
-    assert throttle.wait_s("new", 3.0 * MAX_ADDRESSES) > 0
-    assert len(throttle._failures) <= MAX_ADDRESSES + 1
+class HandTime:
+    """Time that passes only where somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def monotonic(self) -> float:
+        return self.s
+
+    async def sleep(self, s: float) -> None:
+        due = self.s + s
+        await asyncio.sleep(0)
+        self.s = max(self.s, due)
+
+
+def throttle(time: HandTime) -> LoginThrottle:
+    return LoginThrottle(time.monotonic, time.sleep)
+
+
+def test_first_attempts_wait_for_nothing_and_then_one_a_second_is_checked() -> None:
+    time = HandTime()
+
+    async def guess() -> list[float]:
+        guard = throttle(time)
+        at = []
+        for _ in range(FREE_OF_CLIENT.amount + 4):
+            await guard.turn("203.0.113.5", "admin")
+            at.append(time.s)
+        return at
+
+    assert asyncio.run(guess()) == [0.0] * 6 + [1.0, 2.0, 3.0]
+
+
+def test_right_password_is_checked_within_seconds_when_four_clients_hammer() -> None:
+    time = HandTime()
+
+    async def log_in() -> list[float]:
+        guard = throttle(time)
+        is_over = False
+
+        async def hammer() -> None:
+            while not is_over:
+                await guard.turn("203.0.113.5", "admin")
+
+        hammering = [asyncio.create_task(hammer()) for _ in range(4)]
+        waits = []
+        for _ in range(33):
+            begun = time.s
+            await guard.turn("203.0.113.5", "admin")
+            waits.append(time.s - begun)
+        is_over = True
+        await asyncio.gather(*hammering)
+        return waits
+
+    assert max(asyncio.run(log_in())) <= 5 * CLIENT_SPACING_S
+
+
+def test_other_clients_wait_for_nothing_when_one_is_slowed_down() -> None:
+    time = HandTime()
+
+    async def log_in() -> float:
+        guard = throttle(time)
+        for _ in range(20):
+            await guard.turn("203.0.113.5", "eve")
+        begun = time.s
+        await guard.turn("203.0.113.6", "admin")
+        return time.s - begun
+
+    assert asyncio.run(log_in()) == 0.0
+
+
+def test_account_is_slowed_down_but_not_closed_when_many_clients_guess_its_password() -> None:
+    time = HandTime()
+
+    async def guess() -> float:
+        guard = throttle(time)
+        for n in range(FREE_AT_ACCOUNT.amount + 11):
+            await guard.turn(f"198.51.100.{n}", "admin")
+        return time.s
+
+    assert asyncio.run(guess()) == pytest.approx(10 * 0.25)
+
+
+def test_line_is_refused_when_too_many_wait_in_it() -> None:
+    async def crowd() -> list[object]:
+        # A wait that never ends, as it seems to those who arrive meanwhile.
+        guard = LoginThrottle(lambda: 0.0, lambda _: asyncio.Event().wait())  # type: ignore[arg-type,return-value]
+        for _ in range(FREE_OF_CLIENT.amount + 1):
+            await guard.turn("203.0.113.5", "admin")
+        waiting = [asyncio.create_task(guard.turn("203.0.113.5", "admin")) for _ in range(MAX_WAITING + 1)]
+        done, pending = await asyncio.wait(waiting, timeout=0.1)
+        for task in pending:
+            task.cancel()
+        return [type(task.exception()) for task in done]
+
+    assert asyncio.run(crowd()) == [TooManyLoginsError]
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("203.0.113.5", "203.0.113.5"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_client_is_an_address_or_the_network_of_one_subscriber(address: str, client: str) -> None:
+    assert client_of(address) == client

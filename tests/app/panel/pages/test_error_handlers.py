@@ -9,8 +9,9 @@ from starlette.types import Receive, Scope, Send
 
 from app.panel.clock import SystemClock
 from app.panel.pages import error_handlers as errors
-from app.panel.pages.renderer import AUTHENTICATED, Health, PageRenderer
+from app.panel.pages.renderer import Health, PageRenderer
 from app.panel.settings import Settings
+from app.web.identity import Identity, set_identity
 from tests.builders.problems import problem
 
 pytestmark = pytest.mark.process
@@ -90,7 +91,8 @@ def test_health_is_on_each_page_and_in_each_swap_when_it_is_known() -> None:
     errors.install(app, renderer)
 
     async def logged_in(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, AUTHENTICATED: True}, receive, send)
+        set_identity(scope, Identity("admin", "admin", "link"))
+        await app(scope, receive, send)
 
     assert "MLflow is unhealthy" in TestClient(logged_in, headers={"Accept": "text/html"}).get("/runs/x").text
 

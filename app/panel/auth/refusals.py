@@ -1,0 +1,47 @@
+"""Records refused logins and tokens in the audit, without letting a stranger fill the disk with them."""
+
+import logging
+import threading
+from typing import Final
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from app.panel.audit.actor import Actor
+from app.panel.audit.record import record
+from app.panel.clock import Clock
+from app.panel.db.engine import Database
+from pipeline.core.problems import ProblemError
+
+OF_CLIENT: Final = RateLimitItemPerMinute(10)
+OF_ALL: Final = RateLimitItemPerMinute(60)
+
+log = logging.getLogger(__name__)
+
+
+class Refusals:
+    """Thread-safe. What is over the limits of a minute is counted, and the next row says how many there were."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._lock = threading.Lock()
+        self._n_omitted = 0
+
+    def record(self, action: str, target: str, address: str, reason: str) -> None:
+        """Record that `action` was refused to somebody who is not known; never raises for the database."""
+        log.warning("action=%s result=refused address=%s reason=%s", action, address, reason)
+        with self._lock:
+            if not (self._limiter.hit(OF_CLIENT, address) and self._limiter.hit(OF_ALL, "all")):
+                self._n_omitted += 1
+                return
+            n_omitted, self._n_omitted = self._n_omitted, 0
+        detail = f"{reason} {n_omitted} more before this one are not listed." if n_omitted else reason
+        try:
+            with self._db.write() as tx:
+                actor = Actor("", "", address)
+                record(tx, self._clock.now(), action, target, outcome="refused", detail=detail, actor=actor)
+        except ProblemError as problem:
+            log.warning("action=record_refusal problem=%s", problem)

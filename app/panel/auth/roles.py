@@ -1,0 +1,21 @@
+"""Which role a route needs. What is not named here can be read by viewers and changed by operators."""
+
+from typing import Final
+
+from app.web.identity import Role
+from app.web.security import SAFE_METHODS
+
+# A person's own password, sessions and tokens; whose they are is checked there.
+OWN: Final = ("/logout", "/access", "/api/v1/sessions", "/api/v1/tokens")
+ADMIN: Final = ("/access/users", "/access/audit", "/api/v1/users", "/api/v1/audit")
+
+
+def required_role(method: str, path: str) -> Role:
+    """Return the role that a request needs."""
+    if _is_below(path, ADMIN):
+        return "admin"
+    return "viewer" if method in SAFE_METHODS or _is_below(path, OWN) else "operator"
+
+
+def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)

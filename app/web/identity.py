@@ -1,0 +1,44 @@
+"""Who sent a request: the same answer in the panel, the prediction app and MLflow."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from starlette.types import Scope
+
+Role = Literal["viewer", "operator", "admin"]
+TokenScope = Literal["read", "run", "predict", "admin"]
+Via = Literal["link", "password", "proxy", "token", "panel"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+TOKEN_SCOPES: Final[tuple[TokenScope, ...]] = get_args(TokenScope)
+# A token that may only predict has no role.
+ROLE_OF_SCOPE: Final[dict[TokenScope, Role]] = {"read": "viewer", "run": "operator", "admin": "admin"}
+_KEY: Final = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A person, or the holder of a token, and how they were recognised.
+
+    A viewer looks, an operator also runs, promotes and uploads, an admin does everything. `role` None may only predict.
+    `is_service` is the panel itself, as its services see it.
+    """
+
+    name: str
+    role: Role | None
+    via: Via
+    is_service: bool = False
+
+    def may(self, role: Role) -> bool:
+        """Return whether this identity has at least the rights of `role`."""
+        return self.role is not None and ROLES.index(self.role) >= ROLES.index(role)
+
+
+def identity_of(scope: Scope) -> Identity | None:
+    """Return who sent the request of an ASGI scope; None where nobody was recognised."""
+    identity: Identity | None = scope.get(_KEY)
+    return identity
+
+
+def set_identity(scope: Scope, identity: Identity) -> None:
+    """Record who sent the request, for `identity_of`."""
+    scope[_KEY] = identity

@@ -1,0 +1,55 @@
+"""The access list: read when it has changed, and nobody is let in where it is missing or damaged."""
+
+from pathlib import Path
+
+import pytest
+
+from app.web.access import FILE, Access, AccessList, SessionAccess, TokenAccess, digest, session_digest, token_identity
+
+
+def write(folder: Path, access: Access) -> None:
+    aside = folder / "new"
+    aside.write_bytes(access.to_json())
+    aside.replace(folder / FILE)
+
+
+def session(expires_at: float = 100.0) -> SessionAccess:
+    return SessionAccess("app", "anna", "viewer", "password", 0.0, expires_at, is_long=False)
+
+
+def test_token_and_session_are_found_until_they_expire(tmp_path: Path) -> None:
+    now = 0.0
+    access = AccessList(tmp_path / FILE, now=lambda: now)
+    write(
+        tmp_path,
+        Access({digest("t"): TokenAccess("admin/ci", "run", "operator", 50.0)}, {session_digest("c", "g"): session()}),
+    )
+    entry = access.token("t")
+    assert entry is not None
+    assert token_identity(entry).name == "admin/ci"
+    assert access.session(session_digest("c", "g"), "app") == session()
+    assert access.session(session_digest("c", "g"), "mlflow") is None
+    assert (access.token("T"), access.session(session_digest("g", "c"), "app")) == (None, None)
+    now = 50.0
+    assert access.token("t") is None
+    now = 100.0
+    assert access.session(session_digest("c", "g"), "app") is None
+
+
+def test_next_request_is_refused_when_the_panel_has_ended_an_access(tmp_path: Path) -> None:
+    access = AccessList(tmp_path / FILE)
+    write(tmp_path, Access({digest("t"): TokenAccess("ci", "read", "viewer")}))
+    assert access.token("t") is not None
+    write(tmp_path, Access())
+    assert access.token("t") is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"tokens": 1, "sessions": {}}', b"\xff"])
+def test_nobody_is_let_in_when_the_list_is_missing_or_damaged(tmp_path: Path, content: bytes | None) -> None:
+    access = AccessList(tmp_path / FILE)
+    write(tmp_path, Access({digest("t"): TokenAccess("ci", "read", "viewer")}))
+    assert access.token("t") is not None
+    (tmp_path / FILE).unlink()
+    if content is not None:
+        (tmp_path / FILE).write_bytes(content)
+    assert access.token("t") is None
