@@ -2,17 +2,20 @@
 
 Started as root it takes the uid and gid that own the data folder (so that files in it belong to the user), the group
 of the socket as a supplementary group, hands the volumes to that user, and becomes the command. Root's own folder goes
-to 10001. Inside a user namespace (rootless engine) root is nobody special already and owns what the user owns: it stays.
+to 10001. Secrets that only root may read are copied for that user. Inside a user namespace (rootless engine) root is nobody special already and owns what the user owns: it stays.
 Started as anybody else it only becomes the command.
 """
 
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
 
 NOBODY_SPECIAL = 10001
 SOCKET = Path("/var/run/docker.sock")
+SECRETS = Path("/run/secrets")  # where Compose mounts them, with the owner and mode that they have outside
+READABLE = Path("/tmp/secrets")  # noqa: S108 - the container's own memory
 
 
 def main() -> None:
@@ -20,8 +23,20 @@ def main() -> None:
     command = sys.argv[1:]
     if os.getuid() == 0 and not root_is_mapped():
         become(*owner(data_folder()))
+    is_first = 1 in {os.getpid(), os.getppid()}  # not what `docker exec` runs beside it
+    make_temporary_folder(is_emptied=is_first)
     os.umask(0o022)
     os.execvp(command[0], command)  # noqa: S606 - becomes the command that the image was given
+
+
+def make_temporary_folder(*, is_emptied: bool) -> None:
+    """Make TMPDIR where it is to be in the state volume, without what a killed panel left in it."""
+    folder = Path(os.environ.get("TMPDIR", ""))
+    if str(folder.parent) != os.environ.get("ML_PIPELINE_STATE"):
+        return
+    if is_emptied:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def data_folder() -> Path:
@@ -52,6 +67,7 @@ def become(uid: int, gid: int) -> None:
             os.chown(folder, uid, gid)
     for volume in ("ML_PIPELINE_STATE", "ML_PIPELINE_MODELS"):
         hand_over(Path(os.environ.get(volume, "")), uid, gid)
+    copy_secrets(uid, gid)
     os.setgroups(socket_groups())
     os.setgid(gid)
     os.setuid(uid)
@@ -70,6 +86,29 @@ def hand_over(volume: Path, uid: int, gid: int) -> None:
         for name in files:
             os.chown(Path(folder, name), uid, gid, follow_symlinks=False)
         os.chown(folder, uid, gid)
+
+
+def copy_secrets(uid: int, gid: int) -> None:
+    """Give `uid` a copy of each secret that only root may read, and let the setting that names it name the copy."""
+    for name, value in tuple(os.environ.items()):
+        secret = Path(value)
+        if secret.parent != SECRETS or not secret.is_file() or may_read(secret, uid, gid):
+            continue
+        copy = READABLE / secret.name
+        if not copy.exists():
+            READABLE.mkdir(mode=0o700, exist_ok=True)
+            copy.touch(mode=0o600)
+            copy.write_bytes(secret.read_bytes())
+            for path in (copy, READABLE):
+                os.chown(path, uid, gid)
+        os.environ[name] = str(copy)
+
+
+def may_read(file: Path, uid: int, gid: int) -> bool:
+    """Return whether that user may read the file."""
+    status = file.stat()
+    allowed = stat.S_IRUSR if status.st_uid == uid else stat.S_IRGRP if status.st_gid == gid else stat.S_IROTH
+    return bool(status.st_mode & allowed)
 
 
 def socket_groups() -> list[int]:

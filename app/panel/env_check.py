@@ -13,7 +13,7 @@ from pipeline.core.settings import env_names
 
 # Settings of the prediction API and the prediction app, which get them through the panel; and of `compose.yaml`.
 OTHERS: Final = frozenset(
-    {*env_names(ApiSettings), *env_names(AppSettings), "ML_PIPELINE_IMAGE", "ML_PIPELINE_OWNER"}
+    {*env_names(ApiSettings), *env_names(AppSettings), "ML_PIPELINE_IMAGE", "ML_PIPELINE_OWNER", "PANEL_MEMORY"}
     - {*env_names(Settings)}
 )
 # Nobody else's names begin like this. Names that begin otherwise are reported only where they are one typo away.

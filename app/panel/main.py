@@ -41,9 +41,10 @@ from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
 from app.panel.services.factory import make_runtime, runtime_kind
 from app.panel.services.health import health
+from app.panel.services.keys import hand_over, read_api_key
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.preflight import Preflight
-from app.panel.services.specs import desired_services, read_api_key
+from app.panel.services.specs import desired_services
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.panel.tracking.delivery import Delivery
@@ -75,7 +76,8 @@ def create_app(
     queries = RunQueries(db, active_runs)
     launcher = Launcher(stages)
     sample = SampleTable(settings.data_dir / "raw")
-    services = _supervisor(settings, clock)
+    api_key = read_api_key()
+    services = _supervisor(settings, clock, hand_over(api_key, settings.keys_dir))
     records = TrackingStore(db, clock)
     tracking = TrackingService(
         db=db,
@@ -86,7 +88,7 @@ def create_app(
         models_dir=settings.models_dir,
         on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
     )
-    client = PredictionClient(services, read_api_key())
+    client = PredictionClient(services, api_key)
     model_queries = ModelQueries(db, settings.models_dir)
     models = ModelService(
         models_dir=settings.models_dir,
@@ -178,9 +180,10 @@ def create_app(
     return build(objects, {RunStates: active_runs, RunIds: queries, LiveModels: model_queries}, workers)
 
 
-def _supervisor(settings: Settings, clock: Clock) -> ServiceSupervisor:
+def _supervisor(settings: Settings, clock: Clock, key_version: str) -> ServiceSupervisor:
     kind = runtime_kind(settings)
-    return ServiceSupervisor(make_runtime(settings, kind), desired_services(settings, kind, dict(os.environ)), clock)
+    desired = desired_services(settings, kind, dict(os.environ), key_version)
+    return ServiceSupervisor(make_runtime(settings, kind), desired, clock)
 
 
 def _stage_runners(

@@ -112,6 +112,11 @@ class Settings(ProcessSettings):
         return self.state_dir / "access"
 
     @property
+    def keys_dir(self) -> Path:
+        """Return the folder with the key that API and app are given; MLflow never sees it."""
+        return self.state_dir / "keys"
+
+    @property
     def database(self) -> Path:
         """Return the path of the SQLite file."""
         return self.state_dir / "panel.db"

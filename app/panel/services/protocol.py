@@ -17,7 +17,7 @@ ServiceName = Literal["mlflow", "api", "app"]
 SERVICES: Final[tuple[ServiceName, ...]] = ("mlflow", "api", "app")
 TITLES: Final[dict[ServiceName, str]] = {"mlflow": "MLflow", "api": "Prediction API", "app": "Prediction app"}
 
-Volume = Literal["models", "mlflow"]
+Volume = Literal["models", "mlflow", "keys"]
 RuntimeKind = Literal["process", "docker"]
 
 
@@ -64,7 +64,8 @@ class ServiceSpec:
     `listen_port` is bound by the service itself, `port` is where people and scripts on this machine find it (the
     same number for processes). `port_setting` names the variable that changes it. `ready_path` responds with 2xx when the
     service does its work (the API does so also before the first model). `memory_bytes`, `cpus`, `pids` are limits,
-    enforced where the runtime can. `env` is added to a minimal environment. `start_s` is how long a start may take.
+    enforced where the runtime can. `env` is added to a minimal environment and holds no secret: a secret is a file in a
+    mount, and `secret_version` is another when that file holds another secret. `start_s` is how long a start may take.
     """
 
     name: ServiceName
@@ -82,6 +83,7 @@ class ServiceSpec:
     mounts: tuple[Mount, ...] = ()
     image: str = ""
     user: str = ""
+    secret_version: str = ""
     digest: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

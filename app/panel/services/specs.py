@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.panel.services.keys import FILE as KEY_FILE
 from app.panel.services.protocol import Mount, Placement, RuntimeKind, ServiceName, ServiceSpec
 from app.panel.settings import Settings
-from pipeline.core.problems import ProblemError
-from pipeline.core.settings import ApiAccess, read
+from pipeline.core.settings import ApiAccess, env_name
 
 MB: Final = 2**20
 # A request that the security layer of MLflow checks and that reads its store; `/health` answers 200 to any host.
@@ -25,21 +25,15 @@ class DesiredServices:
     build: Callable[[Placement], Mapping[ServiceName, ServiceSpec]]
 
 
-def desired_services(settings: Settings, kind: RuntimeKind, environ: Mapping[str, str]) -> DesiredServices:
+def desired_services(
+    settings: Settings, kind: RuntimeKind, environ: Mapping[str, str], key_version: str = ""
+) -> DesiredServices:
     """Return the three services, in the order in which they are started: what people wait for comes first."""
     return DesiredServices(
         kind,
         {"api": settings.api_port, "app": settings.app_port, "mlflow": settings.mlflow_port},
-        lambda placement: build(settings, placement, environ),
+        lambda placement: build(settings, placement, environ, key_version),
     )
-
-
-def read_api_key() -> str:
-    """Return the key that the API asks for, as the API itself reads it; "" where there is none or it is unusable."""
-    try:
-        return read(ApiAccess).bearer()
-    except ProblemError:  # the API names it when it refuses to start
-        return ""
 
 
 def process_placement(settings: Settings) -> Placement:
@@ -54,24 +48,28 @@ def process_placement(settings: Settings) -> Placement:
         paths={
             "models": str(settings.models_dir.resolve()),
             "mlflow": str((settings.state_dir / "mlflow").resolve()),
+            "keys": str(settings.keys_dir.resolve()),
         },
         panel_url=settings.panel_url,
     )
 
 
-def build(settings: Settings, placement: Placement, environ: Mapping[str, str]) -> dict[ServiceName, ServiceSpec]:
+def build(
+    settings: Settings, placement: Placement, environ: Mapping[str, str], key_version: str = ""
+) -> dict[ServiceName, ServiceSpec]:
     """Return the three services, each complete.
 
-    From `environ`, the panel's own environment, settings of the API and the app (`API_*`, `APP_*`) are passed on.
+    From `environ`, the panel's own environment, settings of the API and the app (`API_*`, `APP_*`) are passed on; not
+    the key, which API and app read from the file that `keys.hand_over` wrote. `key_version` is what it returned.
     """
     return {
-        "api": _api(settings, placement, environ),
-        "app": _app(settings, placement, environ),
+        "api": _api(settings, placement, environ, key_version),
+        "app": _app(settings, placement, environ, key_version),
         "mlflow": _mlflow(settings, placement),
     }
 
 
-def _api(settings: Settings, placement: Placement, environ: Mapping[str, str]) -> ServiceSpec:
+def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], key_version: str) -> ServiceSpec:
     return ServiceSpec(
         name="api",
         argv=(placement.python["api"], "-m", "app.prediction"),
@@ -79,6 +77,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str]) -
             # Names under which the panel may be opened hold for the API beside it, unless it has its own setting.
             **({"API_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
             **_with_prefix(environ, "API_"),
+            **_key_file(placement, key_version),
             "ML_PIPELINE_MODELS": placement.paths["models"],
             "API_HOST": placement.listen["api"],
             "API_PORT": str(placement.ports["api"]),
@@ -95,13 +94,15 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str]) -
         start_s=30.0,
         mounts=(
             Mount("models", placement.paths["models"], read_only=True, source=placement.sources.get("models", "")),
+            *_keys(placement, key_version),
         ),
         image=placement.image,
         user=placement.user,
+        secret_version=key_version,
     )
 
 
-def _app(settings: Settings, placement: Placement, environ: Mapping[str, str]) -> ServiceSpec:
+def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], key_version: str) -> ServiceSpec:
     return ServiceSpec(
         name="app",
         argv=(placement.python["app"], "-m", "app.frontend"),
@@ -110,6 +111,7 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str]) -
             **({"APP_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
             **_with_prefix(environ, "API_"),
             **_with_prefix(environ, "APP_"),
+            **_key_file(placement, key_version),
             "API_URL": f"http://{placement.hosts['api']}:{placement.ports['api']}",
             "APP_HOST": placement.listen["app"],
             "APP_PORT": str(placement.ports["app"]),
@@ -124,8 +126,10 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str]) -
         cpus=1.0,
         pids=128,
         start_s=30.0,
+        mounts=_keys(placement, key_version),
         image=placement.image,
         user=placement.user,
+        secret_version=key_version,
     )
 
 
@@ -177,4 +181,14 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
 
 
 def _with_prefix(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
-    return {name: environ[name] for name in sorted(environ) if name.startswith(prefix)}
+    secrets = {env_name(ApiAccess, field) for field in ApiAccess.model_fields}
+    return {name: environ[name] for name in sorted(environ) if name.startswith(prefix) and name not in secrets}
+
+
+def _key_file(placement: Placement, key_version: str) -> dict[str, str]:
+    return {env_name(ApiAccess, "api_key_file"): f"{placement.paths['keys']}/{KEY_FILE}"} if key_version else {}
+
+
+def _keys(placement: Placement, key_version: str) -> tuple[Mount, ...]:
+    mount = Mount("keys", placement.paths["keys"], read_only=True, source=placement.sources.get("keys", ""))
+    return (mount,) if key_version else ()

@@ -93,11 +93,11 @@ def test_every_setting_reaches_the_panel_in_a_container() -> None:
     inside = {"ML_PIPELINE_DATA", "ML_PIPELINE_STATE", "ML_PIPELINE_MODELS"}
     set_by_panel = {
         "API_HOST",
-        "API_KEY_FILE",
         "API_URL",
         "APP_HOST",
         "PANEL_URL",
         "ML_PIPELINE_IMAGE",
         "ML_PIPELINE_OWNER",
+        "PANEL_MEMORY",
     }
     assert {*env_names(Settings), *OTHERS} - inside - set_by_panel - passed == set()

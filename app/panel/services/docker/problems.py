@@ -60,8 +60,8 @@ class ContainerOutOfMemoryError(ProblemError):
 class VolumeNotMountedError(ProblemError):
     """A volume is not mounted.
 
-    The panel's container has nothing at `/models` or `/state/mlflow`. Keep both lines under `volumes` of the service
-    `panel`.
+    The panel's container has nothing at `/models`, `/state/mlflow` or `/state/keys`. Keep these lines under `volumes` of
+    the service `panel`.
     """
 
     id = "DOCK-12"

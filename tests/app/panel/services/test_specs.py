@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.panel.services.protocol import Placement
-from app.panel.services.specs import build, process_placement, read_api_key
+from app.panel.services.specs import build, process_placement
 from app.panel.settings import Settings
 
 
@@ -15,12 +15,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_each_service_has_its_own_port_and_folder_when_they_are_processes(settings: Settings, tmp_path: Path) -> None:
-    specs = build(settings, process_placement(settings), {"PANEL_PASSWORD": "x", "API_KEY": "k", "APP_TITLE": "t"})
+    specs = build(settings, process_placement(settings), {"PANEL_PASSWORD": "x", "API_MAX_ROWS": "7", "APP_TITLE": "t"})
     assert list(specs) == ["api", "app", "mlflow"]
     assert specs["api"].env["API_PORT"] == "8010"
     assert specs["api"].env["ML_PIPELINE_MODELS"] == str(tmp_path / "models")
     assert specs["app"].env["API_URL"] == "http://127.0.0.1:8010"
-    assert (specs["api"].env["API_KEY"], specs["app"].env["APP_TITLE"]) == ("k", "t")
+    assert (specs["api"].env["API_MAX_ROWS"], specs["app"].env["APP_TITLE"]) == ("7", "t")
     assert not any("PANEL_PASSWORD" in spec.env for spec in specs.values())
 
 
@@ -40,7 +40,7 @@ def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_b
         listen={"mlflow": "0.0.0.0", "api": "0.0.0.0", "app": "0.0.0.0"},
         hosts={"mlflow": "ml-mlflow", "api": "ml-api", "app": "ml-app"},
         ports={"mlflow": 5000, "api": 8000, "app": 8501},
-        paths={"models": "/models", "mlflow": "/mlflow"},
+        paths={"models": "/models", "mlflow": "/mlflow", "keys": "/keys"},
         panel_url="http://panel:8080",
         image="sha256:1",
     )
@@ -61,14 +61,21 @@ def test_the_digest_stays_when_nothing_that_matters_changed(settings: Settings) 
     assert [spec.digest for spec in one.values()] == [spec.digest for spec in two.values()]
 
 
-def test_the_api_key_is_found_where_the_api_finds_it_when_there_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "key").write_text("from file\n")
-    assert read_api_key() == ""
-    monkeypatch.setenv("API_KEY", "plain")
-    assert read_api_key() == "plain"
-    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "key"))
-    assert read_api_key() == "from file"
-    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "gone"))
-    assert read_api_key() == ""
+def test_the_key_is_a_file_that_mlflow_does_not_see_when_there_is_one(settings: Settings, tmp_path: Path) -> None:
+    environ = {"API_KEY": "k3y", "API_KEY_FILE": "/run/secrets/api_key", "API_MAX_ROWS": "7"}
+    specs = build(settings, process_placement(settings), environ, "version-1")
+    keys = str(tmp_path / "state" / "keys")
+    for name in ("api", "app"):
+        assert specs[name].env["API_KEY_FILE"] == f"{keys}/api_key"
+        assert ("keys", keys, True) in [(mount.volume, mount.path, mount.read_only) for mount in specs[name].mounts]
+        assert specs[name].env["API_MAX_ROWS"] == "7"
+    assert "keys" not in [mount.volume for mount in specs["mlflow"].mounts]
+    assert "k3y" not in str(specs)
+
+
+def test_api_and_app_are_other_services_when_the_key_is_another(settings: Settings) -> None:
+    without, first, second = (build(settings, process_placement(settings), {}, version) for version in ("", "1", "2"))
+    for name in ("api", "app"):
+        assert len({specs[name].digest for specs in (without, first, second)}) == 3
+        assert "API_KEY_FILE" not in without[name].env
+    assert without["mlflow"].digest == first["mlflow"].digest == second["mlflow"].digest

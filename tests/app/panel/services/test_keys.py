@@ -1,0 +1,48 @@
+"""The key of the prediction API reaches the services as a file."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from app.panel.services.keys import FILE, hand_over, read_api_key
+from pipeline.core.settings_problems import UnusableSecretError
+
+
+def test_the_key_is_read_where_the_api_reads_it_when_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("from file\n")
+    assert read_api_key() == ""
+    monkeypatch.setenv("API_KEY", "plain")
+    assert read_api_key() == "plain"
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "key"))
+    assert read_api_key() == "from file"
+
+
+def test_the_panel_does_not_start_when_the_key_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "gone"))
+    with pytest.raises(UnusableSecretError, match="API_KEY_FILE"):
+        read_api_key()
+
+
+def test_only_the_panels_user_reads_the_key_when_it_was_handed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir(mode=0o755)
+    hand_over("a-key", folder)
+    assert (folder / FILE).read_text() == "a-key"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / FILE)] == [0o700, 0o600]
+
+
+def test_the_version_is_another_only_when_the_key_is_another(tmp_path: Path) -> None:
+    first = hand_over("a-key", tmp_path)
+    assert hand_over("a-key", tmp_path) == first
+    second = hand_over("another-key", tmp_path)
+    assert len({"", first, second}) == 3
+
+
+def test_nothing_is_left_when_there_is_no_key_any_more(tmp_path: Path) -> None:
+    hand_over("a-key", tmp_path)
+    assert hand_over("", tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+    assert hand_over("", tmp_path / "never-made") == ""

@@ -1,0 +1,83 @@
+"""What `compose.yaml` asks the engine for: read in full, because the panel's container holds the socket."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.compose_stack import ROOT
+
+pytestmark = pytest.mark.docker
+
+
+def configured(*files: str, **env: str) -> dict[str, Any]:
+    """Return what Compose makes of the files, without anything of this shell but its PATH."""
+    options = [word for file in files for word in ("-f", file)]
+    done = subprocess.run(
+        ["docker", "compose", *options, "config", "--format", "json"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    config: dict[str, Any] = json.loads(done.stdout)
+    return config
+
+
+def test_the_panel_is_confined_when_it_is_created() -> None:
+    panel = configured("compose.yaml")["services"]["panel"]
+    assert panel["read_only"] is True
+    assert panel["cap_drop"] == ["ALL"]
+    assert panel["cap_add"] == ["CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
+    assert panel["security_opt"] == ["no-new-privileges:true", "label=disable"]
+    assert panel["mem_limit"] == panel["memswap_limit"] == str(4 * 2**30)
+    assert panel["pids_limit"] == 1024
+    assert panel["tmpfs"] == ["/tmp:size=256m,mode=1777,noexec,nosuid,nodev"]
+    assert panel["logging"] == {"driver": "json-file", "options": {"max-file": "3", "max-size": "10m"}}
+    assert panel["init"] is True
+    assert panel["restart"] == "unless-stopped"
+    assert {port["host_ip"] for port in panel["ports"]} == {"127.0.0.1"}
+    assert not {"privileged", "devices", "pid", "ipc", "network_mode", "userns_mode", "uts"} & set(panel)
+
+
+def test_only_named_folders_are_mounted_when_the_panel_is_created() -> None:
+    mounts = configured("compose.yaml")["services"]["panel"]["volumes"]
+    assert sorted((mount["type"], mount["source"].removeprefix(str(ROOT)), mount["target"]) for mount in mounts) == [
+        ("bind", "/data", "/data"),
+        ("bind", "/var/run/docker.sock", "/var/run/docker.sock"),
+        ("volume", "keys", "/state/keys"),
+        ("volume", "mlflow", "/state/mlflow"),
+        ("volume", "models", "/models"),
+        ("volume", "state", "/state"),
+    ]
+
+
+@pytest.mark.parametrize(("given", "limit"), [("2g", 2 * 2**30), ("", 4 * 2**30)])
+def test_there_is_a_memory_limit_whatever_was_given(given: str, limit: int) -> None:
+    panel = configured("compose.yaml", PANEL_MEMORY=given)["services"]["panel"]
+    assert panel["mem_limit"] == panel["memswap_limit"] == str(limit)
+
+
+def test_the_network_of_the_services_has_no_way_out_when_compose_creates_it() -> None:
+    config = configured("compose.yaml", COMPOSE_PROFILES="all")
+    assert config["networks"]["serving"]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+
+
+def test_every_secret_is_a_file_when_the_secrets_are_added() -> None:
+    config = configured("compose.yaml", "compose.secrets.yaml")
+    panel = config["services"]["panel"]
+    named = {name: value for name, value in panel["environment"].items() if name.endswith("_FILE")}
+    assert named == {
+        "PANEL_PASSWORD_FILE": "/run/secrets/panel_password",
+        "PANEL_API_TOKEN_FILE": "/run/secrets/panel_api_token",
+        "API_KEY_FILE": "/run/secrets/api_key",
+    }
+    assert {Path(secret["file"]).relative_to(ROOT / "secrets").name for secret in config["secrets"].values()} == {
+        Path(value).name for value in named.values()
+    }
