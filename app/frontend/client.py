@@ -70,9 +70,10 @@ class PredictionApi:
         return _parse(request, await self._send(request))
 
     async def _send(self, request: ApiRequest[object]) -> httpx2.Response:
-        headers = {} if request.body is None else {"Content-Type": request.content_type}
         try:
-            response = await self._http.request(request.method, request.path, content=request.body, headers=headers)
+            response = await self._http.request(
+                request.method, request.path, content=request.body, headers=request.headers
+            )
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
         return _check(response)

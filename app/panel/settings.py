@@ -59,7 +59,7 @@ class Settings(ProcessSettings):
     watch_after_deploy_s: float = setting(
         "WATCH_AFTER_DEPLOY_S",
         60.0,
-        "Seconds for which a new live model is monitored and rolled back automatically if errors appear; 0 turns it off.",
+        "Seconds for which a new live model is monitored and rolled back automatically if it fails or is slow; 0 turns it off.",
         ge=0,
     )
     target: str | None = setting("PIPELINE_TARGET", None, "Column to predict, if a run does not set it.")

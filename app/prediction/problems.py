@@ -204,7 +204,8 @@ class UnexpectedError(ProblemError):
     """The request failed because of an internal error.
 
     The model cannot handle this input, or the API has a bug. The API's log, on the panel's Services page, has the
-    details under the request id. After a deployment, such failures make the panel roll back to the previous model.
+    details under the request id. After a deployment, such failures of the panel's own requests, or of those with the API
+    key, make the panel roll back to the previous model.
     """
 
     id = "API-16"

@@ -6,26 +6,44 @@ prediction app from its event loop over connections that stay open.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.core.bundle import Manifest, Scalar
-from pipeline.core.prediction_api import Curve, Explanation, Prediction, ProblemMembers, Readiness, Stats
+from pipeline.core.prediction_api import (
+    LIVE_DATA_HEADER,
+    Curve,
+    Explanation,
+    Prediction,
+    ProblemMembers,
+    Readiness,
+    Stats,
+)
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest(Generic[T_co]):
-    """One request. `parse` reads the body of its response; it raises ValueError for a body of any other shape."""
+    """One request. `parse` reads the body of its response; it raises ValueError for a body of any other shape.
+
+    `is_live`: the rows in it are live data, which count in the statistics of the API.
+    """
 
     path: str
     parse: Callable[[bytes], T_co]
     method: Literal["GET", "POST"] = "GET"
     body: bytes | None = None
     content_type: str = "application/json"
+    is_live: bool = True
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the headers that go with the body."""
+        stated = {} if self.body is None else {"Content-Type": self.content_type}
+        return stated if self.is_live else {**stated, LIVE_DATA_HEADER: "no"}
 
 
 _PREDICTIONS: Final = TypeAdapter(list[Prediction])
@@ -44,6 +62,11 @@ def predict(record: Mapping[str, Scalar]) -> ApiRequest[Prediction]:
 def predict_many(records: Sequence[Mapping[str, Scalar]]) -> ApiRequest[list[Prediction]]:
     """Return the request for the predictions of several records."""
     return _post("/predict", records, _PREDICTIONS.validate_json)
+
+
+def aside(request: ApiRequest[T_co]) -> ApiRequest[T_co]:
+    """Return `request`, one of the two for predictions above, with its records marked as no live data."""
+    return replace(request, is_live=False)
 
 
 def predict_table(rows: bytes) -> ApiRequest[bytes]:

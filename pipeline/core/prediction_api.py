@@ -4,11 +4,24 @@ Readers ignore members that they do not know, so that an API of a newer version 
 `GET /model` answers with, is `pipeline.core.bundle.Manifest`.
 """
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.core.bundle import Scalar
+
+# `X-Live-Data: no` with POST /predict: the rows do not count, neither as live data nor as predicted rows, and the response
+# says in `Server-Timing` for how many milliseconds the processor worked on them.
+LIVE_DATA_HEADER: Final = "X-Live-Data"
+PROCESSOR_METRIC: Final = "processor"
+_PROCESSOR_MS: Final = re.compile(rf"{PROCESSOR_METRIC};dur=([0-9]+(?:\.[0-9]+)?)")
+
+
+def processor_s(server_timing: str) -> float | None:
+    """Return the seconds of processor time in a `Server-Timing` header; None where it has none."""
+    match = _PROCESSOR_MS.fullmatch(server_timing)
+    return float(match[1]) / 1000 if match else None
 
 
 class _Response(BaseModel):

@@ -1,22 +1,27 @@
 """A prediction API that only follows the pointer and repeats golden answers; on request it misbehaves."""
 
+import contextlib
 import http.server
 import json
 import threading
-import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
-from pipeline.core.prediction_api import Prediction, ProblemMembers, Readiness
+from pipeline.core.prediction_api import LIVE_DATA_HEADER, PROCESSOR_METRIC, Prediction, ProblemMembers, Readiness
+
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class FakeApi:
     """Serves on a free port of loopback from a thread. Implements `registry.deployer.Services`.
 
     `stuck`: does not follow the pointer any more. `refused`: versions that it does not take. `shift`: added to each
-    answer. `n_errors`: server errors that `/metrics` admits, from `counts_from` (monotonic) on. `problem`: raised by
-    `wait_ready`.
+    answer. `failing`: versions that answer requests for predictions with a server error. `row_s`: processor time that it says a row
+    takes, by version. `metrics`: what `/metrics` answers. `may_answer`: cleared, no request gets an answer, as in a
+    flood. `problem`: raised by `wait_ready`.
     """
 
     def __init__(self, models_dir: Path) -> None:
@@ -24,8 +29,11 @@ class FakeApi:
         self.stuck = False
         self.refused: set[int] = set()
         self.shift = 0.0
-        self.n_errors = 0
-        self.counts_from = 0.0
+        self.failing: set[int] = set()
+        self.row_s: dict[int, float] = {}
+        self.metrics = ""
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.n_refused = 0
         self.is_lost = False
         self.problem: Exception | None = None
@@ -35,17 +43,25 @@ class FakeApi:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                api.may_answer.wait(60)
                 self._answer(*api.get(self.path))
 
             def do_POST(self) -> None:
-                records = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self._answer(*api.predict(records))
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                api.may_answer.wait(60)
+                status, answers = api.predict(body if isinstance(body, list) else [body])
+                row_s = api.row_s.get(api.live.version, 0.0001) if api.live else 0.0
+                timing = {"Server-Timing": f"{PROCESSOR_METRIC};dur={1000 * row_s:.3f}"}
+                content = json.dumps(answers if isinstance(body, list) or status != 200 else answers[0]).encode()
+                self._answer(status, content, timing if self.headers.get(LIVE_DATA_HEADER) == "no" else {})
 
-            def _answer(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+            def _answer(self, status: int, body: bytes, headers: Mapping[str, str] = EMPTY) -> None:
+                with contextlib.suppress(OSError):  # the client has given up
+                    self.send_response(status)
+                    for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -54,6 +70,7 @@ class FakeApi:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
+        self.may_answer.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -65,11 +82,8 @@ class FakeApi:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def get(self, path: str) -> tuple[int, bytes]:
-        if path == "/metrics" and time.monotonic() < self.counts_from:
-            return 503, b""
         if path == "/metrics":
-            text = f'api_requests_total{{route="/predict",status="500"}} {self.n_errors}.0\n'
-            return 200, text.encode()
+            return 200, self.metrics.encode()
         self._follow()
         problem = ProblemMembers(id="MODEL-03", what="The new model could not be loaded.", why="It is broken.")
         readiness = Readiness(
@@ -82,18 +96,20 @@ class FakeApi:
         )
         return 200 if readiness.ready else 503, readiness.model_dump_json().encode()
 
-    def predict(self, records: list[dict[str, Any]]) -> tuple[int, bytes]:
+    def predict(self, records: list[dict[str, Any]]) -> tuple[int, Any]:
         assert self.live is not None
+        if self.live.version in self.failing:
+            return 500, ProblemMembers(id="API-16", what="Internal error.").model_dump()
         golden = {json.dumps(row.record): row for row in self.live.golden}
         answers = []
         for record in records:
-            row = golden[json.dumps(record)]
+            row = golden.get(json.dumps(record), self.live.golden[0])
             assert row.probabilities is not None
             shifted = [value + self.shift for value in row.probabilities]
             probabilities = dict(zip(self.live.classes, shifted, strict=True))
             version = self.live.version
             answers.append(Prediction(prediction="no", probabilities=probabilities, model_version=version))
-        return 200, json.dumps([answer.model_dump() for answer in answers]).encode()
+        return 200, [answer.model_dump() for answer in answers]
 
     def _follow(self) -> None:
         pointer = read_pointer(self.models_dir)

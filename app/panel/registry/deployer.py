@@ -6,7 +6,7 @@ which version it has loaded. On any failure the pointer goes back to the previou
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,13 +75,22 @@ class Deployer:
     """See the module. Sync and thread-safe."""
 
     def __init__(
-        self, *, models_dir: Path, store: DeploymentStore, services: Services, client: PredictionClient, clock: Clock
+        self,
+        *,
+        models_dir: Path,
+        store: DeploymentStore,
+        services: Services,
+        client: PredictionClient,
+        clock: Clock,
+        before_switch: Callable[[Pointer | None], None],
     ) -> None:
+        """`before_switch` is called with the live model while it still is, and raises nothing."""
         self._models_dir = models_dir
         self._store = store
         self._services = services
         self._client = client
         self._clock = clock
+        self._before_switch = before_switch
         self._lock = threading.Lock()
 
     def deploy(self, request: DeploymentRequest, stop: threading.Event, log: StageLog | None = None) -> Deployment:
@@ -111,7 +120,7 @@ class Deployer:
             )
             assert row.id is not None
             try:
-                self._activate(after, manifest, stop, log)
+                self._activate(before, after, manifest, stop, log)
                 return self._store.finish(row.id, "done", "", self._clock.monotonic() - started)
             except BaseException as error:
                 if read_pointer(self._models_dir) == after:
@@ -174,11 +183,14 @@ class Deployer:
         detail = "The panel stopped during this deployment. The previous version was restored."
         self._store.finish(row.id, "failed", detail, None)
 
-    def _activate(self, after: Pointer, manifest: Manifest, stop: threading.Event, log: StageLog | None) -> None:
+    def _activate(
+        self, before: Pointer | None, after: Pointer, manifest: Manifest, stop: threading.Event, log: StageLog | None
+    ) -> None:
         self._services.wait_ready(("api",), READY_TIMEOUT_S, stop)
         if stop.is_set():
             # A stale attempt ends here: it has not changed anything.
             raise DeploymentCancelledError
+        self._before_switch(before)
         n_failed_reloads = self._n_failed_reloads()
         write_pointer(self._models_dir, after)
         started = self._clock.monotonic()

@@ -42,10 +42,17 @@ class ModelService:
         self._db = db
         self._queries = queries
         self._store = DeploymentStore(db, clock)
-        self._deployer = Deployer(
-            models_dir=models_dir, store=self._store, services=services, client=client, clock=clock
+        self._monitor = DeploymentMonitor(
+            models_dir=models_dir, client=client, clock=clock, watch_s=watch_s, roll_back=self._auto_roll_back
         )
-        self._monitor = DeploymentMonitor(client=client, clock=clock, watch_s=watch_s, roll_back=self._auto_roll_back)
+        self._deployer = Deployer(
+            models_dir=models_dir,
+            store=self._store,
+            services=services,
+            client=client,
+            clock=clock,
+            before_switch=self._monitor.measure,
+        )
         self._closing = threading.Event()
         self.deploy = DeployStage(
             models_dir=models_dir,

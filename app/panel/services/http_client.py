@@ -1,21 +1,30 @@
 """Small HTTP calls to the services: no proxy, no redirect, a time limit."""
 
+import errno
 import http.client
 import json
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
 MAX_BYTES: Final = 8 * 2**20
 
 
 @dataclass(frozen=True)
 class Response:
-    """A response. `status` 0 means that there was none; `body` then says why."""
+    """A response; names of headers are in lower case.
+
+    `status` 0 means that there was none; `body` then says why, and `is_unreachable` that nothing listens there: how
+    busy a server is does not look like that.
+    """
 
     status: int
     body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_unreachable: bool = False
 
     @property
     def is_ok(self) -> bool:
@@ -47,8 +56,12 @@ def call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], 
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
-        return Response(response.status, response.read(MAX_BYTES).decode("utf-8", "replace"))
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Response(response.status, response.read(MAX_BYTES).decode("utf-8", "replace"), received)
     except (OSError, http.client.HTTPException) as error:
-        return Response(0, f"{type(error).__name__}: {error}")
+        is_unreachable = isinstance(error, ConnectionRefusedError | socket.gaierror) or (
+            isinstance(error, OSError) and error.errno in UNREACHABLE
+        )
+        return Response(0, f"{type(error).__name__}: {error}", is_unreachable=is_unreachable)
     finally:
         connection.close()

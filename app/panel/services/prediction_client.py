@@ -5,9 +5,9 @@ from typing import Final, Protocol, TypeVar
 
 from app.panel.services import http_client
 from app.panel.services.protocol import ServiceName
-from app.web.prediction_api import METRICS, READINESS, STATS, ApiRequest, predict_many
+from app.web.prediction_api import METRICS, READINESS, STATS, ApiRequest, aside, predict, predict_many
 from pipeline.core.bundle import Scalar
-from pipeline.core.prediction_api import Prediction, Readiness, Stats
+from pipeline.core.prediction_api import Prediction, Readiness, Stats, processor_s
 
 TIMEOUT_S: Final = 5.0
 T = TypeVar("T")
@@ -21,7 +21,15 @@ class ServiceUrls(Protocol):
 
 
 class NoResponseError(Exception):
-    """The API gave no response that can be used: it cannot be reached, refused, or wrote something else."""
+    """The API gave no response that can be used: it cannot be reached, refused, or wrote something else.
+
+    `status` is that of its answer, 0 for none; `is_unreachable`: nothing listens at its address.
+    """
+
+    def __init__(self, reason: str, *, status: int = 0, is_unreachable: bool = False) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.is_unreachable = is_unreachable
 
 
 class PredictionClient:
@@ -30,7 +38,12 @@ class PredictionClient:
     def __init__(self, services: ServiceUrls, api_key: str = "", timeout_s: float = TIMEOUT_S) -> None:
         self._services = services
         self._api_key = api_key
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
+
+    @property
+    def has_key(self) -> bool:
+        """Return True if the API answers only those who know its key: what it counts is not what anybody sends."""
+        return bool(self._api_key)
 
     def readiness(self) -> Readiness:
         """Return which model the API serves, if any."""
@@ -46,21 +59,36 @@ class PredictionClient:
         return self._send(METRICS)
 
     def predict(self, records: Sequence[Mapping[str, Scalar]]) -> list[Prediction]:
-        """Return one prediction for each record."""
-        return self._send(predict_many(records))
+        """Return one prediction for each record. They do not count as live data."""
+        return self._send(aside(predict_many(records)))
+
+    def timed(self, record: Mapping[str, Scalar], timeout_s: float) -> tuple[Prediction, float | None]:
+        """Return the prediction for a record, which does not count as live data, and the seconds of processor time that
+        it took; None where the API does not say."""
+        request = aside(predict(record))
+        response = self._call(request, (200,), timeout_s)
+        return _parsed(request, response), processor_s(response.headers.get("server-timing", ""))
 
     def _send(self, request: ApiRequest[T], expected_statuses: tuple[int, ...] = (200,)) -> T:
-        headers = http_client.bearer_header(self._api_key)
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
+        return _parsed(request, self._call(request, expected_statuses, self.timeout_s))
+
+    def _call(
+        self, request: ApiRequest[object], expected_statuses: tuple[int, ...], timeout_s: float
+    ) -> http_client.Response:
+        headers = {**http_client.bearer_header(self._api_key), **request.headers}
         url = self._services.url("api") + request.path
-        response = http_client.call(request.method, url, request.body, headers, self._timeout_s)
+        response = http_client.call(request.method, url, request.body, headers, timeout_s)
         if response.status == 0:
-            raise NoResponseError(response.body)
+            raise NoResponseError(response.body, is_unreachable=response.is_unreachable)
         if response.status not in expected_statuses:
-            raise NoResponseError(f"{request.path} returned {response.status}: {response.body[:200]}")
-        try:
-            return request.parse(response.body.encode())
-        except ValueError as error:
-            reason = str(error).splitlines()[0]
-            raise NoResponseError(f"{request.path} returned an unexpected response: {reason}") from error
+            reason = f"{request.path} returned {response.status}: {response.body[:200]}"
+            raise NoResponseError(reason, status=response.status)
+        return response
+
+
+def _parsed(request: ApiRequest[T], response: http_client.Response) -> T:
+    try:
+        return request.parse(response.body.encode())
+    except ValueError as error:
+        reason = f"{request.path} returned an unexpected response: {str(error).splitlines()[0]}"
+        raise NoResponseError(reason, status=response.status) from error

@@ -51,14 +51,15 @@ class PredictionService:
             raise NoModelError(self.settings.panel_url)
         return loaded
 
-    def score_now(self, loaded: LoadedModel, rows: Rows) -> Floats:
-        """Return the scores of valid rows, computed in this thread, and record them.
+    def score_now(self, loaded: LoadedModel, rows: Rows, *, is_live: bool = True) -> Floats:
+        """Return the scores of valid rows, computed in this thread, and record them if they are live data.
 
         Raises NonFiniteScoreError API-15 (422) if one of them is not finite; then none is recorded.
         """
         scores = loaded.model.score(rows.numeric, rows.categorical)
         check_finite(scores)
-        self._record(loaded, rows, scores)
+        if is_live:
+            self._record(loaded, rows, scores)
         return scores
 
     def score_each(self, loaded: LoadedModel, rows: Rows) -> tuple[Floats, Bools]:

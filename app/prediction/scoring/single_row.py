@@ -31,8 +31,11 @@ class SingleRowPredictor:
         self._k = len(model.numeric)
         self._score_bound = model.bind_single_row()
 
-    def answer(self, raw: bytes, request_id: str) -> bytes | None:
-        """Return the JSON response for one record; None if the body is anything else, or a score is not finite."""
+    def answer(self, raw: bytes, request_id: str, *, is_live: bool = True) -> bytes | None:
+        """Return the JSON response for one record; None if the body is anything else, or a score is not finite.
+
+        `is_live`: the record counts as live data.
+        """
         if self._decode is None:
             return None
         try:
@@ -47,7 +50,8 @@ class SingleRowPredictor:
         scores = self._score_bound(values) if self._score_bound is not None else self._score_with_texts(values)
         if not -3.5e38 < sum(scores) < 3.5e38:
             return None
-        self._stats.record(values, scores)
+        if is_live:
+            self._stats.record(values, scores)
         return _encode(build_response(self._model, scores, imputed, request_id))
 
     def _score_with_texts(self, values: tuple[Any, ...]) -> list[float]:

@@ -97,7 +97,7 @@ def verdict_of(decision: Decision) -> GateVerdict:
 class RegistryHarness:
     """`deploy(n)` is the deploy stage of run n, whose model is `model` (its number unless given)."""
 
-    def __init__(self, folder: Path, watch_s: float = 0.0) -> None:
+    def __init__(self, folder: Path, watch_s: float = 0.0, api_key: str = "") -> None:
         self.folder = folder
         self.models_dir = folder / "models"
         self.models_dir.mkdir(exist_ok=True)
@@ -105,6 +105,7 @@ class RegistryHarness:
         self.api = FakeApi(self.models_dir)
         self.log = Log()
         self.watch_s = watch_s
+        self.client = PredictionClient(self.api, api_key)
         self.warning = ""
         self.begin()
 
@@ -118,7 +119,7 @@ class RegistryHarness:
             services=self.api,
             clock=SystemClock(),
             watch_s=self.watch_s,
-            client=PredictionClient(self.api),
+            client=self.client,
             warning=lambda: self.warning,
         )
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.panel.clock import SystemClock
-from app.panel.registry import monitor, retention
+from app.panel.registry import evidence, monitor, retention
 from app.panel.registry.store import DeploymentStore
 from bench.wait import until
 from pipeline.core.bundle import pointer_to, read_pointer, write_pointer
@@ -124,7 +124,7 @@ def test_it_goes_back_by_itself_when_errors_appear_after_a_deployment(tmp_path: 
     registry = RegistryHarness(tmp_path, watch_s=30.0)
     registry.deploy(1)
     registry.deploy(2)
-    registry.api.n_errors = 5
+    registry.api.failing = {2}
     until(
         lambda: registry.history()[-1][0] == "auto_rollback" and registry.history()[-1][3] == "done",
         what="the automatic rollback is done",
@@ -143,14 +143,14 @@ def test_the_watch_goes_on_when_the_panel_starts_again(tmp_path: Path) -> None:
     registry.models.close()
     registry.begin()
     registry.models.recover()
-    registry.api.n_errors = 5
+    registry.api.failing = {2}
     until(lambda: registry.history()[1] == ("deploy", 1, 2, "undone"), what="the deployment is undone")
     assert registry.live == 1
     registry.close()
 
 
 def test_a_model_stays_when_the_api_only_starts_with_the_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor, "UNREADY_LIMIT_S", 0.5)
+    monkeypatch.setattr(evidence, "UNREADY_LIMIT_S", 0.5)
     monkeypatch.setattr(monitor, "CHECK_INTERVAL_S", 0.1)
     registry = RegistryHarness(tmp_path, watch_s=3.0)
     registry.deploy(1)
@@ -187,7 +187,7 @@ def test_an_automatic_rollback_is_recorded_when_the_panel_stops_in_the_middle_of
     registry.deploy(1)
     registry.deploy(2)
     registry.api.stuck = True
-    registry.api.n_errors = 5
+    registry.api.failing = {2}
     until(lambda: registry.history()[-1][0] == "auto_rollback", what="the automatic rollback begins")
     registry.models.close()
     assert registry.history()[-1] == ("auto_rollback", 2, 1, "failed")
@@ -363,17 +363,3 @@ def test_the_panel_starts_when_the_version_to_go_back_to_is_gone(registry: Regis
     registry.models.recover()
     assert registry.live == 2
     assert registry.history()[-1] == ("promote", 1, 2, "done")
-
-
-def test_earlier_errors_are_not_laid_at_a_model_s_door_when_the_api_did_not_count_at_first(tmp_path: Path) -> None:
-    registry = RegistryHarness(tmp_path, watch_s=2.5)
-    registry.api.n_errors = 5
-    registry.deploy(1)
-    registry.api.counts_from = time.monotonic() + 1
-    registry.deploy(2)
-    until(
-        lambda: not [thread for thread in threading.enumerate() if thread.name == "deployment-monitor"],
-        what="the monitor ends",
-    )
-    assert registry.live == 2
-    registry.close()

@@ -1,6 +1,7 @@
 """The prediction API as the panel calls it: typed responses, or one error that says why there is none."""
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -19,15 +20,19 @@ class Api:
     def __init__(self) -> None:
         self.status = 200
         self.body = b""
+        self.timing = ""
+        self.live_data: list[str | None] = []
         self.requests: list[tuple[str, str, str | None]] = []
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 api.requests.append((self.command, self.path, self.headers.get("Authorization")))
+                api.live_data.append(self.headers.get("X-Live-Data"))
                 self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 self.send_response(api.status)
                 self.send_header("Content-Length", str(len(api.body)))
+                self.send_header("Server-Timing", api.timing)
                 self.end_headers()
                 self.wfile.write(api.body)
 
@@ -84,5 +89,39 @@ def test_error_says_why_when_there_is_no_usable_response(api: Api, status: int, 
 
 def test_error_says_why_when_nothing_listens(api: Api) -> None:
     api.close()
-    with pytest.raises(NoResponseError, match="Refused"):
+    with pytest.raises(NoResponseError, match="Refused") as caught:
         PredictionClient(api).stats()
+    assert caught.value.is_unreachable
+
+
+def test_the_api_is_not_called_unreachable_when_it_only_does_not_answer() -> None:
+    """As in a flood: the connection is accepted, and nothing comes."""
+
+    class Silent:
+        def url(self, _: str) -> str:
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pytest.raises(NoResponseError, match="timed out") as caught,
+    ):
+        PredictionClient(Silent(), timeout_s=0.05).readiness()
+    assert (caught.value.status, caught.value.is_unreachable) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("header", "row_s"),
+    [
+        ("processor;dur=1.500", 0.0015),
+        ("processor;dur=3", 0.003),
+        ("cache;dur=1.5", None),
+        ("", None),
+        ("processor", None),
+    ],
+)
+def test_the_time_of_a_row_is_read_when_the_api_says_it(api: Api, header: str, row_s: float | None) -> None:
+    api.body = b'{"prediction": "no", "model_version": 3}'
+    api.timing = header
+    prediction, read_s = PredictionClient(api).timed({"x": 1.0}, 5.0)
+    assert (prediction.model_version, read_s) == (3, row_s)
+    assert api.live_data == ["no"]
