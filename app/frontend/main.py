@@ -19,6 +19,7 @@ from app.frontend.settings import Settings
 from app.web.app_objects import provide
 from app.web.assets import Assets
 from app.web.host_guard import allowed_hosts
+from app.web.proxies import TrustedProxies, parse_networks
 from app.web.security import Policy, SecurityMiddleware
 from app.web.templating import create_environment
 from pipeline.core.problems import ProblemError
@@ -46,7 +47,12 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
     )
     app = Starlette(
         routes=[*predict_page.ROUTES, *table_page.ROUTES, Mount("/static", Assets())],
-        middleware=[Middleware(Liveness), Middleware(SecurityMiddleware, policy)],
+        middleware=[
+            # Outermost: what comes after it sees the request as the browser sent it.
+            Middleware(TrustedProxies, parse_networks(settings.trusted_proxies)),
+            Middleware(Liveness),
+            Middleware(SecurityMiddleware, policy),
+        ],
         exception_handlers={
             NoModelYetError: error_pages.waiting,
             ProblemError: error_pages.problem,

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field
 
+from app.web.proxies import ProxyList
 from pipeline.core.product import API_PORT, APP_PORT, PANEL_PORT
 from pipeline.core.settings import ApiAccess, setting
 
@@ -33,6 +34,11 @@ class Settings(ApiAccess):
     )
     allowed_hosts: str = setting(
         "APP_ALLOWED_HOSTS", "", "Additional hostnames of the app, comma separated; those of the panel by default."
+    )
+    trusted_proxies: ProxyList = setting(
+        "TRUSTED_PROXIES",
+        "",
+        "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
     head_timeout_s: float = setting(
         "APP_HEAD_TIMEOUT_S",

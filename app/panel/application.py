@@ -33,6 +33,7 @@ from app.panel.workers import Worker, running
 from app.web.app_objects import provide, provided_object
 from app.web.assets import Assets
 from app.web.host_guard import allowed_hosts
+from app.web.proxies import TrustedProxies, parse_networks
 from app.web.security import Policy, SecurityMiddleware
 from pipeline.core.product import NAME
 
@@ -88,4 +89,6 @@ def build(objects: Iterable[object], protocols: Mapping[type, object], workers: 
         render=renderer.render_problem,
     )
     app.add_middleware(SecurityMiddleware, policy=policy)
+    # Outermost: what comes after it sees the request as the browser sent it.
+    app.add_middleware(TrustedProxies, trusted=parse_networks(settings.trusted_proxies))
     return app

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from app.web.proxies import ProxyList
 from pipeline.core.product import API_PORT, APP_PORT, MLFLOW_PORT, PANEL_PORT
 from pipeline.core.settings import ProcessSettings, setting
 
@@ -35,6 +36,11 @@ class Settings(ProcessSettings):
     api_token_file: Path | None = setting("PANEL_API_TOKEN_FILE", None, "File that holds the bearer token.")
     allowed_hosts: str = setting(
         "PANEL_ALLOWED_HOSTS", "", "Additional hostnames of the panel, comma separated; NAME:443 behind an HTTPS proxy."
+    )
+    trusted_proxies: ProxyList = setting(
+        "TRUSTED_PROXIES",
+        "",
+        "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
     head_timeout_s: float = setting(
         "PANEL_HEAD_TIMEOUT_S",

@@ -21,6 +21,8 @@ from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
 from app.web.app_objects import provide
 from app.web.assets import Assets
+from app.web.proxies import behind_proxies
+from app.web.security import StrictTransport
 from pipeline.core.problems import ProblemError
 
 
@@ -45,7 +47,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
-    return PredictFastPath(service, app)
+    return behind_proxies(StrictTransport(PredictFastPath(service, app)), settings.trusted_proxies)
 
 
 async def _problem(request: Request, problem: Exception) -> Response:

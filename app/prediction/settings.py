@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import ClassVar, Final
 
+from app.web.proxies import ProxyList
 from pipeline.core.product import API_PORT
 from pipeline.core.settings import ApiAccess, setting
 
@@ -19,6 +20,11 @@ class ApiSettings(ApiAccess):
         "API_ALLOWED_HOSTS",
         "",
         "Public hostnames by which an API without a key may be called, comma separated; those of the panel by default.",
+    )
+    trusted_proxies: ProxyList = setting(
+        "TRUSTED_PROXIES",
+        "",
+        "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
     panel_url: str = setting("PANEL_URL", "", "Address of the panel, for links; the panel sets it.")
     max_body_bytes: int = setting(

@@ -2,9 +2,12 @@
 
 import argparse
 import contextlib
+import os
 from typing import Final
 
 from app.tracking_server.main import create_app
+from app.web.proxies import behind_proxies
+from app.web.security import StrictTransport
 from app.web.server import Server, build_config
 
 HEAD_S: Final = 10.0  # how long a connection may take to send the head of a request, as at the other servers
@@ -16,7 +19,8 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True, type=int)
     options = parser.parse_args()
-    config = build_config(create_app(), host=options.host, port=options.port, root_path="")
+    app = behind_proxies(StrictTransport(create_app()), os.environ.get("TRUSTED_PROXIES", ""))
+    config = build_config(app, host=options.host, port=options.port, root_path="")
     with contextlib.suppress(KeyboardInterrupt):
         Server(config, HEAD_S).run()
 

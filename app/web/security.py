@@ -6,7 +6,7 @@ from the very header that is checked here. It knows nothing of users: that is th
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -17,12 +17,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.web.body_limit import BODY_BYTES_PER_S, BodyLimits, LimitedBody
-from app.web.host_guard import HostGuard, listed_hosts
+from app.web.host_guard import HOST, LOOPBACK_NAMES, HostGuard, listed_hosts
 from app.web.problem_response import problem_response
 from app.web.problems import BodyTooLargeError, BodyTooSlowError, CrossOriginError, HostNotAllowedError
+from app.web.proxies import VIA_PROXY
 from pipeline.core.problems import ProblemError
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+HSTS: Final = "max-age=31536000"
 BODY_S: Final = 60.0  # how long a body may take, and longer the more of it has arrived
 
 CONTENT_SECURITY_POLICY: Final = (
@@ -88,7 +91,7 @@ class SecurityMiddleware:
         if problem is None and _content_length(headers) > limits.max_bytes:
             problem = BodyTooLargeError(limits.max_bytes)
         if problem is None:
-            body = _Body(receive, _with_security_headers(send), limits)
+            body = _Body(receive, _with_security_headers(scope, send), limits)
             # Whatever the app responds to a body that breaks off, the client gets the response below.
             with contextlib.suppress(ClientDisconnect):
                 await self._app(scope, body.receive, body.send)
@@ -96,7 +99,7 @@ class SecurityMiddleware:
             problem = None if body.has_begun else body.problem
         if problem is not None:
             response = self._policy.render(Request(scope), problem)
-            await response(scope, receive, _with_security_headers(send))
+            await response(scope, receive, _with_security_headers(scope, send))
 
     def _limits(self, path: str) -> BodyLimits:
         is_upload = self._policy.upload_paths and path.startswith(self._policy.upload_paths)
@@ -128,10 +131,42 @@ def check_origin(scope: Scope, headers: Headers, policy: Policy) -> ProblemError
     if headers.get("authorization", "").lower().startswith("bearer "):
         return None
     if origin is not None:
-        # Scheme is not compared: behind a proxy that ends TLS the server does not know it; host and port decide.
-        is_same = origin.partition("://")[2].lower() == headers["host"].lower() and site in {None, "same-origin"}
+        # A proxy that is not trusted may have ended TLS: then `http` says nothing, and host and port decide.
+        scheme = scope["scheme"] if scope["scheme"] == "https" or VIA_PROXY in scope else None
+        is_same = is_same_origin(origin, scheme, headers["host"]) and site in {None, "same-origin"}
         return None if is_same else CrossOriginError(origin)
     return None if site == "same-origin" else CrossOriginError("a client that does not name its origin")
+
+
+def is_same_origin(origin: str, scheme: str | None, host: str) -> bool:
+    """Return True if an Origin header names `scheme` (None: any) and the host and port of the Host header `host`.
+
+    A port that is left out is that of the scheme, on either side.
+    """
+    named_scheme, _, authority = origin.lower().partition("://")
+    named, served = HOST.fullmatch(authority), HOST.fullmatch(host.lower())
+    if named is None or served is None or named_scheme not in DEFAULT_PORTS or scheme not in {None, named_scheme}:
+        return False
+    port = DEFAULT_PORTS[named_scheme]
+    return (named[1], int(named[2] or port)) == (served[1], int(served[2] or port))
+
+
+def without_foreign_cookies(headers: Iterable[tuple[bytes, bytes]], keep: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers with no cookie but `keep`.
+
+    A browser sends the cookies of a host name to all of its ports, so those of programs that are not to be trusted with
+    each other's. Pairs are split at semicolons as browsers write them; malformed ones go.
+    """
+    kept = []
+    for name, value in headers:
+        if name.lower() != b"cookie":
+            kept.append((name, value))
+            continue
+        pairs = [pair.strip() for pair in value.split(b";")]
+        own = [pair for pair in pairs if pair.partition(b"=")[0].strip() == keep.encode() and b"=" in pair]
+        if own and keep:
+            kept.append((name, b"; ".join(own)))
+    return kept
 
 
 def _body_limits(max_bytes: int) -> BodyLimits:
@@ -182,11 +217,45 @@ def set_security_headers(headers: MutableHeaders) -> None:
     headers.setdefault("cache-control", "no-store")
 
 
-def _with_security_headers(send: Send) -> Send:
+def sends_hsts(scope: Scope) -> bool:
+    """Return True if a browser should come back by https only: it came by https, and not to this machine itself.
+
+    On `localhost` the other programs of a developer would be asked for https as well, on any port.
+    """
+    if scope["scheme"] != "https":
+        return False
+    match = HOST.fullmatch(Headers(scope=scope).get("host", ""))
+    name = match[1].lower() if match else "localhost"
+    return name not in LOOPBACK_NAMES and not name.endswith(".localhost")
+
+
+class StrictTransport:
+    """Middleware: adds Strict-Transport-Security, for applications that have no SecurityMiddleware in front."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http" or not sends_hsts(scope):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_header(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("strict-transport-security", HSTS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_header)
+
+
+def _with_security_headers(scope: Scope, send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             set_security_headers(headers)
+            if sends_hsts(scope):
+                headers.setdefault("strict-transport-security", HSTS)
             if headers.get("content-type", "").startswith("text/event-stream"):
                 # A proxy that compresses would hold lines back.
                 headers["cache-control"] = "no-cache, no-transform"

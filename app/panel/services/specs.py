@@ -78,6 +78,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             **({"API_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
             **_with_prefix(environ, "API_"),
             **_key_file(placement, key_version),
+            **_network(settings),
             "ML_PIPELINE_MODELS": placement.paths["models"],
             "API_HOST": placement.listen["api"],
             "API_PORT": str(placement.ports["api"]),
@@ -112,6 +113,7 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             **_with_prefix(environ, "API_"),
             **_with_prefix(environ, "APP_"),
             **_key_file(placement, key_version),
+            **_network(settings),
             "API_URL": f"http://{placement.hosts['api']}:{placement.ports['api']}",
             "APP_HOST": placement.listen["app"],
             "APP_PORT": str(placement.ports["app"]),
@@ -152,6 +154,7 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
         name="mlflow",
         argv=(*server, "--host", placement.listen["mlflow"], "--port", str(port)),
         env={
+            **_network(settings),
             "HOME": str(folder),
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(names),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -178,6 +181,11 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
         image=placement.image,
         user=placement.user,
     )
+
+
+def _network(settings: Settings) -> dict[str, str]:
+    """Return what all services are told about how requests reach them."""
+    return {"TRUSTED_PROXIES": settings.trusted_proxies} if settings.trusted_proxies else {}
 
 
 def _with_prefix(environ: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.web import security
 from app.web.host_guard import allowed_hosts
-from app.web.security import Policy, SecurityMiddleware
+from app.web.proxies import behind_proxies
+from app.web.security import Policy, SecurityMiddleware, StrictTransport, is_same_origin, without_foreign_cookies
 
 OURS = "http://127.0.0.1:8080"
 
@@ -167,7 +168,7 @@ def answers(app: ASGIApp, messages: Iterable[Message]) -> list[Message]:
         sent.append(message)
 
     headers = [(b"host", b"127.0.0.1:8080"), (b"origin", OURS.encode())]
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": b""}
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": b"", "scheme": "http"}
     guard = SecurityMiddleware(app, Policy(allowed_hosts("127.0.0.1"), frozenset({8080}), body_bytes=1000))
     asyncio.run(asyncio.wait_for(guard(scope, receive, send), 10))
     return sent
@@ -220,3 +221,84 @@ def test_stream_goes_on_when_the_body_is_whole_and_time_passes(monkeypatch: pyte
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     assert [message.get("status") for message in answers(stream, [piece(1, is_last=True)])] == [200]
+
+
+@pytest.mark.parametrize(
+    ("origin", "scheme", "host", "is_same"),
+    [
+        ("https://panel.example", "https", "panel.example", True),
+        ("https://panel.example", "https", "panel.example:443", True),
+        ("https://panel.example:443", "https", "panel.example", True),
+        ("https://Panel.example", "https", "panel.EXAMPLE", True),
+        ("http://panel.example", "http", "panel.example:80", True),
+        ("http://[::1]:8080", "http", "[::1]:8080", True),
+        ("https://panel.example", None, "panel.example", True),
+        ("http://panel.example", "https", "panel.example", False),
+        ("https://panel.example", "http", "panel.example", False),
+        ("https://panel.example", "https", "panel.example:80", False),
+        ("https://panel.example:8443", "https", "panel.example", False),
+        ("ftp://panel.example", None, "panel.example", False),
+        ("panel.example", None, "panel.example", False),
+        ("https://panel.example/", "https", "panel.example", False),
+        ("https://a@panel.example", "https", "panel.example", False),
+    ],
+)
+def test_origin_is_ours_when_scheme_host_and_port_are(
+    origin: str, scheme: str | None, host: str, *, is_same: bool
+) -> None:
+    assert is_same_origin(origin, scheme, host) is is_same
+
+
+@pytest.mark.parametrize(("origin", "status"), [("https://panel.example", 404), ("http://panel.example", 403)])
+def test_scheme_of_an_origin_is_compared_when_a_trusted_proxy_says_which_it_is(origin: str, status: int) -> None:
+    policy = Policy(frozenset({"panel.example:443"}), frozenset({8080}))
+    app = behind_proxies(SecurityMiddleware(FastAPI(), policy), "127.0.0.1")
+    client = TestClient(app, base_url=OURS, client=("127.0.0.1", 1))
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "panel.example"}
+    assert client.post("/", headers={"Origin": origin, **forwarded}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("url", "is_strict"),
+    [
+        ("https://panel.example", True),
+        ("http://panel.example", False),
+        ("https://localhost", False),
+        ("https://panel.localhost", False),
+        ("https://127.0.0.1", False),
+    ],
+)
+def test_browser_is_told_to_keep_to_https_when_it_came_by_it(url: str, *, is_strict: bool) -> None:
+    hosts = frozenset({"panel.example", "localhost", "panel.localhost", "127.0.0.1"})
+    for app in (
+        SecurityMiddleware(FastAPI(), Policy(hosts, frozenset({80, 443}))),
+        StrictTransport(FastAPI()),
+    ):
+        answer = TestClient(app, base_url=url).get("/")
+        assert answer.status_code == 404
+        assert ("strict-transport-security" in answer.headers) is is_strict
+
+
+@pytest.mark.parametrize(
+    ("cookies", "kept"),
+    [
+        ([b"own=1"], [b"own=1"]),
+        ([b"a=b; own=1; c=d"], [b"own=1"]),
+        ([b"a=b;own=1"], [b"own=1"]),
+        ([b"a=b", b"own=1"], [b"own=1"]),
+        ([b"own=1; own=2"], [b"own=1; own=2"]),
+        ([b"panel_session_8080=secret"], []),
+        ([b"own_2=1; xown=2; OWN=3; own"], []),
+        ([b'a="x; own=1'], [b"own=1"]),
+        ([b"=x"], []),
+        ([b""], []),
+        ([], []),
+    ],
+)
+def test_only_its_own_cookie_is_left_when_a_browser_sends_those_of_other_ports(
+    cookies: list[bytes], kept: list[bytes]
+) -> None:
+    headers = [(b"host", b"x"), *((b"cookie", cookie) for cookie in cookies), (b"accept", b"*/*")]
+    expected = [(b"host", b"x"), *((b"cookie", cookie) for cookie in kept), (b"accept", b"*/*")]
+    assert without_foreign_cookies(headers, "own") == expected
+    assert without_foreign_cookies(headers, "") == [(b"host", b"x"), (b"accept", b"*/*")]

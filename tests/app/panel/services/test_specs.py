@@ -24,6 +24,13 @@ def test_each_service_has_its_own_port_and_folder_when_they_are_processes(settin
     assert not any("PANEL_PASSWORD" in spec.env for spec in specs.values())
 
 
+def test_each_service_trusts_the_proxies_that_the_panel_does_when_they_are_named(settings: Settings) -> None:
+    proxied = settings.model_copy(update={"trusted_proxies": "10.0.0.1"})
+    specs = build(proxied, process_placement(proxied), {})
+    assert {spec.env["TRUSTED_PROXIES"] for spec in specs.values()} == {"10.0.0.1"}
+    assert not any("TRUSTED_PROXIES" in spec.env for spec in build(settings, process_placement(settings), {}).values())
+
+
 @pytest.mark.parametrize("host", ["::1", "::"])  # the latter takes no IPv4 connections in asyncio
 def test_addresses_are_urls_when_the_panel_listens_on_ipv6(settings: Settings, host: str) -> None:
     placement = process_placement(settings.model_copy(update={"panel_host": host}))
