@@ -74,7 +74,7 @@ def create_app(
     logs = LogStore(settings.runs_dir)
     active_runs = ActiveRuns(notifier, store.find_state)
     queries = RunQueries(db, active_runs)
-    launcher = Launcher(stages)
+    launcher = Launcher(stages, memory_bytes=settings.stage_memory_bytes)
     sample = SampleTable(settings.data_dir / "raw")
     api_key = read_api_key()
     services = _supervisor(settings, clock, hand_over(api_key, settings.keys_dir))

@@ -5,14 +5,17 @@ interface (`docs/settings.md`): scripts of users rely on them.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from app.web.proxies import ProxyList
 from pipeline.core.product import API_PORT, APP_PORT, MLFLOW_PORT, PANEL_PORT
 from pipeline.core.settings import ProcessSettings, setting
+
+MIN_STAGE_MEMORY_BYTES: Final = 512 * 2**20
 
 
 class Settings(ProcessSettings):
@@ -62,6 +65,18 @@ class Settings(ProcessSettings):
     stage_timeout_s: float = setting(
         "STAGE_TIMEOUT_S", 600.0, "Time limit of one attempt of a stage, in seconds.", gt=0
     )
+    stage_memory_bytes: int = setting(
+        "STAGE_MEMORY_BYTES",
+        0,
+        "Memory that a stage may use, at least 512 MB; 0: three quarters of what the machine or the container has.",
+        ge=0,
+    )
+    max_table_cells: int = setting(
+        "MAX_TABLE_CELLS",
+        0,
+        "Rows times columns of the largest table that is read; 0: as many as fit the memory of a stage.",
+        ge=0,
+    )
     watch_after_deploy_s: float = setting(
         "WATCH_AFTER_DEPLOY_S",
         60.0,
@@ -82,6 +97,16 @@ class Settings(ProcessSettings):
         False,
         "Start a run when live data have drifted, once for each model and start of the panel; its trigger is `drift`.",
     )
+
+    @field_validator("stage_memory_bytes")
+    @classmethod
+    def _holds_the_libraries(cls, memory_bytes: int) -> int:
+        """Refuse a limit below which a stage cannot even begin: its libraries alone take 300 MB."""
+        if 0 < memory_bytes < MIN_STAGE_MEMORY_BYTES:
+            raise PydanticCustomError(
+                "too_little", "Input should be 0 or at least {least}", {"least": MIN_STAGE_MEMORY_BYTES}
+            )
+        return memory_bytes
 
     @classmethod
     def settings_customise_sources(

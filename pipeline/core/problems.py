@@ -111,17 +111,22 @@ class DiskFullError(ProblemError):
 class StageOutOfMemoryError(TrainingError):
     """A stage ran out of memory.
 
-    The table or the model needs more memory than the stage's process may use. Use fewer rows, a smaller model (fewer
-    trees, less depth) or a machine with more memory. The live model is not affected.
+    The table or the model needs more memory than the stage's process may use: `STAGE_MEMORY_BYTES`, or three quarters of
+    the machine's (or the container's) where that is 0. Use fewer rows, a smaller model (fewer trees, less depth), a
+    higher limit or a machine with more memory. The live model is not affected.
     """
 
     id = "TRAIN-90"
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, limit_bytes: int | None = None) -> None:
+        limit = (
+            "this process may use" if limit_bytes is None else f"the {limit_bytes / 2**30:.1f} GB that a stage may use"
+        )
+        setting = "" if limit_bytes is None else " (STAGE_MEMORY_BYTES sets the limit)"
         super().__init__(
             f"Stage “{stage}” ran out of memory.",
-            why="The table or the model needs more memory than this process may use.",
-            fix="Use fewer rows, a smaller model, or a machine with more memory.",
+            why=f"The table or the model needs more than {limit}.",
+            fix=f"Use fewer rows, a smaller model, or a machine with more memory{setting}.",
         )
 
 

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
+from pipeline.core import memory
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemoryError, UnexpectedStageError
@@ -37,10 +38,12 @@ def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFuncti
     except ProblemError as problem:
         events.error(problem)
         return EXIT_PROBLEM
-    except MemoryError:
-        events.error(StageOutOfMemoryError(STAGE_TITLES[ctx.stage]))
-        return EXIT_PROBLEM
     except Exception as error:  # noqa: BLE001  # the outermost frame of the process: whatever it is, it is reported
+        if memory.is_out_of_memory(error):
+            limit_bytes = memory.process_limit_bytes()
+            memory.use_reserve()
+            events.error(StageOutOfMemoryError(STAGE_TITLES[ctx.stage], limit_bytes))
+            return EXIT_PROBLEM
         if is_disk_full(error):
             events.error(DiskFullError(STAGE_TITLES[ctx.stage]))
             return EXIT_PROBLEM

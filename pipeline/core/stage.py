@@ -48,7 +48,8 @@ class StageContext(_Record):
 
     `run_dir` belongs to the run: each finished stage leaves its result there as `<stage>.json`, so that a later
     stage, a retry or a rerun from that stage reads it instead of doing the work again. `version` is the number
-    of the model that this run may produce.
+    of the model that this run may produce. `max_table_cells`: rows times columns of the largest table that is read; 0:
+    as many as fit the memory of the process.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class StageContext(_Record):
     models_dir: Path
     run_dir: Path
     version: int
+    max_table_cells: int = 0
 
 
 class SeedResult(_Record):

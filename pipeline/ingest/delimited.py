@@ -49,7 +49,7 @@ def inspect(path: Path) -> Source:
     for pattern, description, fix, command in _OTHER_FORMATS:
         if pattern.match(head):
             raise NotATableError.of_other_format(path, description, fix, command)
-    _check_bytes(path)
+    n_lines = _count_lines(path)
     text = _decode(path, head)
     delimiter = find_delimiter(path, text)
     rows = sample_rows(text, delimiter, _HEADER_ROWS)
@@ -64,7 +64,10 @@ def inspect(path: Path) -> Source:
     notes += ["numbers are written with a decimal comma"] * is_comma
     notes += [f"unnamed columns, called by their position: {n_unnamed}"] * (n_unnamed > 0)
     skip = count_empty_rows(text, delimiter)
-    return Source(path, "csv", checked_names(path, names), delimiter, "," if is_comma else ".", tuple(notes), skip)
+    columns = checked_names(path, names)
+    # A short row is filled up: a line of one byte may become as many values as there are columns.
+    n_cells = n_lines * len(columns)
+    return Source(path, "csv", columns, delimiter, "," if is_comma else ".", tuple(notes), skip, n_cells)
 
 
 @unlimited_fields()
@@ -91,8 +94,9 @@ def check_rows(source: Source, n_rows: int, is_last_missing: bool) -> None:
         raise RowLengthError(source.path, len(source.columns), detail)
 
 
-def _check_bytes(path: Path) -> None:
-    """Refuse what would cost a reader far more memory than the file is large, before a reader sees it."""
+def _count_lines(path: Path) -> int:
+    """Return the number of lines below the first; refuse what would cost a reader far more memory than the file is large."""
+    n_lines, last = 0, b""
     with path.open("rb") as file:
         while block := file.read(MAX_LINE_BYTES // 2):
             if b"\0" in block:
@@ -100,6 +104,10 @@ def _check_bytes(path: Path) -> None:
             # Any line of twice a block's length fills at least one whole block.
             if len(block) == MAX_LINE_BYTES // 2 and b"\n" not in block and b"\r" not in block:
                 raise LongLineError(path, len(block), file.tell())
+            n_returns = block.count(b"\r")
+            n_lines += block.count(b"\n") + n_returns - (block.count(b"\r\n") if n_returns else 0)
+            last = block[-1:]
+    return n_lines - (last in {b"\n", b"\r"})
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -9,10 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.cells import MISSING_TOKENS
+from pipeline.core.memory import is_out_of_memory
 from pipeline.ingest.headers import Source
 from pipeline.ingest.problems import EncodingError, RowLengthError, UnreadableFileError
 
 CHUNK_ROWS: Final = 262_144
+CHUNK_CELLS: Final = (
+    2**25
+)  # fewer rows at a time where a table is wide: text takes some 60 bytes a cell until it is coded
 
 
 def read_frames(source: Source, text_columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
@@ -42,12 +46,14 @@ def _csv_frames(source: Source, text_columns: list[str] | None) -> Iterator[pd.D
                 skipinitialspace=True,
                 low_memory=False,
                 encoding="utf-8-sig",
-                chunksize=CHUNK_ROWS,
+                chunksize=_chunk_rows(source),
             ) as reader:
                 yield from reader
         except UnicodeDecodeError as error:
             raise EncodingError(source.path, error) from error
         except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+            if is_out_of_memory(error):
+                raise
             raise RowLengthError(source.path, len(source.columns), _reason(error)) from error
 
 
@@ -56,7 +62,7 @@ def _parquet_frames(source: Source, text_columns: list[str] | None) -> Iterator[
         with pq.ParquetFile(source.path) as file:
             stored = {name.strip(): name for name in file.schema_arrow.names}
             new_names = {stored[name]: name for name in text_columns or source.names}
-            for batch in file.iter_batches(CHUNK_ROWS, columns=list(new_names), use_threads=False):
+            for batch in file.iter_batches(_chunk_rows(source), columns=list(new_names), use_threads=False):
                 # As text, a whole number beside a gap is "3", not "3.0".
                 frame = batch.to_pandas(ignore_metadata=True, integer_object_nulls=text_columns is not None)
                 frame = frame.rename(columns=new_names)
@@ -66,7 +72,13 @@ def _parquet_frames(source: Source, text_columns: list[str] | None) -> Iterator[
                         frame[name] = _decode(frame[name])
                 yield frame if text_columns is None else frame.map(str, na_action="ignore")
     except (pa.ArrowException, OSError) as error:
+        if is_out_of_memory(error):
+            raise
         raise UnreadableFileError.damaged_parquet(source.path, _reason(error)) from error
+
+
+def _chunk_rows(source: Source) -> int:
+    return max(1, min(CHUNK_ROWS, CHUNK_CELLS // len(source.columns)))
 
 
 def _decode(piece: "pd.Series[Any]") -> "pd.Series[Any]":

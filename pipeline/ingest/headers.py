@@ -15,7 +15,7 @@ class Source:
     """One raw file. `columns` are its names in file order, None for an unnamed first column (a row index).
 
     `delimiter` and `decimal` are "" for Parquet. `skip` is the number of rows of empty cells above the header. `notes` are
-    remarks for the log.
+    remarks for the log. `n_cells` is what its rows take in memory, at least: rows times columns, for nested columns more.
     """
 
     path: Path
@@ -25,6 +25,7 @@ class Source:
     decimal: str = ""
     notes: tuple[str, ...] = ()
     skip: int = 0
+    n_cells: int = 0
 
     @property
     def names(self) -> list[str]:

@@ -291,3 +291,23 @@ class DecimalMarkError(DataError):
 def quoted(names: Iterable[str]) -> str:
     """Return at most eight of the names, sorted and in quotes."""
     return listed([repr(name) for name in sorted(names)], 8)
+
+
+class TableTooLargeError(DataError):
+    """The table is too large.
+
+    A run works on the whole table in memory, about 40 bytes for each value at its peak, and this one has more values (rows
+    times columns) than that allows. It is counted before any row is read: from the footer of a Parquet file, from the lines
+    of a CSV file. A file of a few MB can hold billions of values where they repeat. Use a sample of the rows or fewer
+    columns, or let a stage have more memory (`STAGE_MEMORY_BYTES`); `MAX_TABLE_CELLS` sets the limit itself.
+    """
+
+    id = "DATA-24"
+
+    def __init__(self, first: Path, n_files: int, n_cells: int, max_cells: int) -> None:
+        table = first.name if n_files == 1 else f"The table of {n_files:,} files"
+        super().__init__(
+            f"{table} has about {n_cells:,} values (rows times columns).",
+            why=f"At most {max_cells:,} are read, so that a run stays within its memory.",
+            fix="Use a sample of the rows or fewer columns, or raise STAGE_MEMORY_BYTES or MAX_TABLE_CELLS.",
+        )

@@ -26,9 +26,14 @@ from pipeline.ingest.problems import EmptyTableError
 IDENTIFIER_SHARE: Final = 0.5  # of the rows have a text that no other row has
 
 
-def read(paths: list[Path]) -> Table:
-    """Return all rows of the files, in the order given. Raises DataError DATA-02 to DATA-09, DATA-18, -19 and -23."""
+def read(paths: list[Path], max_cells: int = 0) -> Table:
+    """Return all rows of the files, in the order given.
+
+    Raises DataError DATA-02 to DATA-09, DATA-18, -19 and -23, and DATA-24, before any row is read, if there are more
+    cells than `max_cells`, or with 0 than fit the memory of this process.
+    """
     raw_files = sources.inspect_all(paths)
+    sources.check_size(raw_files, max_cells or sources.cells_in_memory())
     builders, n_rows = _read_columns(raw_files)
     if n_rows == 0:
         raise EmptyTableError.without_rows(raw_files[0].path)

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -43,7 +42,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
 
     timer = StepTimer(events, STEPS)
     with timer.step("reading"):
-        table = _read_table(ctx.data_dir / "raw", seed_result.data_digest, events)
+        table = _read_table(ctx, seed_result.data_digest, events)
         for warning in table.warnings:
             warn(warning)
     with timer.step("checking"):
@@ -70,10 +69,10 @@ def run(ctx: StageContext, events: Events) -> DataResult:
     )
 
 
-def _read_table(raw_dir: Path, data_digest: str, events: Events) -> Table:
-    """Return the table in `raw_dir`. Raises DataChangedError if its files no longer have the digest."""
-    paths = sources.find(raw_dir)
-    table = tables.read(paths)
+def _read_table(ctx: StageContext, data_digest: str, events: Events) -> Table:
+    """Return the table in `data/raw`. Raises DataChangedError if its files no longer have the digest."""
+    paths = sources.find(ctx.data_dir / "raw")
+    table = tables.read(paths, ctx.max_table_cells)
     if sources.digest(paths)[0] != data_digest:
         raise DataChangedError
     events.log(f"{table.n_rows:,} rows, {len(table.columns)} columns from {', '.join(path.name for path in paths)}")

@@ -55,6 +55,7 @@ def test_command_line_wins_when_the_environment_says_otherwise(monkeypatch: pyte
         ({"PANEL_PORT": "70000"}, "PANEL_PORT ('70000')"),
         ({"PANEL_PORT": "x", "RETRIES": "-1"}, "RETRIES ('-1')"),
         ({"ML_PIPELINE_RUNTIME": "kubernetes"}, "ML_PIPELINE_RUNTIME"),
+        ({"STAGE_MEMORY_BYTES": "1000"}, "STAGE_MEMORY_BYTES ('1000'): Input should be 0 or at least 536870912"),
     ],
 )
 def test_setting_is_named_when_it_is_not_valid(

@@ -1,11 +1,14 @@
 """A stage's process ends with the right code, the right last event and a whole result or none."""
 
+import errno
 import io
 import json
 import os
 import random
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
@@ -72,12 +75,23 @@ def test_a_log_line_can_be_written_anywhere_when_a_file_name_is_no_text(tmp_path
     assert (code, events[0]["text"]) == (0, "caf?.csv")
 
 
-def test_memory_error_is_train_90_when_stage_asks_for_too_much(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        pa.ArrowMemoryError("malloc of size 9 failed"),
+        pd.errors.ParserError("Error tokenizing data. C error: out of memory"),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_problem_is_train_90_when_a_library_gets_no_memory(tmp_path: Path, error: Exception) -> None:
     def run(ctx: StageContext, events: Events) -> BaseModel:
-        raise MemoryError
+        raise error
 
     code, events = _execute(tmp_path, run)
-    assert (code, events[-1]["id"]) == (3, "TRAIN-90")
+    assert (code, events[-1]["id"], events[-1]["retryable"]) == (3, "TRAIN-90", False)
 
 
 def test_crash_is_train_99_with_traceback_as_debug_lines_when_stage_is_broken(tmp_path: Path) -> None:

@@ -3,9 +3,13 @@
 import contextlib
 import csv
 import gzip
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.problems import DataError
@@ -173,3 +177,59 @@ def test_the_limit_of_other_csv_readers_stays_when_a_file_is_read(tmp_path: Path
         assert csv.field_size_limit() == 4096
     finally:
         csv.field_size_limit(before)
+
+
+def _constants(path: Path, n_columns: int, n_groups: int) -> Path:
+    """Write a Parquet file of constants, in row groups of 5 million rows: some 10 KB each."""
+    group = pa.table({f"c{i}": pa.repeat(1.5, 5_000_000) for i in range(n_columns)})
+    with pq.ParquetWriter(path, group.schema) as writer:
+        for _ in range(n_groups):
+            writer.write_table(group)
+    return path
+
+
+@pytest.fixture
+def _4_gb() -> Iterator[None]:
+    """Let this process use 4 GB for the time of a test: 99 million values."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (4 * 2**30, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@pytest.mark.usefixtures("_4_gb")
+def test_a_small_file_is_refused_before_it_is_read_when_its_table_does_not_fit_the_memory(tmp_path: Path) -> None:
+    path = _constants(tmp_path / "bomb.parquet", 4, 6)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(DataError) as caught:
+        tables.read([path])
+    assert caught.value.id == "DATA-24"
+    assert "bomb.parquet has about 120,000,000 values" in caught.value.what
+    assert "At most 98,985,574 are read" in caught.value.why
+    assert "STAGE_MEMORY_BYTES" in caught.value.fix
+
+
+def test_lists_count_by_their_values_when_a_column_is_nested(tmp_path: Path) -> None:
+    lists = pa.array([[1] * 5000, [2] * 5000])
+    pq.write_table(pa.table({"a": lists, "y": [0, 1]}), tmp_path / "nested.parquet")
+    with pytest.raises(DataError, match="has about 10,002 values"):
+        tables.read([tmp_path / "nested.parquet"], 10_000)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_short_rows_count_in_full_when_a_wide_csv_has_many(tmp_path: Path, line_end: str) -> None:
+    """Each is two bytes in the file and a thousand values in memory."""
+    header = ",".join(f"c{i}" for i in range(1000))
+    path = write(tmp_path, (header + line_end + f"1{line_end}" * 2000).encode())
+    with pytest.raises(DataError) as caught:
+        tables.read([path], 1_999_999)
+    assert caught.value.id == "DATA-24"
+
+
+def test_all_files_count_together_when_a_table_has_several(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.csv" for i in range(3)]
+    for path in paths:
+        path.write_text("a,y\n1,0\n2,1\n")
+    assert tables.read(paths, 12).n_rows == 6
+    with pytest.raises(DataError, match="The table of 3 files has about 12 values"):
+        tables.read(paths, 11)

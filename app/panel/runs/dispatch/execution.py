@@ -154,6 +154,7 @@ class RunExecution:
             models_dir=deps.settings.models_dir.absolute(),
             run_dir=self._run_dir,
             version=await asyncio.to_thread(self._next_version),
+            max_table_cells=deps.settings.max_table_cells,
         )
         outcome = await deps.stage_runners[stage].run(ctx, self.token)
         await self._log(

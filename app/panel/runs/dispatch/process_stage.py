@@ -83,7 +83,9 @@ class ProcessStageRunner:
         await asyncio.to_thread(output.finish)
         self._active_runs.notify(ctx.run_id)
         child.close()
-        return ProcessExit(exitcode, timed_out, self._timeout_s, output.report.error)
+        report = output.report
+        memory_bytes = self._launcher.memory_bytes
+        return ProcessExit(exitcode, timed_out, self._timeout_s, report.error, report.out_of_memory, memory_bytes)
 
     async def _outcome(
         self, ctx: StageContext, token: CancelToken, end: ProcessExit, duration_s: float, compute_s: float | None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.panel.runs.domain.problems import StageExitError, StageKilledError, StageSignalError, StageTimeoutError
-from pipeline.core.problems import DiskFullError, ProblemError
+from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemoryError
 from pipeline.core.runner import EXIT_DISK_FULL, EXIT_OK, EXIT_PROBLEM
 from pipeline.core.stage import STAGE_TITLES
 
@@ -25,12 +25,17 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ProcessExit:
-    """The end of an attempt's process. `exitcode` as multiprocessing reports it; `reported`: the `error` event."""
+    """The end of an attempt's process. `exitcode` as multiprocessing reports it; `reported`: the `error` event.
+
+    `out_of_memory`: it has written that it got no memory; `memory_bytes`: its limit.
+    """
 
     exitcode: int | None
     timed_out: bool
     timeout_s: float
     reported: Mapping[str, Any] | None
+    out_of_memory: bool = False
+    memory_bytes: int | None = None
 
 
 def exit_problem(stage: str, end: ProcessExit) -> ProblemError | None:
@@ -46,6 +51,13 @@ def exit_problem(stage: str, end: ProcessExit) -> ProblemError | None:
         problem = ProblemError.restore(end.reported)
         problem.retryable |= end.exitcode not in {EXIT_PROBLEM, EXIT_DISK_FULL}
         return problem
+    return _unreported(stage, end)
+
+
+def _unreported(stage: str, end: ProcessExit) -> ProblemError:
+    """Return the problem of an attempt that could not say itself what went wrong."""
+    if end.out_of_memory:
+        return StageOutOfMemoryError(STAGE_TITLES.get(stage, stage), end.memory_bytes)
     if end.exitcode == EXIT_DISK_FULL:
         return DiskFullError(STAGE_TITLES.get(stage, stage))
     if end.exitcode is not None and end.exitcode < 0:

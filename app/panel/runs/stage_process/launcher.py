@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from app.panel.runs.stage_process import stage_main
 from app.processes.tree import descendants, end_tree, identity, kill_descendants, parent, signal_group
+from pipeline.core.memory import stage_share_bytes
 from pipeline.core.stage import StageContext
 
 PRELOAD: Final = (
@@ -27,10 +28,14 @@ TERM_GRACE_S: Final = 3.0  # then KILL: a cancel must have effect within 10 s
 class Launcher:
     """Starts attempts from a forkserver that has imported what stages need: some 15 ms instead of seconds.
 
-    `entries` maps stage names to `module:function`, over those of `pipeline.core.stage.ENTRY`.
+    `entries` maps stage names to `module:function`, over those of `pipeline.core.stage.ENTRY`. An attempt may use
+    `memory_bytes`; 0: three quarters of what the machine or the container has.
     """
 
-    def __init__(self, entries: Mapping[str, str] | None = None, preload: Sequence[str] = PRELOAD) -> None:
+    def __init__(
+        self, entries: Mapping[str, str] | None = None, preload: Sequence[str] = PRELOAD, *, memory_bytes: int = 0
+    ) -> None:
+        self.memory_bytes = memory_bytes or stage_share_bytes()
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._entries = json.dumps(dict(entries or {}))
@@ -51,7 +56,9 @@ class Launcher:
         """Start the stage of `ctx`, its stdout and stderr appended to `output`. Blocks; not for the event loop."""
         output.parent.mkdir(parents=True, exist_ok=True)
         process = self._context.Process(
-            target=stage_main.main, args=(ctx.model_dump_json(), str(output), self._entries), name=f"stage-{ctx.stage}"
+            target=stage_main.main,
+            args=(ctx.model_dump_json(), str(output), self._entries, self.memory_bytes),
+            name=f"stage-{ctx.stage}",
         )
         process.start()
         return StageProcess(process)

@@ -13,6 +13,7 @@ from app.panel.logs.line import EVENT_START, LEVELS, LineSplitter
 from app.panel.logs.store import LogStore, NewLine
 from app.panel.runs.domain.queries import Progress
 from pipeline.core.events import Level
+from pipeline.core.memory import says_out_of_memory
 
 MAX_STAGE_BYTES: Final = 100 * 2**20
 READ_BYTES: Final = 1 * 2**20
@@ -20,11 +21,15 @@ READ_BYTES: Final = 1 * 2**20
 
 @dataclass(slots=True)
 class StageReport:
-    """The events that an attempt has reported besides lines. `error` has the members of ProblemError.as_dict."""
+    """The events that an attempt has reported besides lines. `error` has the members of ProblemError.as_dict.
+
+    `out_of_memory`: a library has written that it got no memory, as it does before it ends the process.
+    """
 
     compute_s: float | None = None
     error: Mapping[str, Any] | None = None
     progress: Progress | None = None
+    out_of_memory: bool = False
 
 
 class StageOutput:
@@ -108,6 +113,7 @@ class StageOutput:
             with suppress(ValueError, TypeError, KeyError):
                 event = json.loads(text)
                 return _EVENTS[event["event"]](self.report, event)
+        self.report.out_of_memory |= says_out_of_memory(text)
         return "info", text
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from app.processes.exec_shim import die_with_parent
+from app.processes.limits import limit
 from app.processes.tree import identity
 from pipeline.core.events import Events
 from pipeline.core.runner import EXIT_CRASH, EXIT_DISK_FULL, execute, is_disk_full
@@ -23,10 +24,10 @@ from pipeline.core.stage import ENTRY, StageContext, StageFunction, StageName
 ATTEMPT_ENV: Final = "ML_PIPELINE_ATTEMPT"  # in the environment of whatever a stage starts: run/stage/attempt
 
 
-def main(context_json: str, output: str, entries_json: str) -> None:
+def main(context_json: str, output: str, entries_json: str, memory_bytes: int) -> None:
     """Run the stage of the context with stdout and stderr appended to `output`; never returns.
 
-    The process leads a session of its own and dies with the forkserver, which dies with the panel. `entries_json`
+    It may use `memory_bytes` of memory, see `app.processes.limits`. The process leads a session of its own and dies with the forkserver, which dies with the panel. `entries_json`
     maps stage names to `module:function`; those it does not name come from `pipeline.core.stage.ENTRY`. The last line of
     the output is the event `attempt` with `compute_s`, the seconds inside the stage.
     """
@@ -38,6 +39,7 @@ def main(context_json: str, output: str, entries_json: str) -> None:
         signal.signal(number, signal.SIG_DFL)
     with suppress(OSError):  # if memory runs out, this process goes and not the panel
         Path("/proc/self/oom_score_adj").write_text("500")
+    limit(memory_bytes)
     code = EXIT_CRASH
     try:
         code = _attempt(context_json, output, entries_json)

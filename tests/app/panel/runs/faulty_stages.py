@@ -102,6 +102,27 @@ def floods(ctx: StageContext, events: Events) -> SeedResult:
     return result
 
 
+def eats_memory(ctx: StageContext, events: Events) -> SeedResult:
+    """Asks for 8 MB again and again, and keeps and uses it."""
+    kept = []
+    while True:
+        kept.append(bytearray(8 * 2**20))
+
+
+def aborts_without_memory(ctx: StageContext, events: Events) -> SeedResult:
+    """End as a program in C++ does that gets no memory."""
+    os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n")
+    os.abort()
+
+
+def shows_limits(ctx: StageContext, events: Events) -> SeedResult:
+    """Write the limits and the environment of the process."""
+    for name in ("RLIMIT_DATA", "RLIMIT_NOFILE", "RLIMIT_CORE"):
+        events.log(f"{name} {resource.getrlimit(getattr(resource, name))[0]}")
+    events.log(f"RLIMIT_NPROC {resource.getrlimit(resource.RLIMIT_NPROC)[0] != resource.RLIM_INFINITY}")
+    return empty_stages.set_seed(ctx, events)
+
+
 def fills_disk(ctx: StageContext, events: Events) -> SeedResult:
     """The system takes no more bytes, at last not even what the stage says."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))

@@ -61,9 +61,14 @@ class PanelHarness:
         retries: int = 0,
         retry_delay_s: float = 0.01,
         timeout_s: float = 60.0,
+        stage_memory_bytes: int = 0,
     ) -> None:
         self.settings = Settings(
-            data_dir=folder / "data", state_dir=folder / "state", models_dir=folder / "models", seed=7
+            data_dir=folder / "data",
+            state_dir=folder / "state",
+            models_dir=folder / "models",
+            seed=7,
+            stage_memory_bytes=stage_memory_bytes,
         )
         (folder / "data" / "raw").mkdir(parents=True, exist_ok=True)
         self.stages, self.deploy = stages or EMPTY_STAGES, deploy
@@ -81,7 +86,7 @@ class PanelHarness:
         self.logs = LogStore(self.settings.runs_dir)
         self.live = ActiveRuns(self.notifier, self.store.find_state)
         self.queries = RunQueries(self.db, self.live)
-        self.launcher = Launcher(self.stages, PRELOAD)
+        self.launcher = Launcher(self.stages, PRELOAD, memory_bytes=self.settings.stage_memory_bytes)
         end_foreign_forkserver(self.launcher)
 
         process = ProcessStageRunner(

@@ -85,6 +85,22 @@ def test_failure_is_named_when_the_process_crashes(make_harness: MakeHarness, st
     assert any(words in text for text in harness.texts())
 
 
+@pytest.mark.parametrize("stage", ["eats_memory", "aborts_without_memory"])
+def test_limit_and_setting_are_named_when_a_stage_runs_out_of_memory(make_harness: MakeHarness, stage: str) -> None:
+    run = make_harness(with_faulty_stage(stage), retries=3, stage_memory_bytes=2**29).run_to_end()
+    assert run.error is not None
+    assert run.error["id"] == "TRAIN-90"
+    assert "0.5 GB that a stage may use" in run.error["why"]
+    assert "STAGE_MEMORY_BYTES" in run.error["fix"]
+    assert len(run.stages[0].attempts) == 1
+
+
+def test_memory_files_and_processes_are_limited_when_a_stage_runs(make_harness: MakeHarness) -> None:
+    harness = make_harness(with_faulty_stage("shows_limits"), stage_memory_bytes=2**30)
+    harness.run_to_end()
+    assert {"RLIMIT_DATA 1073741824", "RLIMIT_NOFILE 1024", "RLIMIT_CORE 0", "RLIMIT_NPROC True"} <= {*harness.texts()}
+
+
 def test_group_is_killed_when_a_stage_times_out_and_ignores_term(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,14 @@ from tests.builders.problems import problem
 PASSING = problem("RUN-10", "crashed", retryable=True)
 
 
-def ended(exitcode: int | None, *, timed_out: bool = False, reported: dict[str, object] | None = None) -> ProcessExit:
-    return ProcessExit(exitcode, timed_out, 600.0, reported)
+def ended(
+    exitcode: int | None,
+    *,
+    timed_out: bool = False,
+    reported: dict[str, object] | None = None,
+    out_of_memory: bool = False,
+) -> ProcessExit:
+    return ProcessExit(exitcode, timed_out, 600.0, reported, out_of_memory, 2**30)
 
 
 def test_stage_is_tried_three_times_more_when_the_policy_says_so() -> None:
@@ -31,6 +37,8 @@ def test_stage_is_not_tried_again_when_the_problem_would_stay() -> None:
         (ended(0, timed_out=True), "RUN-12", True),
         (ended(-15, timed_out=True), "RUN-12", True),
         (ended(5), "RUN-13", True),
+        (ended(-6, out_of_memory=True), "TRAIN-90", False),
+        (ended(1, out_of_memory=True), "TRAIN-90", False),
         (ended(74), "DISK-03", True),
         (ended(74, reported=problem("DATA-01", "no table").as_dict()), "DATA-01", False),
         (ended(3, reported=problem("DATA-01", "no table").as_dict()), "DATA-01", False),
