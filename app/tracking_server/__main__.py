@@ -1,4 +1,4 @@
-"""`python -m app.tracking_server --host HOST --port PORT`: MLflow's server, without what runs code for its callers."""
+"""`python -m app.tracking_server --host HOST --port PORT --project NAME`: MLflow without what runs code."""
 
 import argparse
 import contextlib
@@ -18,9 +18,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.tracking_server")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True, type=int)
+    parser.add_argument("--project", required=True, help="the experiment and the registered model that are protected")
     options = parser.parse_args()
-    app = behind_proxies(StrictTransport(create_app()), os.environ.get("TRUSTED_PROXIES", ""))
-    config = build_config(app, host=options.host, port=options.port, root_path="")
+    app = behind_proxies(StrictTransport(create_app(options.project)), os.environ.get("TRUSTED_PROXIES", ""))
+    # With a lifespan, MLflow's application would look for containers and folders of its assistant, and remove them.
+    config = build_config(app, host=options.host, port=options.port, root_path="", lifespan="off")
     with contextlib.suppress(KeyboardInterrupt):
         Server(config, HEAD_S).run()
 

@@ -1,11 +1,17 @@
-"""The application: MLflow's own, behind the list of allowed routes.
+"""The application: MLflow's own, behind the list of allowed routes and the guard of what they may change.
 
-What else has to be true of a request before MLflow sees it, such as a login, belongs in `create_app`, around the list.
+What else has to be true of a request before MLflow sees it, such as a login, belongs in `create_app`, around the guard.
 """
 
-from starlette.responses import JSONResponse
+import os
+from pathlib import Path
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.tracking_server.answers import problem
+from app.tracking_server.guard import Guard, IdentityOf
+from app.tracking_server.project import Project
+from app.tracking_server.repositories import confine
 from app.tracking_server.routes import is_allowed
 
 
@@ -22,27 +28,19 @@ class AllowedRoutes:
             return
         # With a root path, the router behind would read another path than the one compared here.
         if scope["type"] == "http" and (scope.get("root_path") or not is_allowed(scope["method"], scope["path"])):
-            await _not_found(scope["method"], scope["path"])(scope, receive, send)
+            detail = f"{scope['method']} {scope['path']} is not one of the MLflow routes that are served here."
+            await problem(404, detail)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-def create_app() -> ASGIApp:
-    """Return MLflow's application with all but the allowed routes closed. Imports MLflow's server, which takes seconds."""
-    from mlflow.server.fastapi_app import app  # noqa: PLC0415  # only the process that serves pays for it
+def create_app(project: str, identity_of: IdentityOf | None = None) -> ASGIApp:
+    """Return MLflow's application with all but the allowed routes closed; `project` names what is protected: see Guard.
 
-    return AllowedRoutes(app)
+    Imports MLflow's server, which takes seconds.
+    """
+    from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR  # noqa: PLC0415  # only the process that serves pays for it
+    from mlflow.server.fastapi_app import app  # noqa: PLC0415
 
-
-def _not_found(method: str, path: str) -> JSONResponse:
-    """Return RFC 9457 problem details, with the two members by which MLflow's own clients read an error."""
-    detail = f"{method} {path} is not one of the MLflow routes that are served here."
-    body = {
-        "type": "about:blank",
-        "title": "Not Found",
-        "status": 404,
-        "detail": detail,
-        "error_code": "ENDPOINT_NOT_FOUND",
-        "message": detail,
-    }
-    return JSONResponse(body, status_code=404, media_type="application/problem+json")
+    confine(Path(os.environ[ARTIFACTS_DESTINATION_ENV_VAR]))
+    return AllowedRoutes(Guard(app, Project(project), identity_of))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+# All of it reads.
 PAGES: Final = (
     "GET /",
     "GET /get-artifact",
@@ -21,75 +22,36 @@ PAGES: Final = (
     "GET /version",
     "POST /graphql",  # reads only: no mutation of its schema changes anything, which a test holds to
 )
-# Below /api for clients and below /ajax-api for the pages.
-API: Final = (
-    "DELETE GET PUT /2.0/mlflow-artifacts/artifacts/**",
+# Below /api for clients and below /ajax-api for the pages. What only reads, whatever its method,
+API_READS: Final = (
+    "GET /2.0/mlflow-artifacts/artifacts/**",
     "GET /2.0/mlflow-artifacts/artifacts",
     "GET /2.0/mlflow/artifacts/list",
     # Experiments, runs, metrics
-    "POST /2.0/mlflow/experiments/create",
-    "POST /2.0/mlflow/experiments/delete",
-    "POST /2.0/mlflow/experiments/delete-experiment-tag",
     "GET /2.0/mlflow/experiments/get",
     "GET /2.0/mlflow/experiments/get-by-name",
-    "POST /2.0/mlflow/experiments/restore",
     "GET POST /2.0/mlflow/experiments/search",
-    "POST /2.0/mlflow/experiments/set-experiment-tag",
-    "POST /2.0/mlflow/experiments/update",
     "GET /2.0/mlflow/metrics/get-history",
     "GET /2.0/mlflow/metrics/get-history-bulk-interval",
-    "POST /2.0/mlflow/runs/create",
-    "POST /2.0/mlflow/runs/delete",
-    "POST /2.0/mlflow/runs/delete-tag",
     "GET /2.0/mlflow/runs/get",
-    "POST /2.0/mlflow/runs/log-batch",
-    "POST /2.0/mlflow/runs/log-inputs",
-    "POST /2.0/mlflow/runs/log-metric",
-    "POST /2.0/mlflow/runs/log-model",
-    "POST /2.0/mlflow/runs/log-parameter",
-    "POST /2.0/mlflow/runs/outputs",
-    "POST /2.0/mlflow/runs/restore",
     "POST /2.0/mlflow/runs/search",
-    "POST /2.0/mlflow/runs/set-tag",
-    "POST /2.0/mlflow/runs/update",
     # Logged models
-    "POST /2.0/mlflow/logged-models",
-    "DELETE GET PATCH /2.0/mlflow/logged-models/*",
+    "GET /2.0/mlflow/logged-models/*",
     "GET /2.0/mlflow/logged-models/*/artifacts/directories",
-    "POST /2.0/mlflow/logged-models/*/params",
-    "PATCH /2.0/mlflow/logged-models/*/tags",
-    "DELETE /2.0/mlflow/logged-models/*/tags/*",
     "POST /2.0/mlflow/logged-models/search",
     # Datasets of evaluations
-    "DELETE GET /3.0/mlflow/datasets/*",
-    "POST /3.0/mlflow/datasets/*/add-experiments",
+    "GET /3.0/mlflow/datasets/*",
     "GET /3.0/mlflow/datasets/*/experiment-ids",
-    "DELETE GET POST /3.0/mlflow/datasets/*/records",
-    "POST /3.0/mlflow/datasets/*/remove-experiments",
-    "PATCH /3.0/mlflow/datasets/*/tags",
-    "DELETE /3.0/mlflow/datasets/*/tags/*",
-    "POST /3.0/mlflow/datasets/create",
+    "GET /3.0/mlflow/datasets/*/records",
     "GET POST /3.0/mlflow/datasets/search",
     # Registry
-    "POST /2.0/mlflow/model-versions/create",
-    "DELETE /2.0/mlflow/model-versions/delete",
-    "DELETE /2.0/mlflow/model-versions/delete-tag",
     "GET /2.0/mlflow/model-versions/get",
     "GET /2.0/mlflow/model-versions/get-download-uri",
     "GET /2.0/mlflow/model-versions/search",
-    "POST /2.0/mlflow/model-versions/set-tag",
-    "POST /2.0/mlflow/model-versions/transition-stage",
-    "PATCH /2.0/mlflow/model-versions/update",
-    "DELETE GET POST /2.0/mlflow/registered-models/alias",
-    "POST /2.0/mlflow/registered-models/create",
-    "DELETE /2.0/mlflow/registered-models/delete",
-    "DELETE /2.0/mlflow/registered-models/delete-tag",
+    "GET /2.0/mlflow/registered-models/alias",
     "GET /2.0/mlflow/registered-models/get",
     "GET POST /2.0/mlflow/registered-models/get-latest-versions",
-    "POST /2.0/mlflow/registered-models/rename",
     "GET /2.0/mlflow/registered-models/search",
-    "POST /2.0/mlflow/registered-models/set-tag",
-    "PATCH /2.0/mlflow/registered-models/update",
     # Traces and issues: the pages of an experiment read them
     "GET /2.0/mlflow/traces",
     "GET /2.0/mlflow/traces/*/info",
@@ -105,8 +67,59 @@ API: Final = (
     "POST /3.0/mlflow/issues/search",
     "GET /3.0/mlflow/server-info",
 )
-# Below /ajax-api only.
-AJAX: Final = (
+# and what changes something.
+API_WRITES: Final = (
+    "DELETE PUT /2.0/mlflow-artifacts/artifacts/**",
+    # Experiments, runs, metrics
+    "POST /2.0/mlflow/experiments/create",
+    "POST /2.0/mlflow/experiments/delete",
+    "POST /2.0/mlflow/experiments/delete-experiment-tag",
+    "POST /2.0/mlflow/experiments/restore",
+    "POST /2.0/mlflow/experiments/set-experiment-tag",
+    "POST /2.0/mlflow/experiments/update",
+    "POST /2.0/mlflow/runs/create",
+    "POST /2.0/mlflow/runs/delete",
+    "POST /2.0/mlflow/runs/delete-tag",
+    "POST /2.0/mlflow/runs/log-batch",
+    "POST /2.0/mlflow/runs/log-inputs",
+    "POST /2.0/mlflow/runs/log-metric",
+    "POST /2.0/mlflow/runs/log-model",
+    "POST /2.0/mlflow/runs/log-parameter",
+    "POST /2.0/mlflow/runs/outputs",
+    "POST /2.0/mlflow/runs/restore",
+    "POST /2.0/mlflow/runs/set-tag",
+    "POST /2.0/mlflow/runs/update",
+    # Logged models
+    "POST /2.0/mlflow/logged-models",
+    "DELETE PATCH /2.0/mlflow/logged-models/*",
+    "POST /2.0/mlflow/logged-models/*/params",
+    "PATCH /2.0/mlflow/logged-models/*/tags",
+    "DELETE /2.0/mlflow/logged-models/*/tags/*",
+    # Datasets of evaluations
+    "DELETE /3.0/mlflow/datasets/*",
+    "POST /3.0/mlflow/datasets/*/add-experiments",
+    "DELETE POST /3.0/mlflow/datasets/*/records",
+    "POST /3.0/mlflow/datasets/*/remove-experiments",
+    "PATCH /3.0/mlflow/datasets/*/tags",
+    "DELETE /3.0/mlflow/datasets/*/tags/*",
+    "POST /3.0/mlflow/datasets/create",
+    # Registry
+    "POST /2.0/mlflow/model-versions/create",
+    "DELETE /2.0/mlflow/model-versions/delete",
+    "DELETE /2.0/mlflow/model-versions/delete-tag",
+    "POST /2.0/mlflow/model-versions/set-tag",
+    "POST /2.0/mlflow/model-versions/transition-stage",
+    "PATCH /2.0/mlflow/model-versions/update",
+    "DELETE POST /2.0/mlflow/registered-models/alias",
+    "POST /2.0/mlflow/registered-models/create",
+    "DELETE /2.0/mlflow/registered-models/delete",
+    "DELETE /2.0/mlflow/registered-models/delete-tag",
+    "POST /2.0/mlflow/registered-models/rename",
+    "POST /2.0/mlflow/registered-models/set-tag",
+    "PATCH /2.0/mlflow/registered-models/update",
+)
+# Below /ajax-api only; all of it reads.
+AJAX_READS: Final = (
     "POST /2.0/mlflow/experiments/search-datasets",
     "GET /2.0/mlflow/get-trace-artifact",
     "GET /2.0/mlflow/logged-models/*/artifacts/files",
@@ -115,14 +128,24 @@ AJAX: Final = (
 )
 
 
-def allowed() -> list[tuple[str, str]]:
-    """Return each allowed method with its path."""
+def reads() -> list[tuple[str, str]]:
+    """Return each allowed method, with its path, that changes nothing."""
     return [
         *_pairs("", PAGES),
-        *_pairs("/api", API),
-        *_pairs("/ajax-api", API),
-        *_pairs("/ajax-api", AJAX),
+        *_pairs("/api", API_READS),
+        *_pairs("/ajax-api", API_READS),
+        *_pairs("/ajax-api", AJAX_READS),
     ]
+
+
+def writes() -> list[tuple[str, str]]:
+    """Return each allowed method, with its path, that changes something."""
+    return [*_pairs("/api", API_WRITES), *_pairs("/ajax-api", API_WRITES)]
+
+
+def allowed() -> list[tuple[str, str]]:
+    """Return each allowed method with its path."""
+    return [*reads(), *writes()]
 
 
 def is_allowed(method: str, path: str) -> bool:
@@ -130,8 +153,17 @@ def is_allowed(method: str, path: str) -> bool:
 
     HEAD counts as GET. Paths with a segment `.` or `..` and with control characters never are.
     """
-    pattern = _PATTERNS.get("GET" if method == "HEAD" else method)
-    return pattern is not None and pattern.fullmatch(path) is not None
+    return is_read(method, path) or is_write(method, path)
+
+
+def is_read(method: str, path: str) -> bool:
+    """Return True if the request is allowed and changes nothing."""
+    return _matches(_READS, "GET" if method == "HEAD" else method, path)
+
+
+def is_write(method: str, path: str) -> bool:
+    """Return True if the request is allowed and changes something."""
+    return _matches(_WRITES, method, path)
 
 
 def _pairs(prefix: str, lines: Iterable[str]) -> list[tuple[str, str]]:
@@ -146,7 +178,15 @@ def _pattern(paths: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"(?!.*/\.\.?(?:/|\Z))(?:{'|'.join(parts)})")
 
 
-_PATTERNS: Final = {
-    method: _pattern(path for other, path in allowed() if other == method)
-    for method in sorted({method for method, _ in allowed()})
-}
+def _patterns(routes: list[tuple[str, str]]) -> dict[str, re.Pattern[str]]:
+    methods = {method for method, _ in routes}
+    return {method: _pattern(path for other, path in routes if other == method) for method in sorted(methods)}
+
+
+def _matches(patterns: dict[str, re.Pattern[str]], method: str, path: str) -> bool:
+    pattern = patterns.get(method)
+    return pattern is not None and pattern.fullmatch(path) is not None
+
+
+_READS: Final = _patterns(reads())
+_WRITES: Final = _patterns(writes())

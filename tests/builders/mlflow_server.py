@@ -1,5 +1,6 @@
 """MLflow's server, started as the panel starts it."""
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,17 @@ from bench.ports import free_port
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """Yield the address of a server whose store, empty at first, is in `folder`; it ends with the block."""
+def mlflow_server(folder: Path, module: str = "app.tracking_server") -> Iterator[str]:
+    """Yield the address of a server whose store, empty at first, is in `folder`; it ends with the block.
+
+    `module` is executed in place of the product's server.
+    """
     port = free_port()
     settings = Settings(data_dir=folder, state_dir=folder / "state", models_dir=folder / "models", mlflow_port=port)
     placement = process_placement(settings)
-    specs: dict[ServiceName, ServiceSpec] = {"mlflow": build(settings, placement, {})["mlflow"]}
+    spec = build(settings, placement, {})["mlflow"]
+    argv = tuple(module if argument == "app.tracking_server" else argument for argument in spec.argv)
+    specs: dict[ServiceName, ServiceSpec] = {"mlflow": dataclasses.replace(spec, argv=argv)}
     supervisor = ServiceSupervisor(
         ProcessRuntime(placement, settings.state_dir / "services"),
         DesiredServices("process", {"mlflow": port}, lambda _: specs),

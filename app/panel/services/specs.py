@@ -9,6 +9,7 @@ from typing import Final
 from app.panel.services.keys import FILE as KEY_FILE
 from app.panel.services.protocol import Mount, Placement, RuntimeKind, ServiceName, ServiceSpec
 from app.panel.settings import Settings
+from pipeline.core.product import NAME
 from pipeline.core.settings import ApiAccess, env_name
 
 MB: Final = 2**20
@@ -152,7 +153,7 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
     server = (placement.python["mlflow"], "-m", "app.tracking_server")
     return ServiceSpec(
         name="mlflow",
-        argv=(*server, "--host", placement.listen["mlflow"], "--port", str(port)),
+        argv=(*server, "--host", placement.listen["mlflow"], "--port", str(port), "--project", NAME),
         env={
             **_network(settings),
             "HOME": str(folder),

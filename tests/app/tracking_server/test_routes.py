@@ -1,8 +1,10 @@
 """Each route of the installed MLflow is either allowed or refused on purpose, and paths cannot be disguised."""
 
+import re
+
 import pytest
 
-from app.tracking_server.routes import allowed, is_allowed
+from app.tracking_server.routes import allowed, is_allowed, is_write, reads, writes
 from tests.app.tracking_server.installed import REFUSED, installed, overlap, refusal
 
 pytestmark = pytest.mark.slow
@@ -16,6 +18,22 @@ def test_each_route_is_decided_on_when_mlflow_has_it() -> None:
     assert len(routes) > 300
     assert sorted(route for route in routes if route not in permitted and refusal(route) is None) == []
     assert sorted(route for route in routes if route in permitted and refusal(route) is not None) == []
+
+
+def test_a_route_either_reads_or_writes_when_it_is_allowed() -> None:
+    """What reads is open to viewers: a POST counts as reading only if its name says so."""
+    searches = re.compile(
+        r".*/(search|search-datasets|get-latest-versions|batchGetInfos|metrics|graphql|calculate-[a-z-]+)"
+    )
+    assert [route for route in reads() if route[0] != "GET" and not searches.fullmatch(route[1])] == []
+    assert [route for route in writes() if route[0] == "GET" or searches.fullmatch(route[1])] == []
+    clashes = [
+        (one, other) for one in reads() for other in writes() if one[0] == other[0] and overlap(one[1], other[1])
+    ]
+    assert clashes == []
+    assert sorted(allowed()) == sorted([*reads(), *writes()])
+    assert all(is_write(method, path.replace("*", "x")) for method, path in writes())
+    assert not any(is_write(method, path.replace("*", "x")) for method, path in reads())
 
 
 def test_no_decision_is_kept_when_mlflow_no_longer_has_the_route() -> None:

@@ -1,7 +1,6 @@
 """Through the real server: what runs code is not there; MLflow's client and pages find all that they need."""
 
 import http.client
-import json
 import re
 import socket
 import urllib.parse
@@ -198,9 +197,24 @@ def test_the_graph_changes_nothing_when_it_is_asked_to() -> None:
     """POST /graphql is open because this holds; look at each mutation that a later version brings."""
     from mlflow.server.graphql.graphql_schema_extensions import schema
 
-    introspection = schema.execute("{ __schema { mutationType { fields { name } } } }")
-    names = {field["name"] for field in introspection.data["__schema"]["mutationType"]["fields"]}
-    assert json.dumps(sorted(names)) == '["mlflowSearchDatasets", "mlflowSearchRuns", "testMutation"]'
+    fields = "{ fields { name } }"
+    answer = schema.execute(f"{{ __schema {{ queryType {fields} mutationType {fields} subscriptionType {fields} }} }}")
+    found = answer.data["__schema"]
+    assert sorted(field["name"] for field in found["mutationType"]["fields"]) == [
+        "mlflowSearchDatasets",
+        "mlflowSearchRuns",
+        "testMutation",
+    ]
+    assert sorted(field["name"] for field in found["queryType"]["fields"]) == [
+        "mlflowGetExperiment",
+        "mlflowGetMetricHistoryBulkInterval",
+        "mlflowGetRun",
+        "mlflowListArtifacts",
+        "mlflowSearchModelVersions",
+        "mlflowSearchRuns",
+        "test",
+    ]
+    assert found["subscriptionType"] is None
 
 
 @pytest.mark.parametrize(

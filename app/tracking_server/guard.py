@@ -1,0 +1,102 @@
+"""The middleware in front of MLflow that decides which writes it gets to see.
+
+MLflow itself lets every caller name any place for artifacts, and change whatever anybody has logged.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.tracking_server.answers import problem
+from app.tracking_server.locations import refused_location
+from app.tracking_server.project import Project
+from app.tracking_server.routes import is_write
+from app.tracking_server.writes import Write, has_json, read_write
+from app.web.identity import Identity
+
+# MLflow's own limit for a batch of metrics is 1 MB; the description of a wide model is larger.
+MAX_JSON_BYTES: Final = 16 * 2**20
+
+
+IdentityOf = Callable[[Scope], Identity | None]
+
+
+class Guard:
+    """Middleware for allowed routes. Reads pass; a write passes if its locations are this server's and its caller may.
+
+    Viewers write nothing; operators all but what belongs to the project; admins and the panel's delivery everything.
+    A caller whom `identity_of` does not know writes nothing.
+    """
+
+    def __init__(self, app: ASGIApp, project: Project, identity_of: IdentityOf | None = None) -> None:
+        """`identity_of` None: there is no login in front, and whoever reaches the server may write."""
+        self._app = app
+        self._project = project
+        self._identity_of = identity_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http" or not is_write(scope["method"], scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        body = b""
+        if has_json(scope["path"]):
+            read = await _read(receive)
+            if read is None:
+                await problem(413, f"The body is larger than {MAX_JSON_BYTES} bytes.")(scope, receive, send)
+                return
+            body, receive = read, _replay(read, receive)
+        try:
+            write = read_write(scope["method"], scope["path"], body)
+            refusal = await asyncio.to_thread(self._refusal, scope, write)
+        except ValueError as error:
+            refusal = (400, f"The request cannot be read: {error}")
+        if refusal is not None:
+            await problem(*refusal)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope, write: Write) -> tuple[int, str] | None:
+        """Return status and sentence for a write that MLflow must not see; None if it may pass."""
+        if self._identity_of is not None:
+            identity = self._identity_of(scope)
+            may_all = identity is not None and (identity.is_service or identity.may("admin"))
+            if not may_all and (identity is None or not identity.may("operator")):
+                return 403, "Your role reads MLflow and changes nothing there. Ask an admin for the role operator."
+            if not may_all and self._project.is_touched(write):
+                return 403, (
+                    f"The experiment and the registered model {self._project.name} are changed by the panel and by "
+                    "admins only. Log to an experiment of your own."
+                )
+        refused = refused_location(write) or self._project.refused_version(write)
+        return None if refused is None else (400, refused)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return the body; None if it is too large."""
+    chunks: list[bytes] = []
+    more, n_bytes = True, 0
+    while more:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        n_bytes += len(chunks[-1])
+        if n_bytes > MAX_JSON_BYTES:
+            return None
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a channel that gives the body once more, in one piece, and then what `receive` gives."""
+    is_given = False
+
+    async def replay() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
