@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from app.panel.application import build
+from app.panel.audit.log import AuditLog
 from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
 from app.panel.datasets.service import Datasets
@@ -125,6 +126,7 @@ def create_app(
     schedule = ScheduleService(db=db, clock=clock, notifier=notifier, default_interval_s=settings.cycle_interval_s)
     runs = RunService(store=store, queries=queries, settings=settings, notifier=notifier, schedule=schedule)
     ticker = Ticker(schedule, runs, notifier, clock)
+    audit = AuditLog(db, clock)
     auth = Auth(settings, db, clock)
     renderer = PageRenderer(settings, clock, lambda: health(services.view()))
     drift = DriftService(
@@ -175,7 +177,8 @@ def create_app(
         models,
         model_queries,
         drift,
-        Datasets(settings.data_dir, clock),
+        audit,
+        Datasets(settings.data_dir, clock, audit),
     )
     return build(objects, {RunStates: active_runs, RunIds: queries, LiveModels: model_queries}, workers)
 

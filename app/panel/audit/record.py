@@ -9,7 +9,7 @@ from sqlmodel import Session
 from app.panel.audit.actor import PANEL, Actor, current_actor
 from app.panel.audit.tables import AuditEntry
 
-Outcome = Literal["ok", "refused"]
+Outcome = Literal["ok", "failed", "refused"]
 MAX_TEXT: Final = 500  # of what a stranger can send
 
 

@@ -11,7 +11,7 @@ class AuditEntry(SQLModel, table=True):
     """One thing that somebody did or tried.
 
     `action` is `noun.verb`, such as `run.start`; `target` is what it was done to. `before` and `after` are what changed,
-    without secrets. `outcome` is `ok` or `refused`.
+    without secrets. `outcome` is `ok`, `failed` or `refused`.
     """
 
     __tablename__ = "audit_entry"

@@ -58,12 +58,14 @@ class AuthMiddleware:
             await response(scope, receive, send)
             return
         set_identity(scope, identity)
+        actor = Actor(identity.name, identity.via, client_address(scope))
         required = required_role(scope["method"], scope["path"])
         if not identity.may(required):
             problem = RoleRequiredError(name=identity.name, role=identity.role, required=required)
+            await run_in_threadpool(self._record_refusal, scope, problem, actor)
             await self._renderer.render_problem(Request(scope), problem)(scope, receive, send)
             return
-        with acting(Actor(identity.name, identity.via, client_address(scope))):
+        with acting(actor):
             await self._serve(session, scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response:
@@ -73,6 +75,10 @@ class AuthMiddleware:
             query = scope["query_string"].decode("latin-1")
             return self._renderer.render(Request(scope), WelcomeView(next=f"{scope['path']}?{query}"))
         return refusal(scope, headers)
+
+    def _record_refusal(self, scope: Scope, problem: RoleRequiredError, actor: Actor) -> None:
+        action = f"request.{scope['method'].lower()}"
+        self._auth.refusals.record(action, scope["path"], actor.address, problem.what, actor=actor)
 
     def _wrong_token(self, scope: Scope, response: Response) -> Response:
         """Record a wrong token, and return `response`, or another one if there were too many."""

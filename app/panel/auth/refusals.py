@@ -1,4 +1,4 @@
-"""Records refused logins and tokens in the audit, without letting a stranger fill the disk with them."""
+"""Records refused logins, tokens and requests in the audit, without letting a stranger fill the disk with them."""
 
 import logging
 import threading
@@ -30,8 +30,8 @@ class Refusals:
         self._lock = threading.Lock()
         self._n_omitted = 0
 
-    def record(self, action: str, target: str, address: str, reason: str) -> None:
-        """Record that `action` was refused to somebody who is not known; never raises for the database."""
+    def record(self, action: str, target: str, address: str, reason: str, *, actor: Actor | None = None) -> None:
+        """Record that `action` was refused to `actor`, None for somebody unknown; never raises for the database."""
         log.warning("action=%s result=refused address=%s reason=%s", action, address, reason)
         with self._lock:
             if not (self._limiter.hit(OF_CLIENT, address) and self._limiter.hit(OF_ALL, "all")):
@@ -41,7 +41,7 @@ class Refusals:
         detail = f"{reason} {n_omitted} more before this one are not listed." if n_omitted else reason
         try:
             with self._db.write() as tx:
-                actor = Actor("", "", address)
-                record(tx, self._clock.now(), action, target, outcome="refused", detail=detail, actor=actor)
+                who = actor or Actor("", "", address)
+                record(tx, self._clock.now(), action, target, outcome="refused", detail=detail, actor=who)
         except ProblemError as problem:
             log.warning("action=record_refusal problem=%s", problem)

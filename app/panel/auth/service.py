@@ -58,7 +58,7 @@ class Auth:
         self._access = AccessFile(settings.access_dir, self._collect_access)
         self.sessions = Sessions(db, clock, self._access.write)
         self.tokens = Tokens(db, clock, self._access.write)
-        self.users = Users(db, clock, self.sessions.end_all)
+        self.users = Users(db, clock, self._user_changed)
         password = read_password(settings)
         self._link_token = None if password is not None else secrets.token_urlsafe(32)
         api_token = read_api_token(settings)
@@ -154,6 +154,10 @@ class Auth:
     def cookie_age_s(self, *, is_long: bool) -> int:
         """Return how long a browser keeps the cookie of a session."""
         return int((LONG_AGE if is_long else MAX_AGE).total_seconds())
+
+    def _user_changed(self, name: str, but: str) -> None:
+        self.tokens.load()
+        self.sessions.end_all(name, but=but, action="")
 
     def _create_session(self, name: str, via: Via, browser: Browser, *, is_long: bool = False) -> str:
         actor = Actor(name, via, browser.address)

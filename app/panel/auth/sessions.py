@@ -164,15 +164,18 @@ class Sessions:
             record(tx, self._clock.now(), action, f"{session.user} {session_digest[:8]}")
         self._forget(lambda key, _: key == session_digest)
 
-    def end_all(self, user: str, *, but: str = "") -> None:
-        """End all sessions of a user, `but` the one with this digest; also those that an earlier start left behind."""
+    def end_all(self, user: str, *, but: str = "", action: str = "session.end_all") -> None:
+        """End all sessions of a user, `but` the one with this digest; also those that an earlier start left behind.
+
+        `action` is how it is recorded; with "", it belongs to something that is recorded already.
+        """
         with self._db.write() as tx:
             is_theirs = (col(LoginSession.user) == user) & (col(LoginSession.digest) != but)
             n_sessions = tx.connection().execute(delete(LoginSession).where(is_theirs)).rowcount
             is_theirs = (col(ServiceSession.user) == user) & (col(ServiceSession.parent) != but)
             tx.exec(delete(ServiceSession).where(is_theirs))
-            if n_sessions:
-                record(tx, self._clock.now(), "session.end_all", user, before={"n_sessions": n_sessions})
+            if action and n_sessions:
+                record(tx, self._clock.now(), action, user, before={"n_sessions": n_sessions})
         self._forget(lambda key, owner: owner == user and key != but)
 
     def _forget(self, is_over: Callable[[str, str], bool]) -> None:

@@ -44,11 +44,9 @@ class Tokens:
         self._tokens: dict[str, ApiToken] = {}
 
     def load(self) -> None:
-        """Read the tokens. Called once, after migrations."""
-        with self._db.read() as session:
-            rows = session.exec(select(ApiToken)).all()
-        with self._lock:
-            self._tokens = {row.digest: row for row in rows}
+        """Read the tokens: after migrations, and when they were changed together with their owner."""
+        with self._lock, self._db.read() as session:
+            self._tokens = {row.digest: row for row in session.exec(select(ApiToken)).all()}
 
     def find(self, text: str) -> ApiToken | None:
         """Return the token `text`, or None where it is unknown, revoked or expired. Memory only."""

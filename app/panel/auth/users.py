@@ -5,24 +5,29 @@ import threading
 from collections.abc import Callable
 from typing import Final, cast
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from app.panel.audit.record import record
 from app.panel.auth.passwords import hash_password, verify_password
 from app.panel.auth.problems import InvalidUserError, UserNotFoundError
 from app.panel.auth.secrets import ADMIN, check_password
-from app.panel.auth.tables import User
+from app.panel.auth.tables import ApiToken, User
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.web.identity import ROLES, Role
 
 NAME: Final = re.compile(r"[a-z0-9._@-]{1,64}")
+RESERVED: Final = frozenset({"panel", "terminal"})  # the audit has them for what no person does
 
 
 class Users:
-    """Thread-safe; users are read from memory. `on_change` is called with the name after a change that ends sessions."""
+    """Thread-safe; users are read from memory.
 
-    def __init__(self, db: Database, clock: Clock, on_change: Callable[[str], None]) -> None:
+    `on_change` is called with the name after a change that ends sessions, and with the digest of one that stays, or "".
+    """
+
+    def __init__(self, db: Database, clock: Clock, on_change: Callable[[str, str], None]) -> None:
         self._db = db
         self._clock = clock
         self._on_change = on_change
@@ -57,7 +62,7 @@ class Users:
         with self._lock:
             self._users = users
         if is_changed:
-            self._on_change(ADMIN)
+            self._on_change(ADMIN, "")
 
     def all(self) -> list[User]:
         """Return all users by name."""
@@ -98,6 +103,8 @@ class Users:
             raise InvalidUserError(
                 "This is not a name for a user.", "Use 1 to 64 lower-case letters, digits and . _ - @ characters."
             )
+        if name in RESERVED:
+            raise InvalidUserError(f"{name} is what the panel calls itself.", "Choose another name.")
         user = User(name=name, role=_role(role), created_at=self._clock.now())
         if password:
             check_password(password, name)
@@ -128,11 +135,14 @@ class Users:
             record(tx, self._clock.now(), "user.change", name, before=before, after=_described(user))
             tx.add(user)
         self._keep(user)
-        self._on_change(name)
+        self._on_change(name, "")
         return user
 
-    def set_password(self, name: str, password: str) -> None:
-        """Set a password; the sessions of the user end. Raises UserNotFoundError, InvalidUserError, WeakPasswordError."""
+    def set_password(self, name: str, password: str, *, but: str = "") -> None:
+        """Set a password; the sessions of the user end, `but` the one with this digest.
+
+        Raises UserNotFoundError, InvalidUserError, WeakPasswordError.
+        """
         check_password(password, name)
         hashed = hash_password(password)
         with self._db.write() as tx:
@@ -145,19 +155,24 @@ class Users:
             tx.add(user)
             record(tx, self._clock.now(), "user.set_password", name)
         self._keep(user)
-        self._on_change(name)
+        self._on_change(name, but)
 
     def remove(self, name: str) -> None:
-        """Remove a user; sessions end, and tokens of theirs stop working. Raises UserNotFoundError, InvalidUserError."""
+        """Remove a user; their sessions end, and their tokens are revoked: nobody who gets the name later has them.
+
+        Raises UserNotFoundError, InvalidUserError.
+        """
         if name == ADMIN:
             raise InvalidUserError(f"{ADMIN} cannot be removed.", "It is whoever starts the panel.")
         with self._db.write() as tx:
             user = self._get(tx, name)
             record(tx, self._clock.now(), "user.remove", name, before=_described(user))
             tx.delete(user)
+            is_theirs = (col(ApiToken.owner) == name) & col(ApiToken.revoked_at).is_(None)
+            tx.exec(update(ApiToken).where(is_theirs).values(revoked_at=self._clock.now()))
         with self._lock:
             self._users.pop(name, None)
-        self._on_change(name)
+        self._on_change(name, "")
 
     def _get(self, tx: Session, name: str) -> User:
         user = tx.exec(select(User).where(col(User.name) == name)).first()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from app.panel.audit.log import AuditLog
 from app.panel.clock import Clock
 from app.panel.datasets.problems import (
     EmptyUploadError,
@@ -41,10 +42,11 @@ class Table:
 class Datasets:
     """Sync. Nothing is ever deleted: what is removed or replaced is moved to `data/replaced/`."""
 
-    def __init__(self, data_dir: Path, clock: Clock) -> None:
+    def __init__(self, data_dir: Path, clock: Clock, audit: AuditLog) -> None:
         self._raw = data_dir / "raw"
         self._replaced = data_dir / "replaced"
         self._clock = clock
+        self._audit = audit
         self._place_lock = threading.Lock()
 
     def tables(self) -> tuple[Table, ...]:
@@ -75,13 +77,16 @@ class Datasets:
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+        self._audit.note("dataset.upload", name, after={"n_bytes": n_bytes, "replace": replace})
         return Table(name, n_bytes, self._clock.now())
 
     def remove(self, name: str) -> None:
         """Move a table to `data/replaced/`. Raises ProblemError FILE-04 (404) if there is none of that name."""
-        if name not in {table.name for table in self.tables()}:
+        n_bytes = {table.name: table.n_bytes for table in self.tables()}
+        if name not in n_bytes:
             raise UnknownTableError(name)
         self._archive(name)
+        self._audit.note("dataset.remove", name, before={"n_bytes": n_bytes[name]})
 
     def _place(self, part: Path, name: str, *, replace: bool) -> None:
         """Put the new table in place first, then archive the others.

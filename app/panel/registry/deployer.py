@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from app.panel.audit.actor import PANEL, acting
 from app.panel.clock import Clock
 from app.panel.registry.golden import largest_difference
 from app.panel.registry.problems import (
@@ -134,8 +135,9 @@ class Deployer:
 
         Only at start, or while holding the deploy lock: nobody is working on a pending deployment then.
         """
-        for row in self._store.pending():
-            self._undo(row)
+        with acting(PANEL):  # not whoever happens to deploy next
+            for row in self._store.pending():
+                self._undo(row)
         try:
             read_pointer(self._models_dir)
         except BundleError:

@@ -7,6 +7,7 @@ from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from app.panel.audit.record import record
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.registry.problems import DeploymentConflictError
@@ -101,10 +102,21 @@ class DeploymentStore:
                 row.outcome = outcome
                 row.detail = detail
                 row.duration_s = duration_s
-                row.finished_at = self._clock.now()
+                row.finished_at = now = self._clock.now()
                 session.add(row)
                 if outcome == "done":
                     _apply_consequences(session, row)
+                if row.kind in {"promote", "rollback"}:
+                    record(
+                        session,
+                        now,
+                        f"model.{row.kind}",
+                        f"version {row.to_version}",
+                        before={"live": row.from_version},
+                        after={"live": row.to_version if outcome == "done" else row.from_version},
+                        outcome="ok" if outcome == "done" else "failed",
+                        detail=detail,
+                    )
         return row
 
     def pending(self) -> list[Deployment]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.panel.audit.record import record
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.notifier import Notifier
@@ -78,7 +79,7 @@ class ScheduleService:
         """Schedule no run until it is resumed; an active one continues."""
         with self._lock:
             if not self._row.paused:
-                self._set(None, paused=True, paused_by=requested_by, paused_at=self._clock.now())
+                self._set(None, "schedule.pause", paused=True, paused_by=requested_by, paused_at=self._clock.now())
                 log.info("action=pause by=%s", requested_by)
         self._notifier.notify(SCHEDULE_TOPIC)
         return self.view()
@@ -87,7 +88,7 @@ class ScheduleService:
         """Make the next run due one interval from now, and arm the schedule. No-op unless it is paused or not armed."""
         with self._lock:
             if self._row.paused or not self._row.armed:
-                self._set(self._interval_s, paused=False, paused_by=None, paused_at=None, armed=True)
+                self._set(self._interval_s, "schedule.resume", paused=False, paused_by=None, paused_at=None, armed=True)
                 log.info("action=resume by=%s", requested_by)
         self._notifier.notify(SCHEDULE_TOPIC)
         return self.view()
@@ -99,7 +100,7 @@ class ScheduleService:
         with self._lock:
             if interval_s != self._interval_s:
                 in_s = interval_s if self._row.armed and not self._row.paused else None
-                self._set(in_s, interval_s=interval_s)
+                self._set(in_s, "schedule.change", interval_s=interval_s)
                 log.info("action=set_interval interval_s=%d by=%s", interval_s, requested_by)
         self._notifier.notify(SCHEDULE_TOPIC)
         return self.view()
@@ -128,10 +129,20 @@ class ScheduleService:
     def _interval_s(self) -> int:
         return self._row.interval_s or self._default_interval_s
 
-    def _set(self, in_s: float | None, **changes: object) -> None:
-        """Store the next due time and `changes`; where that fails, nothing has changed. The lock is held."""
+    def _set(self, in_s: float | None, action: str = "", **changes: object) -> None:
+        """Store the next due time and `changes`, recorded as `action`; where that fails, nothing has changed.
+
+        The lock is held.
+        """
         next_due_at = None if in_s is None else self._clock.now() + timedelta(seconds=in_s)
         with self._db.write() as session:
             row = session.merge(Schedule(**{**self._row.model_dump(), **changes, "next_due_at": next_due_at}))
+            if action:
+                before, after = self._described(self._row), self._described(row)
+                record(session, self._clock.now(), action, "schedule", before=before, after=after)
         self._row = row
         self._due = None if in_s is None else self._clock.monotonic() + in_s
+
+    def _described(self, row: Schedule) -> dict[str, object]:
+        interval_s = row.interval_s or self._default_interval_s
+        return {"interval_s": interval_s, "paused": row.paused, "armed": row.armed}

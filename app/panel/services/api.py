@@ -5,8 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.panel.audit.log import AuditLog
 from app.panel.services.preflight import Preflight
 from app.panel.services.protocol import LogChunk, ServiceName
+from app.panel.services.restart import restart
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.services.views import PreflightView, ServiceRow
 from app.web.dependencies import provided
@@ -33,9 +35,11 @@ def list_services(services: Services) -> ServicesResponse:
 
 
 @router.post("/services/{name}/restart")
-def restart_service(name: ServiceName, services: Services) -> ServiceRow:
+def restart_service(
+    name: ServiceName, services: Services, audit: Annotated[AuditLog, provided(AuditLog)]
+) -> ServiceRow:
     """Restart it now; returns when it is started, not yet when it is ready. 409 names what is in the way."""
-    services.restart(name)
+    restart(services, audit, name)
     return services.row(name)
 
 

@@ -7,8 +7,10 @@ from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
+from app.panel.audit.log import AuditLog
 from app.panel.pages.renderer import PageRenderer
 from app.panel.services.protocol import ServiceName
+from app.panel.services.restart import restart
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.services.views import ServiceRow, ServicesView
 from app.web.ansi import ansi_to_html
@@ -66,9 +68,9 @@ def show_service(request: Request, name: ServiceName, renderer: Renderer, servic
 
 
 @router.post("/services/{name}/restart")
-def restart_service(name: ServiceName, services: Services) -> Response:
+def restart_service(name: ServiceName, services: Services, audit: Annotated[AuditLog, provided(AuditLog)]) -> Response:
     """Restart the service and return to the page."""
-    services.restart(name)
+    restart(services, audit, name)
     return RedirectResponse("/services", status_code=303)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
+from app.panel.audit.record import record
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.runs.domain.problems import ActiveRunError, RunNotFoundError
@@ -70,7 +71,9 @@ class RunStore:
             active = session.exec(select(Run).where(col(Run.state).in_(ACTIVE))).first()
             if active is not None:
                 raise ActiveRunError(run_id=active.id, number=active.number, state=active.state)
-            return self._insert(session, new, RunState.QUEUED, ""), True
+            run = self._insert(session, new, RunState.QUEUED, "")
+            record(session, run.created_at, _action(run), f"run {run.number}", after=_described(run))
+            return run, True
 
     def create_skipped(self, new: NewRun, reason: str) -> Run:
         """Return the row of a tick that started no run, with the reason."""
@@ -93,6 +96,9 @@ class RunStore:
             if result.rowcount != 1:
                 raise LostRaceError(run_id)
             session.add(RunEvent(run_id=run_id, at=now, old=old, new=new, reason=reason))
+            if new in {RunState.CANCELLING, RunState.CANCELLED}:
+                number = session.exec(select(Run.number).where(Run.id == run_id)).one()
+                record(session, now, "run.cancel", f"run {number}", before={"state": old}, after={"state": new})
 
     def record(self, run_id: str, **columns: object) -> None:
         """Write columns of a run other than its state."""
@@ -225,6 +231,14 @@ class RunStore:
         session.flush()
         session.add(RunEvent(run_id=run.id, at=now, new=state, reason=reason))
         return run
+
+
+def _action(run: Run) -> str:
+    return "run.rerun" if run.trigger == Trigger.RERUN else "run.start"
+
+
+def _described(run: Run) -> dict[str, Any]:
+    return {"from_stage": run.from_stage, "force": run.force, "parent": run.parent_id, "params": run.params}
 
 
 def look_up(session: Session, run_id: str) -> Run | None:

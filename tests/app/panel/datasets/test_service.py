@@ -7,14 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from app.panel.audit.log import AuditLog
 from app.panel.clock import SystemClock
 from app.panel.datasets.service import Datasets, check_name
+from app.panel.db.engine import Database
 from pipeline.core.problems import ProblemError
 
 
 @pytest.fixture
 def datasets(tmp_path: Path) -> Datasets:
-    return Datasets(tmp_path, SystemClock())
+    return open_datasets(tmp_path)
+
+
+def open_datasets(folder: Path) -> Datasets:
+    """Return the tables in `folder`, changed by the panel itself."""
+    clock = SystemClock()
+    return Datasets(folder, clock, AuditLog(Database(folder / "panel.db"), clock))
 
 
 def _id(action: object, *args: object, **more: object) -> str:
@@ -102,7 +110,7 @@ def test_nothing_changes_when_what_is_replaced_cannot_be_kept(datasets: Datasets
 
 def test_reason_is_given_when_the_folder_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "raw").write_text("a file, not a folder")
-    datasets = Datasets(tmp_path, SystemClock())
+    datasets = open_datasets(tmp_path)
     assert _id(datasets.add, "a.csv", io.BytesIO(b"1"), replace=False) == "FILE-05"
     assert _id(datasets.tables) == "FILE-06"
 
