@@ -37,6 +37,7 @@ SECTIONS: Final = {
     "TRAIN": "Training",
     "MODEL": "Bundles",
     "DEPLOY": "Deployment",
+    "DRIFT": "Drift",
     "MLF": "Tracking",
     "API": "Prediction API",
     "APP": "Prediction app",

@@ -95,7 +95,8 @@ class Settings(ProcessSettings):
     drift_starts_run: bool = setting(
         "DRIFT_STARTS_RUN",
         False,
-        "Start a run when live data have drifted, once for each model and start of the panel; its trigger is `drift`.",
+        "Start a run when live data have drifted, once for each model and start of the panel; its trigger is `drift`. "
+        "Only with `API_KEY`: without one anybody can send the rows that decide.",
     )
 
     @field_validator("stage_memory_bytes")

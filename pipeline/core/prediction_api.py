@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.core.bundle import Scalar
 
-# `X-Live-Data: no` with POST /predict: the rows do not count, neither as live data nor as predicted rows, and the response
-# says in `Server-Timing` for how many milliseconds the processor worked on them.
+# `X-Live-Data: no` with a request for predictions: its rows do not count, neither as live data nor as predicted rows, and
+# the response of POST /predict says in `Server-Timing` for how many milliseconds the processor worked on them.
 LIVE_DATA_HEADER: Final = "X-Live-Data"
 PROCESSOR_METRIC: Final = "processor"
 _PROCESSOR_MS: Final = re.compile(rf"{PROCESSOR_METRIC};dur=([0-9]+(?:\.[0-9]+)?)")

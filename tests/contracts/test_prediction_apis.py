@@ -15,6 +15,7 @@ from tests.app.prediction.odd_graphs import failing_above
 from tests.fakes.api import FakeApi
 
 pytestmark = pytest.mark.process
+INFER = "/v2/models/automated-ml-pipeline/infer"
 
 
 class Subject:
@@ -81,6 +82,13 @@ def test_nothing_counts_as_live_data_when_the_panel_asks(tmp_path: Path) -> None
         client.timed(built.manifest.golden[0].record, 5.0)
         assert until(client.stats, what="/stats").n == 0
         assert "api_rows_total 0.0" in client.metrics()
+        aside = {"X-Live-Data": "no"}
+        tensor = {"name": "age", "datatype": "FP32", "shape": [1], "data": [40]}
+        for path, body in (("/invocations", {"instances": [{"age": 40}]}), (INFER, {"inputs": [tensor]})):
+            assert api.client.post(path, json=body, headers=aside).status_code == 200
+        table = {"content": "age\n40\n", "headers": {"Content-Type": "text/csv", **aside}}
+        assert api.client.post("/predict/csv", **table).status_code == 200  # type: ignore[arg-type]  # of two kinds
+        assert client.stats().n == 0
         response = api.predict({"age": 40}, **{"X-Live-Data": "yes"})
         assert "server-timing" not in response.headers
         assert client.stats().n == 1

@@ -30,7 +30,8 @@ class DriftRow:
 
 @dataclass(frozen=True)
 class DriftView(View):
-    """The page. `report` is None while there is nothing to compare; `api_url` is where people find the API."""
+    """The page. `report` is None while there is nothing to compare; `api_url` is where people find the API;
+    `starts_run` and `needs_key` as in DriftService."""
 
     TEMPLATE: ClassVar[str] = "panel/drift.html"
     FRAGMENT: ClassVar[str | None] = "panel/_drift.html"
@@ -38,6 +39,7 @@ class DriftView(View):
     report: DriftReport | None
     rows: tuple[DriftRow, ...]
     starts_run: bool
+    needs_key: bool
     api_url: str
     poll_s: int
 
@@ -58,7 +60,8 @@ def show_drift(
             DriftRow(each, layout_bars(each.training, WIDTH, HEIGHT), layout_bars(each.live, WIDTH, HEIGHT))
             for each in compared
         ),
-        starts_run=settings.drift_starts_run,
+        starts_run=drift.starts_run,
+        needs_key=drift.needs_key,
         api_url=renderer.service_url(request, settings.api_port, "/docs"),
         poll_s=POLL_INTERVAL_S,
     )

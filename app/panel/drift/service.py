@@ -9,6 +9,7 @@ from app.panel.drift.report import DriftReport, compare
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import Trigger
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
+from app.panel.services.problems import DriftNeedsKeyError
 from pipeline.core.bundle import bundle_dir, read_manifest, read_pointer
 from pipeline.core.problems import BundleError, ProblemError
 
@@ -17,7 +18,10 @@ log = logging.getLogger(__name__)
 
 
 class DriftService:
-    """Worker that calls `check_once` in a thread; pages call `report`."""
+    """Worker that calls `check_once` in a thread; pages call `report`.
+
+    `starts_run`: drift starts runs. `needs_key`: it should, but the prediction API has no key.
+    """
 
     def __init__(
         self,
@@ -32,13 +36,17 @@ class DriftService:
         self._client = client
         self._runs = runs
         self._threshold = threshold
-        self._starts_run = starts_run
+        # Without a key anybody can send the rows that would decide.
+        self.needs_key = starts_run and not client.has_key
+        self.starts_run = starts_run and client.has_key
         self._handled_digest: str | None = None  # of the model whose drift has led to a run
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to check every half minute if drift starts runs; otherwise nothing needs the check."""
-        if self._starts_run:
+        if self.needs_key:
+            log.warning("action=drift_run result=off problem=%s", DriftNeedsKeyError())
+        if self.starts_run:
             self._task = asyncio.create_task(self._run(), name="drift")
 
     async def stop(self) -> None:
@@ -63,8 +71,8 @@ class DriftService:
             return None
 
     def check_once(self) -> None:
-        """Start a run if live data have drifted, once for each live model."""
-        report = self.report()
+        """Start a run if live data have drifted, once for each live model, and those who sent them had the API's key."""
+        report = self.report() if self.starts_run else None
         if report is None or report.verdict != "drift" or report.digest == self._handled_digest:
             return
         try:

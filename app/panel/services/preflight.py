@@ -15,7 +15,9 @@ from typing import Final, Literal
 import psutil
 
 from app.panel.clock import Clock
+from app.panel.services.keys import read_api_key
 from app.panel.services.problems import (
+    DriftNeedsKeyError,
     FolderNotWritableError,
     LowDiskError,
     LowMemoryError,
@@ -123,6 +125,7 @@ def machine_checks(settings: Settings) -> list[Check]:
         _run_check("Memory", lambda: check_memory(psutil.virtual_memory().available)),
         _run_check("File system", lambda: check_file_system(file_system(settings.state_dir))),
         _run_check("MLflow", check_mlflow),
+        *([_run_check("Drift", lambda: check_drift(read_api_key()))] if settings.drift_starts_run else []),
     ]
 
 
@@ -165,6 +168,13 @@ def check_mlflow() -> str:
     if find_spec("mlflow") is None:
         raise MlflowNotInstalledError
     return "Installed."
+
+
+def check_drift(api_key: str) -> str:
+    """Return that drift starts runs. Raises DRIFT-01 if anybody can send the rows that would decide."""
+    if not api_key:
+        raise DriftNeedsKeyError
+    return "Drift starts a run, once for each live model."
 
 
 def file_system(folder: Path) -> str:

@@ -203,3 +203,22 @@ class MlflowNotInstalledError(ProblemError):
             why="Runs work without it; their records are kept and delivered later.",
             fix="Install the panel's requirements; with Docker, rebuild the image.",
         )
+
+
+class DriftNeedsKeyError(ProblemError):
+    """Drift starts no run.
+
+    `DRIFT_STARTS_RUN` is on, but the prediction API has no key: anybody who reaches it could send the rows that decide
+    about a run. Set `API_KEY` or `API_KEY_FILE` and start the panel again; until then drift is shown and starts nothing.
+    """
+
+    id = "DRIFT-01"
+    # It is a warning: nothing else waits for it.
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Drift starts no run.",
+            why="Without a key of the prediction API anybody can send the rows that would decide.",
+            fix="Set API_KEY, and start the panel again.",
+        )

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from starlette.requests import Request
 
 from app.prediction.http.request_metrics import RequestMetrics
 from app.prediction.problems import NoModelError, NonFiniteScoreError, RequestTooLargeError, SlowBodyError
@@ -13,6 +14,7 @@ from app.prediction.scoring.rows import Rows
 from app.prediction.settings import ApiSettings
 from app.web.body_limit import BODY_BYTES_PER_S, BodyLimits
 from app.web.dependencies import provided
+from pipeline.core.prediction_api import LIVE_DATA_HEADER
 from pipeline.onnx.session import Floats
 
 Bools = npt.NDArray[np.bool_]
@@ -51,35 +53,41 @@ class PredictionService:
             raise NoModelError(self.settings.panel_url)
         return loaded
 
-    def score_now(self, loaded: LoadedModel, rows: Rows, *, is_live: bool = True) -> Floats:
+    def score_now(self, loaded: LoadedModel, rows: Rows, *, is_live: bool) -> Floats:
         """Return the scores of valid rows, computed in this thread, and record them if they are live data.
 
         Raises NonFiniteScoreError API-15 (422) if one of them is not finite; then none is recorded.
         """
         scores = loaded.model.score(rows.numeric, rows.categorical)
         check_finite(scores)
-        if is_live:
-            self._record(loaded, rows, scores)
+        self._record(loaded, rows, scores, is_live=is_live)
         return scores
 
-    def score_each(self, loaded: LoadedModel, rows: Rows) -> tuple[Floats, Bools]:
+    def score_each(self, loaded: LoadedModel, rows: Rows, *, is_live: bool) -> tuple[Floats, Bools]:
         """Return the scores of valid rows, and which of them are finite: the others are 0 and are not recorded."""
         scores = loaded.model.score(rows.numeric, rows.categorical)
         finite = np.asarray(np.isfinite(scores).all(axis=1))
         if finite.all():
-            self._record(loaded, rows, scores)
+            self._record(loaded, rows, scores, is_live=is_live)
         else:
             texts = None if rows.categorical is None else rows.categorical[finite]
-            self._record(loaded, Rows(rows.numeric[finite], texts), scores[finite])
+            self._record(loaded, Rows(rows.numeric[finite], texts), scores[finite], is_live=is_live)
             scores[~finite] = 0
         return scores, finite
 
-    def _record(self, loaded: LoadedModel, rows: Rows, scores: Floats) -> None:
+    def _record(self, loaded: LoadedModel, rows: Rows, scores: Floats, *, is_live: bool) -> None:
+        if not is_live:
+            return
         loaded.stats.record_batch(rows.numeric, rows.categorical, scores)
         self.metrics.count_rows(len(rows))
 
 
 Service = Annotated[PredictionService, provided(PredictionService)]  # as routes take it
+
+
+def is_live(request: Request) -> bool:
+    """Return whether the rows of a request are live data, which count in the statistics."""
+    return request.headers.get(LIVE_DATA_HEADER) != "no"
 
 
 def check_finite(scores: Floats, where: str = "") -> None:

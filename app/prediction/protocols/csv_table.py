@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from app.prediction.http.service import PredictionService, Service
+from app.prediction.http.service import PredictionService, Service, is_live
 from app.prediction.protocols.csv_cells import EXPECTED, rows_of, value
 from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.loaded_model import LoadedModel
@@ -36,7 +36,7 @@ router = APIRouter(tags=["prediction"])
 async def predict_csv(request: Request, service: Service) -> StreamingResponse:
     """Send CSV with a header line; the response is the same table with `prediction`, `probability` and `error` added."""
     loaded = service.live_model
-    table = _Table(loaded, service, request.scope["request_id"])
+    table = _Table(loaded, service, request)
     # Blank lines are no rows, above the header neither.
     lines = (cells async for cells in rows_of(stream_body(request.receive, service.stream_limits)) if cells)
     header = await anext(lines, None)
@@ -92,10 +92,11 @@ class _WhileReading(StreamingResponse):
 
 
 class _Table:
-    def __init__(self, loaded: LoadedModel, service: PredictionService, request_id: str) -> None:
+    def __init__(self, loaded: LoadedModel, service: PredictionService, request: Request) -> None:
         self._live_model = loaded
         self._service = service
-        self._request_id = request_id
+        self._request_id: str = request.scope["request_id"]
+        self._is_live = is_live(request)
         self._columns: list[str] = []
         self._features = {feature.name: feature for feature in loaded.model.manifest.features}
         self._classes = loaded.model.task != "regression"
@@ -152,7 +153,7 @@ class _Table:
             return []
         loaded = self._live_model
         rows = loaded.reader.filled(records)
-        scores, are_finite = self._service.score_each(loaded, rows)
+        scores, are_finite = self._service.score_each(loaded, rows, is_live=self._is_live)
         responses = build_responses(loaded.model, rows, scores, self._request_id)
         return [
             [_text(each["prediction"]), each.get("probability", ""), ""] if is_finite else ["", "", NOT_FINITE]

@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from app.prediction.http.content_types import CSV, media_type
-from app.prediction.http.service import PredictionService, Service
+from app.prediction.http.service import PredictionService, Service, is_live
 from app.prediction.protocols.csv_cells import parse_table
 from app.prediction.protocols.problems import InvalidInvocationError
 from app.prediction.scoring.lenient_json import decode
@@ -54,11 +54,9 @@ router = APIRouter(tags=["MLflow scoring protocol"])
     "/invocations", summary="Predict (MLflow scoring protocol)", responses={200: {"model": InvocationResponse}}
 )
 async def invocations(request: Request, service: Service) -> Response:
-    is_csv = media_type(request.headers["content-type"]) == CSV
     raw = await read_body(request.receive, service.body_limits)
     loaded = service.live_model
-    request_id = request.scope["request_id"]
-    content = await asyncio.to_thread(_answer, service, loaded, raw, is_csv, request_id)
+    content = await asyncio.to_thread(_answer, service, loaded, raw, request)
     return Response(content, media_type="application/json")
 
 
@@ -74,9 +72,11 @@ async def version() -> Response:
     return PlainTextResponse(PROTOCOL)
 
 
-def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, is_csv: bool, request_id: str) -> bytes:
-    rows = rows_of(loaded, raw, is_csv=is_csv)
-    responses = build_responses(loaded.model, rows, service.score_now(loaded, rows), request_id)
+def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, request: Request) -> bytes:
+    rows = rows_of(loaded, raw, is_csv=media_type(request.headers["content-type"]) == CSV)
+    request_id: str = request.scope["request_id"]
+    scores = service.score_now(loaded, rows, is_live=is_live(request))
+    responses = build_responses(loaded.model, rows, scores, request_id)
     predictions = [{key: value for key, value in answer.items() if key not in OMITTED} for answer in responses]
     body = {"predictions": predictions, "model_version": loaded.model.version, "request_id": request_id}
     return msgspec.json.encode(body)

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.prediction.http.content_types import JSON_LENGTH_HEADER
 from app.prediction.http.error_responses import error_response
-from app.prediction.http.service import PredictionService, Service
+from app.prediction.http.service import PredictionService, Service, is_live
 from app.prediction.protocols.open_inference_models import (
     InferResponse,
     LiveResponse,
@@ -102,39 +102,36 @@ async def model_ready(request: Request, name: str, service: Service) -> ModelRea
 async def infer(request: Request, name: str, service: Service) -> Response:
     raw = await read_body(request.receive, service.body_limits)
     loaded = _live_model(service, name, request)
-    header = request.headers.get(JSON_LENGTH_HEADER)
-    content, json_bytes = await asyncio.to_thread(_answer, service, loaded, raw, header, request.scope["request_id"])
+    content, json_bytes = await asyncio.to_thread(_answer, service, loaded, raw, request)
     if json_bytes == len(content):
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={JSON_LENGTH_HEADER: str(json_bytes)})
 
 
-def _answer(
-    service: PredictionService, loaded: LoadedModel, raw: bytes, header: str | None, request_id: str
-) -> tuple[bytes, int]:
+def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, request: Request) -> tuple[bytes, int]:
     """Return the body of the response, and how many of its first bytes are JSON."""
-    body, binary = _split(raw, header)
+    head, binary = _split(raw, request.headers.get(JSON_LENGTH_HEADER))
     model = loaded.model
-    request = decode(body)
-    if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
+    body = decode(head)
+    if not isinstance(body, dict) or not isinstance(body.get("inputs"), list):
         raise InvalidTensorsError("The body is not an object with a list `inputs`.")
-    requested = requested_outputs(request, model)
+    requested = requested_outputs(body, model)
     tensors = []
-    for item in request["inputs"]:
+    for item in body["inputs"]:
         tensor, binary = parse_tensor(item, binary)
         tensors.append(tensor)
     rows = rows_of(model, tensors, service.settings.max_rows)
-    scores = service.score_now(loaded, rows)
+    scores = service.score_now(loaded, rows, is_live=is_live(request))
     outputs, tail = output_tensors(model, scores, requested)
-    client_id = request.get("id")
+    client_id = body.get("id")
     answer = {
         "model_name": NAME,
         "model_version": str(model.version),
-        "id": client_id[:MAX_ID] if isinstance(client_id, str) and client_id else request_id,
+        "id": client_id[:MAX_ID] if isinstance(client_id, str) and client_id else request.scope["request_id"],
         "outputs": outputs,
     }
-    head = msgspec.json.encode(answer)
-    return b"".join((head, *tail)), len(head)
+    answer_head = msgspec.json.encode(answer)
+    return b"".join((answer_head, *tail)), len(answer_head)
 
 
 def _split(raw: bytes, header: str | None) -> tuple[bytes, memoryview | None]:

@@ -13,6 +13,7 @@ from app.panel.drift import api, routes
 from app.panel.drift.report import DriftReport, compare
 from app.panel.drift.service import DriftService
 from app.panel.pages.renderer import PageRenderer
+from app.panel.services.prediction_client import PredictionClient
 from app.panel.settings import Settings
 from app.prediction.scoring.live_stats import LiveStats
 from app.prediction.scoring.model import Model
@@ -45,7 +46,8 @@ def test_page_and_json_name_the_feature_when_it_has_shifted(tmp_path: Path) -> N
             return compare(built.manifest, stats.snapshot(), 0.2)
 
     app = FastAPI()
-    drift = Drifted(tmp_path, cast("Any", None), cast("Any", None), threshold=0.2, starts_run=False)
+    anybody = PredictionClient(cast("Any", None))
+    drift = Drifted(tmp_path, anybody, cast("Any", None), threshold=0.2, starts_run=True)
     provide(app, (Settings(), PageRenderer(Settings(), SystemClock())), {DriftService: drift})
     app.include_router(routes.router)
     app.include_router(api.router)
@@ -54,6 +56,9 @@ def test_page_and_json_name_the_feature_when_it_has_shifted(tmp_path: Path) -> N
         page = client.get("/drift").text
         assert f"{name} has shifted (PSI " in page
         assert "model version 3, 1,200 rows" in page
+        assert "Set API_KEY: without one anybody can send the rows that would decide." in page
+        assert "Drift starts a run" not in page
+        assert "DRIFT_STARTS_RUN" not in page
         body = client.get("/api/v1/drift").json()
     assert (body["verdict"], body["features"][0]["name"], body["n_rows"]) == ("drift", name, 1200)
     assert {"version", "digest", "since", "threshold", "reason", "score"} < set(body)

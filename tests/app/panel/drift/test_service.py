@@ -1,5 +1,6 @@
 """Live data against training data, with a real model, the real API's counts and a real history of runs."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +140,8 @@ def test_one_run_is_started_when_data_have_drifted(scene: Scene, tmp_path: Path)
         numeric[:, 0] = np.nanmax(numeric[:, 0])
 
     starts = Starts(busy=True)
-    drift = _Drifted(tmp_path, cast("Any", None), cast("RunService", starts), threshold=THRESHOLD, starts_run=True)
+    client = PredictionClient(cast("Any", None), "s3cret")
+    drift = _Drifted(tmp_path, client, cast("RunService", starts), threshold=THRESHOLD, starts_run=True)
     drift.check_once()
     drift.stubbed = scene.see(shift)
     drift.check_once()
@@ -150,8 +152,34 @@ def test_one_run_is_started_when_data_have_drifted(scene: Scene, tmp_path: Path)
     assert starts.calls == [{"trigger": "drift", "force": True, "requested_by": "drift"}]
 
 
+def test_no_run_is_started_when_anybody_can_send_the_rows_that_would_decide(scene: Scene, tmp_path: Path) -> None:
+    """Without a key of the API the rows come from anybody who reaches it."""
+    starts = Starts()
+    client = PredictionClient(cast("Any", None))
+    drift = _Drifted(tmp_path, client, cast("RunService", starts), threshold=THRESHOLD, starts_run=True)
+    drift.stubbed = scene.see(lambda numeric, _: numeric.fill(1e6))
+    assert drift.stubbed.verdict == "drift"
+    asyncio.run(drift.start())
+    drift.check_once()
+    assert starts.calls == []
+    assert (drift.starts_run, drift.needs_key) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("starts_run", "key", "expected"),
+    [(True, "s3cret", (True, False)), (False, "", (False, False)), (False, "s3cret", (False, False))],
+)
+def test_the_key_is_only_missed_when_drift_should_start_runs(
+    tmp_path: Path, starts_run: bool, key: str, expected: tuple[bool, bool]
+) -> None:
+    client = PredictionClient(cast("Any", None), key)
+    drift = DriftService(tmp_path, client, cast("Any", None), threshold=THRESHOLD, starts_run=starts_run)
+    assert (drift.starts_run, drift.needs_key) == expected
+
+
 def test_there_is_no_report_when_there_is_no_model(tmp_path: Path) -> None:
-    drift = DriftService(tmp_path, cast("Any", None), cast("Any", None), threshold=THRESHOLD, starts_run=False)
+    client = PredictionClient(cast("Any", None))
+    drift = DriftService(tmp_path, client, cast("Any", None), threshold=THRESHOLD, starts_run=False)
     assert drift.report() is None
 
 

@@ -86,6 +86,20 @@ def test_it_is_said_when_mlflow_is_not_installed(monkeypatch: pytest.MonkeyPatch
     assert "docker compose up -d --build" in caught.value.command
 
 
+def test_it_is_a_warning_when_drift_should_start_runs_and_anybody_can_send_the_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)
+    drifting = settings.model_copy(update={"drift_starts_run": True})
+    monkeypatch.delenv("API_KEY", raising=False)
+    (check,) = (check for check in preflight.machine_checks(drifting) if check.name == "Drift")
+    assert (check.id, check.state, check.fix) == ("DRIFT-01", "warning", "Set API_KEY, and start the panel again.")
+    monkeypatch.setenv("API_KEY", "s3cret-s3cret-s3cret-s3cret-s3cret")
+    (check,) = (check for check in preflight.machine_checks(drifting) if check.name == "Drift")
+    assert check.state == "ok"
+    assert not [check for check in preflight.machine_checks(settings) if check.name == "Drift"]
+
+
 def test_what_a_service_suffers_from_is_among_the_checks_when_no_check_of_the_machine_sees_it(
     supervise: Supervise,
 ) -> None:
