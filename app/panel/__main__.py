@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         settings = startup.read_settings(argv)
+        startup.check_addresses(settings)
         for problem in unknown_settings(os.environ):
             print(problem, file=sys.stderr)
         with startup.lock(settings), closing(startup.listen(settings)) as listener:

@@ -82,7 +82,7 @@ def build(objects: Iterable[object], protocols: Mapping[type, object], workers: 
     app.mount("/static", Assets(), name="static")
     app.add_middleware(AuthMiddleware, auth=provided_object(app, Auth), renderer=renderer)
     policy = Policy(
-        hosts=allowed_hosts(settings.panel_host, settings.allowed_hosts),
+        hosts=allowed_hosts(settings.panel_host, settings.panel_hosts),
         ports=frozenset({settings.panel_port}),
         upload_bytes=MAX_UPLOAD_BYTES,
         upload_paths=("/data", "/api/v1/datasets"),

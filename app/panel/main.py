@@ -20,6 +20,7 @@ from app.panel.logs.tail import RunStates
 from app.panel.maintenance import Maintenance
 from app.panel.notifier import Notifier
 from app.panel.pages.renderer import PageRenderer
+from app.panel.pages.service_links import ServiceLinks
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.dispatch.execution import RunDependencies
@@ -40,6 +41,7 @@ from app.panel.runs.web.routes import LiveModels
 from app.panel.sample_table import SampleTable
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
+from app.panel.services.docker.host_container import own_container_id
 from app.panel.services.factory import make_runtime, runtime_kind
 from app.panel.services.health import health
 from app.panel.services.keys import hand_over, read_api_key
@@ -128,7 +130,8 @@ def create_app(
     ticker = Ticker(schedule, runs, notifier, clock)
     audit = AuditLog(db, clock)
     auth = Auth(settings, db, clock)
-    renderer = PageRenderer(settings, clock, lambda: health(services.view()))
+    links = ServiceLinks(settings, in_container=bool(own_container_id()))
+    renderer = PageRenderer(settings, clock, lambda: health(services.view()), links)
     drift = DriftService(
         settings.models_dir,
         client,

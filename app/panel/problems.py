@@ -117,3 +117,21 @@ class UnknownSettingError(ProblemError):
             f"{name} is not a setting and has no effect.",
             fix=f"Did you mean {suggestion}?" if suggestion else "docs/settings.md lists all settings.",
         )
+
+
+class SharedHostNameError(ProblemError):
+    """A service has the host name of the panel.
+
+    A browser sends the panel's cookie, its login, to every port of a host name. A service whose public address has the
+    panel's host name would get it, and whoever breaks into the service would have the panel. Give each service a host
+    name of its own, such as `mlflow.example` beside `panel.example`. Exit code 78.
+    """
+
+    id = "PANEL-10"
+
+    def __init__(self, setting: str, host: str) -> None:
+        super().__init__(
+            f"{setting} has the host name of PANEL_PUBLIC_URL, {host}.",
+            why="Browsers would send the panel's login to that service: a cookie goes to all ports of a host name.",
+            fix="Give the service a host name of its own.",
+        )

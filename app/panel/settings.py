@@ -4,18 +4,46 @@ Order: command line, environment, `ml-pipeline.toml` in the working folder, defa
 interface (`docs/settings.md`): scripts of users rely on them.
 """
 
+import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import AfterValidator, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from app.web.host_guard import HOST
 from app.web.proxies import ProxyList
 from pipeline.core.product import API_PORT, APP_PORT, MLFLOW_PORT, PANEL_PORT
 from pipeline.core.settings import ProcessSettings, setting
 
 MIN_STAGE_MEMORY_BYTES: Final = 512 * 2**20
+
+
+def _public_url(url: str) -> str:
+    """Return the address without a slash at its end. Raises ValueError unless it is a scheme, a host and maybe a port."""
+    if not url:
+        return ""
+    match = re.fullmatch(rf"(https?)://({HOST.pattern})/?", url.lower())
+    if match is None:
+        raise ValueError("it must be like https://name.example, without a path")
+    return f"{match[1]}://{match[2]}"
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+
+
+def host_of(url: str) -> str:
+    """Return the host name of a URL in lower case, IPv6 without brackets; "" for none."""
+    return (urlsplit(url).hostname or "").lower()
+
+
+def listed_host(url: str) -> str:
+    """Return the host of a URL with its port, also where that is the scheme's own; "" for ""."""
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return (parts.netloc if parts.port else f"{parts.netloc}:{default}") if url else ""
 
 
 class Settings(ProcessSettings):
@@ -39,6 +67,18 @@ class Settings(ProcessSettings):
     api_token_file: Path | None = setting("PANEL_API_TOKEN_FILE", None, "File that holds the bearer token.")
     allowed_hosts: str = setting(
         "PANEL_ALLOWED_HOSTS", "", "Additional hostnames of the panel, comma separated; NAME:443 behind an HTTPS proxy."
+    )
+    panel_public_url: PublicUrl = setting(
+        "PANEL_PUBLIC_URL", "", "Address of the panel for browsers, behind a proxy: https://panel.example."
+    )
+    api_public_url: PublicUrl = setting(
+        "API_PUBLIC_URL", "", "Address of the prediction API for browsers; its host name must not be the panel's."
+    )
+    app_public_url: PublicUrl = setting(
+        "APP_PUBLIC_URL", "", "Address of the prediction app for browsers; its host name must not be the panel's."
+    )
+    mlflow_public_url: PublicUrl = setting(
+        "MLFLOW_PUBLIC_URL", "", "Address of MLflow for browsers; its host name must not be the panel's."
     )
     trusted_proxies: ProxyList = setting(
         "TRUSTED_PROXIES",
@@ -127,6 +167,21 @@ class Settings(ProcessSettings):
         loopback = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
         host = loopback.get(self.panel_host, self.panel_host)
         return f"[{host}]" if ":" in host else host
+
+    @property
+    def ports(self) -> dict[Literal["api", "app", "mlflow"], int]:
+        """Return the published port of each service."""
+        return {"api": self.api_port, "app": self.app_port, "mlflow": self.mlflow_port}
+
+    @property
+    def public_urls(self) -> dict[Literal["api", "app", "mlflow"], str]:
+        """Return the address of each service for browsers, "" where none is set."""
+        return {"api": self.api_public_url, "app": self.app_public_url, "mlflow": self.mlflow_public_url}
+
+    @property
+    def panel_hosts(self) -> str:
+        """Return the additional names of the panel, comma separated: those allowed, and that of its public address."""
+        return ",".join(part for part in (self.allowed_hosts, listed_host(self.panel_public_url)) if part)
 
     @property
     def panel_url(self) -> str:

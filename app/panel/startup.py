@@ -13,8 +13,8 @@ from typing import IO, Final, get_args
 
 from pydantic import SecretStr
 
-from app.panel.problems import CannotListenError, StateFolderLockedError, StateFolderUnusableError
-from app.panel.settings import Settings
+from app.panel.problems import CannotListenError, SharedHostNameError, StateFolderLockedError, StateFolderUnusableError
+from app.panel.settings import Settings, host_of
 from pipeline.core.settings import env_name, read
 
 EXIT_BUSY: Final = 75  # sysexits: try again later; another panel has the folder
@@ -40,6 +40,14 @@ def read_settings(argv: Sequence[str]) -> Settings:
         parser.add_argument(*flags, dest=name, metavar="VALUE", help=f"{field.description} [{env}]".replace("%", "%%"))
     options = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
     return read(Settings, options)
+
+
+def check_addresses(settings: Settings) -> None:
+    """Raise SharedHostNameError if a service's public address would get the panel's cookie."""
+    own = host_of(settings.panel_public_url)
+    for service, url in settings.public_urls.items():
+        if own and host_of(url) == own:
+            raise SharedHostNameError(f"{service.upper()}_PUBLIC_URL", own)
 
 
 def lock(settings: Settings) -> IO[str]:

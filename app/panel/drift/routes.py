@@ -9,7 +9,6 @@ from starlette.responses import Response
 from app.panel.drift.report import DriftReport, FeatureDrift
 from app.panel.drift.service import DriftService
 from app.panel.pages.renderer import PageRenderer
-from app.panel.settings import Settings
 from app.web.charts import Bar, layout_bars
 from app.web.dependencies import provided
 from app.web.templating import View
@@ -48,7 +47,6 @@ class DriftView(View):
 def show_drift(
     request: Request,
     renderer: Annotated[PageRenderer, provided(PageRenderer)],
-    settings: Annotated[Settings, provided(Settings)],
     drift: Annotated[DriftService, provided(DriftService)],
 ) -> Response:
     """Show the live rows beside the training rows, feature by feature."""
@@ -62,7 +60,7 @@ def show_drift(
         ),
         starts_run=drift.starts_run,
         needs_key=drift.needs_key,
-        api_url=renderer.service_url(request, settings.api_port, "/docs"),
+        api_url=renderer.service_url(request, "api", "/docs"),
         poll_s=POLL_INTERVAL_S,
     )
     return renderer.render(request, view, section="drift")

@@ -77,8 +77,8 @@ def _view(sources: HomeSources, request: Request) -> HomeView:
         checks=checks,
         bad_checks=tuple(check for check in checks if check.state != "ok"),
         links=Links(
-            app=url(request, sources.settings.app_port),
-            api_docs=url(request, sources.settings.api_port, "/docs"),
+            app=url(request, "app"),
+            api_docs=url(request, "api", "/docs"),
             mlflow=sources.renderer.mlflow_url(request, live.mlflow_run_id if live else None),
         ),
         key=secrets.token_urlsafe(16),

@@ -15,7 +15,7 @@ from app.web.templating import View
 
 @dataclass(frozen=True)
 class Links:
-    """Links to the services, under another host name than the panel's (see PageRenderer.service_url)."""
+    """Links to the services, under another host name than the panel's (see `pages.service_links`); "" for none."""
 
     app: str
     api_docs: str

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app.panel.clock import Clock
+from app.panel.pages.service_links import Service, ServiceLinks
 from app.panel.settings import Settings
 from app.web.identity import Identity, identity_of
 from app.web.problem_response import problem_response, retry_headers
@@ -40,6 +41,7 @@ class Frame:
     """The frame around a page. `now_ms` is the server's clock, from which the page corrects its own.
 
     `is_swap`: only a part of the page is drawn, which is put in place of the one that is there. `identity` is who sees it.
+    `missing_links` says which services cannot be linked, and what to set.
     """
 
     section: str
@@ -47,6 +49,7 @@ class Frame:
     now_ms: int
     is_swap: bool
     identity: Identity | None = None
+    missing_links: str = ""
     sections: tuple[tuple[str, str, str], ...] = SECTIONS
 
 
@@ -64,8 +67,14 @@ class ProblemView(View):
 class PageRenderer:
     """Renders views as pages or fragments. `health` is called once for each page, so it must be cheap."""
 
-    def __init__(self, settings: Settings, clock: Clock, health: Callable[[], Health] | None = None) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        health: Callable[[], Health] | None = None,
+        links: ServiceLinks | None = None,
+    ) -> None:
+        self._links = links or ServiceLinks(settings, in_container=False)
         self._clock = clock
         self._health = health
         self.env = create_environment()
@@ -80,6 +89,7 @@ class PageRenderer:
             now_ms=round(self._clock.now().timestamp() * 1000),
             is_swap=is_fragment(request),
             identity=identity_of(request.scope),
+            missing_links=self._links.missing(request) if section else "",
         )
         return render_response(self.env, request, view, status=status, frame=frame)
 
@@ -96,21 +106,15 @@ class PageRenderer:
         response.headers.update(retry_headers(problem))
         return response
 
-    def service_url(self, request: Request, port: int, path: str = "/") -> str:
-        """Return the address of a service for a browser, with another host name than the panel's.
-
-        Ports share one cookie jar: while the panel is `127.0.0.1`, its services are `localhost`, and the other way
-        round, so that the panel's cookie never reaches them.
-        """
-        name = request.url.hostname or "127.0.0.1"
-        other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "::1": "127.0.0.1"}.get(name, name)
-        return f"http://{other}:{port}{path}"
+    def service_url(self, request: Request, service: Service, path: str = "/") -> str:
+        """Return the address of a service for this browser, "" where there is none that keeps the panel's cookie from it."""
+        return self._links.url(request, service, path)
 
     def mlflow_url(self, request: Request, mlflow_run_id: str | None = None) -> str:
-        """Return the address of a run in MLflow, or of the list of experiments.
+        """Return the address of a run in MLflow, or of the list of experiments; "" where there is none.
 
         Neither has the experiment's number, which is not the same everywhere: from `/#/runs/ID` MLflow goes to the run
         in the experiment that it belongs to.
         """
         path = f"/#/runs/{mlflow_run_id}" if mlflow_run_id else "/#/experiments"
-        return self.service_url(request, self._settings.mlflow_port, path)
+        return self.service_url(request, "mlflow", path)

@@ -76,4 +76,4 @@ def restart_service(name: ServiceName, services: Services, audit: Annotated[Audi
 
 def _link(request: Request, renderer: PageRenderer, row: ServiceRow) -> str:
     """Return where people find the service: the API's documentation, else the service itself."""
-    return renderer.service_url(request, row.port, "/docs" if row.name == "api" else "/")
+    return renderer.service_url(request, row.name, "/docs" if row.name == "api" else "/")

@@ -8,7 +8,7 @@ from typing import Final
 
 from app.panel.services.keys import FILE as KEY_FILE
 from app.panel.services.protocol import Mount, Placement, RuntimeKind, ServiceName, ServiceSpec
-from app.panel.settings import Settings
+from app.panel.settings import Settings, listed_host
 from pipeline.core.product import NAME
 from pipeline.core.settings import ApiAccess, env_name
 
@@ -75,15 +75,14 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
         name="api",
         argv=(placement.python["api"], "-m", "app.prediction"),
         env={
-            # Names under which the panel may be opened hold for the API beside it, unless it has its own setting.
-            **({"API_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
             **_with_prefix(environ, "API_"),
+            **_allowed_hosts("API_ALLOWED_HOSTS", settings, settings.api_public_url, environ),
             **_key_file(placement, key_version),
             **_network(settings),
             "ML_PIPELINE_MODELS": placement.paths["models"],
             "API_HOST": placement.listen["api"],
             "API_PORT": str(placement.ports["api"]),
-            "PANEL_URL": placement.panel_url,
+            "PANEL_URL": settings.panel_public_url or placement.panel_url,
         },
         port=settings.api_port,
         port_setting="API_PORT",
@@ -109,16 +108,15 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
         name="app",
         argv=(placement.python["app"], "-m", "app.frontend"),
         env={
-            # Names under which the panel may be opened hold for the app beside it, unless it has its own setting.
-            **({"APP_ALLOWED_HOSTS": settings.allowed_hosts} if settings.allowed_hosts else {}),
             **_with_prefix(environ, "API_"),
             **_with_prefix(environ, "APP_"),
+            **_allowed_hosts("APP_ALLOWED_HOSTS", settings, settings.app_public_url, environ),
             **_key_file(placement, key_version),
             **_network(settings),
             "API_URL": f"http://{placement.hosts['api']}:{placement.ports['api']}",
             "APP_HOST": placement.listen["app"],
             "APP_PORT": str(placement.ports["app"]),
-            "PANEL_URL": placement.panel_url,
+            "PANEL_URL": settings.panel_public_url or placement.panel_url,
         },
         port=settings.app_port,
         port_setting="APP_PORT",
@@ -148,6 +146,7 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
             f"127.0.0.1:{settings.mlflow_port}",
             f"localhost:{settings.mlflow_port}",
             f"{placement.hosts['mlflow']}:{port}",
+            *_public_names(settings.mlflow_public_url),
         )
     )
     server = (placement.python["mlflow"], "-m", "app.tracking_server")
@@ -158,6 +157,10 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
             **_network(settings),
             "HOME": str(folder),
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(names),
+            # Its pages send changes with their own address as origin.
+            **(
+                {"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": settings.mlflow_public_url} if settings.mlflow_public_url else {}
+            ),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -182,6 +185,18 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
         image=placement.image,
         user=placement.user,
     )
+
+
+def _allowed_hosts(name: str, settings: Settings, public_url: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of a service: of its own setting or else those of the panel, and of its public address."""
+    hosts = ",".join(part for part in (environ.get(name) or settings.allowed_hosts, listed_host(public_url)) if part)
+    return {name: hosts} if hosts else {}
+
+
+def _public_names(url: str) -> tuple[str, ...]:
+    """Return the Host headers that browsers send to a public address, with the port that they leave out and without."""
+    host = url.partition("://")[2]
+    return tuple(dict.fromkeys((host, listed_host(url)))) if url else ()
 
 
 def _network(settings: Settings) -> dict[str, str]:

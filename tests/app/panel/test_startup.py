@@ -95,6 +95,27 @@ def test_secret_is_no_option_when_its_file_is_one(option: str, capsys: pytest.Ca
     assert startup.read_settings([f"{option}-file", "secret.txt"])
 
 
+@pytest.mark.parametrize("service", ["API", "APP", "MLFLOW"])
+def test_panel_does_not_start_when_a_service_would_get_its_cookie(
+    service: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PANEL_PUBLIC_URL", "https://box.example")
+    monkeypatch.setenv(f"{service}_PUBLIC_URL", "http://Box.example:5000/")
+    assert entry.main([]) == 78
+    output = capsys.readouterr().err
+    assert output.startswith(f"PANEL-10: {service}_PUBLIC_URL has the host name of PANEL_PUBLIC_URL, box.example.")
+    assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["box.example", "ftp://box.example", "https://box.example/mlflow", "https://a@b", "https://"]
+)
+def test_public_address_is_refused_when_it_is_more_or_less_than_scheme_and_host(url: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        startup.read_settings(["--mlflow-public-url", url])
+    assert caught.value.id == "CONF-01"
+
+
 def test_owner_is_named_when_another_panel_has_the_folder(tmp_path: Path) -> None:
     own_settings = settings(tmp_path)
     with startup.lock(own_settings):

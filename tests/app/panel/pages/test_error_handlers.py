@@ -66,25 +66,6 @@ def test_no_detail_leaves_when_something_unforeseen_breaks(caplog: pytest.LogCap
     assert all(text in page.text for text in ("What &lt;happened&gt;.", "Why.", "Do.", "run --this"))
 
 
-def test_service_has_another_name_when_the_panel_is_on_this_machine() -> None:
-    from starlette.requests import Request
-
-    def url(host: str) -> str:
-        scope = {
-            "type": "http",
-            "scheme": "http",
-            "path": "/",
-            "query_string": b"",
-            "headers": [(b"host", host.encode())],
-        }
-        return PageRenderer(Settings(), SystemClock()).service_url(Request({**scope, "server": ("x", 1)}), 5000)
-
-    assert url("127.0.0.1:8080") == "http://localhost:5000/"
-    assert url("localhost:8080") == "http://127.0.0.1:5000/"
-    assert url("[::1]:8080") == "http://127.0.0.1:5000/"
-    assert url("box.lan:8080") == "http://box.lan:5000/"
-
-
 def test_health_is_on_each_page_and_in_each_swap_when_it_is_known() -> None:
     renderer = PageRenderer(Settings(), SystemClock(), lambda: Health("warn", "MLflow is unhealthy"))
     app = FastAPI()

@@ -31,6 +31,24 @@ def test_each_service_trusts_the_proxies_that_the_panel_does_when_they_are_named
     assert not any("TRUSTED_PROXIES" in spec.env for spec in build(settings, process_placement(settings), {}).values())
 
 
+def test_each_service_answers_to_its_public_name_when_it_has_one(settings: Settings) -> None:
+    urls = {
+        "allowed_hosts": "box.lan",
+        "panel_public_url": "https://panel.example",
+        "api_public_url": "https://api.example",
+        "app_public_url": "https://app.example:8443",
+        "mlflow_public_url": "https://mlflow.example",
+    }
+    public = settings.model_copy(update=urls)
+    specs = build(public, process_placement(public), {"APP_ALLOWED_HOSTS": "own.lan"})
+    assert specs["api"].env["API_ALLOWED_HOSTS"] == "box.lan,api.example:443"
+    assert specs["app"].env["APP_ALLOWED_HOSTS"] == "own.lan,app.example:8443"
+    assert specs["app"].env["PANEL_URL"] == specs["api"].env["PANEL_URL"] == "https://panel.example"
+    assert specs["mlflow"].env["MLFLOW_SERVER_ALLOWED_HOSTS"].endswith(",mlflow.example,mlflow.example:443")
+    assert specs["mlflow"].env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == "https://mlflow.example"
+    assert public.panel_hosts == "box.lan,panel.example:443"
+
+
 @pytest.mark.parametrize("host", ["::1", "::"])  # the latter takes no IPv4 connections in asyncio
 def test_addresses_are_urls_when_the_panel_listens_on_ipv6(settings: Settings, host: str) -> None:
     placement = process_placement(settings.model_copy(update={"panel_host": host}))

@@ -1,0 +1,78 @@
+"""Finds the addresses under which a browser that has the panel open reaches the services.
+
+A browser sends the panel's cookie to every port of the host name under which the panel was opened. So a service is
+linked by another name, or not at all.
+"""
+
+from ipaddress import ip_address
+from typing import Final, Literal
+
+from starlette.requests import Request
+
+from app.panel.settings import Settings, host_of
+from app.web.proxies import VIA_PROXY
+
+Service = Literal["api", "app", "mlflow"]
+TITLES: Final[dict[Service, str]] = {"app": "the app", "api": "the API", "mlflow": "MLflow"}
+SETTINGS: Final[dict[Service, str]] = {
+    "app": "APP_PUBLIC_URL",
+    "api": "API_PUBLIC_URL",
+    "mlflow": "MLFLOW_PUBLIC_URL",
+}
+_OTHER_LOOPBACK: Final = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "::1": "127.0.0.1"}
+
+
+class ServiceLinks:
+    """The addresses of the services for one browser after another. `in_container`: the panel's own address is internal."""
+
+    def __init__(self, settings: Settings, *, in_container: bool) -> None:
+        self._settings = settings
+        self._in_container = in_container
+
+    def url(self, request: Request, service: Service, path: str = "/") -> str:
+        """Return the address of a service, "" where none is known by another host name than that of this request."""
+        own = (request.url.hostname or "").lower()
+        public = self._settings.public_urls[service]
+        if public:
+            return f"{public}{path}" if host_of(public) != own else ""
+        other = self._other_name(request, own)
+        return f"http://{other}:{self._settings.ports[service]}{path}" if other else ""
+
+    def missing(self, request: Request) -> str:
+        """Return one sentence that says which links are missing, and what to set; "" where none is."""
+        services: tuple[Service, ...] = tuple(service for service in TITLES if not self.url(request, service))
+        if not services:
+            return ""
+        titles, names = [TITLES[each] for each in services], [SETTINGS[each] for each in services]
+        return (
+            f"No links to {_listed(titles)}: under this name of the panel your browser would send its login to them. "
+            f"Set {_listed(names)} to an address with another host name."
+        )
+
+    def _other_name(self, request: Request, own: str) -> str:
+        if own in _OTHER_LOOPBACK:
+            return _OTHER_LOOPBACK[own]
+        # Behind a proxy only its public names lead anywhere, and these are settings.
+        if VIA_PROXY in request.scope:
+            return ""
+        if not self._in_container and (name := _address(request)) and name.strip("[]") != own:
+            return name
+        listed = (name.strip().lower() for name in self._settings.allowed_hosts.split(","))
+        # With a port it is the name of the panel at a proxy.
+        return next((name for name in listed if name and ":" not in name and name != own), "")
+
+
+def _address(request: Request) -> str:
+    """Return the address of this machine that the connection came in on; "" for loopback, which only it can reach."""
+    server = request.scope.get("server")
+    try:
+        address = ip_address(server[0]) if server else None
+    except ValueError:
+        return ""
+    if address is None or address.is_loopback:
+        return ""
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)

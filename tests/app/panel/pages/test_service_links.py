@@ -1,0 +1,80 @@
+"""The names under which services are linked: never the one under which the panel was opened."""
+
+import pytest
+from starlette.requests import Request
+
+from app.panel.pages.service_links import ServiceLinks
+from app.panel.settings import Settings
+from app.web.proxies import VIA_PROXY
+
+
+def request(host: str, server: str = "x", *, via_proxy: bool = False) -> Request:
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "path": "/",
+        "query_string": b"",
+        "headers": [(b"host", host.encode())],
+        "server": (server, 8080),
+    }
+    return Request({**scope, VIA_PROXY: True} if via_proxy else scope)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1:8080", "http://localhost:5000/"),
+        ("localhost:8080", "http://127.0.0.1:5000/"),
+        ("[::1]:8080", "http://127.0.0.1:5000/"),
+    ],
+)
+def test_service_has_the_other_loopback_name_when_the_panel_is_on_this_machine(host: str, url: str) -> None:
+    assert ServiceLinks(Settings(), in_container=False).url(request(host, "127.0.0.1"), "mlflow") == url
+
+
+@pytest.mark.parametrize(
+    ("host", "server", "allowed", "url"),
+    [
+        ("box.lan:8080", "192.0.2.5", "", "http://192.0.2.5:5000/"),
+        ("BOX.lan:8080", "2001:db8::5", "", "http://[2001:db8::5]:5000/"),
+        ("192.0.2.5:8080", "192.0.2.5", "", ""),
+        ("192.0.2.5:8080", "192.0.2.5", "box.lan", "http://box.lan:5000/"),
+        ("[2001:db8::5]:8080", "2001:db8::5", "", ""),
+        ("box.lan:8080", "127.0.0.1", "", ""),  # a tunnel or a proxy: the browser may be anywhere
+        ("box.lan:8080", "127.0.0.1", "box.lan, other.lan", "http://other.lan:5000/"),
+        ("box.lan:8080", "127.0.0.1", "Box.lan, panel.example:443", ""),
+        ("box.lan:8080", "testserver", "", ""),
+    ],
+)
+def test_service_has_another_name_of_the_machine_or_no_link_when_the_panel_is_opened_from_elsewhere(
+    host: str, server: str, allowed: str, url: str
+) -> None:
+    links = ServiceLinks(Settings(allowed_hosts=allowed), in_container=False)
+    assert links.url(request(host, server), "mlflow") == url
+    assert bool(links.missing(request(host, server))) is not bool(url)
+
+
+def test_service_has_no_link_when_the_address_is_one_inside_of_a_container() -> None:
+    assert ServiceLinks(Settings(), in_container=True).url(request("box.lan:8080", "172.17.0.2"), "app") == ""
+
+
+def test_service_has_no_link_when_a_proxy_is_in_front_and_nobody_has_said_where_it_is() -> None:
+    links = ServiceLinks(Settings(allowed_hosts="other.lan"), in_container=False)
+    assert links.url(request("panel.example", "192.0.2.5", via_proxy=True), "app") == ""
+
+
+def test_service_has_its_public_address_when_it_is_set() -> None:
+    settings = Settings(mlflow_public_url="https://MLflow.example/")
+    links = ServiceLinks(settings, in_container=True)
+    for host in ("panel.example", "127.0.0.1:8080"):
+        assert links.url(request(host), "mlflow", "/#/experiments") == "https://mlflow.example/#/experiments"
+    assert links.url(request("mlflow.example:8080"), "mlflow") == ""
+
+
+def test_missing_links_are_one_sentence_when_services_have_no_other_name() -> None:
+    settings = Settings(app_public_url="https://app.example")
+    links = ServiceLinks(settings, in_container=False)
+    assert links.missing(request("127.0.0.1:8080")) == ""
+    words = links.missing(request("box.lan:8080"))
+    assert words.startswith("No links to the API and MLflow: ")
+    assert "Set API_PUBLIC_URL and MLFLOW_PUBLIC_URL to an address" in words
