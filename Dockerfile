@@ -1,4 +1,5 @@
 # One image, every role by its command (docs/docker.md). No `# syntax=` line: it would need a registry at each build.
+# The only place that names the base. Pinned by its digest: python:3.13-slim@sha256:... (docs/docker.md says how).
 ARG BASE=python:3.13-slim
 
 FROM $BASE AS wheels
@@ -13,6 +14,13 @@ COPY container/install.sh container/trim.py container/
 RUN --mount=type=cache,target=/root/.cache/uv sh container/install.sh serve && sh container/install.sh panel \
     && python container/trim.py /opt/env/serve /opt/env/panel
 
+# Lists what is in both environments, for whoever looks for a vulnerable package; the tool itself stays here.
+FROM wheels AS sbom
+COPY requirements/sbom.txt requirements/
+RUN --mount=type=cache,target=/root/.cache/uv sh container/install.sh sbom && mkdir /sbom \
+    && for name in serve panel; do \
+    /opt/env/sbom/bin/cyclonedx-py environment "/opt/env/$name/bin/python" --no-validate --output-reproducible --output-file "/sbom/$name.cdx.json" || exit 1; done
+
 FROM $BASE AS source
 WORKDIR /srv
 COPY app app
@@ -23,6 +31,8 @@ COPY container/entrypoint.py container/health.sh container/
 RUN python -m compileall -q --invalidation-mode unchecked-hash app pipeline container
 
 FROM $BASE
+ARG BASE
+LABEL org.opencontainers.image.base.name=$BASE
 # Any uid may run this image: no home is written, no name is looked up.
 ENV PYTHONPATH=/srv PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/panel/bin:$PATH \
     HOME=/tmp USER=panel LOGNAME=panel MPLCONFIGDIR=/tmp/matplotlib TZ=UTC \
@@ -31,6 +41,7 @@ WORKDIR /srv
 # One COPY for both: their common files are one file with two names, in one layer.
 COPY --from=wheels /opt/env /opt
 COPY --from=source /srv /srv
+COPY --from=sbom /sbom /srv/sbom
 COPY container/ml-pipeline /usr/local/bin/ml-pipeline
 ENTRYPOINT ["/opt/panel/bin/python", "/srv/container/entrypoint.py"]
 CMD ["python", "-m", "app.panel"]

@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run dev test test-fast check fix docs bench lock clean
+.PHONY: help run dev test test-fast check fix docs bench audit lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,10 +59,20 @@ docs: $(VENV)/.dev ## Write docs/errors.md and docs/settings.md from the code
 bench: $(VENV)/.dev ## Measure, and write the table in docs/bench.md
 	$(BIN)/python -m bench
 
+audit: $(VENV)-audit/.done ## Compare the locked packages with a feed of known vulnerabilities (needs the network)
+	$(VENV)-audit/bin/python requirements/audit.py $(AUDIT_FEED)
+
+$(VENV)-audit/.done: requirements/audit.txt
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
 lock: ## Resolve the requirements again (needs uv)
 	uv pip compile pyproject.toml --extra dev --group checkout -o requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 	uv pip compile pyproject.toml --group checkout -c requirements/dev.txt -o requirements/panel.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+	uv pip compile --group sbom -o requirements/sbom.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+	uv pip compile --group audit -o requirements/audit.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 	uv pip compile --group serve -c requirements/dev.txt -o requirements/serve.txt --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 clean: ## Remove .venv and caches; data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-audit .mypy_cache .ruff_cache .pytest_cache

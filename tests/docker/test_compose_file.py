@@ -81,3 +81,11 @@ def test_every_secret_is_a_file_when_the_secrets_are_added() -> None:
     assert {Path(secret["file"]).relative_to(ROOT / "secrets").name for secret in config["secrets"].values()} == {
         Path(value).name for value in named.values()
     }
+
+
+def test_the_base_is_named_in_the_dockerfile_only_unless_another_is_given() -> None:
+    build = configured("compose.yaml")["services"]["panel"]["build"]
+    assert "args" not in build
+    pinned = "python:3.13-slim@sha256:" + "0" * 64
+    build = configured("compose.yaml", BASE=pinned)["services"]["panel"]["build"]
+    assert build["args"] == {"BASE": pinned}
