@@ -112,6 +112,7 @@ def fingerprint(container: Mapping[str, Any]) -> str:
         "restart": host["RestartPolicy"]["Name"],
         "ports": host["PortBindings"] or {},
         "safety": [host["ReadonlyRootfs"], host["Privileged"], host["CapDrop"], host["SecurityOpt"]],
+        "granted": [host.get(name) or [] for name in ("CapAdd", "Devices", "PidMode", "UsernsMode", "GroupAdd")],
         "mounts": [sorted(mounts), host.get("Binds") or [], sorted((host.get("Tmpfs") or {}).items())],
         "networks": [sorted(networks), host.get("Dns") or []],
     }

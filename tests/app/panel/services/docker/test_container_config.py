@@ -19,7 +19,11 @@ from app.panel.settings import Settings
 HOST = HostContainer(
     image="sha256:" + "a" * 64,
     project="automated-ml-pipeline",
-    sources={"models": "automated-ml-pipeline_models", "mlflow": "automated-ml-pipeline_mlflow"},
+    sources={
+        "models": "automated-ml-pipeline_models",
+        "mlflow": "automated-ml-pipeline_mlflow",
+        "keys": "automated-ml-pipeline_keys",
+    },
     user="1000:1000",
     compose_labels={"com.docker.compose.project": "automated-ml-pipeline"},
     cpus=1.5,
@@ -33,29 +37,76 @@ def specs(host: HostContainer = HOST) -> dict[ServiceName, ServiceSpec]:
     )
 
 
+GIB = 2**30
+# What differs between the services: memory in bytes, CPUs in billionths, processes, port, seconds of a start.
+LIMITS: dict[ServiceName, tuple[int, int, int, str, int]] = {
+    "api": (GIB, 1_500_000_000, 256, "8010", 30),
+    "app": (GIB // 2, 1_000_000_000, 128, "8501", 30),
+    "mlflow": (GIB * 3 // 2, 1_000_000_000, 256, "5000", 90),
+}
+
+
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_service_is_confined_when_it_is_made(name: ServiceName) -> None:
-    request = create_request(specs()[name], HOST)
-    host = request["HostConfig"]
-    assert request["User"] == "1000:1000"
-    assert host["ReadonlyRootfs"] is True
-    assert host["CapDrop"] == ["ALL"]
-    assert "no-new-privileges:true" in host["SecurityOpt"]
-    assert host["Memory"] == host["MemorySwap"] > 0
-    assert 0 < host["PidsLimit"] <= 256
-    assert 0 < host["NanoCpus"] <= 1_500_000_000
-    assert host["RestartPolicy"]["Name"] == "unless-stopped"
-    assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
-    assert request["Healthcheck"]["Test"][0] == "CMD"
-    assert request["Image"] == HOST.image
-    (bindings,) = host["PortBindings"].values()
-    assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
-    assert set(host) == {
-        "NetworkMode", "PortBindings", "RestartPolicy", "Memory", "MemorySwap", "NanoCpus", "PidsLimit", "ReadonlyRootfs",
-        "Dns", "Tmpfs", "CapDrop", "SecurityOpt", "Privileged", "Init", "Mounts", "LogConfig",
-    }  # fmt: skip
-    assert host["Privileged"] is False
-    assert host["NetworkMode"] == "automated-ml-pipeline_serving"
+def test_each_service_is_confined_in_every_respect_when_it_is_made(name: ServiceName) -> None:
+    """The whole request: what is not listed here is not granted."""
+    memory_bytes, nano_cpus, pids, port, start_s = LIMITS[name]
+    spec = specs()[name]
+    request = create_request(spec, HOST)
+    mounts = request["HostConfig"].pop("Mounts")
+    assert {mount["Type"] for mount in mounts} <= {"volume"}, "the next test says which"
+    assert request.pop("HostConfig") == {
+        "NetworkMode": "automated-ml-pipeline_serving",
+        "Dns": ["127.0.0.1"],
+        "PortBindings": {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": port}]},
+        "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+        "Memory": memory_bytes,
+        "MemorySwap": memory_bytes,
+        "NanoCpus": nano_cpus,
+        "PidsLimit": pids,
+        "ReadonlyRootfs": True,
+        "Tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges:true"],
+        "Privileged": False,
+        "Init": True,
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+    }
+    labels = request.pop("Labels")
+    assert labels["automated-ml-pipeline.spec"] == spec.digest
+    assert request == {
+        "Image": HOST.image,
+        "Entrypoint": [spec.argv[0]],
+        "Cmd": list(spec.argv[1:]),
+        "Env": [f"{key}={value}" for key, value in sorted(spec.env.items())],
+        "User": "1000:1000",
+        "StopTimeout": 10,
+        "ExposedPorts": {f"{port}/tcp": {}},
+        "Healthcheck": {
+            "Test": ["CMD", "bash", "/srv/container/health.sh", port, spec.ready_path],
+            "Interval": 10 * 10**9,
+            "Timeout": 5 * 10**9,
+            "StartPeriod": start_s * 10**9,
+            "Retries": 3,
+        },
+        "NetworkingConfig": {"EndpointsConfig": {"automated-ml-pipeline_serving": {"Aliases": [f"ml-{name}"]}}},
+    }
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_canary_is_granted_nothing_more_than_the_service(name: ServiceName) -> None:
+    spec = specs()[name]
+    live, canary = create_request(spec, HOST), create_request(spec, HOST, role="canary", publish=False)
+    assert canary["HostConfig"] == live["HostConfig"] | {
+        "PortBindings": {},
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+    }
+    assert {key for key in live if live[key] != canary[key]} == {
+        "HostConfig",
+        "Healthcheck",
+        "Labels",
+        "NetworkingConfig",
+    }
+    assert canary["NetworkingConfig"] == {"EndpointsConfig": {HOST.network: {"Aliases": []}}}
 
 
 def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
@@ -63,6 +114,16 @@ def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
     models = {"Type": "volume", "Source": "automated-ml-pipeline_models", "Target": "/models", "ReadOnly": True}
     store = {"Type": "volume", "Source": "automated-ml-pipeline_mlflow", "Target": "/state/mlflow", "ReadOnly": False}
     assert mounts == {"api": [models], "mlflow": [store], "app": []}
+
+
+def test_the_key_is_in_a_volume_that_only_api_and_app_see_when_there_is_one() -> None:
+    settings = Settings(api_port=8010)
+    placement = DockerRuntime(settings, Engine(), host=HOST).placement
+    keyed = build(settings, placement, {"API_KEY": "the-key-itself"}, "version-1")
+    requests = {name: create_request(spec, HOST) for name, spec in keyed.items()}
+    keys = {"Type": "volume", "Source": "automated-ml-pipeline_keys", "Target": "/state/keys", "ReadOnly": True}
+    assert [name for name in SERVICES if keys in requests[name]["HostConfig"]["Mounts"]] == ["api", "app"]
+    assert "the-key-itself" not in str(requests)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +188,11 @@ def test_it_is_not_edited_when_the_engine_shows_what_it_was_asked() -> None:
         {"CapDrop": None},
         {"PortBindings": {"8010/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8010"}]}},
         {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}},
+        {"CapAdd": ["SYS_ADMIN"]},
+        {"Devices": [{"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda", "CgroupPermissions": "rwm"}]},
+        {"PidMode": "host"},
+        {"Dns": None},
+        {"Tmpfs": {"/tmp": "rw,exec"}},
     ],
 )
 def test_it_is_edited_when_one_thing_differs(edit: dict[str, Any]) -> None:
