@@ -93,7 +93,7 @@ def leavings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             ended.set()
             watch.join()
         cli_token = (folder / "state" / "cli-token").read_text().strip()
-        kept_in |= {folder / "state" / "cli-token", *(folder / "state" / "services" / "secrets").rglob("*_*")}
+        kept_in |= {folder / "state" / "cli-token", folder / "state" / "keys" / "api_key"}
         found = {**values, "PANEL_API_TOKEN": TOKEN, FOREIGN: foreign, "cli-token": cli_token, "session": session}
         yield Leavings(found, frozenset(kept_in), folder, children, pages)
 

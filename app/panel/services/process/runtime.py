@@ -55,7 +55,7 @@ class ProcessRuntime:
         self._placement = placement
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._processes = ServiceProcesses(_owner(folder), folder / "secrets")
+        self._processes = ServiceProcesses(_owner(folder))
         self._running: dict[ServiceName, ServiceProcess] = {}
         self._usage: dict[ServiceName, _Usage] = {}
         self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}

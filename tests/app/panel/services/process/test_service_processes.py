@@ -1,9 +1,7 @@
 """Nothing outlives the panel, whatever kills it."""
 
-import dataclasses
 import os
 import signal
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +23,8 @@ import os, sys, time
 from pathlib import Path
 from app.panel.services.process.service_processes import ServiceProcesses
 from tests.app.panel.services.conftest import fake_spec
+services = ServiceProcesses("test-owner")
 folder = Path(sys.argv[1])
-services = ServiceProcesses("test-owner", folder / "secrets")
 output = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 service = services.start(fake_spec("api", int(sys.argv[2]), f"--child-pid-file={folder / 'worker'}"), folder, output)
 (folder / "leader").write_text(str(service.process.pid))
@@ -56,7 +54,7 @@ def test_the_service_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
     panel.communicate()
     until(lambda: not is_running(leader) and not is_running(reapers[0]), what="the leader and its reaper end")
     # The worker left the group; the next panel finds it by its mark.
-    services = ServiceProcesses("test-owner", tmp_path / "secrets")
+    services = ServiceProcesses("test-owner")
     services.sweep()
     services.close()
     until(lambda: not is_running(worker), what="the worker ends")
@@ -84,7 +82,7 @@ def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
 
 
 def test_workers_end_too_when_a_service_is_stopped(tmp_path: Path) -> None:
-    services = ServiceProcesses("another-owner", tmp_path / "secrets")
+    services = ServiceProcesses("another-owner")
     worker = tmp_path / "worker"
     with (tmp_path / "log").open("ab") as output:
         service = services.start(fake_spec("api", free_port(), f"--child-pid-file={worker}"), tmp_path, output.fileno())
@@ -98,7 +96,7 @@ def test_workers_end_too_when_a_service_is_stopped(tmp_path: Path) -> None:
 def test_only_our_own_are_swept_when_others_run_too(tmp_path: Path) -> None:
     foreign = subprocess.Popen(SLEEP, env={**os.environ, OWNER_VARIABLE: "somebody else"})
     ours = subprocess.Popen(SLEEP, env={**os.environ, OWNER_VARIABLE: "swept-owner"})
-    services = ServiceProcesses("swept-owner", tmp_path / "secrets")
+    services = ServiceProcesses("swept-owner")
     try:
         until(lambda: services.sweep() == 1, what="the marked process is swept")
         ours.wait(10)
@@ -113,7 +111,7 @@ def test_the_panels_secrets_are_not_passed_on_when_a_service_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PANEL_PASSWORD", "secret")
-    services = ServiceProcesses("third-owner", tmp_path / "secrets")
+    services = ServiceProcesses("third-owner")
     with (tmp_path / "log").open("ab") as output:
         service = services.start(fake_spec("api", free_port()), tmp_path, output.fileno())
     until(lambda: str(FAKE) in psutil.Process(service.process.pid).cmdline(), what="the service is executed")
@@ -124,39 +122,8 @@ def test_the_panels_secrets_are_not_passed_on_when_a_service_starts(
     assert environ[OWNER_VARIABLE] == "third-owner"
 
 
-def test_a_secret_lies_in_a_private_file_when_a_service_needs_it(tmp_path: Path) -> None:
-    spec = dataclasses.replace(fake_spec("api", free_port()), env={"API_KEY": "hush", "API_PORT": "1"})
-    services = ServiceProcesses("fifth-owner", tmp_path / "secrets")
-    with (tmp_path / "log").open("ab") as output:
-        services.start(spec, tmp_path, output.fileno()).process.end(5.0)
-        service = services.start(spec, tmp_path, output.fileno())
-    until(lambda: str(FAKE) in psutil.Process(service.process.pid).cmdline(), what="the service is executed")
-    environ = psutil.Process(service.process.pid).environ()
-    service.process.end(5.0)
-    services.close()
-    path = Path(environ["API_KEY_FILE"])
-    assert path.read_text() == "hush"
-    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
-    assert "API_KEY" not in environ
-    assert environ["API_PORT"] == "1"
-
-
-def test_the_file_of_the_user_is_named_when_a_secret_has_one(tmp_path: Path) -> None:
-    spec = dataclasses.replace(fake_spec("api", free_port()), env={"API_KEY": "hush", "API_KEY_FILE": "/run/key"})
-    services = ServiceProcesses("sixth-owner", tmp_path / "secrets")
-    with (tmp_path / "log").open("ab") as output:
-        service = services.start(spec, tmp_path, output.fileno())
-    until(lambda: str(FAKE) in psutil.Process(service.process.pid).cmdline(), what="the service is executed")
-    environ = psutil.Process(service.process.pid).environ()
-    service.process.end(5.0)
-    services.close()
-    assert environ["API_KEY_FILE"] == "/run/key"
-    assert "API_KEY" not in environ
-    assert not (tmp_path / "secrets").exists()
-
-
 def test_the_reason_is_given_when_no_process_can_be_started(tmp_path: Path) -> None:
-    services = ServiceProcesses("fourth-owner", tmp_path / "secrets")
+    services = ServiceProcesses("fourth-owner")
     with (tmp_path / "log").open("ab") as output, pytest.raises(ProblemError, match="SVC-01"):
         services.start(fake_spec("api", 1234), tmp_path / "missing", output.fileno())
     services.close()
