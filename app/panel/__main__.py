@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
         for problem in unknown_settings(os.environ):
             print(problem, file=sys.stderr)
         with startup.lock(settings), closing(startup.listen(settings)) as listener:
+            startup.keep_private(settings)
             startup.ensure_cli_token(settings.state_dir)
             serve(settings, listener)
     except ProblemError as problem:

@@ -21,6 +21,7 @@ EXIT_BUSY: Final = 75  # sysexits: try again later; another panel has the folder
 EXIT_CONFIG: Final = 78  # sysexits: the configuration cannot work
 EXIT_CODES: Final = {StateFolderLockedError.id: EXIT_BUSY}
 LOCK_FILE: Final = "panel.lock"
+PRIVATE: Final = 0o700
 CLI_TOKEN_FILE: Final = "cli-token"  # noqa: S105 - a file's name
 _SHORT: Final = {"panel_host": ("--host",), "panel_port": ("--port",)}
 
@@ -58,7 +59,7 @@ def lock(settings: Settings) -> IO[str]:
     """
     path = settings.state_dir / LOCK_FILE
     try:
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        settings.state_dir.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise StateFolderUnusableError(settings.state_dir, error) from error
@@ -74,6 +75,21 @@ def lock(settings: Settings) -> IO[str]:
     with suppress(OSError):
         os.write(file.fileno(), f"process {os.getpid()} on port {settings.panel_port}\n".encode())
     return file
+
+
+def keep_private(settings: Settings) -> None:
+    """Let nobody but the owner, and root, see what this process and its children write from now on, or wrote before.
+
+    State, models and processed data are closed at their top. `data/raw` stays as its owner has it; the tables that the
+    panel itself puts there are private as well.
+    """
+    os.umask(0o077)
+    for folder in (settings.state_dir, settings.models_dir, settings.data_dir / "processed"):
+        with suppress(OSError):  # there is none yet, or it belongs to somebody else, who decides
+            folder.chmod(PRIVATE)
+    for file in (LOCK_FILE, settings.database.name):  # seen from inside: a backup of the folder keeps its modes
+        with suppress(OSError):
+            (settings.state_dir / file).chmod(0o600)
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -152,7 +152,7 @@ class Journal:
     def _write(self, data: bytes) -> None:
         if self._fd is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.ftruncate(self._fd, self._size)
         view, offset = memoryview(data), self._size
         try:

@@ -27,7 +27,7 @@ class ServiceLog:
     def open(self) -> int:
         """Return a file descriptor to append to, for a child's stdout and stderr; the caller closes it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def rotate(self) -> None:
         """Set the file aside once it is too long; call it now and then."""

@@ -119,6 +119,13 @@ def test_no_file_holds_a_secret_when_a_run_has_ended(leavings: Leavings) -> None
     assert _found(leavings, {str(path): path.read_bytes() for path in files}) == []
 
 
+def test_only_their_owner_may_read_files_when_the_panel_has_written_them(leavings: Leavings) -> None:
+    written = [leavings.folder / "state", leavings.folder / "models", leavings.folder / "data" / "processed"]
+    paths = [path for folder in written for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
+    assert len(paths) > 50
+    assert [str(path) for path in paths if path.stat().st_mode & 0o077] == []
+
+
 def _found(leavings: Leavings, texts: Mapping[str, bytes]) -> list[str]:
     """Return where each secret is found, as it is or in base64 at any of its three alignments."""
     found = []

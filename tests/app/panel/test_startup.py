@@ -158,6 +158,23 @@ def test_token_is_kept_and_private_when_it_is_made(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "cli-token").stat().st_mode) == 0o600
 
 
+def test_what_others_could_read_is_closed_when_the_panel_starts(tmp_path: Path) -> None:
+    own = Settings(data_dir=tmp_path / "data", state_dir=tmp_path / "data" / "state", models_dir=tmp_path / "models")
+    raw, processed = own.data_dir / "raw", own.data_dir / "processed"
+    for folder in (raw, processed, own.state_dir):  # no folder of models yet
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)
+    own.database.touch(0o644)
+    before = os.umask(0o022)
+    try:
+        startup.keep_private(own)
+        own.runs_dir.mkdir()
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (own.runs_dir, own.database)] == [0o700, 0o600]
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (raw, processed, own.state_dir)] == [0o755, 0o700, 0o700]
+
+
 def test_reason_is_given_when_the_disk_of_the_state_folder_is_full(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))

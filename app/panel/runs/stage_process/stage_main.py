@@ -68,7 +68,7 @@ def _attempt(context_json: str, output: str, entries_json: str) -> int:
 
 
 def _redirect(output: str) -> IO[str]:
-    fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(fd, 1)
