@@ -5,6 +5,7 @@ import sys
 
 from app.frontend.main import create_app
 from app.frontend.settings import Settings
+from app.web.exposure import check_exposure
 from app.web.server import Server, build_config
 from pipeline.core.problems import ProblemError
 from pipeline.core.settings import read
@@ -14,7 +15,9 @@ def main() -> int:
     """Serve until stopped. Return 0, or 78 when a setting is invalid."""
     try:
         settings = read(Settings)
-        settings.bearer()
+        key = settings.bearer()
+        if not settings.is_published_locally:
+            check_exposure("APP_HOST", settings.host, {"API_KEY": bool(key)})
     except ProblemError as problem:
         print(problem, file=sys.stderr)
         return 78

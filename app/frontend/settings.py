@@ -40,6 +40,11 @@ class Settings(ApiAccess):
         "",
         "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
+    is_published_locally: bool = setting(
+        "ML_PIPELINE_PUBLISHED_LOCALLY",
+        False,
+        "In a container: its port is published on a loopback address only, so no key is needed; the panel sets it.",
+    )
     head_timeout_s: float = setting(
         "APP_HEAD_TIMEOUT_S",
         10.0,

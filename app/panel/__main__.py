@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
     try:
         settings = startup.read_settings(argv)
         startup.check_addresses(settings)
+        startup.check_exposed(settings, _published_addresses)
         for problem in unknown_settings(os.environ):
             print(problem, file=sys.stderr)
         with startup.lock(settings), closing(startup.listen(settings)) as listener:
@@ -39,6 +40,13 @@ def main(argv: list[str]) -> int:
         print(problem, file=sys.stderr)
         return startup.EXIT_CODES.get(problem.id, startup.EXIT_CONFIG)
     return 0
+
+
+def _published_addresses() -> tuple[str, ...] | None:
+    # Only where it is asked: the import takes half a second.
+    from app.panel.services.factory import own_published_addresses
+
+    return own_published_addresses()
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:

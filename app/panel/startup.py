@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, get_args
@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from app.panel.problems import CannotListenError, SharedHostNameError, StateFolderLockedError, StateFolderUnusableError
 from app.panel.settings import Settings, host_of
-from pipeline.core.settings import env_name, read
+from app.web.exposure import check_exposure, is_loopback
+from pipeline.core.settings import ApiAccess, env_name, read
 
 EXIT_BUSY: Final = 75  # sysexits: try again later; another panel has the folder
 EXIT_CONFIG: Final = 78  # sysexits: the configuration cannot work
@@ -49,6 +50,24 @@ def check_addresses(settings: Settings) -> None:
     for service, url in settings.public_urls.items():
         if own and host_of(url) == own:
             raise SharedHostNameError(f"{service.upper()}_PUBLIC_URL", own)
+
+
+def check_exposed(settings: Settings, published: Callable[[], Collection[str] | None]) -> None:
+    """Raise ExposedError if other machines could reach the panel and its services, and no password or no key is set.
+
+    `published` is asked only then: it returns the addresses of the machine on which the panel's container is
+    published, None for no container or an unknown one.
+    """
+    api = read(ApiAccess)
+    secrets = {
+        "PANEL_PASSWORD": settings.password is not None or settings.password_file is not None,
+        "API_KEY": api.api_key is not None or api.api_key_file is not None,
+    }
+    if is_loopback(settings.panel_host) or all(secrets.values()):
+        return
+    addresses = published()
+    if addresses is None or not all(is_loopback(address) for address in addresses):
+        check_exposure("PANEL_HOST", settings.panel_host, secrets)
 
 
 def lock(settings: Settings) -> IO[str]:

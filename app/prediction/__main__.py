@@ -9,6 +9,7 @@ gc.disable()  # until the start is over: none of what is imported is garbage, an
 
 from app.prediction.main import create_app  # noqa: E402
 from app.prediction.settings import ApiSettings  # noqa: E402
+from app.web.exposure import check_exposure  # noqa: E402
 from app.web.server import Server, build_config  # noqa: E402
 from pipeline.core.problems import ProblemError  # noqa: E402
 from pipeline.core.settings import read  # noqa: E402
@@ -19,7 +20,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = read(ApiSettings)
-        settings.bearer()
+        key = settings.bearer()
+        if not settings.is_published_locally:
+            check_exposure("API_HOST", settings.host, {"API_KEY": bool(key)})
     except ProblemError as problem:
         sys.stderr.write(f"{problem}\n")
         return 78

@@ -27,6 +27,11 @@ class ApiSettings(ApiAccess):
         "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
     panel_url: str = setting("PANEL_URL", "", "Address of the panel, for links; the panel sets it.")
+    is_published_locally: bool = setting(
+        "ML_PIPELINE_PUBLISHED_LOCALLY",
+        False,
+        "In a container: its port is published on a loopback address only, so no key is needed; the panel sets it.",
+    )
     max_body_bytes: int = setting(
         "API_MAX_BODY_BYTES",
         64 * MB,

@@ -37,6 +37,26 @@ class UnreadableSettingsFileError(ProblemError):
         super().__init__("The file ml-pipeline.toml cannot be read.", why=f"{reason}.", fix="Correct or remove it.")
 
 
+class ExposedError(ProblemError):
+    """A server would be open to the network without a secret.
+
+    An address other than loopback can be reached by other machines, and somebody who has no password or key could
+    train, predict or read there. Set the secrets that the message names, or leave the address at 127.0.0.1 and put a
+    proxy with a login in front. In a container the panel looks at how its own ports are published: on 127.0.0.1 of the
+    machine, as in `compose.yaml`, it needs no secret. Exit code 78.
+    """
+
+    id = "CONF-03"
+
+    def __init__(self, setting: str, host: str, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"{setting} is {host}, which other machines can reach, and {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not set.",
+            why="Whoever reaches that address could use it without a login.",
+            fix=f"Set {' and '.join(f'{name}_FILE (or {name})' for name in missing)}, or set {setting}=127.0.0.1.",
+        )
+
+
 class UnusableSecretError(ProblemError):
     """A secret is empty or cannot be read.
 

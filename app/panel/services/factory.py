@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
-from app.panel.services.docker.host_container import SOCKET, own_container_id
+from app.panel.services.docker.host_container import SOCKET, own_container_id, published_addresses
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Runtime, RuntimeKind
 from app.panel.services.specs import process_placement
 from app.panel.settings import Settings
+from pipeline.core.problems import ProblemError
 
 
 def runtime_kind(settings: Settings) -> RuntimeKind:
@@ -15,6 +16,23 @@ def runtime_kind(settings: Settings) -> RuntimeKind:
     if settings.runtime != "auto":
         return settings.runtime
     return "docker" if own_container_id() and Path(SOCKET).exists() else "process"
+
+
+def own_published_addresses() -> tuple[str, ...] | None:
+    """Return the addresses of the machine on which the panel's own container is published; None where nobody can say."""
+    own_id = own_container_id()
+    if not own_id or not Path(SOCKET).exists():
+        return None
+    from app.panel.services.docker.engine import Engine  # noqa: PLC0415
+
+    engine = Engine()
+    try:
+        inspected = engine.container(own_id)
+    except ProblemError:
+        return None
+    finally:
+        engine.close()
+    return published_addresses(inspected) if inspected is not None else None
 
 
 def make_runtime(settings: Settings, kind: RuntimeKind) -> Runtime:

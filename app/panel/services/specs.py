@@ -79,6 +79,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             **_allowed_hosts("API_ALLOWED_HOSTS", settings, settings.api_public_url, environ),
             **_key_file(placement, key_version),
             **_network(settings),
+            **_published(placement),
             "ML_PIPELINE_MODELS": placement.paths["models"],
             "API_HOST": placement.listen["api"],
             "API_PORT": str(placement.ports["api"]),
@@ -113,6 +114,7 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             **_allowed_hosts("APP_ALLOWED_HOSTS", settings, settings.app_public_url, environ),
             **_key_file(placement, key_version),
             **_network(settings),
+            **_published(placement),
             "API_URL": f"http://{placement.hosts['api']}:{placement.ports['api']}",
             "APP_HOST": placement.listen["app"],
             "APP_PORT": str(placement.ports["app"]),
@@ -197,6 +199,11 @@ def _public_names(url: str) -> tuple[str, ...]:
     """Return the Host headers that browsers send to a public address, with the port that they leave out and without."""
     host = url.partition("://")[2]
     return tuple(dict.fromkeys((host, listed_host(url)))) if url else ()
+
+
+def _published(placement: Placement) -> dict[str, str]:
+    """Return how a container knows that its port is published on 127.0.0.1 only (`container_config`)."""
+    return {"ML_PIPELINE_PUBLISHED_LOCALLY": "true"} if placement.kind == "docker" else {}
 
 
 def _network(settings: Settings) -> dict[str, str]:

@@ -98,6 +98,7 @@ def test_every_setting_reaches_the_panel_in_a_container() -> None:
         "PANEL_URL",
         "ML_PIPELINE_IMAGE",
         "ML_PIPELINE_OWNER",
+        "ML_PIPELINE_PUBLISHED_LOCALLY",
         "PANEL_MEMORY",
     }
     assert {*env_names(Settings), *OTHERS} - inside - set_by_panel - passed == set()

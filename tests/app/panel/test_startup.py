@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,52 @@ def test_public_address_is_refused_when_it_is_more_or_less_than_scheme_and_host(
     with pytest.raises(ProblemError) as caught:
         startup.read_settings(["--mlflow-public-url", url])
     assert caught.value.id == "CONF-01"
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({}, "PANEL_PASSWORD and API_KEY are not set"),
+        ({"PANEL_PASSWORD": "a long password"}, "API_KEY is not set"),
+        ({"API_KEY": "a long key"}, "PANEL_PASSWORD is not set"),
+    ],
+)
+def test_panel_does_not_start_when_others_could_use_it_without_a_secret(
+    environ: dict[str, str], missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(entry, "_published_addresses", lambda: None)
+    monkeypatch.delenv("API_KEY", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert entry.main(["--host", "0.0.0.0"]) == 78
+    output = capsys.readouterr().err
+    assert output.startswith(f"CONF-03: PANEL_HOST is 0.0.0.0, which other machines can reach, and {missing}.")
+    assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("published", "is_refused"),
+    [
+        (("127.0.0.1",), False),
+        (("127.0.0.1", "::1"), False),
+        ((), False),
+        (("0.0.0.0",), True),
+        (("127.0.0.1", "192.0.2.5"), True),
+        (None, True),
+    ],
+)
+def test_panel_in_a_container_needs_no_secret_when_it_is_published_on_loopback_only(
+    published: tuple[str, ...] | None, *, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("API_KEY", raising=False)
+    with pytest.raises(ProblemError) if is_refused else nullcontext():
+        startup.check_exposed(Settings(panel_host="0.0.0.0"), lambda: published)
+
+
+def test_panel_starts_on_any_address_when_both_secrets_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "key"))
+    own = Settings(panel_host="0.0.0.0", password_file=tmp_path / "password")
+    startup.check_exposed(own, lambda: pytest.fail("nobody need ask the engine"))
 
 
 def test_owner_is_named_when_another_panel_has_the_folder(tmp_path: Path) -> None:

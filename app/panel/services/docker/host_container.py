@@ -72,6 +72,18 @@ class HostContainer:
         return f"ml-{name}" if self.project == PROJECT else f"{self.project}-ml-{name}"
 
 
+def published_addresses(inspected: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the addresses of the machine on which a container's ports are published; None where that cannot be said."""
+    config = inspected["HostConfig"]
+    mode = config.get("NetworkMode", "")
+    if mode.startswith("container:"):
+        return None
+    if mode == "host" or config.get("PublishAllPorts"):
+        return ("0.0.0.0",)  # noqa: S104 - compared, not bound
+    bindings = (config.get("PortBindings") or {}).values()
+    return tuple(each.get("HostIp") or "0.0.0.0" for of_port in bindings for each in of_port or [])  # noqa: S104
+
+
 def own_container_id(mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
     """Return the id of the container that this process is in, or "": the files that an engine mounts over name it."""
     try:

@@ -21,7 +21,7 @@ def test_each_service_has_its_own_port_and_folder_when_they_are_processes(settin
     assert specs["api"].env["ML_PIPELINE_MODELS"] == str(tmp_path / "models")
     assert specs["app"].env["API_URL"] == "http://127.0.0.1:8010"
     assert (specs["api"].env["API_MAX_ROWS"], specs["app"].env["APP_TITLE"]) == ("7", "t")
-    assert not any("PANEL_PASSWORD" in spec.env for spec in specs.values())
+    assert not any({"PANEL_PASSWORD", "ML_PIPELINE_PUBLISHED_LOCALLY"} & spec.env.keys() for spec in specs.values())
 
 
 def test_each_service_trusts_the_proxies_that_the_panel_does_when_they_are_named(settings: Settings) -> None:
@@ -70,6 +70,9 @@ def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_b
         image="sha256:1",
     )
     specs = build(settings, placement, {})
+    assert (
+        specs["api"].env["ML_PIPELINE_PUBLISHED_LOCALLY"] == specs["app"].env["ML_PIPELINE_PUBLISHED_LOCALLY"] == "true"
+    )
     env = specs["mlflow"].env
     assert env["MLFLOW_SERVER_ALLOWED_HOSTS"] == "127.0.0.1:5010,localhost:5010,ml-mlflow:5000"
     assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
