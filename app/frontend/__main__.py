@@ -7,6 +7,7 @@ from app.frontend.main import create_app
 from app.frontend.settings import Settings
 from app.web.exposure import check_exposure
 from app.web.server import Server, build_config
+from app.web.tls import read_tls
 from pipeline.core.problems import ProblemError
 from pipeline.core.settings import read
 
@@ -16,13 +17,19 @@ def main() -> int:
     try:
         settings = read(Settings)
         key = settings.bearer()
+        tls = read_tls(settings.tls_cert, settings.tls_key)
         if not settings.is_published_locally:
             check_exposure("APP_HOST", settings.host, {"API_KEY": bool(key)})
     except ProblemError as problem:
         print(problem, file=sys.stderr)
         return 78
     options = build_config(
-        create_app(settings), host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=2
+        create_app(settings),
+        tls,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
     )
     with contextlib.suppress(KeyboardInterrupt):
         Server(options, settings.head_timeout_s).run()

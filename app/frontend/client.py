@@ -13,6 +13,7 @@ from app.frontend.problems import (
 )
 from app.frontend.settings import Settings
 from app.web.prediction_api import MANIFEST, ApiRequest, curve, explain, predict, predict_table, problem_members
+from app.web.tls import pinned_context
 from pipeline.core.bundle import Manifest, Scalar
 from pipeline.core.prediction_api import Curve, Explanation, Prediction
 
@@ -35,7 +36,12 @@ class PredictionApi:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # trust_env off: a proxy of the environment has no business between two processes of one machine.
         self._http = httpx2.AsyncClient(
-            base_url=settings.api_url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=False
+            base_url=settings.api_url,
+            headers=headers,
+            timeout=TIMEOUT,
+            transport=transport,
+            trust_env=False,
+            verify=True if settings.api_tls_cert is None else pinned_context(settings.api_tls_cert),
         )
         self._manifest: tuple[bytes, Manifest] | None = None
 

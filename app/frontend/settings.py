@@ -1,5 +1,6 @@
 """Settings of the prediction app."""
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field
@@ -24,6 +25,9 @@ class Settings(ApiAccess):
     api_url: Annotated[str, AfterValidator(_http_url)] = setting(
         "API_URL", f"http://127.0.0.1:{API_PORT}", "Address of the prediction API; the panel sets it."
     )
+    api_tls_cert: Path | None = setting(
+        "API_TLS_CERT", None, "The only certificate that is accepted of an API at https; the panel sets it."
+    )
     host: str = setting("APP_HOST", "127.0.0.1", "Address that the app listens on; the panel sets it.")
     port: int = setting("APP_PORT", APP_PORT, "Prediction app.", ge=1, le=65535)
     public_port: Annotated[int | None, Field(ge=1, le=65535)] = setting(
@@ -35,6 +39,12 @@ class Settings(ApiAccess):
     allowed_hosts: str = setting(
         "APP_ALLOWED_HOSTS", "", "Additional hostnames of the app, comma separated; those of the panel by default."
     )
+    tls_cert: Path | None = setting(
+        "PANEL_TLS_CERT",
+        None,
+        "Certificate (PEM) for https on the ports of panel, API and app; in containers of the panel only.",
+    )
+    tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate.")
     trusted_proxies: ProxyList = setting(
         "TRUSTED_PROXIES",
         "",

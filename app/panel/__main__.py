@@ -12,6 +12,7 @@ from typing import Final
 from app.panel import startup
 from app.panel.env_check import unknown_settings
 from app.panel.settings import Settings
+from app.web.tls import TlsFiles, read_tls
 from pipeline.core.problems import ProblemError
 
 STREAMS_END_S: Final = 2  # an open stream would keep the server from ever stopping
@@ -29,13 +30,14 @@ def main(argv: list[str]) -> int:
     try:
         settings = startup.read_settings(argv)
         startup.check_addresses(settings)
+        tls = read_tls(settings.tls_cert, settings.tls_key)
         startup.check_exposed(settings, _published_addresses)
         for problem in unknown_settings(os.environ):
             print(problem, file=sys.stderr)
         with startup.lock(settings), closing(startup.listen(settings)) as listener:
             startup.keep_private(settings)
             startup.ensure_cli_token(settings.state_dir)
-            serve(settings, listener)
+            serve(settings, listener, tls)
     except ProblemError as problem:
         print(problem, file=sys.stderr)
         return startup.EXIT_CODES.get(problem.id, startup.EXIT_CONFIG)
@@ -49,7 +51,7 @@ def _published_addresses() -> tuple[str, ...] | None:
     return own_published_addresses()
 
 
-def serve(settings: Settings, listener: socket.socket) -> None:
+def serve(settings: Settings, listener: socket.socket, tls: TlsFiles | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot be built from these settings."""
     from app.panel.auth.service import Auth
     from app.panel.db.migrate import warnings
@@ -84,6 +86,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
     options = server.build_config(
         app,
+        tls,
         lifespan="on",
         log_config=None,
         timeout_graceful_shutdown=STREAMS_END_S,

@@ -11,6 +11,7 @@ import httpx2 as httpx
 from app.panel.problems import NotThePanelError, PanelUnreachableError
 from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
+from app.web.tls import pinned_context
 from pipeline.core.problems import ProblemError
 
 TIMEOUT_S: Final = 10.0
@@ -29,6 +30,7 @@ class PanelClient:
             headers={"Authorization": f"Bearer {_token(settings)}"},
             timeout=TIMEOUT_S,
             transport=transport,
+            verify=True if settings.tls_cert is None else pinned_context(settings.tls_cert),
             trust_env=False,  # a proxy of the environment must not get the token
         )
 

@@ -1,6 +1,7 @@
 """The only place that wires: settings in, application out."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from functools import partial
 
@@ -47,13 +48,14 @@ from app.panel.services.health import health
 from app.panel.services.keys import hand_over, read_api_key
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.preflight import Preflight
-from app.panel.services.specs import desired_services
-from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.services.specs import desired_services, service_schemes
+from app.panel.services.supervisor import ServiceSupervisor, http_probe
 from app.panel.settings import Settings
 from app.panel.tracking.delivery import Delivery
 from app.panel.tracking.service import TrackingService
 from app.panel.tracking.store import TrackingStore
 from app.panel.workers import BlockingWorker, Worker
+from app.web.tls import pinned_context
 from pipeline.core.stage import StageName
 
 
@@ -80,7 +82,9 @@ def create_app(
     launcher = Launcher(stages, memory_bytes=settings.stage_memory_bytes)
     sample = SampleTable(settings.data_dir / "raw")
     api_key = read_api_key()
-    services = _supervisor(settings, clock, hand_over(api_key, settings.keys_dir))
+    # The panel's own calls accept the certificate of its services, and no other.
+    tls = None if settings.tls_cert is None else pinned_context(settings.tls_cert)
+    services = _supervisor(settings, clock, hand_over(api_key, settings.keys_dir), tls)
     records = TrackingStore(db, clock)
     tracking = TrackingService(
         db=db,
@@ -91,7 +95,7 @@ def create_app(
         models_dir=settings.models_dir,
         on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
     )
-    client = PredictionClient(services, api_key)
+    client = PredictionClient(services, api_key, tls=tls)
     model_queries = ModelQueries(db, settings.models_dir)
     models = ModelService(
         models_dir=settings.models_dir,
@@ -130,7 +134,9 @@ def create_app(
     ticker = Ticker(schedule, runs, notifier, clock)
     audit = AuditLog(db, clock)
     auth = Auth(settings, db, clock)
-    links = ServiceLinks(settings, in_container=bool(own_container_id()))
+    links = ServiceLinks(
+        settings, in_container=bool(own_container_id()), schemes=service_schemes(settings, runtime_kind(settings))
+    )
     renderer = PageRenderer(settings, clock, lambda: health(services.view()), links)
     drift = DriftService(
         settings.models_dir,
@@ -186,10 +192,10 @@ def create_app(
     return build(objects, {RunStates: active_runs, RunIds: queries, LiveModels: model_queries}, workers)
 
 
-def _supervisor(settings: Settings, clock: Clock, key_version: str) -> ServiceSupervisor:
+def _supervisor(settings: Settings, clock: Clock, key_version: str, tls: ssl.SSLContext | None) -> ServiceSupervisor:
     kind = runtime_kind(settings)
     desired = desired_services(settings, kind, dict(os.environ), key_version)
-    return ServiceSupervisor(make_runtime(settings, kind), desired, clock)
+    return ServiceSupervisor(make_runtime(settings, kind), desired, clock, partial(http_probe, tls=tls))
 
 
 def _stage_runners(

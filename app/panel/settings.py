@@ -80,6 +80,12 @@ class Settings(ProcessSettings):
     mlflow_public_url: PublicUrl = setting(
         "MLFLOW_PUBLIC_URL", "", "Address of MLflow for browsers; its host name must not be the panel's."
     )
+    tls_cert: Path | None = setting(
+        "PANEL_TLS_CERT",
+        None,
+        "Certificate (PEM) for https on the ports of panel, API and app; in containers of the panel only.",
+    )
+    tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate.")
     trusted_proxies: ProxyList = setting(
         "TRUSTED_PROXIES",
         "",
@@ -186,7 +192,7 @@ class Settings(ProcessSettings):
     @property
     def panel_url(self) -> str:
         """Return the base URL of the panel on this machine."""
-        return f"http://{self.url_host}:{self.panel_port}"
+        return f"{'http' if self.tls_cert is None else 'https'}://{self.url_host}:{self.panel_port}"
 
     @property
     def runs_dir(self) -> Path:

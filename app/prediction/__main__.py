@@ -11,6 +11,7 @@ from app.prediction.main import create_app  # noqa: E402
 from app.prediction.settings import ApiSettings  # noqa: E402
 from app.web.exposure import check_exposure  # noqa: E402
 from app.web.server import Server, build_config  # noqa: E402
+from app.web.tls import read_tls  # noqa: E402
 from pipeline.core.problems import ProblemError  # noqa: E402
 from pipeline.core.settings import read  # noqa: E402
 
@@ -21,6 +22,7 @@ def main() -> int:
     try:
         settings = read(ApiSettings)
         key = settings.bearer()
+        tls = read_tls(settings.tls_cert, settings.tls_key)
         if not settings.is_published_locally:
             check_exposure("API_HOST", settings.host, {"API_KEY": bool(key)})
     except ProblemError as problem:
@@ -33,6 +35,7 @@ def main() -> int:
     gc.enable()
     options = build_config(
         app,
+        tls,
         host=settings.host,
         port=settings.port,
         log_level="warning",

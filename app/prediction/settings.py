@@ -21,6 +21,12 @@ class ApiSettings(ApiAccess):
         "",
         "Public hostnames by which an API without a key may be called, comma separated; those of the panel by default.",
     )
+    tls_cert: Path | None = setting(
+        "PANEL_TLS_CERT",
+        None,
+        "Certificate (PEM) for https on the ports of panel, API and app; in containers of the panel only.",
+    )
+    tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate.")
     trusted_proxies: ProxyList = setting(
         "TRUSTED_PROXIES",
         "",

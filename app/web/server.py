@@ -13,6 +13,7 @@ from typing import Any, Final
 import uvicorn
 
 from app.web.http_protocol import StrictHttpProtocol
+from app.web.tls import TlsFiles
 
 STALLED_S: Final = 60.0  # a client that reads nothing of its response for so long has gone
 MAX_CONNECTIONS: Final = 2048
@@ -63,8 +64,11 @@ class Server(uvicorn.Server):
         self._since = since
 
 
-def build_config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - as uvicorn.Config takes them
-    """Return the configuration that all servers share: no WebSockets, no access log, bounded heads and connections."""
+def build_config(app: Any, tls: TlsFiles | None = None, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - as uvicorn.Config takes them
+    """Return the configuration that all servers share: no WebSockets, no access log, bounded heads and connections.
+
+    With `tls`, the server speaks https and nothing else.
+    """
     return uvicorn.Config(
         app,
         **{
@@ -74,6 +78,7 @@ def build_config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - 
             "server_header": False,
             "proxy_headers": False,
             "limit_concurrency": _connection_limit(),
+            **({"ssl_certfile": str(tls.cert), "ssl_keyfile": str(tls.key)} if tls is not None else {}),
             **options,
         },
     )

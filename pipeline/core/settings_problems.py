@@ -57,6 +57,24 @@ class ExposedError(ProblemError):
         )
 
 
+class UnusableTlsError(ProblemError):
+    """Certificate or key cannot be used.
+
+    `PANEL_TLS_CERT` and `PANEL_TLS_KEY` name two files in PEM format: a certificate, followed by the intermediate ones,
+    and its private key without a passphrase. The message says which is missing, cannot be read or does not match.
+    Exit code 78.
+    """
+
+    id = "CONF-04"
+
+    def __init__(self, setting: str, reason: str) -> None:
+        super().__init__(
+            f"{setting} cannot be used.",
+            why=f"{reason}.",
+            fix="Name a certificate and its key in PEM format that this user may read, or unset both.",
+        )
+
+
 class UnusableSecretError(ProblemError):
     """A secret is empty or cannot be read.
 

@@ -4,6 +4,7 @@ A browser sends the panel's cookie to every port of the host name under which th
 linked by another name, or not at all.
 """
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final, Literal
 
@@ -23,9 +24,13 @@ _OTHER_LOOPBACK: Final = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", ":
 
 
 class ServiceLinks:
-    """The addresses of the services for one browser after another. `in_container`: the panel's own address is internal."""
+    """The addresses of the services for one browser after another. `in_container`: the panel's own address is internal.
 
-    def __init__(self, settings: Settings, *, in_container: bool) -> None:
+    `schemes` say how each is served, http by default.
+    """
+
+    def __init__(self, settings: Settings, *, in_container: bool, schemes: Mapping[Service, str] | None = None) -> None:
+        self._schemes = schemes or {}
         self._settings = settings
         self._in_container = in_container
 
@@ -36,7 +41,8 @@ class ServiceLinks:
         if public:
             return f"{public}{path}" if host_of(public) != own else ""
         other = self._other_name(request, own)
-        return f"http://{other}:{self._settings.ports[service]}{path}" if other else ""
+        scheme = self._schemes.get(service, "http")
+        return f"{scheme}://{other}:{self._settings.ports[service]}{path}" if other else ""
 
     def missing(self, request: Request) -> str:
         """Return one sentence that says which links are missing, and what to set; "" where none is."""

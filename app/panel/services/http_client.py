@@ -4,10 +4,11 @@ import errno
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
 MAX_BYTES: Final = 8 * 2**20
@@ -32,9 +33,9 @@ class Response:
         return 200 <= self.status < 300
 
 
-def get(url: str, timeout_s: float) -> Response:
+def get(url: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> Response:
     """Return the response to a GET; never raises for what the network or the server does."""
-    return call("GET", url, None, {}, timeout_s)
+    return call("GET", url, None, {}, timeout_s, tls=tls)
 
 
 def post(url: str, body: object, timeout_s: float) -> Response:
@@ -48,10 +49,21 @@ def bearer_header(bearer: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
 
-def call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Response:
-    """Return the response to any request; never raises for what the network or the server does."""
+def call(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> Response:
+    """Return the response to any request; never raises for what the network or the server does.
+
+    `tls` says which certificates count where the URL is https.
+    """
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
+    connection = _connection(parts, timeout_s, tls)
     try:
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         connection.request(method, path, body, dict(headers))
@@ -65,3 +77,10 @@ def call(method: str, url: str, body: bytes | None, headers: Mapping[str, str], 
         return Response(0, f"{type(error).__name__}: {error}", is_unreachable=is_unreachable)
     finally:
         connection.close()
+
+
+def _connection(parts: SplitResult, timeout_s: float, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, parts.port or 443, timeout=timeout_s, context=tls)
+    return http.client.HTTPConnection(host, parts.port or 80, timeout=timeout_s)

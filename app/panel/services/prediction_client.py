@@ -1,5 +1,6 @@
 """The prediction API as the panel calls it: typed responses, sync, one connection for each request."""
 
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
@@ -35,7 +36,14 @@ class NoResponseError(Exception):
 class PredictionClient:
     """Each method raises NoResponseError, whose text says why, and nothing else for what network and API do."""
 
-    def __init__(self, services: ServiceUrls, api_key: str = "", timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        services: ServiceUrls,
+        api_key: str = "",
+        timeout_s: float = TIMEOUT_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self._services = services
         self._api_key = api_key
         self.timeout_s = timeout_s
@@ -77,7 +85,7 @@ class PredictionClient:
     ) -> http_client.Response:
         headers = {**http_client.bearer_header(self._api_key), **request.headers}
         url = self._services.url("api") + request.path
-        response = http_client.call(request.method, url, request.body, headers, timeout_s)
+        response = http_client.call(request.method, url, request.body, headers, timeout_s, tls=self._tls)
         if response.status == 0:
             raise NoResponseError(response.body, is_unreachable=response.is_unreachable)
         if response.status not in expected_statuses:

@@ -27,7 +27,8 @@ class Placement:
 
     `python` runs the service's module (containers may have one environment to serve and one to track). `listen` are
     the addresses that services bind; `hosts` the hosts, as in a URL, by which the panel and each other reach them; `ports`
-    what they listen on there (the published port is always that of the settings). `paths` say where a service sees a volume.
+    what they listen on there (the published port is always that of the settings). `schemes` say
+    which are served by https. `paths` say where a service sees a volume.
     `image` is the identity of the code, so that new code replaces what runs; `user` whom services run as; `sources` what
     lies behind each volume. "" or nothing where that does not apply.
     """
@@ -39,6 +40,9 @@ class Placement:
     ports: Mapping[ServiceName, int]
     paths: Mapping[Volume, str]
     panel_url: str
+    schemes: Mapping[ServiceName, Literal["http", "https"]] = field(
+        default_factory=lambda: {"mlflow": "http", "api": "http", "app": "http"}
+    )
     image: str = ""
     user: str = ""
     sources: Mapping[Volume, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from app.panel.services.keys import FILE as KEY_FILE
 from app.panel.services.protocol import Mount, Placement, RuntimeKind, ServiceName, ServiceSpec
@@ -37,6 +37,15 @@ def desired_services(
     )
 
 
+def service_schemes(settings: Settings, kind: RuntimeKind) -> dict[ServiceName, Literal["http", "https"]]:
+    """Return how each service is served.
+
+    MLflow is reached on loopback only, and so are containers, which cannot see the files of the certificate.
+    """
+    scheme: Literal["http", "https"] = "https" if settings.tls_cert is not None and kind == "process" else "http"
+    return {"mlflow": "http", "api": scheme, "app": scheme}
+
+
 def process_placement(settings: Settings) -> Placement:
     """Return the placement of child processes: this interpreter, this machine. MLflow has no login and stays on loopback."""
     bound = settings.panel_host
@@ -52,6 +61,7 @@ def process_placement(settings: Settings) -> Placement:
             "keys": str(settings.keys_dir.resolve()),
         },
         panel_url=settings.panel_url,
+        schemes=service_schemes(settings, "process"),
     )
 
 
@@ -80,6 +90,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             **_key_file(placement, key_version),
             **_network(settings),
             **_published(placement),
+            **_tls(settings, placement, "api"),
             "ML_PIPELINE_MODELS": placement.paths["models"],
             "API_HOST": placement.listen["api"],
             "API_PORT": str(placement.ports["api"]),
@@ -105,6 +116,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
 
 
 def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], key_version: str) -> ServiceSpec:
+    tls = _tls(settings, placement, "app")
     return ServiceSpec(
         name="app",
         argv=(placement.python["app"], "-m", "app.frontend"),
@@ -115,7 +127,9 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             **_key_file(placement, key_version),
             **_network(settings),
             **_published(placement),
-            "API_URL": f"http://{placement.hosts['api']}:{placement.ports['api']}",
+            **tls,
+            **({"API_TLS_CERT": tls["PANEL_TLS_CERT"]} if tls else {}),
+            "API_URL": f"{placement.schemes['api']}://{placement.hosts['api']}:{placement.ports['api']}",
             "APP_HOST": placement.listen["app"],
             "APP_PORT": str(placement.ports["app"]),
             "PANEL_URL": settings.panel_public_url or placement.panel_url,
@@ -204,6 +218,13 @@ def _public_names(url: str) -> tuple[str, ...]:
 def _published(placement: Placement) -> dict[str, str]:
     """Return how a container knows that its port is published on 127.0.0.1 only (`container_config`)."""
     return {"ML_PIPELINE_PUBLISHED_LOCALLY": "true"} if placement.kind == "docker" else {}
+
+
+def _tls(settings: Settings, placement: Placement, service: ServiceName) -> dict[str, str]:
+    """Return the files of the certificate, where the service is served by https."""
+    if placement.schemes[service] == "http" or settings.tls_cert is None or settings.tls_key is None:
+        return {}
+    return {"PANEL_TLS_CERT": str(settings.tls_cert.absolute()), "PANEL_TLS_KEY": str(settings.tls_key.absolute())}
 
 
 def _network(settings: Settings) -> dict[str, str]:

@@ -5,6 +5,7 @@ takes long to be replaced does not hold up the others; the verbs may be called f
 """
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -32,9 +33,9 @@ LAST_LINES: Final = 20
 Probe = Callable[[str], str]
 
 
-def http_probe(url: str) -> str:
+def http_probe(url: str, tls: ssl.SSLContext | None = None) -> str:
     """Return "" if the URL responds with 2xx, else why it is not ready."""
-    response = http_client.get(url, PROBE_TIMEOUT_S)
+    response = http_client.get(url, PROBE_TIMEOUT_S, tls)
     if response.is_ok:
         return ""
     return f"It responds with status {response.status}." if response.status else f"No response: {response.body}."

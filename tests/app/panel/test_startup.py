@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from app.panel import __main__ as entry
@@ -22,8 +23,11 @@ from app.panel import startup
 from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
 from app.panel.settings import Settings
+from app.web.tls import pinned_context
 from bench.ports import free_port, free_ports
+from bench.wait import until
 from pipeline.core.problems import ProblemError
+from tests.builders.certificates import make_certificate
 
 pytestmark = pytest.mark.process
 
@@ -259,6 +263,59 @@ def test_exit_code_tells_of_it_when_a_worker_cannot_start(tmp_path: Path) -> Non
     assert panel.returncode == 3
     assert "no such table: login_session" in panel.stderr
     assert panel.stdout == ""
+
+
+def test_panel_does_not_start_when_its_certificate_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.main(["--panel-tls-cert", "nowhere.pem", "--panel-tls-key", "nowhere.key"]) == 78
+    output = capsys.readouterr().err
+    assert output.startswith("CONF-04: PANEL_TLS_CERT cannot be used. nowhere.pem: No such file or directory.")
+    assert output.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_everything_works_by_https_when_there_is_a_certificate(tmp_path: Path) -> None:
+    port = free_port()
+    files = make_certificate(tmp_path)
+    environ = {**real_environ(tmp_path, port), "PANEL_TLS_CERT": str(files.cert), "PANEL_TLS_KEY": str(files.key)}
+    environ |= {"ML_PIPELINE_RUNTIME": "process", "PANEL_ALLOWED_HOSTS": "box.test"}
+    panel = subprocess.Popen([sys.executable, "-m", "app.panel"], env=environ, stdout=subprocess.PIPE, text=True)
+    try:
+        assert panel.stdout is not None
+        assert panel.stdout.readline().startswith(f"Control panel: https://127.0.0.1:{port}/login?token=")
+        token = (tmp_path / "state" / "cli-token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        context = pinned_context(files.cert)
+        with httpx2.Client(base_url=f"https://127.0.0.1:{port}", headers=headers, verify=context) as client:
+            until(
+                lambda: client.get("/api/v1/services").json()["is_healthy"],
+                within_s=120,
+                what="all services are healthy",
+            )
+            rows = {row["name"]: row["url"] for row in client.get("/api/v1/services").json()["services"]}
+            assert rows["api"] == f"https://127.0.0.1:{environ['API_PORT']}"
+            strict = client.get("/healthz", headers={"Host": f"box.test:{port}"}).headers
+            assert strict["strict-transport-security"] == "max-age=31536000"
+            assert "strict-transport-security" not in client.get("/healthz").headers
+            app = client.get(f"https://127.0.0.1:{environ['APP_PORT']}/livez")
+            assert app.status_code == 200
+        terminal = subprocess.run(
+            [sys.executable, "-m", "app.panel.cli", "status"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert terminal.returncode == 0, terminal.stderr
+        assert f"https://127.0.0.1:{port}" in terminal.stdout
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert not plain.recv(100).startswith(b"HTTP")
+    finally:
+        panel.send_signal(signal.SIGTERM)
+        panel.wait(20)
+        assert panel.stdout is not None
+        panel.stdout.close()
 
 
 def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path) -> None:

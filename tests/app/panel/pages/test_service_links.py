@@ -63,6 +63,12 @@ def test_service_has_no_link_when_a_proxy_is_in_front_and_nobody_has_said_where_
     assert links.url(request("panel.example", "192.0.2.5", via_proxy=True), "app") == ""
 
 
+def test_service_is_linked_by_https_when_it_is_served_so() -> None:
+    links = ServiceLinks(Settings(), in_container=False, schemes={"app": "https", "mlflow": "http"})
+    assert links.url(request("127.0.0.1:8080"), "app") == "https://localhost:8501/"
+    assert links.url(request("127.0.0.1:8080"), "mlflow") == "http://localhost:5000/"
+
+
 def test_service_has_its_public_address_when_it_is_set() -> None:
     settings = Settings(mlflow_public_url="https://MLflow.example/")
     links = ServiceLinks(settings, in_container=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.panel.services.protocol import Placement
-from app.panel.services.specs import build, process_placement
+from app.panel.services.specs import build, process_placement, service_schemes
 from app.panel.settings import Settings
 
 
@@ -47,6 +47,20 @@ def test_each_service_answers_to_its_public_name_when_it_has_one(settings: Setti
     assert specs["mlflow"].env["MLFLOW_SERVER_ALLOWED_HOSTS"].endswith(",mlflow.example,mlflow.example:443")
     assert specs["mlflow"].env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == "https://mlflow.example"
     assert public.panel_hosts == "box.lan,panel.example:443"
+
+
+def test_api_and_app_are_served_by_https_when_there_is_a_certificate(settings: Settings) -> None:
+    secure = settings.model_copy(update={"tls_cert": Path("/tls/box.pem"), "tls_key": Path("/tls/box.key")})
+    specs = build(secure, process_placement(secure), {})
+    for name in ("api", "app"):
+        assert specs[name].env["PANEL_TLS_CERT"] == "/tls/box.pem"
+        assert specs[name].env["PANEL_TLS_KEY"] == "/tls/box.key"
+    assert specs["app"].env["API_URL"] == "https://127.0.0.1:8010"
+    assert specs["app"].env["API_TLS_CERT"] == "/tls/box.pem"
+    assert specs["app"].env["PANEL_URL"] == "https://127.0.0.1:8080"
+    # MLflow listens on loopback only; containers cannot see the files.
+    assert not any("TLS" in name for name in specs["mlflow"].env)
+    assert set(service_schemes(secure, "docker").values()) == {"http"}
 
 
 @pytest.mark.parametrize("host", ["::1", "::"])  # the latter takes no IPv4 connections in asyncio
