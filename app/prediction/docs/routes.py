@@ -54,7 +54,13 @@ class ApiDocument:
         digest = f"{loaded.model.version} {loaded.model.manifest.digest}" if loaded else ""
         if self._digest != digest:
             self._app.openapi_schema = None
-            self._document = document(self._app.openapi(), loaded.model if loaded else None, _version())
+            self._document = document(
+                self._app.openapi(),
+                loaded.model if loaded else None,
+                _version(),
+                max_rows=self._service.settings.max_rows,
+                has_key=bool(self._service.settings.bearer()),
+            )
             self._digest = digest
         return self._document
 

@@ -60,6 +60,7 @@ class RowReader:
         row = row_type(model)
         self._many = None if row is None else msgspec.json.Decoder(list[row])  # type: ignore[valid-type]  # built at run time
         self._any = msgspec.json.Decoder()
+        self._names = frozenset(model.names)
 
     def body(self, raw: bytes) -> Rows:
         """Return the rows of a JSON body: one object, or a list of objects.
@@ -138,7 +139,7 @@ class RowReader:
         wrong: list[tuple[str, object, str]] = []
         model = self._model
         for name, value in record.items():
-            if value is None:
+            if name in model.left_out or (value is None and name in self._names):
                 continue
             if name in model.numeric_at:
                 j = model.numeric_at[name]
@@ -153,7 +154,7 @@ class RowReader:
                     wrong.append((name, value, _expected(model.categorical[model.categorical_at[name]])))
                 else:
                     categorical[i, model.categorical_at[name]] = text
-            elif name not in model.left_out:
+            else:
                 wrong.append((str(name)[:100], value, _unknown(model)))
         return wrong
 

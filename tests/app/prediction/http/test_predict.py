@@ -95,6 +95,7 @@ def test_the_fast_way_and_the_careful_way_agree_when_names_are_plain_or_not(
         (b"\xff\xfe{}", "application/json", 400, "API-02"),
         (b"[" * 50_000, "application/json", 400, "API-02"),
         (b"1", "application/json", 422, "API-03"),
+        (b'{"agee": null}', "application/json", 422, "API-03"),
         (b"{}", "text/plain", 415, "API-07"),
         (b"{}", "application/json; charset=latin-1", 415, "API-07"),
         (b"age=1", "application/x-www-form-urlencoded", 415, "API-07"),
