@@ -32,13 +32,20 @@ def start(
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.DEVNULL,
     reaper: ReaperProcess | None = None,
+    memory_bytes: int = 0,
+    user_id: int = 0,
 ) -> "ChildProcess":
     """Start `argv`, whose first member is an absolute path. From any thread; raises OSError if it cannot be started.
 
     It is killed when this process ends, however that happens. With a `reaper` its whole process group is, and that
     also where the kernel does not offer it. `env` None: the basic variables of this process, without any secret.
+
+    With `memory_bytes` it may allocate no more private memory than that, each process of it, and what it writes is
+    readable by its user only; with `user_id`, which only root may ask for, it runs as that user and group. It never
+    gains privileges.
     """
-    command = [sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), *argv]
+    confinement = (str(memory_bytes), str(user_id))
+    command = [sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), *confinement, *argv]
 
     def popen() -> subprocess.Popen[bytes]:
         return subprocess.Popen(

@@ -109,6 +109,24 @@ class ServiceEndedError(ProblemError):
         )
 
 
+class RunsAsRootError(ProblemError):
+    """A service runs as root.
+
+    Started by root, the panel gives MLflow another user, so that whoever finds a hole in MLflow is not root. That user
+    has to read Python, the packages and the code of the panel, and to reach its store, and cannot: often because they are below
+    /root. Everything works. Run the panel as an ordinary user, or in Docker, or install it where every user can read.
+    """
+
+    id = "SVC-04"
+
+    def __init__(self, name: ServiceName) -> None:
+        super().__init__(
+            f"{TITLES[name]} runs as root.",
+            why="The panel was started by root, and no other user can read its Python, its code or its folders.",
+            fix="Run the panel as an ordinary user or in Docker, or install it where every user can read.",
+        )
+
+
 class FolderNotWritableError(ProblemError):
     """A folder is not writable.
 

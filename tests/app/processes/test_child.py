@@ -137,3 +137,31 @@ def test_it_gets_no_secret_when_no_environment_is_given(monkeypatch: pytest.Monk
 def test_the_error_says_why_when_it_cannot_be_started(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         start(SLEEP, cwd=tmp_path / "missing")
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may change the user of a process")
+def test_it_is_another_user_without_privileges_when_that_is_asked_for() -> None:
+    child = start(("/bin/sleep", "600"), user_id=60617, memory_bytes=2**28)
+    until(lambda: Path(f"/proc/{child.pid}/comm").read_text() == "sleep\n", what="the command is executed")
+    status = Path(f"/proc/{child.pid}/status").read_text()
+    child.end(5.0)
+    assert "Uid:\t60617\t60617\t60617\t60617\n" in status
+    assert "Gid:\t60617\t60617\t60617\t60617\n" in status
+    assert "Groups:\t \n" in status
+    assert "CapEff:\t0000000000000000\n" in status
+    assert "NoNewPrivs:\t1\n" in status
+    assert child.exit_code == -signal.SIGTERM
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may change the user of a process")
+def test_it_dies_with_its_parent_when_it_is_another_user() -> None:
+    code = PARENT.replace(
+        '[sys.executable, "-c", "import time; time.sleep(600)"]', '["/bin/sleep", "600"], user_id=60617'
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", what="the command is executed")
+    parent.kill()
+    parent.communicate()
+    until(lambda: not is_running(pid), what="the child ends")

@@ -1,6 +1,7 @@
 """Services as child processes of the panel: for a machine with nothing but Python.
 
-Departures from a container: memory and CPU limits are not enforced, and a service ends with the panel.
+Departures from a container: the CPU limit is not enforced, memory is by what is allocated, and a service ends with the
+panel.
 """
 
 import contextlib
@@ -16,7 +17,9 @@ from typing import Final
 
 import psutil
 
+from app.panel.services.problems import RunsAsRootError
 from app.panel.services.process import ports
+from app.panel.services.process.confinement import can_change_user, is_root, own_folder
 from app.panel.services.process.service_processes import ServiceProcess, ServiceProcesses
 from app.panel.services.protocol import (
     ABSENT,
@@ -124,8 +127,12 @@ class ProcessRuntime:
         return f"{self._placement.schemes[spec.name]}://{self._placement.hosts[spec.name]}:{spec.port}"
 
     def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
-        """Return a check for each port: free, or ours."""
-        return [self._port_check(spec) for spec in specs.values()]
+        """Return a check for each port: free, or ours; and a warning for a service that runs as root and need not."""
+        as_root = [spec for spec in specs.values() if is_root() and own_folder(spec) and not can_change_user(spec)]
+        return [
+            *(self._port_check(spec) for spec in specs.values()),
+            *(Check.failed(f"User of {TITLES[spec.name]}", RunsAsRootError(spec.name), "warning") for spec in as_root),
+        ]
 
     def close(self) -> None:
         """End all services at once, then release everything."""

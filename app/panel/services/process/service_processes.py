@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from app.panel.services.problems import ServiceStartError
+from app.panel.services.process.confinement import ALLOCATED_PER_USED, own_environment, own_folder, user_for
 from app.panel.services.protocol import ServiceSpec
 from app.processes.child import ChildProcess, start
 from app.processes.environment import clean
@@ -37,9 +38,20 @@ class ServiceProcesses:
 
     def start(self, spec: ServiceSpec, cwd: Path, output: int) -> ServiceProcess:
         """Start the service with its output in the file descriptor `output`. Raises SVC-01 if it cannot be started."""
-        env = {**clean(), "PYTHONUNBUFFERED": "1", **spec.env, OWNER_VARIABLE: self._owner}
         try:
-            process = start(spec.argv, env=env, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, reaper=self._reaper)
+            folder = own_folder(spec)
+            work = own_environment(folder) if folder is not None else {}
+            env = {**clean(), "PYTHONUNBUFFERED": "1", **spec.env, **work, OWNER_VARIABLE: self._owner}
+            process = start(
+                spec.argv,
+                env=env,
+                cwd=folder or cwd,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                reaper=self._reaper,
+                memory_bytes=ALLOCATED_PER_USED * spec.memory_bytes,
+                user_id=user_for(spec),
+            )
         except OSError as error:
             raise ServiceStartError.of_process(spec.name, f"{error.strerror or error}.") from error
         started_at = datetime.now(UTC)
