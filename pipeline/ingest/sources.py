@@ -83,15 +83,16 @@ def cells_in_memory() -> int:
 def _parquet(path: Path) -> Source:
     try:
         with pq.ParquetFile(path) as file:
-            schema, n_rows, n_cells = file.schema_arrow, file.metadata.num_rows, _count_cells(file.metadata)
+            schema, metadata = file.schema_arrow, file.metadata
     except (pa.ArrowException, OSError) as error:
         if memory.is_out_of_memory(error):
             raise
         raise UnreadableFileError.damaged_parquet(path, f"{error}".splitlines()[0]) from error
-    if n_rows == 0:
+    if metadata.num_rows == 0:
         raise EmptyTableError.without_rows(path)
     names = [None if name.startswith("__index_level_") else name.strip() for name in schema.names]
-    return Source(path, "parquet", checked_names(path, names), n_cells=n_cells)
+    columns = checked_names(path, names)
+    return Source(path, "parquet", columns, n_cells=_count_cells(metadata))
 
 
 def _count_cells(metadata: Any) -> int:  # noqa: ANN401 - pyarrow has no types

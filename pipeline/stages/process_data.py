@@ -26,6 +26,7 @@ from pipeline.stages.step_timer import StepTimer
 STEPS: Final = ("reading", "checking", "preparing")
 MAX_COLUMNS_LISTED: Final = 20  # columns with missing values that are logged one by one
 MAX_CLASSES_LISTED: Final = 12
+MAX_FILES_LISTED: Final = 20
 
 
 def run(ctx: StageContext, events: Events) -> DataResult:
@@ -75,7 +76,9 @@ def _read_table(ctx: StageContext, data_digest: str, events: Events) -> Table:
     table = tables.read(paths, ctx.max_table_cells)
     if sources.digest(paths)[0] != data_digest:
         raise DataChangedError
-    events.log(f"{table.n_rows:,} rows, {len(table.columns)} columns from {', '.join(path.name for path in paths)}")
+    events.log(
+        f"{table.n_rows:,} rows, {len(table.columns)} columns from {listed([path.name for path in paths], MAX_FILES_LISTED)}"
+    )
     for note in table.notes:
         events.log(note)
     return table

@@ -9,10 +9,12 @@ from typing import Final
 import pipeline
 from pipeline.core.events import Events
 from pipeline.core.params import Params
+from pipeline.core.sentences import listed
 from pipeline.core.stage import SeedResult, StageContext
 from pipeline.ingest import sources
 
 LIBRARIES: Final = ("numpy", "pandas", "scikit-learn", "onnx", "onnxruntime", "skl2onnx")
+MAX_FILES_LISTED: Final = 20
 _SHORT_DIGEST: Final = 12  # characters of a digest in the log
 
 
@@ -30,7 +32,9 @@ def run(ctx: StageContext, events: Events) -> SeedResult:
         versions={"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
     )
     events.log(f"Seed {result.seed}, used by every stage of this run.")
-    events.log(f"Data {data[:_SHORT_DIGEST]}: {', '.join(path.name for path in paths)} ({n_bytes / 1e6:.1f} MB)")
+    events.log(
+        f"Data {data[:_SHORT_DIGEST]}: {listed([path.name for path in paths], MAX_FILES_LISTED)} ({n_bytes / 1e6:.1f} MB)"
+    )
     events.log(f"Parameters {result.params_digest[:_SHORT_DIGEST]}, code {result.code_digest[:_SHORT_DIGEST]}")
     events.log(", ".join(f"{name} {number}" for name, number in result.versions.items()))
     return result

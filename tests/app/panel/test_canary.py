@@ -62,9 +62,12 @@ class Leavings:
     pages: Mapping[str, bytes]
 
 
-@pytest.fixture(scope="module", params=["variables", "files"])
+@pytest.fixture(scope="module", params=["variables", "files", "link"])
 def leavings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Leavings]:
-    """Yield what a panel has left whose secrets come as variables of its environment, or as files that these name."""
+    """Yield what a panel has left whose secrets come as variables of its environment, or as files that these name.
+
+    With "link" there is no password, and who opens the printed link is logged in.
+    """
     folder = tmp_path_factory.mktemp("canary")
     values = {name: secrets.token_urlsafe(24) for name in ("PANEL_PASSWORD", "API_KEY")}
     settings, kept_in = dict(values), set()
@@ -73,6 +76,8 @@ def leavings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         for name, value in values.items():
             (folder / f"{name}.txt").write_text(value)
             kept_in.add(folder / f"{name}.txt")
+    if request.param == "link":
+        del settings["PANEL_PASSWORD"]
     foreign = secrets.token_urlsafe(24)
     table = bundled("breast_cancer")
     (folder / "data" / "raw").mkdir(parents=True)
@@ -86,7 +91,9 @@ def leavings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             run = running.run(params={})
             assert run["state"] == "succeeded", run
             until(lambda: _is_recorded(running, run["id"]), within_s=90, what="MLflow has the record")
-            session = _log_in(running, values["PANEL_PASSWORD"])
+            if request.param == "link":
+                values["PANEL_PASSWORD"] = _printed_token(running)
+            session = _log_in(running, values["PANEL_PASSWORD"], by_link=request.param == "link")
             pages |= _crawl(running, session)
             pages |= _fetch(running, values["API_KEY"])
         finally:
@@ -140,11 +147,24 @@ def _is_recorded(running: RunningPanel, run_id: str) -> bool:
     return bool(running.client.get(f"/api/v1/runs/{run_id}").raise_for_status().json()["mlflow_run_id"])
 
 
-def _log_in(running: RunningPanel, password: str) -> str:
-    """Return the token of the session that the password opens."""
+def _printed_token(running: RunningPanel) -> str:
+    """Return the token of the link that the panel has printed, and take the link out of what it has printed."""
+    path = running.folder / "panel.log"
+    text = path.read_text("utf-8")
+    [token] = re.findall(r"Control panel: \S+/login\?token=(\S+)", text)
+    with path.open("r+", encoding="utf-8") as file:  # the panel writes on after its old end
+        file.write(text.replace(token, "-" * len(token), 1))
+    return str(token)
+
+
+def _log_in(running: RunningPanel, secret: str, *, by_link: bool) -> str:
+    """Return the token of the session that the password, or the token of the printed link, opens."""
     base = str(running.client.base_url).rstrip("/")
     with httpx2.Client(base_url=base, headers={"Origin": base}, trust_env=False) as browser:
-        answer = browser.post("/login", data={"password": password})
+        if by_link:
+            answer = browser.get("/login", params={"token": secret})
+        else:
+            answer = browser.post("/login", data={"password": secret})
         assert answer.status_code == 303, answer.text
         [session] = [value for name, value in answer.cookies.items() if "session" in name]
         return session

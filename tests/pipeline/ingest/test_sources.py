@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.problems import DataError
-from pipeline.ingest import sources, tables
+from pipeline.ingest import frames, sources, tables
 
 
 def refused(path: Path) -> DataError:
@@ -224,6 +224,17 @@ def test_short_rows_count_in_full_when_a_wide_csv_has_many(tmp_path: Path, line_
     with pytest.raises(DataError) as caught:
         tables.read([path], 1_999_999)
     assert caught.value.id == "DATA-24"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_piece_has_fewer_rows_when_the_table_is_wide(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "CHUNK_CELLS", 10)
+    frame = pd.DataFrame({f"c{i}": range(7) for i in range(4)})
+    path = tmp_path / f"wide.{suffix}"
+    getattr(frame, f"to_{suffix}")(path, index=False)
+    assert [len(piece) for piece in frames.read_frames(sources.inspect(path))] == [2, 2, 2, 1]
 
 
 def test_all_files_count_together_when_a_table_has_several(tmp_path: Path) -> None:
