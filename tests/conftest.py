@@ -42,7 +42,9 @@ def browser() -> Iterator["Browser"]:
     path = shutil.which("chromium")
     assert path, "Chromium is needed for this test"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        # Names below .test are this machine, so that pages can have names that are not loopback.
+        arguments = ["--no-sandbox", "--host-resolver-rules=MAP *.test 127.0.0.1"]
+        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
         yield chromium
         chromium.close()
 
