@@ -5,8 +5,11 @@ client that does not read; a few hundred sockets that drip bytes would hold a se
 once a second closes those. It costs requests nothing: no timer is set and nothing is recorded while one is served.
 """
 
+import asyncio
 import resource
+import socket
 import time
+from functools import partial
 from math import inf
 from typing import Any, Final
 
@@ -33,6 +36,14 @@ class Server(uvicorn.Server):
         self._head_s = head_s
         # By connection: its state, and since when it has been in that state.
         self._since: dict[Any, tuple[tuple[object, ...], float]] = {}
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.Server. A TLS handshake may take as long as a head, where it would have a minute."""
+        if self.config.ssl is not None:
+            # A connection is none of uvicorn's before its handshake is over, and uvicorn has no setting for it.
+            loop: Any = asyncio.get_running_loop()
+            loop.create_server = partial(loop.create_server, ssl_handshake_timeout=self._head_s)
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """See uvicorn.Server."""

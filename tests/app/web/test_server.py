@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
 from app.web import server
+from app.web.tls import read_tls
 from bench.wait import until
+from tests.builders.certificates import make_certificate
 from tests.builders.raw_server import HEAD_S, SLOW_S, Site, running
 
 pytestmark = pytest.mark.slow
@@ -118,6 +121,17 @@ def test_others_are_answered_again_soon_when_connections_fill_the_server(sent: b
         until(is_answered, within_s=20, interval_s=0, what="a request is answered")
         for client in silent:
             client.close()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "begun", "plain"]
+)
+def test_connection_is_ended_when_its_handshake_does_not_become_complete(
+    tmp_path: Path, loop: str, sent: bytes
+) -> None:
+    with running(loop=loop, tls=read_tls(*make_certificate(tmp_path))) as site:
+        assert ends_after(site.connect(sent)) < SLOW_S
 
 
 @pytest.mark.parametrize("is_sending", [True, False])
