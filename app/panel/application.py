@@ -7,6 +7,9 @@ from typing import Final
 from fastapi import FastAPI
 
 from app.panel import probes
+from app.panel.accounts import api as accounts_api
+from app.panel.accounts import audit_routes, users_routes
+from app.panel.accounts import routes as accounts_routes
 from app.panel.auth import routes as auth_routes
 from app.panel.auth.middleware import AuthMiddleware
 from app.panel.auth.service import Auth
@@ -39,6 +42,9 @@ from pipeline.core.product import NAME
 
 PAGES: Final = (
     auth_routes.router,
+    accounts_routes.router,
+    users_routes.router,
+    audit_routes.router,
     home_routes.router,
     runs_routes.router,
     logs_routes.router,
@@ -57,6 +63,7 @@ API: Final = (
     services_api.router,
     datasets_api.router,
     drift_api.router,
+    accounts_api.router,
 )
 
 

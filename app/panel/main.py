@@ -7,8 +7,10 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from app.panel.accounts.service import Accounts
 from app.panel.application import build
 from app.panel.audit.log import AuditLog
+from app.panel.audit.queries import AuditQueries
 from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
 from app.panel.datasets.service import Datasets
@@ -187,6 +189,8 @@ def create_app(
         model_queries,
         drift,
         audit,
+        AuditQueries(db),
+        Accounts(auth, clock),
         Datasets(settings.data_dir, clock, audit),
     )
     return build(objects, {RunStates: active_runs, RunIds: queries, LiveModels: model_queries}, workers)

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from app.panel.clock import Clock
 from app.panel.pages.service_links import Service, ServiceLinks
 from app.panel.settings import Settings
-from app.web.identity import Identity, identity_of
+from app.web.identity import Identity, Role, identity_of
 from app.web.problem_response import problem_response, retry_headers
 from app.web.templating import View, create_environment, is_fragment, render_response
 from pipeline.core.params import choice_title
@@ -25,6 +25,7 @@ SECTIONS: Final = (
     ("models", "/models", "Models"),
     ("drift", "/drift", "Live data"),
     ("services", "/services", "Services"),
+    ("access", "/access", "Access"),
 )
 
 
@@ -52,6 +53,10 @@ class Frame:
     missing_links: str = ""
     sections: tuple[tuple[str, str, str], ...] = SECTIONS
 
+    def may(self, role: Role) -> bool:
+        """Return whether who sees the page has at least the rights of `role`: buttons of others are not drawn."""
+        return self.identity is not None and self.identity.may(role)
+
 
 @dataclass(frozen=True)
 class ProblemView(View):
@@ -74,6 +79,7 @@ class PageRenderer:
         health: Callable[[], Health] | None = None,
         links: ServiceLinks | None = None,
     ) -> None:
+        self._settings = settings
         self._links = links or ServiceLinks(settings, in_container=False)
         self._clock = clock
         self._health = health
@@ -118,3 +124,8 @@ class PageRenderer:
         """
         path = f"/#/runs/{mlflow_run_id}" if mlflow_run_id else "/#/experiments"
         return self.service_url(request, "mlflow", path)
+
+    def mlflow_tracking_uri(self, request: Request) -> str:
+        """Return where MLflow's own client finds the server, which has no cookies to keep from anybody."""
+        address = self.service_url(request, "mlflow").rstrip("/")
+        return address or f"{request.url.scheme}://{request.url.hostname}:{self._settings.mlflow_port}"

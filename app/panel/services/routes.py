@@ -39,7 +39,7 @@ class ServicesPage(View):
 
 @dataclass(frozen=True)
 class ServicePage(View):
-    """One service and the end of its output, ready for the template."""
+    """One service and the end of its output, ready for the template. `tracking_uri` is where MLflow's client finds MLflow."""
 
     TEMPLATE: ClassVar[str] = "panel/service.html"
     FRAGMENT: ClassVar[str | None] = "panel/_service.html"
@@ -47,6 +47,7 @@ class ServicePage(View):
     row: ServiceRow
     lines: tuple[Markup, ...]
     link: str
+    tracking_uri: str
     poll_s: int
 
 
@@ -63,7 +64,10 @@ def show_service(request: Request, name: ServiceName, renderer: Renderer, servic
     """Return the page of one service, with the end of its output."""
     row = services.row(name)
     lines = tuple(ansi_to_html(line) for line in services.log(name).lines)
-    page = ServicePage(row=row, lines=lines, link=_link(request, renderer, row), poll_s=LOG_POLL_S)
+    link = _link(request, renderer, row)
+    page = ServicePage(
+        row=row, lines=lines, link=link, tracking_uri=renderer.mlflow_tracking_uri(request), poll_s=LOG_POLL_S
+    )
     return renderer.render(request, page, section="services")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +13,10 @@ from httpx2 import Response
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
+from app.panel.accounts.service import ID_LENGTH
 from app.panel.application import API, PAGES
 from app.panel.audit.tables import AuditEntry
+from app.panel.auth.secrets import digest
 from app.panel.auth.service import Auth
 from app.panel.auth.sessions import Browser
 from app.panel.clock import SystemClock
@@ -37,6 +40,7 @@ from bench.empty_deploy import live_at_once
 from bench.empty_stages import EMPTY_STAGES
 from bench.wait import until
 from pipeline.core.params import Params
+from pipeline.core.problems import ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness
 from tests.fakes.api import FakeApi
 
@@ -173,6 +177,36 @@ def run_form() -> dict[str, str]:
     return {field.name: field.text for field in fields if field.text}
 
 
+def _vera(panel: Panel) -> str:
+    """Return the name of a viewer who is there."""
+    if panel.auth.users.role("vera") is None:
+        with suppress(ProblemError):
+            panel.auth.users.remove("vera")
+        panel.auth.users.create("vera", "viewer", None)
+    return "vera"
+
+
+def _vera_is_disabled(panel: Panel) -> str:
+    panel.auth.users.change(_vera(panel), is_disabled=True)
+    return "vera"
+
+
+def _nobody(panel: Panel) -> None:
+    with suppress(ProblemError):
+        panel.auth.users.remove("nora")
+
+
+def _session(panel: Panel) -> str:
+    """Return the id of another session of admin."""
+    return digest(panel.log_in())[:ID_LENGTH]
+
+
+def _token(panel: Panel) -> int:
+    return panel.auth.tokens.create(Identity("admin", "admin", "link"), "old", "read", None).row.id or 0
+
+
+PASSWORD: Final = {"password": "violet-91-lamp-pigeon"}
+NEW_USER: Final = {"name": "nora", "role": "viewer", "password": STRONG}
 START: Final = Verb("run.start", r"run \d+", form={})
 RERUN: Final = Verb("run.rerun", r"run \d+", Panel.run, form={})
 CANCEL: Final = Verb("run.cancel", r"run \d+", Panel.active, form={})
@@ -204,11 +238,30 @@ VERBS: Final = {
     "POST /api/v1/datasets": UPLOAD,
     "POST /data/{name}/remove": REMOVE,
     "DELETE /api/v1/datasets/{name}": REMOVE,
+    "POST /access/password": Verb("user.set_password", "admin", form=PASSWORD),
+    "POST /access/sessions/end-others": Verb("session.end_all", "admin", _session, form={}),
+    "POST /access/sessions/{id}/end": Verb("session.end", "admin [0-9a-f]{8}", _session, form={}),
+    "DELETE /api/v1/sessions/{id}": Verb("session.end", "admin [0-9a-f]{8}", _session),
+    "POST /access/tokens": Verb("token.create", r"\d+ new", form={"name": "new", "scope": "read", "days": "30"}),
+    "POST /api/v1/tokens": Verb("token.create", r"\d+ new", body={"name": "new", "scope": "read"}),
+    "POST /access/tokens/mlflow": Verb("token.create", r"\d+ MLflow", form={}),
+    "POST /access/tokens/{id}/revoke": Verb("token.revoke", r"\d+ old", _token, form={}),
+    "DELETE /api/v1/tokens/{id}": Verb("token.revoke", r"\d+ old", _token),
+    "POST /access/users": Verb("user.create", "nora", _nobody, form=NEW_USER),
+    "POST /api/v1/users": Verb("user.create", "nora", _nobody, body=NEW_USER),
+    "POST /access/users/{name}/role": Verb("user.change", "vera", _vera, form={"role": "operator"}),
+    "POST /access/users/{name}/disable": Verb("user.change", "vera", _vera, form={}),
+    "POST /access/users/{name}/enable": Verb("user.change", "vera", _vera_is_disabled, form={}),
+    "POST /access/users/{name}/password": Verb("user.set_password", "vera", _vera, form=PASSWORD),
+    "POST /access/users/{name}/remove": Verb("user.remove", "vera", _vera, form={}),
+    "PATCH /api/v1/users/{name}": Verb("user.change", "vera", _vera, body={"role": "operator"}),
+    "PUT /api/v1/users/{name}/password": Verb("user.set_password", "vera", _vera, body=PASSWORD),
+    "DELETE /api/v1/users/{name}": Verb("user.remove", "vera", _vera),
     "POST /login": Verb("session.login", "admin", lambda panel: panel.auth.users.set_password("admin", STRONG)),
     "POST /logout": Verb("session.logout", "admin [0-9a-f]{8}", lambda panel: panel.client.cookies.clear(), form={}),
 }
-# Who acts is somebody else, or nobody yet: these are for browsers only.
-FOR_BROWSERS: Final = re.compile("POST /(login|logout).*")
+# Who acts is nobody yet, or has to enter a password: these are for browsers only.
+FOR_BROWSERS: Final = re.compile("POST /(login|logout|access/password)")
 
 
 def unsafe_routes() -> list[str]:
@@ -303,7 +356,7 @@ def test_row_says_what_was_before_when_something_was(panel: Panel) -> None:
 
 
 def test_row_says_that_it_was_refused_when_the_role_does_not_allow_it(panel: Panel) -> None:
-    panel.auth.users.create("vera", "viewer", None)
+    panel.auth.users.change(_vera(panel), role="viewer")
     last = panel.last_row()
     for _ in range(100):
         response = panel.client.post("/runs/1/cancel", headers=cookie(panel, "vera"))

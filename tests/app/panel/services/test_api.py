@@ -7,7 +7,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app.panel.audit.log import AuditLog
 from app.panel.clock import SystemClock
+from app.panel.db.engine import Database
 from app.panel.services import api
 from app.panel.services.preflight import Preflight
 from app.panel.settings import Settings
@@ -23,7 +25,7 @@ def test_services_are_listed_restarted_and_read_when_they_run(supervise: Supervi
     settings = Settings(data_dir=tmp_path, state_dir=tmp_path, models_dir=tmp_path)
     app = FastAPI()
     preflight = Preflight(settings, supervisor, SystemClock())
-    provide(app, (supervisor, preflight))
+    provide(app, (supervisor, preflight, AuditLog(Database(tmp_path / "panel.db"), SystemClock())))
     app.include_router(api.router)
     supervisor.start()
     supervisor.wait_ready(("api",), 20, threading.Event())
