@@ -255,13 +255,13 @@ def test_exit_code_tells_of_it_when_a_worker_cannot_start(tmp_path: Path) -> Non
     environ = real_environ(tmp_path, free_port())
     database = open_database(tmp_path / "state" / "panel.db", SystemClock().now())
     with database.write() as session:
-        session.connection().exec_driver_sql("DROP TABLE login_session")
+        session.connection().exec_driver_sql("DROP TABLE run")
     database.close()
     panel = subprocess.run(
         [sys.executable, "-m", "app.panel"], env=environ, capture_output=True, text=True, timeout=60, check=False
     )
     assert panel.returncode == 3
-    assert "no such table: login_session" in panel.stderr
+    assert "no such table: run" in panel.stderr
     assert panel.stdout == ""
 
 

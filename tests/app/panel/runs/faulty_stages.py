@@ -3,12 +3,14 @@
 import ctypes
 import io
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from bench import empty_stages
 from bench.wait import until
@@ -120,6 +122,7 @@ def shows_limits(ctx: StageContext, events: Events) -> SeedResult:
     for name in ("RLIMIT_DATA", "RLIMIT_NOFILE", "RLIMIT_CORE"):
         events.log(f"{name} {resource.getrlimit(getattr(resource, name))[0]}")
     events.log(f"RLIMIT_NPROC {resource.getrlimit(resource.RLIMIT_NPROC)[0] != resource.RLIM_INFINITY}")
+    events.log(re.findall(r"NoNewPrivs:\s*\d", Path("/proc/self/status").read_text())[0])
     return empty_stages.set_seed(ctx, events)
 
 

@@ -98,7 +98,8 @@ def test_limit_and_setting_are_named_when_a_stage_runs_out_of_memory(make_harnes
 def test_memory_files_and_processes_are_limited_when_a_stage_runs(make_harness: MakeHarness) -> None:
     harness = make_harness(with_faulty_stage("shows_limits"), stage_memory_bytes=2**30)
     harness.run_to_end()
-    assert {"RLIMIT_DATA 1073741824", "RLIMIT_NOFILE 1024", "RLIMIT_CORE 0", "RLIMIT_NPROC True"} <= {*harness.texts()}
+    limits = {"RLIMIT_DATA 1073741824", "RLIMIT_NOFILE 1024", "RLIMIT_CORE 0", "RLIMIT_NPROC True", "NoNewPrivs:\t1"}
+    assert limits <= {*harness.texts()}
 
 
 def test_group_is_killed_when_a_stage_times_out_and_ignores_term(
