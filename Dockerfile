@@ -36,6 +36,7 @@ LABEL org.opencontainers.image.base.name=$BASE
 # Any uid may run this image: no home is written, no name is looked up.
 ENV PYTHONPATH=/srv PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/panel/bin:$PATH \
     HOME=/tmp USER=panel LOGNAME=panel MPLCONFIGDIR=/tmp/matplotlib TZ=UTC \
+    ORT_DISABLE_TELEMETRY=1 MLFLOW_DISABLE_TELEMETRY=true \
     ML_PIPELINE_DATA=/data ML_PIPELINE_STATE=/state ML_PIPELINE_MODELS=/models
 WORKDIR /srv
 # One COPY for both: their common files are one file with two names, in one layer.

@@ -65,6 +65,14 @@ def test_a_model_is_live_when_the_button_was_clicked_once(stack: Stack, browser:
     assert answer["model_version"] == 1
 
 
+def test_no_library_has_prepared_to_report_when_a_model_was_trained_and_serves(stack: Stack) -> None:
+    """ONNX Runtime keeps what it is about to send, and an identifier of the machine, in ~/.cache/Microsoft."""
+    for name in ("panel", "api"):
+        found = docker("exec", stack.container(name), "bash", "-c", "ls -a /tmp/.cache /tmp/.local 2>&1; true")
+        assert "Microsoft" not in found
+        assert "onnxruntime" not in found
+
+
 def test_files_belong_to_the_user_when_the_panel_wrote_them(stack: Stack) -> None:
     files = [path for path in (stack.folder / "data").rglob("*") if path.is_file() and path.name != "README.md"]
     assert files
