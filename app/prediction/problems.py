@@ -256,3 +256,24 @@ class CrossSiteError(ProblemError):
             why=f"A browser sent it for {origin[:80].decode('latin-1')!r}." if origin else "A browser says so.",
             fix="Send it from a server or from the API's own /docs, or set API_KEY and send the key.",
         )
+
+
+class RowQuotaError(ProblemError):
+    """The quota of rows is used up.
+
+    The API was started with `API_ROWS_PER_MINUTE`: so many rows a minute for each key, or for each address where there is
+    no key. `Retry-After` says when to try again; a request with more rows than that never fits.
+    """
+
+    id = "API-19"
+    status = 429
+    retryable = True
+
+    def __init__(self, n_rows: int, rows_per_minute: int, *, wait_s: int) -> None:
+        fits = n_rows <= rows_per_minute
+        super().__init__(
+            "The quota of rows is used up." if fits else "The request has more rows than the quota of a minute.",
+            why=f"The limit is {rows_per_minute:,} rows a minute, and {n_rows:,} more were sent.",
+            fix=f"Try again in {wait_s} s." if fits else f"Send at most {rows_per_minute:,} rows at once.",
+        )
+        self.wait_s = wait_s

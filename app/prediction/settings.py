@@ -48,6 +48,12 @@ class ApiSettings(ApiAccess):
     max_rows: int = setting(
         "API_MAX_ROWS", 200_000, "Maximum rows per request; bounds how long it occupies the CPUs.", ge=1, le=10_000_000
     )
+    rows_per_minute: int = setting(
+        "API_ROWS_PER_MINUTE",
+        0,
+        "Rows that each caller may have predicted in a minute: each key, or each address without one; 0 sets no quota.",
+        ge=0,
+    )
     body_timeout_s: float = setting(
         "API_BODY_TIMEOUT_S", 60.0, "A request whose body takes longer to arrive is refused.", ge=1, le=3600
     )

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.registry.evidence import rows_to_try
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from bench.bundles import make_bundle
 from bench.wait import until
 from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
+from pipeline.core.check_rows import check_rows
 from tests.app.prediction.conftest import publish_odd, running
 from tests.app.prediction.odd_graphs import failing_above
 from tests.fakes.api import FakeApi
@@ -56,7 +56,7 @@ def test_a_row_is_timed_and_other_rows_are_answered_when_the_panel_asks(subject:
     assert prediction.model_version == 1
     assert row_s is not None
     assert 0 < row_s < 5
-    rows = rows_to_try(subject.manifest)
+    rows = check_rows(subject.manifest)
     assert len(subject.client.predict(rows)) == len(rows) >= 3
     assert subject.client.readiness().ready
 
@@ -78,7 +78,7 @@ def test_nothing_counts_as_live_data_when_the_panel_asks(tmp_path: Path) -> None
     with running(models) as api:
         api.wait_for(1)
         client = PredictionClient(Subject(f"http://127.0.0.1:{api.port}", built.manifest, {}, lambda: None))
-        client.predict(rows_to_try(built.manifest) * 400)  # more than is answered at once
+        client.predict(check_rows(built.manifest) * 400)  # more than is answered at once
         client.timed(built.manifest.golden[0].record, 5.0)
         assert until(client.stats, what="/stats").n == 0
         assert "api_rows_total 0.0" in client.metrics()

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final, Literal
 
-from pipeline.core.bundle import Feature, Manifest, Scalar
-
 # A restart of the API, by a person or after a crash of its own, is not the model's fault; being away for so long is.
 UNREADY_LIMIT_S: Final = 15.0
 # One odd second decides nothing.
@@ -22,7 +20,6 @@ MAX_SLOWDOWN: Final = 5.0
 MIN_SLOW_S: Final = 0.025
 MAX_ERROR_SHARE: Final = 0.01
 MIN_ERRORS: Final = 3
-UNSEEN: Final = "a category that no row of the table has"
 
 ERRORS: Final = re.compile(
     r'^api_requests_total\{route="/(?:predict|predict/csv|invocations|v2/infer)",status="500"\} (\S+)$', re.MULTILINE
@@ -65,16 +62,6 @@ def read_counters(metrics: str) -> Counters:
 def typical_s(rows_s: Sequence[float]) -> float | None:
     """Return the processor time of one row that is usual among `rows_s`; None where there is none."""
     return median(rows_s) if rows_s else None
-
-
-def rows_to_try(manifest: Manifest) -> list[dict[str, Scalar]]:
-    """Return rows that the model must answer: its golden ones, one without any value, one with categories never seen."""
-    unseen: dict[str, Scalar] = {feature.name: _odd_value(feature) for feature in manifest.features}
-    return [*(golden.record for golden in manifest.golden), {}, unseen]
-
-
-def _odd_value(feature: Feature) -> Scalar:
-    return UNSEEN if feature.kind == "categorical" else None
 
 
 class Evidence:

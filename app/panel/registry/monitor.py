@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from app.panel.clock import Clock
-from app.panel.registry.evidence import Counters, Evidence, Observation, Presence, read_counters, rows_to_try, typical_s
+from app.panel.registry.evidence import Counters, Evidence, Observation, Presence, read_counters, typical_s
 from app.panel.registry.tables import Deployment
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from pipeline.core.bundle import VERSIONS_DIR, Manifest, Pointer, bundle_dir, read_manifest
+from pipeline.core.check_rows import check_rows
 from pipeline.core.problems import BundleError, ProblemError
 
 log = logging.getLogger(__name__)
@@ -143,13 +144,13 @@ class DeploymentMonitor:
 
     def _row_s(self, manifest: Manifest, timeout_s: float) -> float | None:
         """Return the processor time that a golden row takes; None where another model answers. Raises NoResponseError."""
-        prediction, row_s = self._client.timed(rows_to_try(manifest)[0], timeout_s)
+        prediction, row_s = self._client.timed(check_rows(manifest)[0], timeout_s)
         return row_s if prediction.model_version == manifest.version else None
 
     def _has_failed(self, manifest: Manifest) -> bool:
         """Return whether the API answers the rows to try with a server error. Raises NoResponseError for none at all."""
         try:
-            self._client.predict(rows_to_try(manifest))
+            self._client.predict(check_rows(manifest))
         except NoResponseError as error:
             if error.status not in {400, 422, 500}:
                 raise

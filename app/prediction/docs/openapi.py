@@ -29,6 +29,7 @@ PROBLEMS: Final = {
     "415": "The body states no content type that is accepted here, or is compressed",
     "421": "The host name is not one that the API answers to (only where it has no key)",
     "422": "A value cannot be used; `errors` names row, field, value and what was expected",
+    "429": "The quota of rows is used up (only where the API was started with one)",
     "500": "Internal error",
     "503": "No model is live yet",
 }

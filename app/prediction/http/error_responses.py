@@ -2,7 +2,7 @@
 
 from fastapi.responses import JSONResponse
 
-from app.prediction.problems import InvalidValuesError, NoModelError
+from app.prediction.problems import InvalidValuesError, NoModelError, RowQuotaError
 from app.web.problem_response import problem_response
 from pipeline.core.problems import ProblemError
 
@@ -18,6 +18,8 @@ def error_response(problem: ProblemError, request_id: str, **more: object) -> JS
         if problem.run_url:
             extra["run_url"] = problem.run_url
             headers["Link"] = f'<{problem.run_url}>; rel="monitor"'
+    if isinstance(problem, RowQuotaError):
+        headers["Retry-After"] = str(problem.wait_s)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return problem_response(problem, headers=headers, **extra)

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.prediction.http.error_responses import error_response
 from app.prediction.http.request_guard import Headers, RequestGuard
 from app.prediction.http.request_metrics import route_label
-from app.prediction.http.service import PredictionService
+from app.prediction.http.service import PredictionService, Sender
 from app.prediction.problems import UnexpectedError
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.responses import encode_batch
@@ -34,6 +34,8 @@ REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 INLINE_BYTES: Final = 16 * 1024
 NOT_LIVE_HEADER: Final = LIVE_DATA_HEADER.lower().encode()
 PROCESSOR_TIMING: Final = PROCESSOR_METRIC.encode()
+ANYBODY: Final = Sender()
+NOT_LIVE: Final = Sender(is_live=False)
 _JSON: Final = (b"content-type", b"application/json")
 
 
@@ -66,8 +68,9 @@ class PredictFastPath:
         is_predict = path == "/predict" and scope["method"] == "POST"
         try:
             self._guard.check(scope["method"], path, headers)
+            sender = scope["sender"] = self._sender(scope, headers)
             if is_predict:
-                status = await self._predict(headers, request_id, receive, send)
+                status = await self._predict(headers, sender, request_id, receive, send)
             else:
                 status = await self._pass_on(scope, receive, send)
         except ProblemError as problem:
@@ -82,7 +85,15 @@ class PredictFastPath:
                 await _with_id(error_response(UnexpectedError(), request_id), scope, receive, send)
         self._service.metrics.observe(route_label(path), status, time.perf_counter() - start)
 
-    async def _predict(self, headers: Headers, request_id: str, receive: Receive, send: Send) -> int:
+    def _sender(self, scope: Scope, headers: Headers) -> Sender:
+        is_live = headers.get(NOT_LIVE_HEADER) != b"no"
+        if self._service.quota is None:
+            return ANYBODY if is_live else NOT_LIVE
+        client = scope.get("client")
+        caller = self._guard.caller(headers, client[0] if client else "")
+        return Sender(caller, is_live)
+
+    async def _predict(self, headers: Headers, sender: Sender, request_id: str, receive: Receive, send: Send) -> int:
         service = self._service
         length = headers.get(b"content-length", b"")
         limits = service.body_limits
@@ -92,16 +103,16 @@ class PredictFastPath:
         loaded = service.live_model
         timing: tuple[tuple[bytes, bytes], ...] = ()
         content: bytes | None
-        if headers.get(NOT_LIVE_HEADER) == b"no":
-            content, timing = await self._predict_aside(loaded, raw, request_id)
+        if not sender.is_live:
+            content, timing = await self._predict_aside(loaded, raw, sender, request_id)
         elif len(raw) <= INLINE_BYTES:
-            content = loaded.single_row.answer(raw, request_id)
+            content = loaded.single_row.answer(raw, request_id) if service.quota is None else None
             if content is None:
-                content = self._answer(loaded, raw, request_id)
+                content = self._answer(loaded, raw, sender, request_id)
             else:
                 service.metrics.count_rows(1)
         else:
-            content = await asyncio.to_thread(self._answer, loaded, raw, request_id)
+            content = await asyncio.to_thread(self._answer, loaded, raw, sender, request_id)
         answer_headers = [
             _JSON,
             (b"content-length", b"%d" % len(content)),
@@ -112,14 +123,14 @@ class PredictFastPath:
         await send({"type": "http.response.body", "body": content})
         return 200
 
-    def _answer(self, loaded: LoadedModel, raw: bytes, request_id: str, *, is_live: bool = True) -> bytes:
+    def _answer(self, loaded: LoadedModel, raw: bytes, sender: Sender, request_id: str) -> bytes:
         rows = loaded.reader.body(raw)
-        scores = self._service.score_now(loaded, rows, is_live=is_live)
+        scores = self._service.score_now(loaded, rows, sender)
         content = encode_batch(loaded.model, rows, scores, request_id)
         return content[1:-1] if rows.single else content
 
     async def _predict_aside(
-        self, loaded: LoadedModel, raw: bytes, request_id: str
+        self, loaded: LoadedModel, raw: bytes, sender: Sender, request_id: str
     ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """Return the answer to rows that are no live data, which counts nowhere, and how long the processor worked on it.
 
@@ -127,12 +138,13 @@ class PredictFastPath:
         """
 
         is_short = len(raw) <= INLINE_BYTES
+        as_one_row = is_short and self._service.quota is None
 
         def predict() -> tuple[bytes, float]:
             begun = time.thread_time()
-            content = loaded.single_row.answer(raw, request_id, is_live=False) if is_short else None
+            content = loaded.single_row.answer(raw, request_id, is_live=False) if as_one_row else None
             if content is None:
-                content = self._answer(loaded, raw, request_id, is_live=False)
+                content = self._answer(loaded, raw, sender, request_id)
             return content, time.thread_time() - begun
 
         content, spent_s = predict() if is_short else await asyncio.to_thread(predict)

@@ -1,7 +1,9 @@
 """Decides whether a request may be handled at all: by its host, its key, the page that sent it, the type of its body."""
 
+import hashlib
 import hmac
 from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from app.prediction.http.content_types import check_content_type
@@ -35,6 +37,10 @@ class RequestGuard:
             _check_body(path, headers)
         elif path in DATA_PATHS:
             self._authorize(headers)
+
+    def caller(self, headers: Headers, address: str) -> str:
+        """Return whose quota a request that has passed counts against: that of its key, or else of its address."""
+        return hashlib.sha256(_key_in(headers)).hexdigest() if self._key else _network(address)
 
     def _authorize(self, headers: Headers) -> None:
         """Raise UnauthorizedError API-08 (401) for a wrong key; where none is set, HostNotAllowedError API-17 (421) for a
@@ -77,3 +83,14 @@ def _check_body(path: str, headers: Headers) -> None:
         raise UnsupportedBodyError.compressed(coding.decode("latin-1"))
     if path != "/predict" or headers.get(b"content-type") != b"application/json":  # as nearly all requests are
         check_content_type(route_label(path), headers)
+
+
+def _network(address: str) -> str:
+    """Return the address, or of an IPv6 address the half that its owner usually has all of."""
+    try:
+        ip = ip_address(address)
+    except ValueError:  # a socket has none
+        return address
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None:
+        return f"{int(ip) >> 64:x}"
+    return str(ip)

@@ -15,7 +15,8 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from app.prediction.http.service import PredictionService, Service, is_live
+from app.prediction.http.service import PredictionService, Sender, Service
+from app.prediction.problems import RowQuotaError
 from app.prediction.protocols.csv_cells import EXPECTED, rows_of, value
 from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.loaded_model import LoadedModel
@@ -36,6 +37,8 @@ router = APIRouter(tags=["prediction"])
 async def predict_csv(request: Request, service: Service) -> StreamingResponse:
     """Send CSV with a header line; the response is the same table with `prediction`, `probability` and `error` added."""
     loaded = service.live_model
+    if service.quota is not None:
+        service.quota.check(request.scope["sender"].caller)
     table = _Table(loaded, service, request)
     # Blank lines are no rows, above the header neither.
     lines = (cells async for cells in rows_of(stream_body(request.receive, service.stream_limits)) if cells)
@@ -96,7 +99,7 @@ class _Table:
         self._live_model = loaded
         self._service = service
         self._request_id: str = request.scope["request_id"]
-        self._is_live = is_live(request)
+        self._sender: Sender = request.scope["sender"]
         self._columns: list[str] = []
         self._features = {feature.name: feature for feature in loaded.model.manifest.features}
         self._classes = loaded.model.task != "regression"
@@ -125,10 +128,15 @@ class _Table:
                 if len(block) >= BLOCK_ROWS:
                     yield await self._block(block)
                     block = []
-        except ProblemError as problem:  # in the middle of the table: what came before it is answered
+        except RowQuotaError as problem:  # for this block: what came before it is answered
+            ended_by, self.is_cut_off, block = problem, True, []
+        except ProblemError as problem:  # in the middle of the table
             ended_by, self.is_cut_off = problem, True
         if block:
-            yield await self._block(block)
+            try:
+                yield await self._block(block)
+            except RowQuotaError as problem:
+                ended_by = ended_by or problem
         if ended_by is not None:
             blank = [""] * (len(self._columns) + len(added) - 1)
             yield _csv([[*blank, str(ended_by)]])
@@ -153,7 +161,7 @@ class _Table:
             return []
         loaded = self._live_model
         rows = loaded.reader.filled(records)
-        scores, are_finite = self._service.score_each(loaded, rows, is_live=self._is_live)
+        scores, are_finite = self._service.score_each(loaded, rows, self._sender)
         responses = build_responses(loaded.model, rows, scores, self._request_id)
         return [
             [_text(each["prediction"]), each.get("probability", ""), ""] if is_finite else ["", "", NOT_FINITE]

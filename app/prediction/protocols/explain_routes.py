@@ -1,7 +1,7 @@
 """`POST /explain` and `POST /curve`: see `app.prediction.protocols.explain` for the definitions, `pipeline.core.prediction_api`
 for the responses.
 
-Neither counts as a predicted row, because such records are hypothetical.
+Neither counts as a predicted row, because such records are hypothetical; both count as one against a quota.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ router = APIRouter(tags=["explanation"])
 async def explain_record(request: Request, service: Service) -> Response:
     raw = await read_body(request.receive, service.body_limits)
     loaded = service.live_model
+    service.spend(request.scope["sender"], 1)
     content = await asyncio.to_thread(_explain, loaded, raw, request.scope["request_id"])
     return Response(content, media_type="application/json")
 
@@ -29,6 +30,7 @@ async def explain_record(request: Request, service: Service) -> Response:
 async def curve_of(request: Request, service: Service) -> Response:
     raw = await read_body(request.receive, service.body_limits)
     loaded = service.live_model
+    service.spend(request.scope["sender"], 1)
     content = await asyncio.to_thread(_curve, loaded, raw, request.scope["request_id"])
     return Response(content, media_type="application/json")
 

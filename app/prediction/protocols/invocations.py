@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from app.prediction.http.content_types import CSV, media_type
-from app.prediction.http.service import PredictionService, Service, is_live
+from app.prediction.http.service import PredictionService, Service
 from app.prediction.protocols.csv_cells import parse_table
 from app.prediction.protocols.problems import InvalidInvocationError
 from app.prediction.scoring.lenient_json import decode
@@ -75,7 +75,7 @@ async def version() -> Response:
 def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, request: Request) -> bytes:
     rows = rows_of(loaded, raw, is_csv=media_type(request.headers["content-type"]) == CSV)
     request_id: str = request.scope["request_id"]
-    scores = service.score_now(loaded, rows, is_live=is_live(request))
+    scores = service.score_now(loaded, rows, request.scope["sender"])
     responses = build_responses(loaded.model, rows, scores, request_id)
     predictions = [{key: value for key, value in answer.items() if key not in OMITTED} for answer in responses]
     body = {"predictions": predictions, "model_version": loaded.model.version, "request_id": request_id}

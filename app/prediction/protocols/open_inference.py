@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.prediction.http.content_types import JSON_LENGTH_HEADER
 from app.prediction.http.error_responses import error_response
-from app.prediction.http.service import PredictionService, Service, is_live
+from app.prediction.http.service import PredictionService, Service
 from app.prediction.protocols.open_inference_models import (
     InferResponse,
     LiveResponse,
@@ -121,7 +121,7 @@ def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, request
         tensor, binary = parse_tensor(item, binary)
         tensors.append(tensor)
     rows = rows_of(model, tensors, service.settings.max_rows)
-    scores = service.score_now(loaded, rows, is_live=is_live(request))
+    scores = service.score_now(loaded, rows, request.scope["sender"])
     outputs, tail = output_tensors(model, scores, requested)
     client_id = body.get("id")
     answer = {

@@ -12,11 +12,8 @@ from app.panel.registry.evidence import (
     Observation,
     Presence,
     read_counters,
-    rows_to_try,
     typical_s,
 )
-from pipeline.core.bundle import Feature
-from tests.app.panel.registry.conftest import manifest_of
 
 METRICS = """# HELP api_requests_total Finished requests.
 # TYPE api_requests_total counter
@@ -125,19 +122,6 @@ def test_a_large_request_is_one_error_when_it_fails() -> None:
     of = evidence(counters=Counters(0, 0))
     large = [seen(counters=Counters(1_000 * n, n / 20)) for n in range(1, 200)]
     assert first_reason(of, large) == (0, "")
-
-
-def test_the_rows_to_try_hold_what_a_model_meets_when_it_is_used() -> None:
-    features = [
-        Feature(name="x", kind="numeric", nullable=True),
-        Feature(name="city", kind="categorical", nullable=True, categories=["Paris"]),
-    ]
-    manifest = manifest_of(1, "run-1", b"graph").model_copy(update={"features": features})
-    *golden, empty, unseen = rows_to_try(manifest)
-    assert golden == [row.record for row in manifest.golden]
-    assert empty == {}
-    assert unseen["x"] is None
-    assert unseen["city"] != "Paris"
 
 
 def test_one_odd_measurement_does_not_count_when_others_are_usual() -> None:

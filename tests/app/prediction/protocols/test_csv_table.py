@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from app.prediction.http.request_metrics import RequestMetrics
-from app.prediction.http.service import PredictionService
+from app.prediction.http.service import PredictionService, Sender
 from app.prediction.protocols.csv_cells import rows_of
 from app.prediction.protocols.csv_table import NOT_FINITE, predict_csv
 from app.prediction.reload.reloader import ModelReloader
@@ -100,7 +100,14 @@ def test_the_response_ends_when_sending_fails_while_it_waits_for_the_client(tmp_
             raise OSError("the client has left")  # as the ASGI specification asks of servers
         begun.set()
 
-    scope = {"type": "http", "method": "POST", "path": "/predict/csv", "headers": [], "request_id": "1"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict/csv",
+        "headers": [],
+        "request_id": "1",
+        "sender": Sender(),
+    }
 
     async def respond() -> None:
         response = await predict_csv(Request(scope, receive), service)
