@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from app.frontend.settings import Settings as AppSettings  # noqa: E402
 from app.panel.settings import Settings as PanelSettings  # noqa: E402
 from app.prediction.settings import ApiSettings  # noqa: E402
+from app.tracking_server.settings import Settings as TrackingSettings  # noqa: E402
 from pipeline.core.problems import ProblemError  # noqa: E402
 from pipeline.core.settings import ProcessSettings, env_name  # noqa: E402
 
@@ -75,6 +76,7 @@ PROCESSES: Final[dict[str, type[ProcessSettings]]] = {
     "Control panel": PanelSettings,
     "Prediction API": ApiSettings,
     "Prediction app": AppSettings,
+    "MLflow": TrackingSettings,
 }
 
 

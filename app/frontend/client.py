@@ -32,6 +32,7 @@ class PredictionApi:
 
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._url = settings.api_url
+        self._is_public = settings.is_public
         key = settings.bearer()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # trust_env off: a proxy of the environment has no business between two processes of one machine.
@@ -50,10 +51,11 @@ class PredictionApi:
         await self._http.aclose()
 
     async def manifest(self) -> Manifest:
-        """Return the live model's manifest; it is parsed once per model."""
+        """Return the live model's manifest, without rows of the table in a public app; it is parsed once per model."""
         response = await self._send(MANIFEST)
         if self._manifest is None or self._manifest[0] != response.content:
-            self._manifest = (response.content, _parse(MANIFEST, response))
+            manifest = _parse(MANIFEST, response)
+            self._manifest = (response.content, _without_rows(manifest) if self._is_public else manifest)
         return self._manifest[1]
 
     async def predict(self, record: dict[str, Scalar]) -> Prediction:
@@ -88,6 +90,12 @@ class PredictionApi:
         is_slow = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.PoolTimeout)
         reason = "It did not answer in time" if is_slow else "It cannot be reached"
         return ApiUnreachableError(self._url, f"{reason} ({type(error).__name__})")
+
+
+def _without_rows(manifest: Manifest) -> Manifest:
+    """Return the manifest with typical values instead of rows of the table."""
+    features = [feature.model_copy(update={"example": feature.typical}) for feature in manifest.features]
+    return manifest.model_copy(update={"features": features, "golden": []})
 
 
 def _parse(request: ApiRequest[T], response: httpx2.Response) -> T:

@@ -16,9 +16,11 @@ from app.frontend.client import NoModelYetError, PredictionApi
 from app.frontend.error_handlers import ErrorPages
 from app.frontend.result_store import ResultStore
 from app.frontend.settings import Settings
+from app.web.access import FILE, AccessList
 from app.web.app_objects import provide
 from app.web.assets import Assets
 from app.web.host_guard import allowed_hosts
+from app.web.login_gate import Gate, LoginGate
 from app.web.proxies import TrustedProxies, parse_networks
 from app.web.security import Policy, SecurityMiddleware
 from app.web.templating import create_environment
@@ -52,6 +54,7 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
             Middleware(TrustedProxies, parse_networks(settings.trusted_proxies)),
             Middleware(Liveness),
             Middleware(SecurityMiddleware, policy),
+            *_login(settings),
         ],
         exception_handlers={
             NoModelYetError: error_pages.waiting,
@@ -63,6 +66,15 @@ def create_app(settings: Settings, transport: httpx2.AsyncBaseTransport | None =
     )
     provide(app, [settings, api, results, env])
     return app
+
+
+def _login(settings: Settings) -> list[Middleware]:
+    """Return the panel's login, where the app needs one."""
+    if not settings.needs_login:
+        return []
+    port = settings.public_port or settings.port
+    gate = Gate("app", port, settings.panel_url, open_paths=("/static/",))
+    return [Middleware(LoginGate, gate, AccessList(settings.access_dir / FILE))]
 
 
 class Liveness:

@@ -55,6 +55,16 @@ class Settings(ApiAccess):
         False,
         "In a container: its port is published on a loopback address only, so no key is needed; the panel sets it.",
     )
+    access_dir: Path = setting(
+        "ML_PIPELINE_ACCESS",
+        Path("data/state/access"),
+        "Folder with the list of who may use the services; the panel sets it.",
+    )
+    is_public: bool = setting(
+        "APP_PUBLIC",
+        False,
+        "Whether anybody may use the app although the API has a key; it then shows typical values, not rows of the table.",
+    )
     head_timeout_s: float = setting(
         "APP_HEAD_TIMEOUT_S",
         10.0,
@@ -63,3 +73,8 @@ class Settings(ApiAccess):
         le=3600,
     )
     table_bytes: ClassVar[int] = 32 * MB  # the largest table that may be uploaded
+
+    @property
+    def needs_login(self) -> bool:
+        """Return whether people have to log in: where the API asks for a key, the app must not be the way around it."""
+        return bool(self.bearer()) and not self.is_public

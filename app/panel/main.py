@@ -76,6 +76,7 @@ def create_app(
     clock = clock or SystemClock()
     db = open_database(settings.database, clock.now())
     settings.runs_dir.mkdir(exist_ok=True)
+    auth = Auth(settings, db, clock)
     notifier = Notifier()
     store = RunStore(db, clock)
     logs = LogStore(settings.runs_dir)
@@ -96,6 +97,7 @@ def create_app(
         runs_dir=settings.runs_dir,
         models_dir=settings.models_dir,
         on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
+        token=auth.service_token,
     )
     client = PredictionClient(services, api_key, tls=tls)
     model_queries = ModelQueries(db, settings.models_dir)
@@ -135,7 +137,6 @@ def create_app(
     runs = RunService(store=store, queries=queries, settings=settings, notifier=notifier, schedule=schedule)
     ticker = Ticker(schedule, runs, notifier, clock)
     audit = AuditLog(db, clock)
-    auth = Auth(settings, db, clock)
     links = ServiceLinks(
         settings, in_container=bool(own_container_id()), schemes=service_schemes(settings, runtime_kind(settings))
     )

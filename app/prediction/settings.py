@@ -32,6 +32,9 @@ class ApiSettings(ApiAccess):
         "",
         "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
+    access_dir: Path | None = setting(
+        "ML_PIPELINE_ACCESS", None, "Folder with the list of tokens that the API also takes; the panel sets it."
+    )
     panel_url: str = setting("PANEL_URL", "", "Address of the panel, for links; the panel sets it.")
     is_published_locally: bool = setting(
         "ML_PIPELINE_PUBLISHED_LOCALLY",

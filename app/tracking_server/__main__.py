@@ -6,9 +6,11 @@ import os
 from typing import Final
 
 from app.tracking_server.main import create_app
+from app.tracking_server.settings import Settings
 from app.web.proxies import behind_proxies
 from app.web.security import StrictTransport
 from app.web.server import Server, build_config
+from pipeline.core.settings import read
 
 HEAD_S: Final = 10.0  # how long a connection may take to send the head of a request, as at the other servers
 
@@ -20,7 +22,8 @@ def main() -> None:
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--project", required=True, help="the experiment and the registered model that are protected")
     options = parser.parse_args()
-    app = behind_proxies(StrictTransport(create_app(options.project)), os.environ.get("TRUSTED_PROXIES", ""))
+    app = create_app(read(Settings), options.project)
+    app = behind_proxies(StrictTransport(app), os.environ.get("TRUSTED_PROXIES", ""))
     # With a lifespan, MLflow's application would look for containers and folders of its assistant, and remove them.
     config = build_config(app, host=options.host, port=options.port, root_path="", lifespan="off")
     with contextlib.suppress(KeyboardInterrupt):

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse
 
 ERROR_CODES: Final = {
     400: "INVALID_PARAMETER_VALUE",
+    401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "ENDPOINT_NOT_FOUND",
     413: "INVALID_PARAMETER_VALUE",

@@ -30,8 +30,7 @@ class Guard:
     A caller whom `identity_of` does not know writes nothing.
     """
 
-    def __init__(self, app: ASGIApp, project: Project, identity_of: IdentityOf | None = None) -> None:
-        """`identity_of` None: there is no login in front, and whoever reaches the server may write."""
+    def __init__(self, app: ASGIApp, project: Project, identity_of: IdentityOf) -> None:
         self._app = app
         self._project = project
         self._identity_of = identity_of
@@ -60,16 +59,15 @@ class Guard:
 
     def _refusal(self, scope: Scope, write: Write) -> tuple[int, str] | None:
         """Return status and sentence for a write that MLflow must not see; None if it may pass."""
-        if self._identity_of is not None:
-            identity = self._identity_of(scope)
-            may_all = identity is not None and (identity.is_service or identity.may("admin"))
-            if not may_all and (identity is None or not identity.may("operator")):
-                return 403, "Your role reads MLflow and changes nothing there. Ask an admin for the role operator."
-            if not may_all and self._project.is_touched(write):
-                return 403, (
-                    f"The experiment and the registered model {self._project.name} are changed by the panel and by "
-                    "admins only. Log to an experiment of your own."
-                )
+        identity = self._identity_of(scope)
+        may_all = identity is not None and (identity.is_service or identity.may("admin"))
+        if not may_all and (identity is None or not identity.may("operator")):
+            return 403, "Your role reads MLflow and changes nothing there. Ask an admin for the role operator."
+        if not may_all and self._project.is_touched(write):
+            return 403, (
+                f"The experiment and the registered model {self._project.name} are changed by the panel and by "
+                "admins only. Log to an experiment of your own."
+            )
         refused = refused_location(write) or self._project.refused_version(write)
         return None if refused is None else (400, refused)
 

@@ -1,18 +1,28 @@
-"""The application: MLflow's own, behind the list of allowed routes and the guard of what they may change.
-
-What else has to be true of a request before MLflow sees it, such as a login, belongs in `create_app`, around the guard.
-"""
+"""The application: MLflow's own, behind the panel's login, the list of allowed routes and the guard of what they change."""
 
 import os
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any, Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.tracking_server.answers import problem
-from app.tracking_server.guard import Guard, IdentityOf
+from app.tracking_server.guard import Guard
 from app.tracking_server.project import Project
 from app.tracking_server.repositories import confine
 from app.tracking_server.routes import is_allowed
+from app.tracking_server.settings import Settings
+from app.web.access import FILE, AccessList
+from app.web.identity import identity_of
+from app.web.login_gate import Gate, LoginGate
+
+READY_PATH: Final = "/readyz"
+# MLflow itself answers `/health` without looking at its store.
+STORE_PATH: Final = "/api/2.0/mlflow/experiments/search"
+# The pages' own scripts and styles: the same for everybody, in the public package.
+OPEN_PATHS: Final = (READY_PATH, "/health", "/version", "/static-files/")
 
 
 class AllowedRoutes:
@@ -26,6 +36,10 @@ class AllowedRoutes:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
             return
+        if scope["type"] == "http" and scope["path"] == READY_PATH and scope["method"] == "GET":
+            status = await _store_status(self._app, scope)
+            await Response(status_code=status)(scope, receive, send)
+            return
         # With a root path, the router behind would read another path than the one compared here.
         if scope["type"] == "http" and (scope.get("root_path") or not is_allowed(scope["method"], scope["path"])):
             detail = f"{scope['method']} {scope['path']} is not one of the MLflow routes that are served here."
@@ -34,13 +48,42 @@ class AllowedRoutes:
         await self._app(scope, receive, send)
 
 
-def create_app(project: str, identity_of: IdentityOf | None = None) -> ASGIApp:
-    """Return MLflow's application with all but the allowed routes closed; `project` names what is protected: see Guard.
+def create_app(settings: Settings, project: str) -> ASGIApp:
+    """Return MLflow's application, for those who are logged in and on the allowed routes only.
 
-    Imports MLflow's server, which takes seconds.
+    `project` names what only its own delivery and an admin may change: see Guard. Imports MLflow's server, which takes
+    seconds.
     """
     from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR  # noqa: PLC0415  # only the process that serves pays for it
     from mlflow.server.fastapi_app import app  # noqa: PLC0415
 
     confine(Path(os.environ[ARTIFACTS_DESTINATION_ENV_VAR]))
-    return AllowedRoutes(Guard(app, Project(project), identity_of))
+    routes = AllowedRoutes(Guard(app, Project(project), identity_of))
+    gate = Gate("mlflow", settings.port, settings.panel_url, open_paths=OPEN_PATHS, refuse=_login_required)
+    return LoginGate(routes, gate, AccessList(settings.access_dir / FILE))
+
+
+async def _store_status(app: ASGIApp, scope: Scope) -> int:
+    """Return the status of a request that MLflow answers from its store, checked as any other request is."""
+    status = 500
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+
+    inner = {**scope, "path": STORE_PATH, "raw_path": STORE_PATH.encode(), "query_string": b"max_results=1"}
+    await app(inner, receive, send)
+    return status
+
+
+def _login_required(_scope: Scope) -> Response:
+    detail = (
+        "MLflow needs the panel's login. Set MLFLOW_TRACKING_TOKEN to a token that was made on the panel's page Access."
+    )
+    response = problem(401, detail)
+    response.headers["www-authenticate"] = "Bearer"
+    return response

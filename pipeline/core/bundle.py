@@ -76,6 +76,17 @@ class Feature(_Record):
     category_counts: list[int] = []
     example: Scalar = None
 
+    @property
+    def typical(self) -> Scalar:
+        """Return a value that is typical of the column and says nothing of a single row; None where there is none."""
+        if self.kind == "categorical":
+            return self.categories[0] if self.categories else None
+        if self.median is None:
+            return None
+        if self.kind == "boolean":
+            return self.median >= 0.5
+        return round(self.median) if self.integer else self.median
+
 
 class Golden(_Record):
     """One row and the answer expected for it. `probabilities` are in the order of `classes`; `value` is for regression."""

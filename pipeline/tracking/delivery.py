@@ -219,7 +219,7 @@ def _expect(what: str, named: str, expected: str) -> None:
 def main(argv: Sequence[str]) -> int:
     """Deliver a record, print one line of JSON (`Delivered` or the problem), and return the exit code.
 
-    0: delivered. 2: it can never be delivered. 3: MLflow did not accept it; try again later.
+    A token for MLflow is read from standard input.     0: delivered. 2: it can never be delivered. 3: MLflow did not accept it; try again later.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.tracking.delivery", description="Create or complete the MLflow run of a record."
@@ -228,6 +228,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--tracking-uri", required=True, help="the address of MLflow, such as http://127.0.0.1:5000")
     parser.add_argument("--champion", action="store_true", help="give the model the alias `champion`")
     arguments = parser.parse_args(argv)
+    # By standard input: arguments and the environment of a process can be read by others.
+    token = "" if sys.stdin.isatty() else sys.stdin.read().strip()
+    if token:
+        os.environ["MLFLOW_TRACKING_TOKEN"] = token
     try:
         delivered = deliver(arguments.record, arguments.tracking_uri, champion=arguments.champion)
     except ProblemError as problem:

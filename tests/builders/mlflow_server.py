@@ -1,10 +1,10 @@
 """MLflow's server, started as the panel starts it."""
 
-import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from app.panel.clock import SystemClock
 from app.panel.services.process.runtime import ProcessRuntime
@@ -12,21 +12,34 @@ from app.panel.services.protocol import ServiceName, ServiceSpec
 from app.panel.services.specs import DesiredServices, build, process_placement
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
+from app.web.access import FILE, Access, TokenAccess, digest
+from app.web.identity import ROLE_OF_SCOPE
 from bench.ports import free_port
+from pipeline.core.atomic_files import write_atomic
+
+TOKEN: Final = "token-of-the-panel"
+
+
+def allow(settings: Settings, tokens: Mapping[str, TokenAccess]) -> None:
+    """Let the holders of these tokens, and nobody else, use the services of a panel."""
+    settings.access_dir.mkdir(parents=True, exist_ok=True)
+    access = Access({digest(text): entry for text, entry in tokens.items()})
+    write_atomic(settings.access_dir / FILE, access.to_json())
 
 
 @contextmanager
-def mlflow_server(folder: Path, module: str = "app.tracking_server") -> Iterator[str]:
+def mlflow_server(folder: Path, *, has_token: bool = True) -> Iterator[str]:
     """Yield the address of a server whose store, empty at first, is in `folder`; it ends with the block.
 
-    `module` is executed in place of the product's server.
+    The address holds a token of the panel itself, which clients send as the password of Basic authentication, unless
+    `has_token` is false. Each role is the token of somebody who has it.
     """
     port = free_port()
     settings = Settings(data_dir=folder, state_dir=folder / "state", models_dir=folder / "models", mlflow_port=port)
     placement = process_placement(settings)
-    spec = build(settings, placement, {})["mlflow"]
-    argv = tuple(module if argument == "app.tracking_server" else argument for argument in spec.argv)
-    specs: dict[ServiceName, ServiceSpec] = {"mlflow": dataclasses.replace(spec, argv=argv)}
+    people: dict[str, TokenAccess] = {role: TokenAccess(role, scope, role) for scope, role in ROLE_OF_SCOPE.items()}
+    allow(settings, {TOKEN: TokenAccess("panel", "admin", "admin", is_service=True), **people})
+    specs: dict[ServiceName, ServiceSpec] = {"mlflow": build(settings, placement, {})["mlflow"]}
     supervisor = ServiceSupervisor(
         ProcessRuntime(placement, settings.state_dir / "services"),
         DesiredServices("process", {"mlflow": port}, lambda _: specs),
@@ -35,6 +48,7 @@ def mlflow_server(folder: Path, module: str = "app.tracking_server") -> Iterator
     supervisor.start()
     try:
         supervisor.wait_ready(("mlflow",), 90, threading.Event())
-        yield supervisor.url("mlflow")
+        address = supervisor.url("mlflow")
+        yield address.replace("://", f"://panel:{TOKEN}@") if has_token else address
     finally:
         supervisor.close()

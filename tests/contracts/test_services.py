@@ -20,12 +20,14 @@ from app.panel.services.protocol import ServiceName
 from app.panel.services.specs import MLFLOW_READY, DesiredServices, build, process_placement
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
+from app.web.access import TokenAccess
 from app.web.prediction_api import READINESS
 from bench.bundles import make_bundle
 from bench.ports import free_ports
 from pipeline.core.bundle import read_pointer
 from pipeline.core.params import Task
 from tests.app.panel.registry.conftest import verdict_of
+from tests.builders.mlflow_server import allow
 
 pytestmark = pytest.mark.process
 NEVER = threading.Event()
@@ -80,7 +82,10 @@ def test_mlflow_is_one_process_that_knows_its_hosts_when_it_runs(services: RealS
     assert supervisor.view().rows[0].n_processes == 1
     url = supervisor.url("mlflow")
     assert http_client.get(url + MLFLOW_READY, 10).is_ok
-    assert http_client.post(url + "/api/2.0/mlflow/experiments/create", {"name": "x"}, 10).is_ok
+    create = url + "/api/2.0/mlflow/experiments/create"
+    assert http_client.post(create, {"name": "x"}, 10).status == 401
+    allow(services.settings, {"t": TokenAccess("panel", "admin", "admin", is_service=True)})
+    assert http_client.post(create, {"name": "x"}, 10, bearer="t").is_ok
     port = services.settings.mlflow_port
     # A name that a foreign page could point at this machine.
     assert _status(port, "evil.example") == 403

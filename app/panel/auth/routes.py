@@ -89,6 +89,7 @@ def enter(
     request: Request,
     service: Literal["app", "mlflow"],
     auth: AuthService,
+    renderer: Renderer,
     *,
     challenge: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
     origin: Annotated[str, Query(alias="from")],
@@ -98,7 +99,8 @@ def enter(
     session = session_of(request.scope)
     if session is None:
         raise LoginRequiredError
-    if not auth.is_service_origin(origin, service):
+    # Elsewhere a grant would let somebody else in: its port at a name of the panel's, or where the panel links to it.
+    if not auth.is_service_origin(origin, service) and origin != renderer.service_url(request, service, ""):
         raise UnknownServiceAddressError(origin)
     grant = auth.grant(session, service, challenge)
     path, _, query = relative(target).partition("?")

@@ -17,7 +17,7 @@ ServiceName = Literal["mlflow", "api", "app"]
 SERVICES: Final[tuple[ServiceName, ...]] = ("mlflow", "api", "app")
 TITLES: Final[dict[ServiceName, str]] = {"mlflow": "MLflow", "api": "Prediction API", "app": "Prediction app"}
 
-Volume = Literal["models", "mlflow", "keys"]
+Volume = Literal["models", "mlflow", "keys", "access"]
 RuntimeKind = Literal["process", "docker"]
 
 

@@ -13,8 +13,8 @@ from pipeline.core.product import NAME
 from pipeline.core.settings import ApiAccess, env_name
 
 MB: Final = 2**20
-# A request that the security layer of MLflow checks and that reads its store; `/health` answers 200 to any host.
-MLFLOW_READY: Final = "/api/2.0/mlflow/experiments/search?max_results=1"
+# Asks MLflow's store, behind the check of the host that its security layer makes; needs no login.
+MLFLOW_READY: Final = "/readyz"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def service_schemes(settings: Settings, kind: RuntimeKind) -> dict[ServiceName, 
 
 
 def process_placement(settings: Settings) -> Placement:
-    """Return the placement of child processes: this interpreter, this machine. MLflow has no login and stays on loopback."""
+    """Return the placement of child processes: this interpreter, this machine. MLflow stays on loopback."""
     bound = settings.panel_host
     return Placement(
         kind="process",
@@ -59,6 +59,7 @@ def process_placement(settings: Settings) -> Placement:
             "models": str(settings.models_dir.resolve()),
             "mlflow": str((settings.state_dir / "mlflow").resolve()),
             "keys": str(settings.keys_dir.resolve()),
+            "access": str(settings.access_dir.resolve()),
         },
         panel_url=settings.panel_url,
         schemes=service_schemes(settings, "process"),
@@ -95,6 +96,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             "API_HOST": placement.listen["api"],
             "API_PORT": str(placement.ports["api"]),
             "PANEL_URL": settings.panel_public_url or placement.panel_url,
+            "ML_PIPELINE_ACCESS": placement.paths["access"],
         },
         port=settings.api_port,
         port_setting="API_PORT",
@@ -108,6 +110,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
         mounts=(
             Mount("models", placement.paths["models"], read_only=True, source=placement.sources.get("models", "")),
             *_keys(placement, key_version),
+            _access(placement),
         ),
         image=placement.image,
         user=placement.user,
@@ -133,6 +136,7 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             "APP_HOST": placement.listen["app"],
             "APP_PORT": str(placement.ports["app"]),
             "PANEL_URL": settings.panel_public_url or placement.panel_url,
+            "ML_PIPELINE_ACCESS": placement.paths["access"],
         },
         port=settings.app_port,
         port_setting="APP_PORT",
@@ -143,7 +147,7 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
         cpus=1.0,
         pids=128,
         start_s=30.0,
-        mounts=_keys(placement, key_version),
+        mounts=(*_keys(placement, key_version), _access(placement)),
         image=placement.image,
         user=placement.user,
         secret_version=key_version,
@@ -172,6 +176,9 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
         env={
             **_network(settings),
             "HOME": str(folder),
+            "ML_PIPELINE_ACCESS": placement.paths["access"],
+            "PANEL_URL": settings.panel_public_url or placement.panel_url,
+            "MLFLOW_PORT": str(settings.mlflow_port),
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(names),
             # Its pages send changes with their own address as origin.
             **(
@@ -197,6 +204,7 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
         start_s=90.0,
         mounts=(
             Mount("mlflow", placement.paths["mlflow"], read_only=False, source=placement.sources.get("mlflow", "")),
+            _access(placement),
         ),
         image=placement.image,
         user=placement.user,
@@ -230,6 +238,11 @@ def _tls(settings: Settings, placement: Placement, service: ServiceName) -> dict
 def _network(settings: Settings) -> dict[str, str]:
     """Return what all services are told about how requests reach them."""
     return {"TRUSTED_PROXIES": settings.trusted_proxies} if settings.trusted_proxies else {}
+
+
+def _access(placement: Placement) -> Mount:
+    """Return the folder of the access list: every service reads it, and only the panel writes it."""
+    return Mount("access", placement.paths["access"], read_only=True, source=placement.sources.get("access", ""))
 
 
 def _with_prefix(environ: Mapping[str, str], prefix: str) -> dict[str, str]:

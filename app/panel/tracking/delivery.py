@@ -50,8 +50,8 @@ class NotDelivered:
 class Deliver(Protocol):
     """Delivers one record."""
 
-    def __call__(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
-        """Return the result. Sync; never raises for what MLflow or the network does."""
+    def __call__(self, folder: Path, tracking_uri: str, token: str) -> Delivered | NotDelivered:
+        """Return the result of a delivery that logs in with `token`. Sync; never raises for what MLflow or the network does."""
 
 
 class Delivery:
@@ -63,13 +63,14 @@ class Delivery:
         # Noted now: the panel drops what it does not need itself before it serves.
         self._env = {**clean(NETWORK, MLFLOW_SETTINGS), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
-    def __call__(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
+    def __call__(self, folder: Path, tracking_uri: str, token: str) -> Delivered | NotDelivered:
         """See Deliver."""
         try:
             child = start(
                 [*self._command, str(folder), "--tracking-uri", tracking_uri],
                 cwd=CODE_DIR,
                 env=self._env,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
@@ -79,7 +80,7 @@ class Delivery:
             # The next run matters more.
             os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
         try:
-            finished = child.communicate(timeout_s=self._timeout_s)
+            finished = child.communicate(token.encode(), timeout_s=self._timeout_s)
         except TimeoutError:
             return NotDelivered(f"MLflow did not accept the record within {self._timeout_s:.0f} s.")
         out, err = (text.decode("utf-8", "replace") for text in (finished.stdout, finished.stderr))

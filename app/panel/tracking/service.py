@@ -46,7 +46,10 @@ class Services(Protocol):
 
 
 class TrackingService:
-    """Works in a thread of its own. `on_delivered(run_id, mlflow_run_id)` is called after each delivery."""
+    """Works in a thread of its own. `on_delivered(run_id, mlflow_run_id)` is called after each delivery.
+
+    `token` is what MLflow knows the panel by.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class TrackingService:
         runs_dir: Path,
         models_dir: Path,
         on_delivered: Callable[[str, str], None],
+        token: str,
     ) -> None:
         self._db = db
         self._store = store
@@ -66,6 +70,7 @@ class TrackingService:
         self._runs_dir = runs_dir
         self._models_dir = models_dir
         self._on_delivered = on_delivered
+        self._token = token
         self._last_number: int | None = None
         self._champion = ""
         self._was_running = False
@@ -140,7 +145,7 @@ class TrackingService:
             problem = RecordDeletedError(folder)
             self._store.mark_failed(record.run_id, str(problem), is_final=True)
             return True
-        result = self._deliver(folder, self._services.url("mlflow"))
+        result = self._deliver(folder, self._services.url("mlflow"), self._token)
         if isinstance(result, Delivered):
             self._store.mark_delivered(record.run_id, result.mlflow_run_id, result.mlflow_version)
             self._on_delivered(record.run_id, result.mlflow_run_id)
@@ -159,5 +164,5 @@ class TrackingService:
         if record is None or record.mlflow_version is None or record.mlflow_version == self._champion:
             return
         body = {"name": NAME, "alias": CHAMPION_ALIAS, "version": record.mlflow_version}
-        if http_client.post(self._services.url("mlflow") + ALIAS_PATH, body, TIMEOUT_S).is_ok:
+        if http_client.post(self._services.url("mlflow") + ALIAS_PATH, body, TIMEOUT_S, bearer=self._token).is_ok:
             self._champion = record.mlflow_version

@@ -259,8 +259,8 @@ def _feature(feature: Feature) -> Document:
     if feature.missing_share:
         parts.append(f"Missing in {feature.missing_share:.1%} of the training rows.")
     schema: Document = {**KINDS[feature.kind], "description": " ".join(part for part in parts if part)}
-    if feature.example is not None:
-        schema["examples"] = [feature.example]
+    if feature.typical is not None:
+        schema["examples"] = [feature.typical]
     return schema
 
 

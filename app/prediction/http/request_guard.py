@@ -10,12 +10,14 @@ from app.prediction.http.content_types import check_content_type
 from app.prediction.http.request_metrics import route_label
 from app.prediction.problems import CrossSiteError, HostNotAllowedError, UnauthorizedError, UnsupportedBodyError
 from app.prediction.settings import ApiSettings
+from app.web.access import FILE, AccessList
 from app.web.host_guard import HostGuard, unownable_hosts
 
 Headers = Mapping[bytes, bytes]  # by lower-case name
 
 # They hold rows of the table (golden rows) and counts of live data: the key guards them as it does POST.
 DATA_PATHS: Final = frozenset({"/model", "/stats"})
+TOKEN_SCOPES: Final = frozenset({"predict", "admin"})
 # What `Sec-Fetch-Site` says of a page of this origin, and of what a person typed or a program sent.
 OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 
@@ -25,6 +27,7 @@ class RequestGuard:
 
     def __init__(self, settings: ApiSettings) -> None:
         self._key = settings.bearer().encode()
+        self._access = AccessList(settings.access_dir / FILE) if settings.access_dir is not None else None
         self._hosts = HostGuard(unownable_hosts(settings.allowed_hosts), allow_missing=True)
 
     def check(self, method: str, path: str, headers: Headers) -> None:
@@ -43,14 +46,21 @@ class RequestGuard:
         return hashlib.sha256(_key_in(headers)).hexdigest() if self._key else _network(address)
 
     def _authorize(self, headers: Headers) -> None:
-        """Raise UnauthorizedError API-08 (401) for a wrong key; where none is set, HostNotAllowedError API-17 (421) for a
-        foreign host name."""
+        """Raise UnauthorizedError API-08 (401) for what is neither the key nor a token that may predict; where no key is
+        set, HostNotAllowedError API-17 (421) for a foreign host name."""
         if not self._key:
             host = headers.get(b"host", b"")
             if not self._hosts.allows(host):
                 raise HostNotAllowedError(host)
-        elif not hmac.compare_digest(_key_in(headers), self._key):
+            return
+        key = _key_in(headers)
+        if not hmac.compare_digest(key, self._key) and not self._is_token(key):
             raise UnauthorizedError
+
+    def _is_token(self, key: bytes) -> bool:
+        """Return whether this is a token of the panel that may predict."""
+        entry = self._access.token(key.decode("latin-1")) if self._access is not None and key else None
+        return entry is not None and entry.scope in TOKEN_SCOPES
 
 
 def _key_in(headers: Headers) -> bytes:

@@ -168,13 +168,5 @@ def label_value(manifest: Manifest, label: str) -> Scalar:
 
 
 def example_record(features: list[Feature]) -> dict[str, Scalar]:
-    """Return a record that works as a request: the example row, with medians for its missing values."""
-    return {feature.name: _example(feature) for feature in features}
-
-
-def _example(feature: Feature) -> Scalar:
-    if feature.example is not None:
-        return feature.example
-    if feature.kind == "categorical":
-        return feature.categories[0] if feature.categories else ""
-    return feature.median
+    """Return a record that works as a request: a typical value of each feature, so that no row of the table is told."""
+    return {feature.name: feature.typical for feature in features}

@@ -62,7 +62,7 @@ def test_the_key_is_sent_and_never_shown_when_the_api_asks_for_one(tmp_path: Pat
     with running(tmp_path / "models", API_KEY="s3cret-key") as api:
         api.wait_for(1)
         url = f"http://127.0.0.1:{api.port}"
-        with app_running(url, tmp_path / "with", API_KEY_FILE=str(tmp_path / "key")) as app:
+        with app_running(url, tmp_path / "with", API_KEY_FILE=str(tmp_path / "key"), APP_PUBLIC="true") as app:
             answer = app.get("/", **Page(app.get().text).form_values())
             assert "The model predicts" in answer.text
             assert "s3cret" not in answer.text

@@ -99,6 +99,7 @@ def test_every_setting_reaches_the_panel_in_a_container() -> None:
         "ML_PIPELINE_IMAGE",
         "ML_PIPELINE_OWNER",
         "API_TLS_CERT",
+        "ML_PIPELINE_ACCESS",
         "ML_PIPELINE_PUBLISHED_LOCALLY",
         "PANEL_MEMORY",
     }

@@ -10,8 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.tracking_server.routes import allowed
 from app.web.http_protocol import HEAD_BYTES
 from tests.app.tracking_server.installed import installed, refusal
+from tests.builders.mlflow_server import TOKEN
 
 pytestmark = pytest.mark.process
 ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
@@ -21,7 +23,8 @@ def _raw(url: str, request_line: str, *headers: str) -> bytes:
     """Return what the server sends to a request that no client would normalise."""
     parts = urllib.parse.urlsplit(url)
     with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=30) as connection:
-        lines = [request_line, f"Host: {parts.netloc}", *headers, "Connection: close", "", ""]
+        host = f"Host: {parts.hostname}:{parts.port}"
+        lines = [request_line, host, f"Authorization: Bearer {TOKEN}", *headers, "Connection: close", "", ""]
         connection.sendall("\r\n".join(lines).encode())
         received = b""
         while data := connection.recv(65536):
@@ -185,9 +188,9 @@ def test_the_pages_find_their_files_and_data_when_they_are_opened(url: str) -> N
 
 def test_head_answers_without_a_body_when_the_route_can_be_read(url: str) -> None:
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
     for path, status in (("/version", 200), (f"{ASSISTANT}/config", 404)):
-        connection.request("HEAD", path)
+        connection.request("HEAD", path, headers={"Authorization": f"Bearer {TOKEN}"})
         response = connection.getresponse()
         assert (response.status, response.read()) == (status, b"")
     connection.close()
@@ -231,3 +234,35 @@ def test_a_request_is_refused_before_mlflow_when_it_can_be_read_in_two_ways(
     answer = _raw(url, "POST /ajax-api/2.0/mlflow/runs/search HTTP/1.1", *headers)
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert b"connection: close" in answer
+
+
+def test_nobody_is_let_in_when_they_have_neither_a_session_nor_a_token(url: str) -> None:
+    """Each route that is allowed at all, for a stranger who reaches the port."""
+    bare = re.sub("//[^@]+@", "//", url)
+    with httpx2.Client(base_url=bare) as client:
+        for method, path in allowed():
+            answer = client.request(method, path.replace("**", "x").replace("*", "x"), json={})
+            is_open = path in {"/health", "/version"} or path.startswith("/static-files/")
+            assert (answer.status_code != 401) == is_open, (method, path)
+        assert client.get("/readyz").status_code == 200
+        page = client.get("/", headers={"Accept": "text/html"})
+        assert page.status_code == 303
+        assert urllib.parse.urlsplit(page.headers["location"]).path == "/enter/mlflow"
+        wrong = client.get("/version", headers={"Host": "evil.example"})
+        assert wrong.status_code in {200, 403}
+
+
+@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"])
+def test_mlflow_s_own_client_logs_in_when_it_is_given_a_token(
+    url: str, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "anna") if variable.endswith("PASSWORD") else None
+    monkeypatch.setenv(variable, "operator")
+    mlflow.set_tracking_uri(re.sub("//[^@]+@", "//", url))
+    mlflow.set_experiment("notebook")
+    with mlflow.start_run() as run:
+        mlflow.log_metric("auc", 0.9)
+        mlflow.log_text("note", "note.txt")
+    assert mlflow.get_run(run.info.run_id).data.metrics == {"auc": 0.9}

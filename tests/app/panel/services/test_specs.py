@@ -79,7 +79,7 @@ def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_b
         listen={"mlflow": "0.0.0.0", "api": "0.0.0.0", "app": "0.0.0.0"},
         hosts={"mlflow": "ml-mlflow", "api": "ml-api", "app": "ml-app"},
         ports={"mlflow": 5000, "api": 8000, "app": 8501},
-        paths={"models": "/models", "mlflow": "/mlflow", "keys": "/keys"},
+        paths={"models": "/models", "mlflow": "/mlflow", "keys": "/keys", "access": "/access"},
         panel_url="http://panel:8080",
         image="sha256:1",
     )
@@ -91,9 +91,12 @@ def test_mlflow_is_strict_about_hosts_and_has_no_jobs_and_no_models_when_it_is_b
     assert env["MLFLOW_SERVER_ALLOWED_HOSTS"] == "127.0.0.1:5010,localhost:5010,ml-mlflow:5000"
     assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert [(mount.volume, mount.read_only) for mount in specs["mlflow"].mounts] == [("mlflow", False)]
-    assert [(mount.volume, mount.read_only) for mount in specs["api"].mounts] == [("models", True)]
-    assert specs["app"].mounts == ()
+    mounts = {name: [(mount.volume, mount.read_only) for mount in spec.mounts] for name, spec in specs.items()}
+    assert mounts == {
+        "mlflow": [("mlflow", False), ("access", True)],
+        "api": [("models", True), ("access", True)],
+        "app": [("access", True)],
+    }
     assert {spec.image for spec in specs.values()} == {"sha256:1"}
 
 

@@ -36,20 +36,20 @@ def test_the_end_of_a_delivery_is_understood_when_it_said_this(
 
 def test_it_is_delivered_when_the_command_says_so(tmp_path: Path) -> None:
     script = "import json, sys; print(json.dumps({'mlflow_run_id': sys.argv[1], 'model_version': sys.argv[3]}))"
-    result = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
+    result = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1", "")
     assert result == Delivered(str(tmp_path), "http://127.0.0.1:1")
 
 
 def test_it_is_given_up_for_now_when_it_takes_too_long(tmp_path: Path) -> None:
     start_s = time.monotonic()
-    result = Delivery((sys.executable, "-c", "import time; time.sleep(60)"), timeout_s=0.5)(tmp_path, "http://x")
+    result = Delivery((sys.executable, "-c", "import time; time.sleep(60)"), timeout_s=0.5)(tmp_path, "http://x", "")
     assert isinstance(result, NotDelivered)
     assert "did not accept the record" in result.error
     assert time.monotonic() - start_s < 10
 
 
 def test_the_reason_is_given_when_the_record_cannot_be_read(tmp_path: Path) -> None:
-    result = Delivery()(tmp_path / "gone", "http://127.0.0.1:1")
+    result = Delivery()(tmp_path / "gone", "http://127.0.0.1:1", "")
     assert isinstance(result, NotDelivered)
     assert result.is_final
 
@@ -62,7 +62,16 @@ def test_no_secret_of_the_panel_is_handed_on_when_a_record_is_delivered(
     for name in (*secrets, *passed_on):
         monkeypatch.setenv(name, f"value of {name}")
     script = "import json, os; print(json.dumps({'mlflow_run_id': ' '.join(os.environ.values())}))"
-    result = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1")
+    result = Delivery((sys.executable, "-c", script))(tmp_path, "http://127.0.0.1:1", "")
     assert isinstance(result, Delivered)
     assert all(f"value of {name}" in result.mlflow_run_id for name in passed_on)
     assert not any(name in result.mlflow_run_id for name in secrets)
+
+
+def test_token_goes_by_standard_input_when_a_record_is_delivered(tmp_path: Path) -> None:
+    script = (
+        "import json, os, sys; from pathlib import Path; sent = sys.stdin.read();"
+        "seen = Path('/proc/self/environ').read_text() + Path('/proc/self/cmdline').read_text();"
+        "print(json.dumps({'mlflow_run_id': sent, 'model_version': str(sent in seen)}))"
+    )
+    assert Delivery((sys.executable, "-c", script))(tmp_path, "http://x", "a-token") == Delivered("a-token", "False")

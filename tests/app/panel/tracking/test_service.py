@@ -72,8 +72,8 @@ class MLflow:
     def url(self, _: str) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def deliver(self, folder: Path, tracking_uri: str) -> Delivered | NotDelivered:
-        assert tracking_uri == self.url("mlflow")
+    def deliver(self, folder: Path, tracking_uri: str, token: str) -> Delivered | NotDelivered:
+        assert (tracking_uri, token) == (self.url("mlflow"), "the-panel-s")
         self.delivered.append(folder.parent.name)
         return self.answer
 
@@ -99,6 +99,7 @@ class TrackingHarness:
             runs_dir=self.folder / "runs",
             models_dir=self.folder / "models",
             on_delivered=lambda run_id, mlflow_run_id: self.delivered_runs.append((run_id, mlflow_run_id)),
+            token="the-panel-s",
         )
 
     def run(self, number: int, state: RunState = RunState.SUCCEEDED, *, has_record: bool = True) -> None:

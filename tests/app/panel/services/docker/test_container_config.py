@@ -23,6 +23,7 @@ HOST = HostContainer(
         "models": "automated-ml-pipeline_models",
         "mlflow": "automated-ml-pipeline_mlflow",
         "keys": "automated-ml-pipeline_keys",
+        "access": "automated-ml-pipeline_access",
     },
     user="1000:1000",
     compose_labels={"com.docker.compose.project": "automated-ml-pipeline"},
@@ -113,7 +114,8 @@ def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
     mounts = {name: create_request(spec, HOST)["HostConfig"]["Mounts"] for name, spec in specs().items()}
     models = {"Type": "volume", "Source": "automated-ml-pipeline_models", "Target": "/models", "ReadOnly": True}
     store = {"Type": "volume", "Source": "automated-ml-pipeline_mlflow", "Target": "/state/mlflow", "ReadOnly": False}
-    assert mounts == {"api": [models], "mlflow": [store], "app": []}
+    access = {"Type": "volume", "Source": "automated-ml-pipeline_access", "Target": "/state/access", "ReadOnly": True}
+    assert mounts == {"api": [models, access], "mlflow": [store, access], "app": [access]}
 
 
 def test_the_key_is_in_a_volume_that_only_api_and_app_see_when_there_is_one() -> None:
