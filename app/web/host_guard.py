@@ -83,3 +83,13 @@ def allowed_hosts(bind: str, extra: str = "") -> frozenset[str]:
     if bind not in {"0.0.0.0", "::", "[::]"}:  # noqa: S104 - compared, not bound
         names.append(f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind)
     return frozenset(name.lower() for name in names if name)
+
+
+def other_loopback(host: str) -> str:
+    """Return the other name of this machine for a Host header that has one of the two, with its port; else "".
+
+    Ports of one name share their cookies; the two names do not.
+    """
+    name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "")
+    other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "[::1]": "127.0.0.1"}.get(name.lower(), "")
+    return f"{other}:{port}" if other and port else other

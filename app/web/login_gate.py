@@ -24,6 +24,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.web.access import AccessList, digest, session_digest, token_identity
+from app.web.host_guard import other_loopback
 from app.web.identity import Identity, set_identity
 from app.web.problem_response import problem_response
 from app.web.problems import LoginElsewhereError
@@ -190,9 +191,9 @@ def panel_address(panel_url: str, headers: Headers) -> str:
     parts = urlsplit(panel_url)
     if parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
         return panel_url
-    name = urlsplit(f"//{headers.get('host', '')}").hostname or "127.0.0.1"
-    other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "::1": "127.0.0.1"}.get(name, name)
-    return f"{parts.scheme}://{f'[{other}]' if ':' in other else other}:{parts.port}"
+    host = headers.get("host", "127.0.0.1")
+    name = urlsplit(f"//{other_loopback(host) or host}").hostname or "127.0.0.1"
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port}"
 
 
 def _address(scope: Scope) -> str:

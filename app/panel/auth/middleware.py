@@ -20,12 +20,14 @@ from app.panel.auth.service import Auth
 from app.panel.auth.tables import LoginSession
 from app.panel.auth.views import WelcomeView
 from app.panel.pages.renderer import PageRenderer
+from app.web.host_guard import other_loopback
 from app.web.identity import set_identity
 from app.web.problem_response import problem_response
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
 OPEN_PREFIX: Final = "/static/"
 ENTER_PREFIX: Final = "/enter/"  # where services send browsers to log in
+LAST_TRY: Final = "&last=1"
 CHECK_EVERY_S: Final = 1.0
 _SESSION: Final = "panel.session"
 
@@ -69,11 +71,17 @@ class AuthMiddleware:
             await self._serve(session, scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response:
-        is_foreign = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
-        if scope["path"].startswith(ENTER_PREFIX) and scope["method"] == "GET" and is_foreign:
+        if not (scope["path"].startswith(ENTER_PREFIX) and scope["method"] == "GET"):
+            return refusal(scope, headers)
+        query = scope["query_string"].decode("latin-1")
+        if headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # Its cookie was withheld: see WelcomeView.
-            query = scope["query_string"].decode("latin-1")
             return self._renderer.render(Request(scope), WelcomeView(next=f"{scope['path']}?{query}"))
+        other = other_loopback(headers.get("host", ""))
+        if other and not query.endswith(LAST_TRY):
+            # A browser on this machine may be logged in under its other name.
+            address = f"{scope['scheme']}://{other}{scope['path']}?{query}{LAST_TRY}"
+            return RedirectResponse(address, status_code=303)
         return refusal(scope, headers)
 
     def _record_refusal(self, scope: Scope, problem: RoleRequiredError, actor: Actor) -> None:

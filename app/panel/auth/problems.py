@@ -245,3 +245,22 @@ class UnknownServiceAddressError(ProblemError):
             why="A login is handed on only to addresses that the panel knows.",
             fix="Open the service from the page Services, or set its public address.",
         )
+
+
+class SharedHostNameError(ProblemError):
+    """The service has the same host name as the panel.
+
+    Browsers do not tell the ports of a host name apart when they send cookies, so the service would get the panel's login.
+    Open the service by another name or address of the machine, and set that as its public address (`APP_PUBLIC_URL`,
+    `MLFLOW_PUBLIC_URL`), so that the panel links to it.
+    """
+
+    id = "AUTH-16"
+    status = 409
+
+    def __init__(self, service: str) -> None:
+        super().__init__(
+            "The service has the same host name as the panel.",
+            why="Your browser would send it the panel's login with each request.",
+            fix=f"Open it by another name of this machine, and set {service.upper()}_PUBLIC_URL to that address.",
+        )

@@ -8,12 +8,18 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.panel.auth.middleware import client_address, session_of, session_token
-from app.panel.auth.problems import LoginRequiredError, TooManyLoginsError, UnknownServiceAddressError
+from app.panel.auth.problems import (
+    LoginRequiredError,
+    SharedHostNameError,
+    TooManyLoginsError,
+    UnknownServiceAddressError,
+)
 from app.panel.auth.secrets import ADMIN
 from app.panel.auth.service import Auth
 from app.panel.auth.sessions import Browser
 from app.panel.auth.views import LoginView, WelcomeView
 from app.panel.pages.renderer import PageRenderer
+from app.panel.settings import host_of
 from app.web.dependencies import provided
 from app.web.login_gate import GRANT
 from pipeline.core.problems import ProblemError
@@ -99,11 +105,18 @@ def enter(
     session = session_of(request.scope)
     if session is None:
         raise LoginRequiredError
+    target = relative(target)
     # Elsewhere a grant would let somebody else in: its port at a name of the panel's, or where the panel links to it.
     if not auth.is_service_origin(origin, service) and origin != renderer.service_url(request, service, ""):
         raise UnknownServiceAddressError(origin)
+    if host_of(origin) == (request.url.hostname or "").lower():
+        # Under one name the service would get the panel's cookie with each request.
+        address = renderer.service_url(request, service, target)
+        if not address:
+            raise SharedHostNameError(service)
+        return RedirectResponse(address, status_code=303)
     grant = auth.grant(session, service, challenge)
-    path, _, query = relative(target).partition("?")
+    path, _, query = target.partition("?")
     query = "&".join(part for part in (query, urlencode({GRANT: grant})) if part)
     return RedirectResponse(f"{origin}{path}?{query}", status_code=303)
 

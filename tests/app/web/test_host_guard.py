@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.web.host_guard import MAX_REMEMBERED, HostGuard, allowed_hosts, listed_hosts, unownable_hosts
+from app.web.host_guard import MAX_REMEMBERED, HostGuard, allowed_hosts, listed_hosts, other_loopback, unownable_hosts
 
 # fmt: off
 OURS = ["", "127.0.0.1:8000", "localhost:8000", "LOCALHOST", "[::1]:8000", "192.168.1.7:80", "ml-api:8000", "gpu-box",
@@ -49,3 +49,19 @@ def test_missing_name_is_refused_when_names_are_listed() -> None:
 def test_wildcard_address_is_no_name_when_all_interfaces_are_bound() -> None:
     assert "0.0.0.0" not in allowed_hosts("0.0.0.0")
     assert "[fe80::1]" in allowed_hosts("fe80::1")
+
+
+@pytest.mark.parametrize(
+    ("host", "other"),
+    [
+        ("127.0.0.1:8080", "localhost:8080"),
+        ("LOCALHOST:8080", "127.0.0.1:8080"),
+        ("localhost", "127.0.0.1"),
+        ("[::1]:8080", "127.0.0.1:8080"),
+        ("[::1]", "127.0.0.1"),
+        ("box.lan:8080", ""),
+        ("", ""),
+    ],
+)
+def test_this_machine_has_another_name_when_one_of_the_two_is_given(host: str, other: str) -> None:
+    assert other_loopback(host) == other

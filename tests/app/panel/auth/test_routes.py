@@ -330,14 +330,14 @@ def test_wrong_tokens_are_counted_while_a_right_one_is_accepted(
     assert [(row.action, row.outcome) for row in rows] == [("token.use", "refused")] * 10
 
 
-ENTER = {"challenge": "c" * 64, "from": "http://127.0.0.1:5000", "next": "/runs?a=1"}
+ENTER = {"challenge": "c" * 64, "from": "http://localhost:5000", "next": "/runs?a=1"}
 
 
 def test_service_is_opened_when_somebody_is_logged_in(client: TestClient, auth: Auth, settings: Settings) -> None:
     client.get(_path(auth.login_url()))
     answer = client.get("/enter/mlflow", params=ENTER)
     address = urlsplit(answer.headers["location"])
-    assert (answer.status_code, address.netloc, address.path) == (303, "127.0.0.1:5000", "/runs")
+    assert (answer.status_code, address.netloc, address.path) == (303, "localhost:5000", "/runs")
     grant = address.query.removeprefix("a=1&_grant=")
     now = auth.sessions.service_sessions()[0].created_at.timestamp()
     access = AccessList(settings.access_dir / FILE, now=lambda: now)
@@ -376,7 +376,29 @@ def test_own_page_begins_the_next_step_when_a_service_sends_a_browser_whose_cook
     assert answer.status_code == 200
     assert 'http-equiv="refresh" content="0; url=/enter/mlflow?challenge=' in answer.text
     again = client.get("/enter/mlflow", params=ENTER, headers={"Sec-Fetch-Site": "same-origin", **PAGE})
-    assert again.headers["location"].startswith("/login?next=%2Fenter%2Fmlflow%3Fchallenge%3D")
+    other = again.headers["location"]
+    assert other.startswith("http://localhost:8080/enter/mlflow?challenge=")
+    last = client.get(other, headers={"Sec-Fetch-Site": "same-origin", **PAGE})
+    assert last.headers["location"].startswith("/login?next=%2Fenter%2Fmlflow%3Fchallenge%3D")
+
+
+def test_service_is_sent_to_its_other_name_when_it_was_opened_under_the_panel_s(client: TestClient, auth: Auth) -> None:
+    client.get(_path(auth.login_url()))
+    answer = client.get("/enter/mlflow", params={**ENTER, "from": "http://127.0.0.1:5000"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "http://localhost:5000/runs?a=1")
+    assert auth.sessions.service_sessions() == []
+
+
+def test_service_is_not_opened_when_it_has_no_other_name_than_the_panel_s(
+    settings: Settings, db: Database, clock: HandClock
+) -> None:
+    named = settings.model_copy(update={"allowed_hosts": "box.lan"})
+    auth = started(named, db, clock)
+    client = application(auth, named, clock)
+    client.get("http://box.lan:8080" + _path(auth.login_url()))
+    with pytest.raises(ProblemError) as caught:
+        client.get("http://box.lan:8080/enter/mlflow", params={**ENTER, "from": "http://box.lan:5000"})
+    assert caught.value.id == "AUTH-16"
 
 
 def test_token_cannot_open_a_service_in_a_browser(settings: Settings, db: Database, clock: HandClock) -> None:
