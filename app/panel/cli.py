@@ -6,8 +6,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from app.panel import cli_access
+from app.panel.cli_output import cell, coloured, printable
 from app.panel.env_check import unknown_settings
 from app.panel.runs.domain.problems import InvalidParamsError
 from app.panel.settings import Settings
@@ -16,21 +18,7 @@ from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGES
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from app.panel.client import PanelClient
-
-STYLE: Final = {
-    "succeeded": "green",
-    "running": "green",
-    "live": "green",
-    "ok": "green",
-    "failed": "red",
-    "error": "red",
-    "interrupted": "yellow",
-    "retrying": "yellow",
-    "warning": "yellow",
-}
 
 
 def main() -> int:
@@ -65,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     promote = verbs.add_parser("promote", help="make a model version live")
     promote.add_argument("version", type=int)
     verbs.add_parser("rollback", help="go back to the previous model version")
+    cli_access.add_commands(verbs)
     verbs.add_parser("doctor", help="check what the panel needs, and say how to fix it")
     return parser
 
@@ -91,9 +80,9 @@ def _run(arguments: argparse.Namespace) -> int:
             row = panel.post("/api/v1/models/rollback", {}, timeout_s=SLOW_S)
             print(f"Version {row['to_version']} is live again.")
             return 0
-        if arguments.verb == "status":
-            return _status(panel)
-        return _doctor(panel, settings)
+        if arguments.verb in cli_access.VERBS:
+            return cli_access.run(arguments, panel)
+        return _status(panel) if arguments.verb == "status" else _doctor(panel, settings)
 
 
 def parse_params(assignments: Sequence[str]) -> dict[str, Any] | None:
@@ -174,12 +163,10 @@ def _status(panel: "PanelClient") -> int:
     for row in panel.get("/api/v1/runs", limit=8)["runs"]:
         seconds = "" if row["duration_s"] is None else f"{row['duration_s']:.1f}"
         started = (row["started_at"] or row["created_at"])[:19].replace("T", " ")
-        runs.add_row(
-            str(row["number"]), _coloured(row["state"]), row["trigger"], started, seconds, _cell(row["reason"])
-        )
+        runs.add_row(str(row["number"]), coloured(row["state"]), row["trigger"], started, seconds, cell(row["reason"]))
     services = Table("service", "state", "address", "detail", title="Services")
     for row in panel.get("/api/v1/services")["services"]:
-        services.add_row(row["name"], _coloured(row["state"]), row["url"], _cell(row["detail"]))
+        services.add_row(row["name"], coloured(row["state"]), row["url"], cell(row["detail"]))
     console.print(runs, services)
     return 0
 
@@ -201,37 +188,21 @@ def _doctor(panel: "PanelClient", settings: Settings) -> int:
         known_as = "" if check["state"] == "ok" else f"{check['id']}:"
         what = " ".join(part for part in (known_as, check["message"], check["why"]) if part)
         todo = " ".join(part for part in (check["fix"], check["command"]) if part)
-        table.add_row(check["name"], _coloured(check["state"]), _cell(what), _cell(todo))
+        table.add_row(check["name"], coloured(check["state"]), cell(what), cell(todo))
     Console().print(table)
     return 1 if any(check["state"] == "error" for check in checks) else 0
 
 
-def _coloured(state: str) -> "Text":
-    return _cell(state, STYLE.get(state, ""))
-
-
-def _cell(text: str, style: str = "") -> "Text":
-    """Return `text` unchanged but for control characters; brackets are no markup."""
-    from rich.text import Text
-
-    return Text(_printable(text), style)
-
-
 def _print_line(line: Mapping[str, Any]) -> None:
     mark = {"warning": "WARNING ", "error": "ERROR "}.get(line["level"], "")
-    print(f"{line['at'][11:23]} {line['stage']:<12} {mark}{_printable(line['text'])}", flush=True)
-
-
-def _printable(text: str) -> str:
-    """Return `text` with control characters replaced, which could steer the terminal."""
-    return "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in text)
+    print(f"{line['at'][11:23]} {line['stage']:<12} {mark}{printable(line['text'])}", flush=True)
 
 
 def _print_problem(problem: ProblemError) -> None:
     lines = [f"{problem.id}: {problem.what}", problem.why, problem.fix]
     if problem.command:
         lines.append(f"Try: {problem.command}")
-    print("\n".join(_printable(line) for line in lines if line), file=sys.stderr)
+    print("\n".join(printable(line) for line in lines if line), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,10 @@ class PanelClient:
         """Return the JSON that answers a POST of `body` to `path`."""
         return self._call("POST", path, json=body, timeout=timeout_s)
 
+    def send(self, method: str, path: str, body: object = None) -> None:
+        """Send `body` to `path` with another method, where the answer says no more than that it is done."""
+        self._send(method, path, json=body)
+
     def lines(self, run_id: str, after: int, limit: int = 1000) -> list[dict[str, Any]]:
         """Return lines of a run's log with a seq greater than `after`, at most `limit`."""
         response = self._send("GET", f"/api/v1/runs/{run_id}/log", params={"after": after, "limit": limit})

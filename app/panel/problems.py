@@ -135,3 +135,15 @@ class SharedHostNameError(ProblemError):
             why="Browsers would send the panel's login to that service: a cookie goes to all ports of a host name.",
             fix="Give the service a host name of its own.",
         )
+
+
+class PasswordsDifferError(ProblemError):
+    """The two passwords differ.
+
+    The terminal asks for a new password twice, because it does not show it. Nothing was changed; enter it again.
+    """
+
+    id = "PANEL-11"
+
+    def __init__(self) -> None:
+        super().__init__("The two passwords differ.", fix="Enter it again; nothing was changed.")
