@@ -93,11 +93,12 @@ def create_app(
         db=db,
         store=records,
         services=services,
-        deliver=Delivery(),
+        deliver=Delivery(cert=settings.tls_cert),
         runs_dir=settings.runs_dir,
         models_dir=settings.models_dir,
         on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
         token=auth.service_token,
+        tls=tls,
     )
     client = PredictionClient(services, api_key, tls=tls)
     model_queries = ModelQueries(db, settings.models_dir)

@@ -83,7 +83,7 @@ class Settings(ProcessSettings):
     tls_cert: Path | None = setting(
         "PANEL_TLS_CERT",
         None,
-        "Certificate (PEM) for https on the ports of panel, API and app; in containers of the panel only.",
+        "Certificate (PEM) for https on all four ports; in containers on the panel's only.",
     )
     tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate.")
     trusted_proxies: ProxyList = setting(

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+from pathlib import Path
 from typing import Final
 
 from app.tracking_server.main import create_app
@@ -10,6 +11,7 @@ from app.tracking_server.settings import Settings
 from app.web.proxies import behind_proxies
 from app.web.security import StrictTransport
 from app.web.server import Server, build_config
+from app.web.tls import read_tls
 from pipeline.core.settings import read
 
 HEAD_S: Final = 10.0  # how long a connection may take to send the head of a request, as at the other servers
@@ -24,8 +26,10 @@ def main() -> None:
     options = parser.parse_args()
     app = create_app(read(Settings), options.project)
     app = behind_proxies(StrictTransport(app), os.environ.get("TRUSTED_PROXIES", ""))
+    files = {name: os.environ.get(f"PANEL_TLS_{name}") for name in ("CERT", "KEY")}
+    tls = read_tls(*(Path(path) if path else None for path in files.values()))
     # With a lifespan, MLflow's application would look for containers and folders of its assistant, and remove them.
-    config = build_config(app, host=options.host, port=options.port, root_path="", lifespan="off")
+    config = build_config(app, tls, host=options.host, port=options.port, root_path="", lifespan="off")
     with contextlib.suppress(KeyboardInterrupt):
         Server(config, HEAD_S).run()
 

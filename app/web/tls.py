@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pipeline.core.certificates import first_certificate
 from pipeline.core.settings_problems import UnusableTlsError
 
 # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python has no name for.
@@ -54,15 +55,12 @@ def pinned_context(cert: Path) -> ssl.SSLContext:
     for people to see and no reason to restart services. Raises UnusableTlsError.
     """
     _check_readable("PANEL_TLS_CERT", cert)
-    text = cert.read_text("latin-1")
-    first, end, _ = text.partition("-----END CERTIFICATE-----")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     # The certificate itself is what is trusted, whoever has signed it.
     context.verify_flags = ssl.VerifyFlags(ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME)
     try:
-        begin = first.index("-----BEGIN CERTIFICATE-----")
-        context.load_verify_locations(cadata=ssl.PEM_cert_to_DER_cert(first[begin:] + end + "\n"))
+        context.load_verify_locations(cadata=first_certificate(cert))
     except (OSError, ValueError) as error:
         raise UnusableTlsError("PANEL_TLS_CERT", f"{cert} is not a certificate in PEM format") from error
     return context

@@ -5,6 +5,7 @@ Repeating a delivery changes nothing: the MLflow run is found by the tag `run_id
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest
+from pipeline.core.certificates import first_certificate
 from pipeline.core.problems import BundleError, ProblemError
 from pipeline.core.product import CHAMPION_ALIAS, NAME
 from pipeline.core.stage import EVALUATION_FILE, PROFILE_FILE
@@ -49,6 +51,10 @@ CONFINED_ENVIRONMENT: Final = {
 }
 
 
+# Set by the panel: the file of the only certificate that is accepted of a server at https.
+CERTIFICATE: Final = "PANEL_TLS_CERT"
+
+
 class Delivered(BaseModel):
     """Location of a record in MLflow."""
 
@@ -76,10 +82,32 @@ def deliver(folder: Path, tracking_uri: str, *, champion: bool) -> Delivered:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     mlflow.set_tracking_uri(tracking_uri)
+    if tracking_uri.startswith("https://") and os.environ.get(CERTIFICATE):
+        _accept_only(Path(os.environ[CERTIFICATE]))
     try:
         return _Delivery(mlflow, folder, record, manifest).run(champion=champion)
     except (MlflowException, OSError) as error:
         raise DeliveryError(error) from error
+
+
+def _accept_only(certificate: Path) -> None:
+    """Let this process speak to the server with that certificate only, under whatever name. Raises DeliveryError.
+
+    MLflow can be told to trust an authority or nobody; the panel reaches its server by address, and the certificate
+    may be self-signed. With a fingerprint, urllib3 compares that instead of looking at names and authorities.
+    """
+    adapter = import_module("requests.adapters").HTTPAdapter
+    init = adapter.init_poolmanager
+    try:
+        fingerprint = hashlib.sha256(first_certificate(certificate)).hexdigest()
+    except (OSError, ValueError) as error:
+        raise DeliveryError(error) from error
+
+    def init_pinned(self: object, *args: object, **kwargs: object) -> None:
+        init(self, *args, **kwargs, assert_fingerprint=fingerprint)
+
+    adapter.init_poolmanager = init_pinned
+    os.environ["MLFLOW_TRACKING_INSECURE_TLS"] = "true"
 
 
 class _Delivery:

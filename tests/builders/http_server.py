@@ -3,11 +3,14 @@
 import http.client
 import http.server
 import re
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NamedTuple
+
+from tests.builders.certificates import Files
 
 HOP_BY_HOP: Final = {"accept-encoding", "connection", "content-length", "date", "host", "server", "transfer-encoding"}
 
@@ -30,8 +33,8 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def http_server(answer: Callable[[Request], Answer]) -> Iterator[str]:
-    """Yield the address of a server that answers every request, whatever its method."""
+def http_server(answer: Callable[[Request], Answer], tls: Files | None = None) -> Iterator[str]:
+    """Yield the address of a server that answers every request, whatever its method; at https with a certificate."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def __getattr__(self, name: str) -> Callable[[], None]:
@@ -53,16 +56,20 @@ def http_server(answer: Callable[[Request], Answer]) -> Iterator[str]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
 
 
 @contextmanager
-def lying_server(url: str, lies: Mapping[str, str]) -> Iterator[str]:
+def lying_server(url: str, lies: Mapping[str, str], tls: Files | None = None) -> Iterator[str]:
     """Yield the address of a server in front of `url` that replaces each pattern of `lies` in what that one answers."""
 
     def answer(request: Request) -> Answer:
@@ -77,5 +84,5 @@ def lying_server(url: str, lies: Mapping[str, str]) -> Iterator[str]:
         passed = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
         return Answer(response.status, passed, body)
 
-    with http_server(answer) as address:
+    with http_server(answer, tls) as address:
         yield address

@@ -38,10 +38,10 @@ def get(url: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> Respon
     return call("GET", url, None, {}, timeout_s, tls=tls)
 
 
-def post(url: str, body: object, timeout_s: float, *, bearer: str = "") -> Response:
+def post(url: str, body: object, timeout_s: float, *, bearer: str = "", tls: ssl.SSLContext | None = None) -> Response:
     """Return the response to `body` sent as JSON; never raises for what the network or the server does."""
     headers = {"Content-Type": "application/json", **bearer_header(bearer)}
-    return call("POST", url, json.dumps(body).encode(), headers, timeout_s)
+    return call("POST", url, json.dumps(body).encode(), headers, timeout_s, tls=tls)
 
 
 def bearer_header(bearer: str) -> dict[str, str]:

@@ -40,10 +40,10 @@ def desired_services(
 def service_schemes(settings: Settings, kind: RuntimeKind) -> dict[ServiceName, Literal["http", "https"]]:
     """Return how each service is served.
 
-    MLflow is reached on loopback only, and so are containers, which cannot see the files of the certificate.
+    Containers are published on loopback only, and cannot see the files of the certificate.
     """
     scheme: Literal["http", "https"] = "https" if settings.tls_cert is not None and kind == "process" else "http"
-    return {"mlflow": "http", "api": scheme, "app": scheme}
+    return {"mlflow": scheme, "api": scheme, "app": scheme}
 
 
 def process_placement(settings: Settings) -> Placement:
@@ -175,6 +175,7 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
         argv=(*server, "--host", placement.listen["mlflow"], "--port", str(port), "--project", NAME),
         env={
             **_network(settings),
+            **_tls(settings, placement, "mlflow"),
             "HOME": str(folder),
             "ML_PIPELINE_ACCESS": placement.paths["access"],
             "PANEL_URL": settings.panel_public_url or placement.panel_url,

@@ -55,13 +55,17 @@ class Deliver(Protocol):
 
 
 class Delivery:
-    """Runs `command`, whose first member is an absolute path."""
+    """Runs `command`, whose first member is an absolute path. `cert` is the only one accepted of MLflow at https."""
 
-    def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S, cert: Path | None = None
+    ) -> None:
         self._command = tuple(command)
         self._timeout_s = timeout_s
         # Noted now: the panel drops what it does not need itself before it serves.
         self._env = {**clean(NETWORK, MLFLOW_SETTINGS), "MLFLOW_DISABLE_TELEMETRY": "true"}
+        if cert is not None:
+            self._env["PANEL_TLS_CERT"] = str(cert.absolute())
 
     def __call__(self, folder: Path, tracking_uri: str, token: str) -> Delivered | NotDelivered:
         """See Deliver."""

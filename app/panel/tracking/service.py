@@ -5,6 +5,7 @@ model. So no notification can be missed, and a panel that was killed continues w
 """
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,9 @@ class TrackingService:
         models_dir: Path,
         on_delivered: Callable[[str, str], None],
         token: str,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._db = db
         self._store = store
         self._services = services
@@ -164,5 +167,6 @@ class TrackingService:
         if record is None or record.mlflow_version is None or record.mlflow_version == self._champion:
             return
         body = {"name": NAME, "alias": CHAMPION_ALIAS, "version": record.mlflow_version}
-        if http_client.post(self._services.url("mlflow") + ALIAS_PATH, body, TIMEOUT_S, bearer=self._token).is_ok:
+        url = self._services.url("mlflow") + ALIAS_PATH
+        if http_client.post(url, body, TIMEOUT_S, bearer=self._token, tls=self._tls).is_ok:
             self._champion = record.mlflow_version

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.core.bundle import read_manifest
 from pipeline.core.product import NAME
+from tests.builders.certificates import make_certificate
 from tests.builders.http_server import Answer, Request, http_server, lying_server
 from tests.pipeline.tracking.conftest import deliver
 
@@ -179,3 +180,18 @@ def test_another_host_gets_nothing_when_the_server_redirects_there(record: Path)
     ):
         code, problem, _ = deliver(record, server)
     assert (code, problem["id"], seen) == (3, "MLF-11", [])
+
+
+def test_record_is_delivered_by_https_when_the_server_has_the_certificate_that_the_panel_named(
+    client: Any, record: Path, tmp_path: Path
+) -> None:
+    files = make_certificate(tmp_path)
+    (tmp_path / "other").mkdir()
+    other = make_certificate(tmp_path / "other")
+    with lying_server(client.tracking_uri, {}, tls=files) as address:
+        code, problem, _ = deliver(record, address, env={"PANEL_TLS_CERT": str(other.cert)})
+        assert (code, problem["id"], problem["retryable"]) == (3, "MLF-11", True)
+        assert client.search_registered_models(f"name = '{NAME}'") == []
+        code, delivered, _ = deliver(record, address, env={"PANEL_TLS_CERT": str(files.cert)})
+    assert code == 0, delivered
+    assert client.get_run(delivered["mlflow_run_id"]).info.status == "FINISHED"

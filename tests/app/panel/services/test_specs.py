@@ -49,17 +49,16 @@ def test_each_service_answers_to_its_public_name_when_it_has_one(settings: Setti
     assert public.panel_hosts == "box.lan,panel.example:443"
 
 
-def test_api_and_app_are_served_by_https_when_there_is_a_certificate(settings: Settings) -> None:
+def test_services_are_served_by_https_when_there_is_a_certificate(settings: Settings) -> None:
     secure = settings.model_copy(update={"tls_cert": Path("/tls/box.pem"), "tls_key": Path("/tls/box.key")})
     specs = build(secure, process_placement(secure), {})
-    for name in ("api", "app"):
+    for name in ("api", "app", "mlflow"):
         assert specs[name].env["PANEL_TLS_CERT"] == "/tls/box.pem"
         assert specs[name].env["PANEL_TLS_KEY"] == "/tls/box.key"
     assert specs["app"].env["API_URL"] == "https://127.0.0.1:8010"
     assert specs["app"].env["API_TLS_CERT"] == "/tls/box.pem"
     assert specs["app"].env["PANEL_URL"] == "https://127.0.0.1:8080"
-    # MLflow listens on loopback only; containers cannot see the files.
-    assert not any("TLS" in name for name in specs["mlflow"].env)
+    # Containers cannot see the files.
     assert set(service_schemes(secure, "docker").values()) == {"http"}
 
 
