@@ -15,7 +15,7 @@ from app.prediction.http.error_responses import error_response
 from app.prediction.http.fast_path import PredictFastPath
 from app.prediction.http.request_metrics import RequestMetrics
 from app.prediction.http.service import PredictionService
-from app.prediction.problems import NoRouteError, UnexpectedError
+from app.prediction.problems import NoRouteError, OutOfMemoryError, UnexpectedError
 from app.prediction.protocols import csv_table, explain_routes, invocations, open_inference
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
@@ -46,6 +46,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
     app.mount("/static", Assets())
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(MemoryError, _no_memory)
     app.add_exception_handler(Exception, _unexpected)
     return behind_proxies(StrictTransport(PredictFastPath(service, app)), settings.trusted_proxies)
 
@@ -53,6 +54,10 @@ def create_app(settings: ApiSettings) -> ASGIApp:
 async def _problem(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, ProblemError)
     return error_response(problem, request.scope["request_id"])
+
+
+async def _no_memory(request: Request, _: Exception) -> Response:
+    return error_response(OutOfMemoryError(), request.scope["request_id"])
 
 
 async def _unexpected(request: Request, _: Exception) -> Response:

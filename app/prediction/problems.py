@@ -277,3 +277,22 @@ class RowQuotaError(ProblemError):
             fix=f"Try again in {wait_s} s." if fits else f"Send at most {rows_per_minute:,} rows at once.",
         )
         self.wait_s = wait_s
+
+
+class OutOfMemoryError(ProblemError):
+    """The API has too little memory for this request at the moment.
+
+    Large requests at once take more than the process may allocate. Nothing is wrong with the model. Send fewer rows at once,
+    or lower `API_MAX_BODY_BYTES` and `API_MAX_ROWS`, which bound what one request takes.
+    """
+
+    id = "API-20"
+    status = 503
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The API has too little memory for this request at the moment.",
+            why="This and other requests together take more than it may allocate.",
+            fix="Send fewer rows at once, or try again.",
+        )

@@ -31,7 +31,7 @@ PROBLEMS: Final = {
     "422": "A value cannot be used; `errors` names row, field, value and what was expected",
     "429": "The quota of rows is used up (only where the API was started with one)",
     "500": "Internal error",
-    "503": "No model is live yet",
+    "503": "No model is live yet, or there is too little memory at the moment",
 }
 UNAUTHORIZED: Final = "The API key is missing or wrong"
 NEEDS_MODEL: Final = ("/model", "/stats", "/ping", "/v2/models/{name}", "/v2/models/{name}/ready")
@@ -332,7 +332,7 @@ def _problems(path: str, operation: Document, *, has_key: bool) -> Document:
     if "requestBody" in operation:
         codes = dict(PROBLEMS)
     elif path in NEEDS_MODEL:
-        codes = {"503": PROBLEMS["503"]}
+        codes = {"503": "No model is live yet"}
     if path in DATA_PATHS:
         codes["421"] = PROBLEMS["421"]
     if has_key and ("requestBody" in operation or path in DATA_PATHS):

@@ -19,7 +19,7 @@ from app.prediction.http.error_responses import error_response
 from app.prediction.http.request_guard import Headers, RequestGuard
 from app.prediction.http.request_metrics import route_label
 from app.prediction.http.service import PredictionService, Sender
-from app.prediction.problems import UnexpectedError
+from app.prediction.problems import OutOfMemoryError, UnexpectedError
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.responses import encode_batch
 from app.web.body_limit import read_body
@@ -78,11 +78,11 @@ class PredictFastPath:
             await _with_id(_problem_response(problem, path, request_id), scope, receive, send)
         except ClientDisconnect:
             status = CLIENT_CLOSED
-        except Exception:
-            log.exception("action=request_failed request_id=%s", request_id)
-            status = 500
+        except Exception as error:  # noqa: BLE001 - `_failure` logs it
+            failure = _failure(error, request_id)
+            status = failure.status
             if is_predict:  # the others have been answered, as far as they could
-                await _with_id(error_response(UnexpectedError(), request_id), scope, receive, send)
+                await _with_id(error_response(failure, request_id), scope, receive, send)
         self._service.metrics.observe(route_label(path), status, time.perf_counter() - start)
 
     def _sender(self, scope: Scope, headers: Headers) -> Sender:
@@ -154,6 +154,15 @@ class PredictFastPath:
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # the server leaves out the body
         return await _with_id(self._app, scope, receive, send)
+
+
+def _failure(error: Exception, request_id: str) -> ProblemError:
+    """Return the problem that answers a request that `error` ended, and log it."""
+    if isinstance(error, MemoryError):  # others' large requests can cause it: it says nothing about the model
+        log.warning("action=request_failed reason=memory request_id=%s", request_id)
+        return OutOfMemoryError()
+    log.error("action=request_failed request_id=%s", request_id, exc_info=error)
+    return UnexpectedError()
 
 
 def _problem_response(problem: ProblemError, path: str, request_id: str) -> JSONResponse:

@@ -1,6 +1,7 @@
 """A loaded model: rows in, scores out. Immutable; the API holds one at a time and swaps it by one assignment."""
 
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -17,6 +18,8 @@ LARGE_BATCH_ROWS: Final = 2_000
 # In parts of at most this many rows, so that none waits long for the last one. onnxruntime's own threads
 # took a fifth longer for 100,000 rows, and needed a second session.
 PART_ROWS: Final = 8_000
+# What onnxruntime says, by its allocator or by the one of C++.
+ALLOCATION_FAILED: Final = re.compile("failed to allocate|bad_alloc|bad allocation", re.IGNORECASE)
 _PROCESSORS: Final = os.cpu_count() or 1
 _processors = ThreadPoolExecutor(_PROCESSORS, "score")
 
@@ -72,8 +75,13 @@ class Model:
         return np.concatenate(list(_processors.map(self.run, feeds)))
 
     def run(self, feed: dict[str, Any]) -> Floats:
-        """Return the scores of arrays that are ready, without copies or checks."""
-        output: Floats = self._session.run(self._outputs, feed)[0]
+        """Return the scores of arrays that are ready, without copies or checks. Raises MemoryError where there is too little."""
+        try:
+            output: Floats = self._session.run(self._outputs, feed)[0]
+        except Exception as error:  # onnxruntime's own classes share no public base
+            if ALLOCATION_FAILED.search(str(error)):
+                raise MemoryError from error
+            raise
         return output
 
     def bind_single_row(self) -> Callable[[tuple[float | None, ...]], list[float]] | None:

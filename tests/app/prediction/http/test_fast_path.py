@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.bundles import Built, make_bundle
@@ -46,6 +47,26 @@ def test_requests_are_answered_and_counted_as_5xx_when_the_model_fails(tmp_path:
         assert counted["/predict", 500] == 2
         assert counted["/explain", 500] == counted["/invocations", 500] == counted["/v2/infer", 500] == 1
         assert api.predict({"age": 40}).status_code == 200
+
+
+def test_requests_are_turned_away_and_the_model_is_not_blamed_when_others_take_all_memory(
+    tmp_path: Path, start_api: StartApi
+) -> None:
+    """A flood of large bodies must not look like a model that fails: a server error of it takes a new model back."""
+    make_bundle(tmp_path / "models")
+    large = b"[" + b'{"age": 40},' * 3_000_000 + b"{}]"
+    with start_api(tmp_path / "models", API_MAX_ROWS="10000000") as api:
+        api.wait_for(1)
+        process = psutil.Process(api.process.pid)
+        (data,) = re.findall(r"VmData:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text("utf-8"))
+        process.rlimit(psutil.RLIMIT_DATA, (1024 * int(data) + 150 * 2**20,) * 2)
+        for path in ("/predict", "/explain", "/invocations"):
+            body = b'{"instances": ' + large + b"}" if path == "/invocations" else large
+            response = api.client.post(path, content=body, headers={"Content-Type": "application/json"})
+            assert (response.status_code, response.json()["id"]) == (503, "API-20"), path
+            assert response.headers["retry-after"]
+        assert api.predict({"age": 40}).status_code == 200
+        assert not [key for key in _counted(api) if key[1] == 500]
 
 
 def test_nothing_is_predicted_when_the_client_leaves_in_the_middle_of_its_body(
