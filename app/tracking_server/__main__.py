@@ -2,8 +2,6 @@
 
 import argparse
 import contextlib
-import os
-from pathlib import Path
 from typing import Final
 
 from app.tracking_server.main import create_app
@@ -24,10 +22,9 @@ def main() -> None:
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--project", required=True, help="the experiment and the registered model that are protected")
     options = parser.parse_args()
-    app = create_app(read(Settings), options.project)
-    app = behind_proxies(StrictTransport(app), os.environ.get("TRUSTED_PROXIES", ""))
-    files = {name: os.environ.get(f"PANEL_TLS_{name}") for name in ("CERT", "KEY")}
-    tls = read_tls(*(Path(path) if path else None for path in files.values()))
+    settings = read(Settings)
+    tls = read_tls(settings.tls_cert, settings.tls_key)
+    app = behind_proxies(StrictTransport(create_app(settings, options.project)), settings.trusted_proxies)
     # With a lifespan, MLflow's application would look for containers and folders of its assistant, and remove them.
     config = build_config(app, tls, host=options.host, port=options.port, root_path="", lifespan="off")
     with contextlib.suppress(KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from app.web.proxies import ProxyList
 from pipeline.core.product import MLFLOW_PORT, PANEL_PORT
 from pipeline.core.settings import ProcessSettings, setting
 
@@ -13,6 +14,11 @@ class Settings(ProcessSettings):
         "ML_PIPELINE_ACCESS",
         Path("data/state/access"),
         "Folder with the list of who may use the services; the panel sets it.",
+    )
+    tls_cert: Path | None = setting("PANEL_TLS_CERT", None, "Certificate (PEM) for https; the panel sets it.")
+    tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate; the panel sets it.")
+    trusted_proxies: ProxyList = setting(
+        "TRUSTED_PROXIES", "", "Proxies whose `X-Forwarded-` headers count, comma separated; the panel sets it."
     )
     panel_url: str = setting(
         "PANEL_URL", f"http://127.0.0.1:{PANEL_PORT}", "Address of the panel, for its login; the panel sets it."
