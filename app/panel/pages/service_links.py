@@ -5,12 +5,13 @@ linked by another name, or not at all.
 """
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Final, Literal
 
 from starlette.requests import Request
 
 from app.panel.settings import Settings, host_of
+from app.web.exposure import is_loopback
+from app.web.host_guard import allowed_hosts
 from app.web.proxies import VIA_PROXY
 
 Service = Literal["api", "app", "mlflow"]
@@ -24,7 +25,7 @@ _OTHER_LOOPBACK: Final = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", ":
 
 
 class ServiceLinks:
-    """The addresses of the services for one browser after another. `in_container`: the panel's own address is internal.
+    """The addresses of the services for one browser after another. `in_container`: services are published on loopback only.
 
     `schemes` say how each is served, http by default.
     """
@@ -40,7 +41,7 @@ class ServiceLinks:
         public = self._settings.public_urls[service]
         if public:
             return f"{public}{path}" if host_of(public) != own else ""
-        other = self._other_name(request, own)
+        other = self._other_name(request, service, own)
         scheme = self._schemes.get(service, "http")
         return f"{scheme}://{other}:{self._settings.ports[service]}{path}" if other else ""
 
@@ -55,29 +56,23 @@ class ServiceLinks:
             f"Set {_listed(names)} to an address with another host name."
         )
 
-    def _other_name(self, request: Request, own: str) -> str:
+    def _other_name(self, request: Request, service: Service, own: str) -> str:
         if own in _OTHER_LOOPBACK:
             return _OTHER_LOOPBACK[own]
-        # Behind a proxy only its public names lead anywhere, and these are settings.
-        if VIA_PROXY in request.scope:
+        # Behind a proxy, only public addresses lead anywhere. MLflow, and what is in containers, is on loopback only.
+        if VIA_PROXY in request.scope or self._in_container or service == "mlflow":
             return ""
-        if not self._in_container and (name := _address(request)) and name.strip("[]") != own:
-            return name
-        listed = (name.strip().lower() for name in self._settings.allowed_hosts.split(","))
+        names = [name for name in self._names() if name.strip("[]") != own]
+        server = request.scope.get("server")
+        address = str(server[0]) if server else ""
+        # The address that the connection came in on leads here from where the browser is; of other names, nobody knows.
+        return next((name for name in names if name.strip("[]") == address), names[0] if names else "")
+
+    def _names(self) -> list[str]:
+        """Return the names, other than loopback, that panel and services answer to without a proxy."""
+        listed = allowed_hosts(self._settings.panel_host, self._settings.allowed_hosts)
         # With a port it is the name of the panel at a proxy.
-        return next((name for name in listed if name and ":" not in name and name != own), "")
-
-
-def _address(request: Request) -> str:
-    """Return the address of this machine that the connection came in on; "" for loopback, which only it can reach."""
-    server = request.scope.get("server")
-    try:
-        address = ip_address(server[0]) if server else None
-    except ValueError:
-        return ""
-    if address is None or address.is_loopback:
-        return ""
-    return f"[{address}]" if address.version == 6 else str(address)
+        return sorted(name for name in listed if not is_loopback(name) and (":" not in name or name.endswith("]")))
 
 
 def _listed(words: list[str]) -> str:

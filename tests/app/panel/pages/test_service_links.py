@@ -33,29 +33,33 @@ def test_service_has_the_other_loopback_name_when_the_panel_is_on_this_machine(h
 
 
 @pytest.mark.parametrize(
-    ("host", "server", "allowed", "url"),
+    ("host", "server", "bound", "allowed", "url"),
     [
-        ("box.lan:8080", "192.0.2.5", "", "http://192.0.2.5:5000/"),
-        ("BOX.lan:8080", "2001:db8::5", "", "http://[2001:db8::5]:5000/"),
-        ("192.0.2.5:8080", "192.0.2.5", "", ""),
-        ("192.0.2.5:8080", "192.0.2.5", "box.lan", "http://box.lan:5000/"),
-        ("[2001:db8::5]:8080", "2001:db8::5", "", ""),
-        ("box.lan:8080", "127.0.0.1", "", ""),  # a tunnel or a proxy: the browser may be anywhere
-        ("box.lan:8080", "127.0.0.1", "box.lan, other.lan", "http://other.lan:5000/"),
-        ("box.lan:8080", "127.0.0.1", "Box.lan, panel.example:443", ""),
-        ("box.lan:8080", "testserver", "", ""),
+        ("box.lan:8080", "192.0.2.5", "192.0.2.5", "box.lan", "http://192.0.2.5:8501/"),
+        ("BOX.lan:8080", "2001:db8::5", "2001:db8::5", "box.lan", "http://[2001:db8::5]:8501/"),
+        ("box.lan:8080", "192.0.2.5", "0.0.0.0", "a.lan, box.lan, 192.0.2.5", "http://192.0.2.5:8501/"),
+        ("192.0.2.5:8080", "192.0.2.5", "192.0.2.5", "box.lan", "http://box.lan:8501/"),
+        ("192.0.2.5:8080", "192.0.2.5", "192.0.2.5", "", ""),
+        ("[2001:db8::5]:8080", "2001:db8::5", "2001:db8::5", "", ""),
+        ("box.lan:8080", "192.0.2.5", "0.0.0.0", "box.lan", ""),  # the app does not answer to the address
+        ("box.lan:8080", "127.0.0.1", "127.0.0.1", "box.lan", ""),
+        ("box.lan:8080", "127.0.0.1", "127.0.0.1", "box.lan, other.lan", "http://other.lan:8501/"),
+        ("box.lan:8080", "127.0.0.1", "127.0.0.1", "Box.lan, panel.example:443", ""),
     ],
 )
-def test_service_has_another_name_of_the_machine_or_no_link_when_the_panel_is_opened_from_elsewhere(
-    host: str, server: str, allowed: str, url: str
+def test_service_has_another_name_that_it_answers_to_or_no_link_when_the_panel_is_opened_from_elsewhere(
+    host: str, server: str, bound: str, allowed: str, url: str
 ) -> None:
-    links = ServiceLinks(Settings(allowed_hosts=allowed), in_container=False)
-    assert links.url(request(host, server), "mlflow") == url
-    assert bool(links.missing(request(host, server))) is not bool(url)
+    links = ServiceLinks(Settings(panel_host=bound, allowed_hosts=allowed), in_container=False)
+    opened = request(host, server)
+    assert links.url(opened, "app") == links.url(opened, "api").replace(":8000", ":8501") == url
+    assert ("the app" in links.missing(opened)) is not bool(url)
 
 
-def test_service_has_no_link_when_the_address_is_one_inside_of_a_container() -> None:
-    assert ServiceLinks(Settings(), in_container=True).url(request("box.lan:8080", "172.17.0.2"), "app") == ""
+def test_service_has_no_link_when_it_listens_on_loopback_only() -> None:
+    settings = Settings(allowed_hosts="box.lan, other.lan")
+    assert ServiceLinks(settings, in_container=True).url(request("box.lan:8080"), "app") == ""
+    assert ServiceLinks(settings, in_container=False).url(request("box.lan:8080"), "mlflow") == ""
 
 
 def test_service_has_no_link_when_a_proxy_is_in_front_and_nobody_has_said_where_it_is() -> None:
