@@ -15,7 +15,7 @@ from app.frontend.settings import Settings
 from app.web.prediction_api import MANIFEST, ApiRequest, curve, explain, predict, predict_table, problem_members
 from app.web.tls import pinned_context
 from pipeline.core.bundle import Manifest, Scalar
-from pipeline.core.prediction_api import Curve, Explanation, Prediction
+from pipeline.core.prediction_api import LIVE_DATA_HEADER, Curve, Explanation, Prediction
 
 TIMEOUT: Final = httpx2.Timeout(10, connect=2)
 
@@ -35,6 +35,9 @@ class PredictionApi:
         self._is_public = settings.is_public
         key = settings.bearer()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if key and settings.is_public:
+            # Anybody can send rows to this app, and what comes with the key decides about runs and rollbacks.
+            headers[LIVE_DATA_HEADER] = "no"
         # trust_env off: a proxy of the environment has no business between two processes of one machine.
         self._http = httpx2.AsyncClient(
             base_url=settings.api_url,

@@ -21,9 +21,7 @@ MIN_SLOW_S: Final = 0.025
 MAX_ERROR_SHARE: Final = 0.01
 MIN_ERRORS: Final = 3
 
-ERRORS: Final = re.compile(
-    r'^api_requests_total\{route="/(?:predict|predict/csv|invocations|v2/infer)",status="500"\} (\S+)$', re.MULTILINE
-)
+ERRORS: Final = re.compile(r"^api_prediction_errors_total (\S+)$", re.MULTILINE)
 ROWS: Final = re.compile(r"^api_rows_total (\S+)$", re.MULTILINE)
 
 # "away": it says that it has no model, or nothing listens. "unknown": it is there, but gives no answer.
@@ -32,7 +30,7 @@ Presence = Literal["ready", "away", "unknown"]
 
 @dataclass(frozen=True)
 class Counters:
-    """Counters of the API since it started: predicted rows, and requests for predictions that ended in a server error."""
+    """Counters of the API since it started: rows of live data, and requests with such rows that ended in a server error."""
 
     n_rows: float
     n_errors: float
@@ -55,8 +53,8 @@ class Observation:
 
 def read_counters(metrics: str) -> Counters:
     """Return the counters in the Prometheus text of `/metrics`."""
-    n_rows = ROWS.search(metrics)
-    return Counters(float(n_rows[1]) if n_rows else 0.0, sum(map(float, ERRORS.findall(metrics))))
+    n_rows, n_errors = ROWS.search(metrics), ERRORS.search(metrics)
+    return Counters(float(n_rows[1]) if n_rows else 0.0, float(n_errors[1]) if n_errors else 0.0)
 
 
 def typical_s(rows_s: Sequence[float]) -> float | None:

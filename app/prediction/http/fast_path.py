@@ -81,6 +81,8 @@ class PredictFastPath:
         except Exception as error:  # noqa: BLE001 - `_failure` logs it
             failure = _failure(error, request_id)
             status = failure.status
+            if status == 500 and scope.get("sender", NOT_LIVE).is_live:
+                self._service.metrics.count_error(route_label(path))
             if is_predict:  # the others have been answered, as far as they could
                 await _with_id(error_response(failure, request_id), scope, receive, send)
         self._service.metrics.observe(route_label(path), status, time.perf_counter() - start)

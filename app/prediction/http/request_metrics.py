@@ -13,6 +13,7 @@ from app.prediction.scoring.loaded_model import LoadedModel
 from pipeline.core.prediction_api import NumericCounts
 
 ROUTES: Final = ("/predict", "/predict/csv", "/explain", "/curve", "/invocations", "/model", "/stats", "/metrics")
+PREDICTING: Final = frozenset({"/predict", "/predict/csv", "/invocations", "/v2/infer"})
 BUCKETS_S: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -26,6 +27,7 @@ class RequestMetrics:
         self._buckets: dict[str, list[int]] = {}
         self._sums_s: dict[str, float] = {}
         self._n_rows = 0
+        self._n_errors = 0
         self._rows_lock = threading.Lock()
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -40,6 +42,10 @@ class RequestMetrics:
             self._sums_s[route] = 0.0
         buckets[bisect_left(BUCKETS_S, seconds)] += 1
         self._sums_s[route] += seconds
+
+    def count_error(self, route: str) -> None:
+        """Count a request with live data that ended in a server error; no-op where `route` predicts no rows."""
+        self._n_errors += route in PREDICTING
 
     def count_rows(self, n_rows: int) -> None:
         """Count predicted rows. Thread-safe."""
@@ -65,6 +71,9 @@ class RequestMetrics:
             latency.add_metric((route,), cumulative, self._sums_s[route])
         yield latency
         yield CounterMetricFamily("api_rows", "Predicted rows.", value=self._n_rows)
+        yield CounterMetricFamily(
+            "api_prediction_errors", "Requests with live data that ended in a server error.", value=self._n_errors
+        )
         yield CounterMetricFamily(
             "api_model_reloads", "Models loaded after a change of the pointer.", value=self._reloader.counts.reloads
         )

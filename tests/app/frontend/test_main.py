@@ -1,5 +1,6 @@
 """The process of the app stays small, and is no way around the key of the API."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,8 +11,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
+from app.frontend.client import PredictionApi
 from app.frontend.form import input_texts
+from app.frontend.settings import Settings
 from app.web.access import FILE, Access, SessionAccess, TokenAccess, digest, session_digest
 from bench.bundles import Built, make_bundle
 from tests.app.frontend.conftest import Page, app_running
@@ -82,6 +86,24 @@ def test_public_app_shows_typical_values_and_no_row_of_the_table(locked: Locked)
     typical = input_texts({feature.name: feature.typical for feature in locked.built.manifest.features})
     assert {name.removeprefix("x."): text for name, text in shown.items() if name.startswith("x.")} == typical
     assert all(golden.record != typical for golden in locked.built.manifest.golden)
+
+
+def test_rows_of_strangers_are_no_live_data_when_the_app_is_public(locked: Locked) -> None:
+    """What comes with the key decides about runs and rollbacks; anybody may use this app."""
+    url = f"http://127.0.0.1:{locked.api.port}"
+    key = {"Authorization": "Bearer s3cret-key"}
+
+    async def predict(*, is_public: bool) -> int:
+        before: int = locked.api.client.get("/stats", headers=key).json()["n"]
+        api = PredictionApi(Settings(api_url=url, api_key=SecretStr("s3cret-key"), is_public=is_public))
+        await api.predict({})
+        await api.table(b"age\n40\n")
+        await api.close()
+        after: int = locked.api.client.get("/stats", headers=key).json()["n"]
+        return after - before
+
+    assert asyncio.run(predict(is_public=True)) == 0
+    assert asyncio.run(predict(is_public=False)) == 2
 
 
 def test_api_takes_a_token_for_predictions_beside_its_key(locked: Locked) -> None:

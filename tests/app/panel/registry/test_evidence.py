@@ -17,16 +17,11 @@ from app.panel.registry.evidence import (
 
 METRICS = """# HELP api_requests_total Finished requests.
 # TYPE api_requests_total counter
-api_requests_total{route="/predict",status="200"} 90.0
-api_requests_total{route="/predict",status="500"} 3.0
-api_requests_total{route="/predict/csv",status="500"} 1.0
-api_requests_total{route="/v2/infer",status="500"} 1.0
-api_requests_total{route="/explain",status="500"} 9.0
-api_requests_total{route="/predict",status="503"} 70.0
-api_requests_total{route="/predict",status="499"} 70.0
-api_requests_total{route="other",status="500"} 7.0
+api_requests_total{route="/predict",status="500"} 70.0
 # TYPE api_rows_total counter
 api_rows_total 100.0
+# TYPE api_prediction_errors_total counter
+api_prediction_errors_total 5.0
 """
 
 

@@ -65,7 +65,7 @@ def test_a_model_stays_when_anonymous_batches_take_seconds(registry: RegistryHar
 def test_a_model_stays_when_strangers_find_input_that_fails(registry: RegistryHarness) -> None:
     registry.deploy(1)
     registry.deploy(2)
-    registry.api.metrics = 'api_requests_total{route="/predict",status="500"} 5000.0\napi_rows_total 1.0\n'
+    registry.api.metrics = "api_prediction_errors_total 5000.0\napi_rows_total 1.0\n"
     until_it_ends()
     assert registry.live == 2
 
@@ -74,7 +74,7 @@ def test_it_goes_back_when_those_with_the_key_meet_errors(tmp_path: Path) -> Non
     registry = RegistryHarness(tmp_path, watch_s=30.0, api_key=KEY)
     registry.deploy(1)
     registry.deploy(2)
-    registry.api.metrics = 'api_requests_total{route="/predict",status="500"} 5.0\napi_rows_total 1.0\n'
+    registry.api.metrics = "api_prediction_errors_total 5.0\napi_rows_total 1.0\n"
     assert "5 requests since it went live ended in a server error" in go_back(registry)
     registry.close()
 

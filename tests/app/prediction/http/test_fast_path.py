@@ -43,9 +43,11 @@ def test_requests_are_answered_and_counted_as_5xx_when_the_model_fails(tmp_path:
             assert (response.status_code, response.json()["id"]) == (500, "API-16")
             assert response.headers["x-request-id"] == response.json()["request_id"] == "mine"
             assert response.headers["content-type"] == "application/problem+json"
+            api.client.post(path, json=body, headers={"X-Live-Data": "no"})
+        assert "api_prediction_errors_total 4.0" in api.client.get("/metrics").text
         counted = _counted(api)
-        assert counted["/predict", 500] == 2
-        assert counted["/explain", 500] == counted["/invocations", 500] == counted["/v2/infer", 500] == 1
+        assert counted["/predict", 500] == 4
+        assert counted["/explain", 500] == counted["/invocations", 500] == counted["/v2/infer", 500] == 2
         assert api.predict({"age": 40}).status_code == 200
 
 
