@@ -13,9 +13,11 @@ from fastapi.routing import iter_route_contexts
 from starlette.testclient import TestClient
 
 from app.panel import startup
+from app.panel.db.engine import Database
 from app.panel.main import create_app
 from app.panel.runs.stage_process import launcher
 from app.panel.settings import Settings
+from app.web.app_objects import provided_object
 from bench.empty_deploy import live_at_once
 from bench.empty_stages import EMPTY_STAGES
 from tests.app.panel.runs.panel_harness import PRELOAD
@@ -152,3 +154,24 @@ def test_stranger_is_refused_when_there_is_no_token(client: TestClient) -> None:
         assert client.get(path).status_code == 401
     assert client.post("/api/v1/runs", json={}).status_code == 403
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(("peer", "status", "hsts"), [("10.0.0.1", 200, "max-age=31536000"), ("10.0.0.2", 421, None)])
+def test_panel_is_as_the_browser_sees_it_when_a_trusted_proxy_is_in_front(
+    tmp_path: Path, peer: str, status: int, hsts: str | None
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        state_dir=tmp_path / "state",
+        models_dir=tmp_path / "models",
+        runtime="process",
+        trusted_proxies="10.0.0.1",
+        panel_public_url="https://panel.example",
+    )
+    app = create_app(settings, stages=EMPTY_STAGES, deploy=live_at_once)
+    client = TestClient(app, base_url="http://inner:8080", client=(peer, 1))
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "panel.example", "Accept": "text/html"}
+    answer = client.get("/login", headers=forwarded)
+    assert answer.status_code == status
+    assert answer.headers.get("strict-transport-security") == hsts
+    provided_object(app, Database).close()
