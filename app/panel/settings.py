@@ -91,6 +91,17 @@ class Settings(ProcessSettings):
         "",
         "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
+    proxy_user_header: str = setting(
+        "PROXY_USER_HEADER",
+        "",
+        "Header in which a trusted proxy names who has logged in there, such as `Remote-User`; it must set or remove it.",
+        pattern=r"^([A-Za-z][A-Za-z0-9-]*)?$",
+    )
+    proxy_user_role: Literal["viewer", "operator", "admin"] | None = setting(
+        "PROXY_USER_ROLE",
+        None,
+        "Role of a user whom the proxy names and the panel does not know yet; without one, such users are refused.",
+    )
     head_timeout_s: float = setting(
         "PANEL_HEAD_TIMEOUT_S",
         10.0,

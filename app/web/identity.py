@@ -42,3 +42,9 @@ def identity_of(scope: Scope) -> Identity | None:
 def set_identity(scope: Scope, identity: Identity) -> None:
     """Record who sent the request, for `identity_of`."""
     scope[_KEY] = identity
+
+
+def client_address(scope: Scope) -> str:
+    """Return the address that a request came from, "" where it is not known."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace the file by `content`: readers see the old or the new one, also after a power cut."""
+def write_atomic(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Replace the file by `content`: readers see the old or the new one, also after a power cut.
+
+    `mode` None: what the umask of this process leaves.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

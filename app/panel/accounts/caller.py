@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.panel.auth.middleware import client_address, session_of
+from app.panel.auth.middleware import session_of
 from app.panel.auth.problems import LoginRequiredError, RoleRequiredError
 from app.panel.auth.secrets import ADMIN
 from app.panel.auth.service import SETTING_TOKEN, TERMINAL
 from app.panel.auth.tables import LoginSession
-from app.web.identity import Identity, identity_of
+from app.web.identity import Identity, client_address, identity_of
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,19 @@
 """Writes the access list, by which the services know who may use them."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from app.web.access import FILE, Access
 from pipeline.core.atomic_files import write_atomic
+
+# Started by root, the panel runs MLflow as another user, who has to read the list. The folder that this one is in is
+# private to the two, and digests open nothing.
+FOLDER_MODE: Final = 0o755 if os.geteuid() == 0 else 0o700
+FILE_MODE: Final = 0o644 if os.geteuid() == 0 else 0o600
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +32,8 @@ class AccessFile:
             path = self._folder / FILE
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                write_atomic(path, self._collect().to_json())
+                self._folder.chmod(FOLDER_MODE)
+                write_atomic(path, self._collect().to_json(), mode=FILE_MODE)
             except OSError as error:
                 log.error("action=write_access_list path=%s error=%s", path, error)
                 try:

@@ -21,8 +21,9 @@ from app.panel.auth.tables import LoginSession
 from app.panel.auth.views import WelcomeView
 from app.panel.pages.renderer import PageRenderer
 from app.web.host_guard import other_loopback
-from app.web.identity import set_identity
+from app.web.identity import Identity, client_address, set_identity
 from app.web.problem_response import problem_response
+from app.web.proxies import VIA_PROXY
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
 OPEN_PREFIX: Final = "/static/"
@@ -50,7 +51,7 @@ class AuthMiddleware:
         session: LoginSession | None = None
         if kind.lower() == "bearer":
             identity = await run_in_threadpool(self._auth.bearer_identity, token.strip())
-        else:
+        elif (identity := await self._proxy_identity(scope)) is None:
             session = self._auth.sessions.find(session_token(scope, self._auth))
             identity = None if session is None else self._auth.session_identity(session)
         if identity is None:
@@ -69,6 +70,11 @@ class AuthMiddleware:
             return
         with acting(actor):
             await self._serve(session, scope, receive, send)
+
+    async def _proxy_identity(self, scope: Scope) -> Identity | None:
+        if VIA_PROXY not in scope:  # spares the thread
+            return None
+        return await run_in_threadpool(self._auth.proxy_identity, scope)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response:
         if not (scope["path"].startswith(ENTER_PREFIX) and scope["method"] == "GET"):
@@ -161,12 +167,6 @@ def session_of(scope: Scope) -> LoginSession | None:
     """Return the session of an authenticated request; None for one with a token."""
     session: LoginSession | None = scope.get(_SESSION)
     return session
-
-
-def client_address(scope: Scope) -> str:
-    """Return the address that the request came from."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
 
 
 def refusal(scope: Scope, headers: Headers) -> Response:

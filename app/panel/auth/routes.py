@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.panel.auth.middleware import client_address, session_of, session_token
+from app.panel.auth.middleware import session_of, session_token
 from app.panel.auth.problems import (
     LoginRequiredError,
     SharedHostNameError,
@@ -21,6 +21,7 @@ from app.panel.auth.views import LoginView, WelcomeView
 from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import host_of
 from app.web.dependencies import provided
+from app.web.identity import client_address, identity_of
 from app.web.login_gate import GRANT
 from pipeline.core.problems import ProblemError
 
@@ -102,7 +103,9 @@ def enter(
     target: Annotated[str, Query(alias="next")] = "/",
 ) -> Response:
     """Let the browser in at a service, and send it back there (see `app.web.login_gate`)."""
-    session = session_of(request.scope)
+    session, identity = session_of(request.scope), identity_of(request.scope)
+    if session is None and identity is not None and identity.via == "proxy":
+        session = auth.proxy_session(identity, _browser(request))
     if session is None:
         raise LoginRequiredError
     target = relative(target)

@@ -7,17 +7,20 @@ works until the panel stops, in as many browsers as it is opened in, so that clo
 import hmac
 import logging
 import secrets
+from contextlib import suppress
 from typing import Final, Literal, NoReturn
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from app.panel.audit.actor import Actor
+from app.panel.audit.actor import Actor, acting
 from app.panel.audit.record import record
 from app.panel.auth.access_file import AccessFile
 from app.panel.auth.problems import (
     InvalidLoginLinkError,
+    InvalidUserError,
     WrongPasswordError,
 )
 from app.panel.auth.refusals import Refusals
@@ -26,6 +29,7 @@ from app.panel.auth.sessions import LONG_AGE, MAX_AGE, Browser, Sessions
 from app.panel.auth.tables import ApiToken, LoginSession
 from app.panel.auth.throttle import LoginThrottle
 from app.panel.auth.tokens import Tokens
+from app.panel.auth.users import NAME as USER_NAME
 from app.panel.auth.users import Users
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
@@ -33,8 +37,9 @@ from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
 from app.web.access import Access, SessionAccess, TokenAccess, session_digest
 from app.web.host_guard import LOOPBACK_NAMES, allowed_hosts
-from app.web.identity import ROLE_OF_SCOPE, ROLES, Identity, Role, Via
+from app.web.identity import ROLE_OF_SCOPE, ROLES, Identity, Role, Via, client_address
 from app.web.login_gate import session_cookie
+from app.web.proxies import VIA_PROXY
 from pipeline.core.problems import ProblemError
 
 SETTING_TOKEN: Final = "PANEL_API_TOKEN"  # noqa: S105 - the name of the token of the settings
@@ -120,6 +125,29 @@ class Auth:
         if self.tokens.needs_touch(row):
             self.tokens.touch(row)
         return Identity(token_name(row), self._token_role(row), "token")
+
+    def proxy_identity(self, scope: Scope) -> Identity | None:
+        """Return who a trusted proxy says has logged in there; None where none does, or somebody unknown is refused.
+
+        A name that is new becomes a user, if the settings give such users a role. Waits for the disk then.
+        """
+        header = self._settings.proxy_user_header
+        if not header or VIA_PROXY not in scope:
+            return None
+        names = Headers(scope=scope).getlist(header)
+        name = names[0].strip().lower() if len(names) == 1 else ""
+        if not USER_NAME.fullmatch(name):
+            return None
+        default = self._settings.proxy_user_role
+        if default is not None and not self.users.exists(name):
+            with acting(Actor(name, "proxy", client_address(scope))), suppress(InvalidUserError):  # just now by another
+                self.users.create(name, default, None)
+        role = self.users.role(name)
+        return None if role is None else Identity(name, role, "proxy")
+
+    def proxy_session(self, identity: Identity, browser: Browser) -> LoginSession | None:
+        """Return a session for somebody whom a proxy has logged in, from which services can be opened."""
+        return self.sessions.find(self._create_session(identity.name, "proxy", browser))
 
     def grant(self, session: LoginSession, service: str, challenge: str) -> str:
         """Return the grant that lets the browser with this challenge in at `service` (see `app.web.login_gate`)."""

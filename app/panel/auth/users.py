@@ -75,6 +75,11 @@ class Users:
             user = self._users.get(name)
         return cast("Role", user.role) if user is not None and user.disabled_at is None else None
 
+    def exists(self, name: str) -> bool:
+        """Return whether there is a user of this name, disabled or not."""
+        with self._lock:
+            return name in self._users
+
     def has_password(self, name: str) -> bool:
         """Return whether a user can log in with a password."""
         with self._lock:

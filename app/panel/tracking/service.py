@@ -4,12 +4,14 @@ Level-triggered: each round compares the records that runs have left with what M
 model. So no notification can be missed, and a panel that was killed continues where it was. No run ever waits for it.
 """
 
+import json
 import logging
 import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import urlencode
 
 from sqlmodel import col, select
 
@@ -34,6 +36,7 @@ TIMEOUT_S: Final = 10.0
 # Runs that finished while no panel was running are searched for this far back.
 LOOKBACK_RUNS: Final = 200
 ALIAS_PATH: Final = "/api/2.0/mlflow/registered-models/alias"
+VERSION_PATH: Final = "/api/2.0/mlflow/model-versions/get"
 
 
 class Services(Protocol):
@@ -166,7 +169,21 @@ class TrackingService:
         record = self._store.find(pointer.bundle) if pointer is not None else None
         if record is None or record.mlflow_version is None or record.mlflow_version == self._champion:
             return
+        if not self._is_version_of(record.mlflow_version, record.mlflow_run_id):
+            return
         body = {"name": NAME, "alias": CHAMPION_ALIAS, "version": record.mlflow_version}
         url = self._services.url("mlflow") + ALIAS_PATH
         if http_client.post(url, body, TIMEOUT_S, bearer=self._token, tls=self._tls).is_ok:
             self._champion = record.mlflow_version
+
+    def _is_version_of(self, version: str, mlflow_run_id: str | None) -> bool:
+        """Return whether a model version in MLflow is the one that was delivered: MLflow gives deleted numbers again."""
+        query = urlencode({"name": NAME, "version": version})
+        url = f"{self._services.url('mlflow')}{VERSION_PATH}?{query}"
+        headers = http_client.bearer_header(self._token)
+        response = http_client.call("GET", url, None, headers, TIMEOUT_S, tls=self._tls)
+        try:
+            found = json.loads(response.body)["model_version"]["run_id"]
+        except (ValueError, KeyError, TypeError):
+            return False
+        return response.is_ok and found == mlflow_run_id

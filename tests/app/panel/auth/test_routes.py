@@ -21,6 +21,7 @@ from app.panel.db.engine import Database
 from app.panel.settings import Settings
 from app.web.access import FILE, AccessList, session_digest
 from app.web.identity import Identity
+from app.web.proxies import behind_proxies
 from pipeline.core.problems import ProblemError
 from tests.app.panel.auth.conftest import HandClock, application, audited, started
 
@@ -433,3 +434,64 @@ def test_wrong_token_is_refused_with_its_own_reason_when_there_were_too_many(cli
     for _ in range(21):
         answer = client.get("/api/v1/thing", headers={"Authorization": "Bearer x"})
     assert answer.json()["id"] == "AUTH-15"
+
+
+PROXIED = {"proxy_user_header": "Remote-User", "trusted_proxies": "10.0.0.1"}
+
+
+def _proxied(auth: Auth, settings: Settings, clock: HandClock, peer: str) -> TestClient:
+    """Return a client whose requests arrive from the address `peer`, as the panel's outermost layer takes them."""
+    inner = application(auth, settings, clock).app
+    app = behind_proxies(inner, settings.trusted_proxies)
+    return TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False, client=(peer, 1))
+
+
+def test_user_whom_a_trusted_proxy_names_is_logged_in(settings: Settings, db: Database, clock: HandClock) -> None:
+    named = settings.model_copy(update=PROXIED)
+    auth = started(named, db, clock)
+    auth.users.create("anna", "viewer", None)
+    client = _proxied(auth, named, clock, "10.0.0.1")
+    assert client.get("/", headers={"Remote-User": "Anna"}).json() == "inside"
+    assert client.post("/api/v1/thing", headers={"Remote-User": "anna"}).status_code == 403
+    location = client.get("/enter/mlflow", params=ENTER, headers={"Remote-User": "anna"}).headers["location"]
+    assert location.startswith("http://localhost:5000/runs?a=1&_grant=")
+    assert [session.user for session in auth.sessions.service_sessions()] == ["anna"]
+    auth.users.change("anna", is_disabled=True)
+    assert client.get("/", headers={**PAGE, "Remote-User": "anna"}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [
+        ("10.0.0.2", {"Remote-User": "anna"}),
+        ("10.0.0.1", {"Remote-User": "eve"}),
+        ("10.0.0.1", {"Remote-User": ""}),
+        ("10.0.0.1", {"Remote-User": "an na"}),
+        ("10.0.0.1", {"X-Remote-User": "anna"}),
+    ],
+)
+def test_nobody_is_logged_in_when_no_trusted_proxy_names_a_known_user(
+    settings: Settings, db: Database, clock: HandClock, peer: str, headers: dict[str, str]
+) -> None:
+    named = settings.model_copy(update=PROXIED)
+    auth = started(named, db, clock)
+    auth.users.create("anna", "admin", None)
+    assert _proxied(auth, named, clock, peer).get("/", headers={**PAGE, **headers}).status_code == 303
+    plain = settings.model_copy(update={"trusted_proxies": "10.0.0.1"})
+    assert (
+        _proxied(started(plain, db, clock), plain, clock, "10.0.0.1")
+        .get("/", headers={**PAGE, "Remote-User": "anna"})
+        .status_code
+        == 303
+    )
+
+
+def test_new_user_gets_the_role_of_the_setting_when_the_proxy_names_one(
+    settings: Settings, db: Database, clock: HandClock
+) -> None:
+    named = settings.model_copy(update={**PROXIED, "proxy_user_role": "operator"})
+    auth = started(named, db, clock)
+    client = _proxied(auth, named, clock, "10.0.0.1")
+    assert client.post("/api/v1/thing", headers={"Remote-User": "eve"}).status_code == 200
+    assert auth.users.role("eve") == "operator"
+    assert [(row.actor, row.action, row.target) for row in audited(db)] == [("eve", "user.create", "eve")]

@@ -47,6 +47,7 @@ class MLflow:
     answer: Delivered | NotDelivered = field(default_factory=lambda: Delivered("mlflow-run", "7"))
     delivered: list[str] = field(default_factory=list)
     aliases: list[dict[str, Any]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=lambda: {"7": "mlflow-run", "8": "second"})  # and their runs
 
     def view(self) -> ServicesView:
         row = ServiceRow(
@@ -126,6 +127,14 @@ def harness(tmp_path: Path) -> Iterator[TrackingHarness]:
     mlflow = MLflow()
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            version = self.path.rpartition("version=")[2]
+            content = json.dumps({"model_version": {"run_id": mlflow.versions[version]}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             mlflow.aliases.append({"path": self.path, **body})
@@ -262,3 +271,12 @@ def test_the_alias_follows_when_another_version_is_live(harness: TrackingHarness
     write_pointer(harness.folder / "models", Pointer(version=1, bundle="run-1", sha256="x"))
     harness.service.run_once()
     assert [body["version"] for body in harness.mlflow.aliases] == ["7", "8", "7"]
+
+
+def test_the_alias_is_not_given_away_when_mlflow_gave_the_number_to_another_run(harness: TrackingHarness) -> None:
+    harness.run(1)
+    harness.service.run_once()
+    harness.mlflow.versions["7"] = "somebody-else-s"
+    write_pointer(harness.folder / "models", Pointer(version=1, bundle="run-1", sha256="x"))
+    harness.service.run_once()
+    assert harness.mlflow.aliases == []
