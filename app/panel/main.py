@@ -11,6 +11,7 @@ from app.panel.accounts.service import Accounts
 from app.panel.application import build
 from app.panel.audit.log import AuditLog
 from app.panel.audit.queries import AuditQueries
+from app.panel.auth.secrets import check_api_key
 from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
 from app.panel.datasets.service import Datasets
@@ -85,6 +86,7 @@ def create_app(
     launcher = Launcher(stages, memory_bytes=settings.stage_memory_bytes)
     sample = SampleTable(settings.data_dir / "raw")
     api_key = read_api_key()
+    check_api_key(api_key)
     # The panel's own calls accept the certificate of its services, and no other.
     tls = None if settings.tls_cert is None else pinned_context(settings.tls_cert)
     services = _supervisor(settings, clock, hand_over(api_key, settings.keys_dir), tls)

@@ -33,6 +33,12 @@ def read_api_token(settings: Settings) -> str | None:
     return text
 
 
+def check_api_key(key: str) -> None:
+    """Raise WeakTokenError for a key of the prediction API that can be guessed; "" is none, and passes."""
+    if key and not is_strong_token(key):
+        raise WeakTokenError("API_KEY")
+
+
 def digest(token: str) -> str:
     """Return the SHA-256 of a token in hexadecimal digits: enough where a token is random, as all of ours are."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

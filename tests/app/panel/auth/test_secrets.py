@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.auth.secrets import check_password, digest, read_api_token, read_password
+from app.panel.auth.secrets import check_api_key, check_password, digest, read_api_token, read_password
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
@@ -39,6 +39,14 @@ def test_weak_token_is_refused_when_set(weak: str) -> None:
     with pytest.raises(ProblemError) as caught:
         read_api_token(Settings(api_token=weak))
     assert caught.value.id == "AUTH-06"
+
+
+def test_weak_key_of_the_api_is_refused_when_set() -> None:
+    check_api_key("")
+    check_api_key("kZ3v9Qw2xLr7TfB1nMpQ")
+    with pytest.raises(ProblemError) as caught:
+        check_api_key("s3cret")
+    assert (caught.value.id, caught.value.what) == ("AUTH-06", "API_KEY is too weak.")
 
 
 @pytest.mark.parametrize("settings", [Settings(password=" "), Settings(password_file=Path("/nowhere/at/all"))])
