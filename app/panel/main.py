@@ -18,6 +18,7 @@ from app.panel.datasets.service import Datasets
 from app.panel.db.migrate import open_database
 from app.panel.drift.service import DriftService
 from app.panel.logs.dependencies import RunIds
+from app.panel.logs.followers import Followers
 from app.panel.logs.line_renderer import LineRenderer
 from app.panel.logs.store import LogStore
 from app.panel.logs.tail import RunStates
@@ -184,6 +185,7 @@ def create_app(
         runs,
         queries,
         logs,
+        Followers(),
         LineRenderer(renderer.env, logs),
         schedule,
         ticker,
