@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def test_only_named_folders_are_mounted_when_the_panel_is_created() -> None:
     assert sorted((mount["type"], mount["source"].removeprefix(str(ROOT)), mount["target"]) for mount in mounts) == [
         ("bind", "/data", "/data"),
         ("bind", "/var/run/docker.sock", "/var/run/docker.sock"),
+        ("volume", "access", "/state/access"),
         ("volume", "keys", "/state/keys"),
         ("volume", "mlflow", "/state/mlflow"),
         ("volume", "models", "/models"),
@@ -89,3 +91,14 @@ def test_the_base_is_named_in_the_dockerfile_only_unless_another_is_given() -> N
     pinned = "python:3.13-slim@sha256:" + "0" * 64
     build = configured("compose.yaml", BASE=pinned)["services"]["panel"]["build"]
     assert build["args"] == {"BASE": pinned}
+
+
+def test_the_certificate_is_a_secret_too_when_its_lines_are_not_comments(tmp_path: Path) -> None:
+    text = (ROOT / "compose.secrets.yaml").read_text("utf-8")
+    with_tls = tmp_path / "compose.secrets.yaml"
+    with_tls.write_text(re.sub(r"^( +)# ", r"\1", text, flags=re.MULTILINE))
+    config = configured("compose.yaml", str(with_tls))
+    panel = config["services"]["panel"]
+    named = {panel["environment"][name] for name in ("PANEL_TLS_CERT", "PANEL_TLS_KEY")}
+    assert named <= {f"/run/secrets/{secret['source']}" for secret in panel["secrets"]}
+    assert {secret["source"] for secret in panel["secrets"]} == config["secrets"].keys()
