@@ -10,7 +10,20 @@ from tests.browser.conftest import RUN_MS, PanelProcess
 
 pytestmark = pytest.mark.browser
 
-PAGES: Final = ["/", "/runs", "/runs/new", "/data", "/models", "/services", "/services/api", "/drift"]
+PAGES: Final = [
+    "/",
+    "/runs",
+    "/runs/new",
+    "/data",
+    "/models",
+    "/services",
+    "/services/api",
+    "/services/mlflow",
+    "/drift",
+    "/access",
+    "/access/users",
+    "/access/audit",
+]
 REACHABLE: Final = "a[href], button:not([disabled]), input:not([type=hidden]), select, textarea, summary"
 
 

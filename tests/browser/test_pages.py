@@ -11,7 +11,21 @@ from tests.browser.conftest import RUN_MS, PanelProcess, watch
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["/", "/runs", "/runs/new", "/data", "/models", "/services", "/services/api", "/nowhere", "/runs/999999"]
+PAGES = [
+    "/",
+    "/runs",
+    "/runs/new",
+    "/data",
+    "/models",
+    "/services",
+    "/services/api",
+    "/services/mlflow",
+    "/access",
+    "/access/users",
+    "/access/audit",
+    "/nowhere",
+    "/runs/999999",
+]
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     "\"'><script>alert(2)</script>",
@@ -43,7 +57,7 @@ def test_page_fits_its_window_when_wide_or_narrow(
 
 
 def test_each_field_has_a_label_when_a_form_is_shown(page: Page, panel: PanelProcess) -> None:
-    for path in ("/", "/runs", "/runs/new", "/data"):
+    for path in ("/", "/runs", "/runs/new", "/data", "/access", "/access/users", "/access/audit"):
         page.goto(panel.url + path)
         unnamed = page.evaluate(
             "[...document.querySelectorAll('input:not([type=hidden]), select, textarea, button, a')]"

@@ -7,6 +7,7 @@ from app.web.security import SAFE_METHODS
 
 # A person's own password, sessions and tokens; whose they are is checked there.
 OWN: Final = ("/logout", "/access", "/api/v1/sessions", "/api/v1/tokens")
+FORMS: Final = ("/runs/new",)  # pages that are nothing but a form
 ADMIN: Final = ("/access/users", "/access/audit", "/api/v1/users", "/api/v1/audit")
 
 
@@ -14,7 +15,8 @@ def required_role(method: str, path: str) -> Role:
     """Return the role that a request needs."""
     if _is_below(path, ADMIN):
         return "admin"
-    return "viewer" if method in SAFE_METHODS or _is_below(path, OWN) else "operator"
+    is_open = method in SAFE_METHODS and path not in FORMS
+    return "viewer" if is_open or _is_below(path, OWN) else "operator"
 
 
 def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from app.panel.accounts.service import ID_LENGTH
 from app.panel.application import API, PAGES
 from app.panel.audit.tables import AuditEntry
+from app.panel.auth.roles import required_role
 from app.panel.auth.secrets import digest
 from app.panel.auth.service import Auth
 from app.panel.auth.sessions import Browser
@@ -34,7 +35,7 @@ from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
 from app.web.app_objects import provided_object
-from app.web.identity import Identity
+from app.web.identity import Identity, Role
 from app.web.security import SAFE_METHODS
 from bench.empty_deploy import live_at_once
 from bench.empty_stages import EMPTY_STAGES
@@ -353,6 +354,44 @@ def test_row_says_what_was_before_when_something_was(panel: Panel) -> None:
     assert (row.before["interval_s"], row.after["interval_s"]) == (777, 300)
     _, row = act(panel, "POST /api/v1/models/{version}/promote", cookie(panel))
     assert (row.before, row.after) == ({"live": 1}, {"live": 2})
+
+
+PAGES_WITH_FORMS: Final = (
+    "/",
+    "/runs",
+    "/runs/new",
+    "/runs/{run}",
+    "/data",
+    "/models",
+    "/drift",
+    "/services",
+    "/services/api",
+    "/services/mlflow",
+    "/access",
+    "/access/users",
+    "/access/audit",
+)
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
+def test_no_page_draws_a_button_that_the_role_does_not_allow(panel: Panel, role: Role) -> None:
+    panel.auth.users.change(_vera(panel), role=role)
+    act(panel, "POST /api/v1/models/{version}/promote", cookie(panel))
+    act(panel, "POST /schedule/pause", cookie(panel))
+    _, started = act(panel, "POST /runs", cookie(panel))
+    headers = {**cookie(panel, "vera"), "Accept": "text/html"}
+    actions: set[str] = set()
+    for path in PAGES_WITH_FORMS:
+        page = panel.client.get(path.format(run=started.target.removeprefix("run ")), headers=headers)
+        assert page.status_code == (200 if Identity("vera", role, "link").may(required_role("GET", path)) else 403)
+        forms = [re.split("[\\s>]action=", form)[1] for form in re.findall("<form[^>]*method=.post.[^>]*>", page.text)]
+        actions |= {form.split('"')[1] for form in forms}
+    assert {
+        action for action in actions if not Identity("vera", role, "link").may(required_role("POST", action))
+    } == set()
+    expected = {"/logout", "/access/password", "/access/tokens", "/access/tokens/mlflow"}
+    assert expected <= actions
+    assert (role == "viewer") == (actions - {"/logout"} == {each for each in actions if each.startswith("/access/")})
 
 
 def test_row_says_that_it_was_refused_when_the_role_does_not_allow_it(panel: Panel) -> None:

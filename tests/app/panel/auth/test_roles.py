@@ -20,6 +20,8 @@ OPERATOR = re.compile(
 def expected(method: str, path: str) -> str:
     if ADMIN.fullmatch(path):
         return "admin"
+    if path == "/runs/new":
+        return "operator"
     if method in SAFE_METHODS or path in VIEWER or OWN.fullmatch(path):
         return "viewer"
     assert OPERATOR.fullmatch(path), f"{method} {path}: decide who may do this"
