@@ -6,7 +6,7 @@ from the very header that is checked here. It knows nothing of users: that is th
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -149,24 +149,6 @@ def is_same_origin(origin: str, scheme: str | None, host: str) -> bool:
         return False
     port = DEFAULT_PORTS[named_scheme]
     return (named[1], int(named[2] or port)) == (served[1], int(served[2] or port))
-
-
-def without_foreign_cookies(headers: Iterable[tuple[bytes, bytes]], keep: str) -> list[tuple[bytes, bytes]]:
-    """Return the headers with no cookie but `keep`.
-
-    A browser sends the cookies of a host name to all of its ports, so those of programs that are not to be trusted with
-    each other's. Pairs are split at semicolons as browsers write them; malformed ones go.
-    """
-    kept = []
-    for name, value in headers:
-        if name.lower() != b"cookie":
-            kept.append((name, value))
-            continue
-        pairs = [pair.strip() for pair in value.split(b";")]
-        own = [pair for pair in pairs if pair.partition(b"=")[0].strip() == keep.encode() and b"=" in pair]
-        if own and keep:
-            kept.append((name, b"; ".join(own)))
-    return kept
 
 
 def _body_limits(max_bytes: int) -> BodyLimits:

@@ -77,7 +77,8 @@ class AuthMiddleware:
         return await run_in_threadpool(self._auth.proxy_identity, scope)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response:
-        if not (scope["path"].startswith(ENTER_PREFIX) and scope["method"] == "GET"):
+        is_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+        if not (is_page and scope["path"].startswith(ENTER_PREFIX)):
             return refusal(scope, headers)
         query = scope["query_string"].decode("latin-1")
         if headers.get("sec-fetch-site") in {"cross-site", "same-site"}:

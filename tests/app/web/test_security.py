@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.web import security
 from app.web.host_guard import allowed_hosts
 from app.web.proxies import behind_proxies
-from app.web.security import Policy, SecurityMiddleware, StrictTransport, is_same_origin, without_foreign_cookies
+from app.web.security import Policy, SecurityMiddleware, StrictTransport, is_same_origin
 
 OURS = "http://127.0.0.1:8080"
 
@@ -277,28 +277,3 @@ def test_browser_is_told_to_keep_to_https_when_it_came_by_it(url: str, *, is_str
         answer = TestClient(app, base_url=url).get("/")
         assert answer.status_code == 404
         assert ("strict-transport-security" in answer.headers) is is_strict
-
-
-@pytest.mark.parametrize(
-    ("cookies", "kept"),
-    [
-        ([b"own=1"], [b"own=1"]),
-        ([b"a=b; own=1; c=d"], [b"own=1"]),
-        ([b"a=b;own=1"], [b"own=1"]),
-        ([b"a=b", b"own=1"], [b"own=1"]),
-        ([b"own=1; own=2"], [b"own=1; own=2"]),
-        ([b"panel_session_8080=secret"], []),
-        ([b"own_2=1; xown=2; OWN=3; own"], []),
-        ([b'a="x; own=1'], [b"own=1"]),
-        ([b"=x"], []),
-        ([b""], []),
-        ([], []),
-    ],
-)
-def test_only_its_own_cookie_is_left_when_a_browser_sends_those_of_other_ports(
-    cookies: list[bytes], kept: list[bytes]
-) -> None:
-    headers = [(b"host", b"x"), *((b"cookie", cookie) for cookie in cookies), (b"accept", b"*/*")]
-    expected = [(b"host", b"x"), *((b"cookie", cookie) for cookie in kept), (b"accept", b"*/*")]
-    assert without_foreign_cookies(headers, "own") == expected
-    assert without_foreign_cookies(headers, "") == [(b"host", b"x"), (b"accept", b"*/*")]
