@@ -90,9 +90,10 @@ def test_only_the_panel_has_the_socket_and_only_the_api_the_models(stack: Stack)
     seen = {name: stack.inspect(name) for name in ("panel", *SERVICES)}
     mounts = {name: {m["Destination"]: m["RW"] for m in inspected["Mounts"]} for name, inspected in seen.items()}
     assert {name for name, inspected in mounts.items() if "/var/run/docker.sock" in inspected} == {"panel"}
-    assert mounts["api"] == {"/models": False}
-    assert mounts["mlflow"] == {"/state/mlflow": True}
-    assert mounts["app"] == {}
+    access = {"/state/access": False}
+    assert mounts["api"] == {"/models": False, **access}
+    assert mounts["mlflow"] == {"/state/mlflow": True, **access}
+    assert mounts["app"] == access
     images = {inspected["Image"] for inspected in seen.values()}
     assert len(images) == 1, "one image, and nothing was pulled or built for the services"
     for inspected in seen.values():
