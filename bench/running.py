@@ -66,6 +66,7 @@ def panel(folder: Path, *, module: str = "app.panel", **settings: str) -> Iterat
         "ML_PIPELINE_MODELS": str(folder / "models"),
         "ML_PIPELINE_RUNTIME": "process",
         "PANEL_API_TOKEN": TOKEN,
+        "RUN_STARTS_PER_MINUTE": "10000",
         **settings,
     }
     base = f"http://127.0.0.1:{ports['PANEL_PORT']}"

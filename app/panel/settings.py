@@ -119,6 +119,12 @@ class Settings(ProcessSettings):
     )
     retry_delay_s: float = setting("RETRY_DELAY_S", 30.0, "Seconds until a failed stage is retried.", ge=0)
     retries: int = setting("RETRIES", 3, "Number of times a failed stage is retried.", ge=0, le=20)
+    run_starts_per_minute: int = setting(
+        "RUN_STARTS_PER_MINUTE",
+        10,
+        "Runs that one user or token may start in a minute, reruns included; the schedule is not limited.",
+        ge=1,
+    )
     stage_timeout_s: float = setting(
         "STAGE_TIMEOUT_S", 600.0, "Time limit of one attempt of a stage, in seconds.", gt=0
     )

@@ -98,6 +98,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PanelProcess]:
         "ML_PIPELINE_RUNTIME": "process",
         "PIPELINE_TARGET": "late",
         "RETRY_DELAY_S": "1",
+        "RUN_STARTS_PER_MINUTE": "10000",
     }
     output = home / "output"
     with output.open("w") as file:

@@ -42,7 +42,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     raw.mkdir(parents=True)
     (raw / "data.csv").write_text("x,y\n1,0\n")
     settings = Settings(
-        data_dir=home / "data", state_dir=home / "state", models_dir=home / "models", retries=0, runtime="process"
+        data_dir=home / "data",
+        state_dir=home / "state",
+        models_dir=home / "models",
+        retries=0,
+        runtime="process",
+        run_starts_per_minute=10_000,
     )
     app = create_app(settings, stages=EMPTY_STAGES, deploy=live_at_once)
     login = re.sub(r"^http://[^/]+", "", provided_object(app, Auth).login_url())

@@ -80,6 +80,33 @@ def test_log_goes_on_after_the_cursor_when_a_reader_comes_back(client: TestClien
     assert client.get("/api/v1/runs/none/log/stream").status_code == 404
 
 
+def test_start_is_refused_with_the_time_to_wait_when_there_were_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher.Launcher.__init__, "__defaults__", (None, PRELOAD))
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        state_dir=tmp_path / "state",
+        models_dir=tmp_path / "models",
+        runtime="process",
+        run_starts_per_minute=1,
+    )
+    settings.state_dir.mkdir()
+    headers = {"Authorization": f"Bearer {startup.ensure_cli_token(settings.state_dir)}"}
+    app = create_app(settings, stages=EMPTY_STAGES, deploy=live_at_once)
+    with TestClient(app, base_url="http://127.0.0.1:8080", headers=headers, follow_redirects=False) as limited:
+        first = limited.post("/api/v1/runs", json={}, headers={"Idempotency-Key": "first"})
+        events(limited, first.json()["id"])
+        assert limited.post("/api/v1/runs", json={}, headers={"Idempotency-Key": "first"}).json() == {
+            **first.json(),
+            "state": "succeeded",
+        }
+        for path in ("/api/v1/runs", "/api/v1/runs/1/rerun", "/runs", "/runs/1/rerun"):
+            answer = limited.post(path)
+            assert (path, answer.status_code, answer.json()["id"]) == (path, 429, "RUN-17")
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+
+
 def test_first_run_arms_the_schedule_when_a_person_starts_it(client: TestClient) -> None:
     assert client.get("/api/v1/schedule").json()["armed"] is False
     events(client, client.post("/api/v1/runs", json={}).json()["id"])

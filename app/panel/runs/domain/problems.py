@@ -258,6 +258,26 @@ class PanelFaultError(ProblemError):
         )
 
 
+class TooManyStartsError(ProblemError):
+    """Too many runs were started.
+
+    Each user and each token may start `RUN_STARTS_PER_MINUTE` runs a minute, reruns included; the schedule, drift and the
+    panel's own recovery are not limited. `Retry-After` says when the next start is accepted.
+    """
+
+    id = "RUN-17"
+    status = 429
+    retryable = True
+
+    def __init__(self, starts_per_minute: int, *, wait_s: int) -> None:
+        super().__init__(
+            "Too many runs were started.",
+            why=f"At most {starts_per_minute} a minute are for one user or token.",
+            fix=f"Try again in {wait_s} s.",
+        )
+        self.wait_s = wait_s
+
+
 class DiskNearlyFullError(ProblemError):
     """The disk is nearly full.
 

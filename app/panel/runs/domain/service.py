@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from app.panel.audit.actor import current_actor
 from app.panel.notifier import Notifier
 from app.panel.runs.domain.interfaces import Armable
 from app.panel.runs.domain.problems import (
@@ -17,6 +18,7 @@ from app.panel.runs.domain.problems import (
 )
 from app.panel.runs.domain.queries import RunQueries
 from app.panel.runs.domain.reuse import find_parent, first_missing, has_results
+from app.panel.runs.domain.start_limit import StartLimit
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.domain.store import LostRaceError, NewRun, RunStore
 from app.panel.runs.domain.tables import Run
@@ -25,6 +27,7 @@ from pipeline.core.params import Params
 from pipeline.core.stage import STAGES, StageName
 
 MIN_FREE_BYTES: Final = 512 * 2**20  # a run of the built-in table writes about 50 MB; databases want some air, too
+LIMITED: Final = frozenset({Trigger.MANUAL, Trigger.RERUN})  # the panel starts all others by itself
 RUNS_TOPIC: Final = "runs"  # notified when a run was created or cancelled
 MAX_RECOVERIES: Final = 3  # in a row: a run that takes the panel down with it must not do so for ever
 
@@ -54,6 +57,7 @@ class RunService:
     ) -> None:
         self._store, self._queries, self._settings = store, queries, settings
         self._notifier, self._schedule = notifier, schedule
+        self._start_limit = StartLimit(settings.run_starts_per_minute)
 
     def start(
         self,
@@ -70,8 +74,8 @@ class RunService:
 
         `params` are laid over the defaults; None means the parameters of the newest run that did not fail because of
         them (schedule and drift: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active;
-        `.run_id` names it), RUN-03 (422, parameters not valid), RUN-04 (409, nothing to continue from), DISK-01 (507,
-        disk nearly full).
+        `.run_id` names it), RUN-03 (422, parameters not valid), RUN-04 (409, nothing to continue from), RUN-17 (429,
+        too many starts of the same user or token), DISK-01 (507, disk nearly full).
         """
         valid = self._repeated_params(trigger) if params is None else _valid(_merged(self._defaults(), params))
         self._check_disk()
@@ -86,7 +90,8 @@ class RunService:
                 force=force,
                 parent_id=parent_id,
                 idempotency_key=idempotency_key,
-            )
+            ),
+            admit=lambda: self._admit(trigger),
         )
         if created:
             self._notifier.notify(RUNS_TOPIC)
@@ -194,6 +199,10 @@ class RunService:
         last = self._store.find_latest(RunState.SUCCEEDED) if by_itself else None
         params = self._queries.last_params() if last is None else last.params
         return self._defaults() if params is None else params
+
+    def _admit(self, trigger: Trigger) -> None:
+        if trigger in LIMITED:
+            self._start_limit.count(current_actor().name)
 
     def _check_disk(self) -> None:
         free_bytes = shutil.disk_usage(self._settings.state_dir).free

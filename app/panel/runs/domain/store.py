@@ -1,7 +1,7 @@
 """The only writer of runs. A move is a compare-and-swap and an event row in one transaction."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +58,10 @@ class RunStore:
         self._db = db
         self._clock = clock
 
-    def create(self, new: NewRun) -> tuple[Run, bool]:
+    def create(self, new: NewRun, admit: Callable[[], None] = lambda: None) -> tuple[Run, bool]:
         """Return a queued run and True, or the run that the same idempotency key created before and False.
 
-        Raises ActiveRunError.
+        `admit` is called before a run is created, and may refuse it by raising. Raises ActiveRunError.
         """
         with self._db.write() as session:
             if new.idempotency_key is not None:
@@ -71,6 +71,7 @@ class RunStore:
             active = session.exec(select(Run).where(col(Run.state).in_(ACTIVE))).first()
             if active is not None:
                 raise ActiveRunError(run_id=active.id, number=active.number, state=active.state)
+            admit()
             run = self._insert(session, new, RunState.QUEUED, "")
             record(session, run.created_at, _action(run), f"run {run.number}", after=_described(run))
             return run, True

@@ -62,12 +62,14 @@ class PanelHarness:
         retry_delay_s: float = 0.01,
         timeout_s: float = 60.0,
         stage_memory_bytes: int = 0,
+        run_starts_per_minute: int = 10_000,
     ) -> None:
         self.settings = Settings(
             data_dir=folder / "data",
             state_dir=folder / "state",
             models_dir=folder / "models",
             seed=7,
+            run_starts_per_minute=run_starts_per_minute,
             stage_memory_bytes=stage_memory_bytes,
         )
         (folder / "data" / "raw").mkdir(parents=True, exist_ok=True)
