@@ -73,6 +73,22 @@ def test_app_answers_under_another_name_when_a_model_is_live(
     expect(page.locator("main")).to_contain_text(re.compile(r"probability|version", re.IGNORECASE))
 
 
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_mlflow_opens_without_another_login_by_either_name_of_this_machine(
+    page: Page, panel: PanelProcess, context: BrowserContext, name: str
+) -> None:
+    panel.wait_services()
+    port = panel.ports["MLFLOW_PORT"]
+    other = context.new_page()  # MLflow's own pages ask for closed routes, and say so on the console
+    other.goto(f"http://{name}:{port}/")
+    expect(other).to_have_title(re.compile("MLflow"), timeout=RUN_MS)
+    # Not under the name of the panel, whose cookie would reach it.
+    assert other.url.startswith(f"http://localhost:{port}/")
+    context.clear_cookies(name=re.compile("panel_session.*"))
+    other.reload()
+    expect(other).to_have_title(re.compile("MLflow"), timeout=RUN_MS)
+
+
 def test_one_run_starts_when_the_button_is_clicked_twice(page: Page, panel: PanelProcess) -> None:
     panel.wait_idle()
     before = panel.runs()[0]["number"] if panel.runs() else 0
