@@ -84,7 +84,7 @@ class NewPassword(BaseModel):
 
 
 class TokenResponse(BaseModel):
-    """A token, without itself: that was shown once. `last_used_at` is up to five minutes old."""
+    """A token, without itself: that was shown once. `last_used_at` is of the panel, up to five minutes old."""
 
     model_config = _FROM_ROW
 

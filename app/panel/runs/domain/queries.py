@@ -9,6 +9,7 @@ from sqlalchemy import func, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from app.panel.audit.tables import AuditEntry
 from app.panel.db.engine import Database
 from app.panel.runs.domain.problems import RunNotFoundError
 from app.panel.runs.domain.state import ACTIVE, AttemptState, RunState, Trigger
@@ -103,7 +104,10 @@ class StageView:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """All about one run. `verdict` has the members of GateVerdict; for `no change` only decision and reason."""
+    """All about one run. `verdict` has the members of GateVerdict; for `no change` only decision and reason.
+
+    `started_by` is the user or token that started it, "" where the audit names none.
+    """
 
     row: RunRow
     stages: tuple[StageView, ...]
@@ -116,6 +120,7 @@ class RunDetail:
     params_digest: str | None
     code_digest: str | None
     reruns: tuple[RunRow, ...]  # runs that continue this one
+    started_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,11 @@ class RunQueries:
             ).all()
             reruns = session.exec(select(Run).where(Run.parent_id == run.id).order_by(col(Run.number))).all()
             parent = None if run.parent_id is None else session.get(Run, run.parent_id)
+            # By time: that has an index, and both were written at once.
+            started = select(AuditEntry.actor).where(
+                AuditEntry.at == run.created_at, AuditEntry.target == f"run {run.number}"
+            )
+            started_by = session.exec(started).first() or ""
         return RunDetail(
             row=_row(run),
             stages=tuple(
@@ -179,6 +189,7 @@ class RunQueries:
             params_digest=run.params_digest,
             code_digest=run.code_digest,
             reruns=tuple(_row(rerun) for rerun in reruns),
+            started_by=started_by,
         )
 
     def find(self, run_id: str) -> RunRow | None:

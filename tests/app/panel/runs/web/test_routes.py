@@ -71,12 +71,16 @@ def test_drift_is_named_when_it_has_started_the_run(client: TestClient) -> None:
     assert f'href="/runs/{run.number}"' not in client.get("/runs?trigger=schedule").text
 
 
+def test_person_is_named_when_somebody_has_started_the_run(client: TestClient) -> None:
+    assert "Started by admin, " in client.get("/runs/1").text
+
+
 def test_run_is_done_again_from_a_stage_when_asked(client: TestClient) -> None:
     number = start(client, "/runs/1/rerun", stage="train_model")
     assert wait_final(client, number) == "succeeded"
     page = client.get(f"/runs/{number}").text
     assert page.count('class="stage is-reused"') == 2
-    assert '<a href="/runs/1">run 1</a>' in page
+    assert '<a href="/runs/1">run 1</a> by admin, ' in page
 
 
 def test_run_is_done_again_with_changes_when_the_form_is_sent(client: TestClient) -> None:
