@@ -15,6 +15,7 @@ from app.panel.auth.secrets import check_api_key
 from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
 from app.panel.datasets.service import Datasets
+from app.panel.datasets.uploads import Uploads
 from app.panel.db.migrate import open_database
 from app.panel.drift.service import DriftService
 from app.panel.logs.dependencies import RunIds
@@ -85,6 +86,7 @@ def create_app(
     active_runs = ActiveRuns(notifier, store.find_state)
     queries = RunQueries(db, active_runs)
     launcher = Launcher(stages, memory_bytes=settings.stage_memory_bytes)
+    uploads = Uploads(settings.data_dir)
     sample = SampleTable(settings.data_dir / "raw")
     api_key = read_api_key()
     check_api_key(api_key)
@@ -168,6 +170,7 @@ def create_app(
         BlockingWorker(on_stop=db.close),
         BlockingWorker(on_start=auth.load),
         BlockingWorker(on_start=recover_runs),
+        BlockingWorker(on_start=uploads.remove_left),
         BlockingWorker(on_start=models.recover, on_stop=models.close),
         *(() if services_disabled else _service_workers(services, models, tracking, drift)),
         maintenance,
@@ -198,6 +201,7 @@ def create_app(
         AuditQueries(db),
         Accounts(auth, clock),
         Datasets(settings.data_dir, clock, audit),
+        uploads,
     )
     return build(objects, {RunStates: active_runs, RunIds: queries, LiveModels: model_queries}, workers)
 

@@ -2,10 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
 
 from app.panel.datasets.service import Datasets
+from app.panel.datasets.uploads import OPENAPI, Uploads
 from app.web.dependencies import provided
 
 router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
@@ -28,12 +30,13 @@ def list_tables(datasets: Tables) -> list[TableResponse]:
     return [TableResponse.model_validate(table) for table in datasets.tables()]
 
 
-@router.post("", status_code=201)
-def upload_table(
-    datasets: Tables, file: Annotated[UploadFile, File()], replace: Annotated[bool, Form()] = False
+@router.post("", status_code=201, openapi_extra=OPENAPI)
+async def upload_table(
+    request: Request, datasets: Tables, uploads: Annotated[Uploads, provided(Uploads)]
 ) -> TableResponse:
-    """Add a CSV or Parquet file to `data/raw`; with `replace` it is the only one afterwards."""
-    return TableResponse.model_validate(datasets.add(file.filename or "", file.file, replace=replace))
+    """Add a CSV or Parquet file to `data/raw`; with `replace` it is the only one afterwards. One upload at a time."""
+    async with uploads.receive(request) as upload:
+        return TableResponse.model_validate(await run_in_threadpool(datasets.add, upload))
 
 
 @router.delete("/{name}", status_code=204)

@@ -1,5 +1,6 @@
 """Problems with the tables in `data/raw`."""
 
+from app.web.problems import MIB
 from pipeline.core.problems import ProblemError
 from pipeline.core.table_files import TABLE_SUFFIXES
 
@@ -103,4 +104,42 @@ class TablesUnreadableError(ProblemError):
             "The tables cannot be listed.",
             why=f"data/raw: {error.strerror or error}.",
             fix="Make data/raw a folder that the panel's user may read.",
+        )
+
+
+class UploadBusyError(ProblemError):
+    """Another table is being uploaded.
+
+    One upload at a time is taken, by page and API together, and nothing of a second one is read. Wait until the first
+    has ended, or copy the file into `data/raw` yourself.
+    """
+
+    id = "FILE-07"
+    status = 429
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another table is being uploaded.",
+            why="One upload at a time is taken.",
+            fix="Try again when it has ended, or copy the file into data/raw yourself.",
+        )
+
+
+class UploadDiskError(ProblemError):
+    """The table does not fit on the disk.
+
+    After an upload 512 MB must be free on the disk of `data/raw`, or no run could start. It is checked before the
+    upload is read, and while it arrives; nothing is left of one that did not fit. Free some space.
+    """
+
+    id = "DISK-04"
+    status = 507
+    command = "df -h"
+
+    def __init__(self, *, free_bytes: int, needed_bytes: int) -> None:
+        super().__init__(
+            "The table does not fit on the disk.",
+            why=f"{free_bytes // MIB:,} MB are free on the disk of data/raw, and {needed_bytes // MIB:,} MB are needed.",
+            fix="Free some space.",
         )

@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
-from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from app.panel.datasets.profile import bar_counts, read_profile
 from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets, Table
+from app.panel.datasets.uploads import Uploads
 from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.queries import RunQueries, RunRow
 from app.panel.settings import Settings
 from app.web.charts import Bar, layout_bars
 from app.web.dependencies import provided
+from app.web.problem_response import retry_headers
 from app.web.templating import View
 from pipeline.core.problems import ProblemError
 from pipeline.core.table_files import TABLE_SUFFIXES
@@ -58,7 +61,9 @@ class DataSources:
     def render(self, request: Request, problem: ProblemError | None = None) -> Response:
         """Return the page; with `problem`, it shows why an upload was refused."""
         view = self._view(problem)
-        return self.renderer.render(request, view, section="data", status=problem.status if problem else 200)
+        response = self.renderer.render(request, view, section="data", status=problem.status if problem else 200)
+        response.headers.update(retry_headers(problem) if problem else {})
+        return response
 
     def _view(self, problem: ProblemError | None) -> DataView:
         profile, run = None, None
@@ -87,17 +92,13 @@ def show_data(request: Request, sources: Sources) -> Response:
 
 
 @router.post("/data")
-def upload_table(
-    request: Request,
-    sources: Sources,
-    file: Annotated[UploadFile, File()],
-    replace: Annotated[bool, Form()] = False,
-) -> Response:
+async def upload_table(request: Request, sources: Sources, uploads: Annotated[Uploads, provided(Uploads)]) -> Response:
     """Add a table, and show the page again."""
     try:
-        sources.datasets.add(file.filename or "", file.file, replace=replace)
+        async with uploads.receive(request) as upload:
+            await run_in_threadpool(sources.datasets.add, upload)
     except ProblemError as problem:
-        return sources.render(request, problem)
+        return await run_in_threadpool(sources.render, request, problem)
     return RedirectResponse("/data", status_code=303)
 
 

@@ -3,13 +3,12 @@
 import contextlib
 import os
 import re
-import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from app.panel.audit.log import AuditLog
 from app.panel.clock import Clock
@@ -21,13 +20,13 @@ from app.panel.datasets.problems import (
     TableWriteError,
     UnknownTableError,
 )
+from app.panel.datasets.uploads import Upload
 from pipeline.core.atomic_files import fsync_dir
 from pipeline.core.table_files import has_table_suffix, is_table
 
 MAX_UPLOAD_BYTES: Final = 1 << 30  # bounds the disk space that one request may fill
 MAX_NAME_BYTES: Final = 200  # a file system takes 255, and an archived file gets its time in front
 TABLE_NAME: Final = re.compile(r"[\w][\w .()+-]{0,119}")
-_CHUNK_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -56,29 +55,24 @@ class Datasets:
         except OSError as error:
             raise TablesUnreadableError(error) from error
 
-    def add(self, name: str, content: BinaryIO, *, replace: bool) -> Table:
-        """Write a new table, whole or not at all, and return it; with `replace` the existing ones are archived.
+    def add(self, upload: Upload) -> Table:
+        """Put a table that has arrived in place and return it; if it replaces the existing ones, they are archived.
 
         Raises ProblemError FILE-01 (422, name), FILE-02 (422, empty), FILE-03 (409, name is taken), FILE-05 (507, disk).
         """
+        name, replace = upload.name, upload.replace
         check_name(name)
         if not replace:
             self._check_free(name)
-        part = self._raw / f".upload-{secrets.token_hex(8)}"
+        if upload.n_bytes == 0:
+            raise EmptyUploadError(name)
         try:
-            self._raw.mkdir(parents=True, exist_ok=True)
-            n_bytes = _write(part, content)
-            if n_bytes == 0:
-                raise EmptyUploadError(name)
             with self._place_lock:
-                self._place(part, name, replace=replace)
+                self._place(upload.part, name, replace=replace)
         except OSError as error:
             raise TableWriteError(name, error) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-        self._audit.note("dataset.upload", name, after={"n_bytes": n_bytes, "replace": replace})
-        return Table(name, n_bytes, self._clock.now())
+        self._audit.note("dataset.upload", name, after={"n_bytes": upload.n_bytes, "replace": replace})
+        return Table(name, upload.n_bytes, self._clock.now())
 
     def remove(self, name: str) -> None:
         """Move a table to `data/replaced/`. Raises ProblemError FILE-04 (404) if there is none of that name."""
@@ -139,13 +133,3 @@ def check_name(name: str) -> None:
     is_short = len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
     if not is_short or not TABLE_NAME.fullmatch(name) or not has_table_suffix(name):
         raise TableNameError(name)
-
-
-def _write(path: Path, content: BinaryIO) -> int:
-    n_bytes = 0
-    with path.open("xb") as file:
-        while chunk := content.read(_CHUNK_BYTES):
-            n_bytes += file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return n_bytes
