@@ -40,6 +40,15 @@ def test_each_setting_is_documented_when_it_can_be_set() -> None:
     assert generate.SETTINGS.read_text("utf-8") == generate.settings_page(), "run: make docs"
 
 
+def test_each_test_that_the_security_page_names_exists() -> None:
+    named = re.findall(r"`([a-z_/]+(?:\.py)?)(?:::(test_\w+))?`", (ROOT / "docs/security.md").read_text("utf-8"))
+    assert len(named) > 40
+    for path, function in named:
+        place = ROOT / "tests" / path
+        assert place.exists(), path
+        assert not function or f"def {function}(" in place.read_text("utf-8"), f"{path}::{function}"
+
+
 def test_no_registry_or_machine_is_named_when_files_are_committed() -> None:
     words = re.compile("py" + r"pi\.org|python" + r"hosted|registry\.npm" + r"js|/roo" + r"t/\.")
     places = [ROOT / name for name in ("app", "pipeline", "docs", "requirements", "templates", "static", ".ci")]
