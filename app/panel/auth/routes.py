@@ -1,12 +1,15 @@
 """Log in, log out, and hand a login on to a service."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 
+from app.panel.auth.devices import MAX_AGE as DEVICE_AGE
 from app.panel.auth.middleware import session_of, session_token
 from app.panel.auth.problems import (
     LoginRequiredError,
@@ -26,6 +29,8 @@ from app.web.login_gate import GRANT
 from pipeline.core.problems import ProblemError
 
 router = APIRouter()
+MAX_NAME: Final = 64  # of what is shown again
+MAX_TARGET: Final = 2000
 
 AuthService = Annotated[Auth, provided(Auth)]
 Renderer = Annotated[PageRenderer, provided(PageRenderer)]
@@ -64,13 +69,24 @@ async def login_with_password(
     target: Annotated[str, Form(alias="next")] = "/",
 ) -> Response:
     """Log in with name and password."""
-    target = relative(target)
-    name = name.strip().lower()
+    target, name = relative(target), name.strip().lower()
+    cookie = auth.device_cookie_name(request.scope)
+    device = cookie_parser(request.headers.get("cookie", "")).get(cookie, "")
     try:
-        session = await auth.login_with_password(name, password, _browser(request), is_long=stay)
+        session = await auth.login_with_password(name, password, _browser(request), is_long=stay, device=device)
     except ProblemError as problem:
-        return _login_page(request, auth, renderer, target, name=name, problem=problem)
+        return _login_page(request, auth, renderer, target, name=name[:MAX_NAME], problem=problem)
     response = RedirectResponse(target, status_code=303)
+    device = await run_in_threadpool(auth.devices.remember, device, name)
+    response.set_cookie(
+        cookie,
+        device,
+        max_age=int(DEVICE_AGE.total_seconds()),
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=request.scope["scheme"] == "https",
+    )
     return _with_session(request, auth, response, session, is_long=stay)
 
 
@@ -127,6 +143,7 @@ def enter(
 def relative(target: str) -> str:
     """Return `target` if it is a path of this panel, else "/": a login must not send anybody elsewhere."""
     is_path = target.startswith("/") and not target.startswith("//") and target.isprintable() and "\\" not in target
+    is_path = is_path and len(target) <= MAX_TARGET
     # With one slash in front there is neither scheme nor host to be parsed, so that this cannot fail.
     return target if is_path and urlsplit(target).path not in {"/login", "/logout"} else "/"
 

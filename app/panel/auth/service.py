@@ -18,6 +18,7 @@ from starlette.types import Scope
 from app.panel.audit.actor import Actor, acting
 from app.panel.audit.record import record
 from app.panel.auth.access_file import AccessFile
+from app.panel.auth.devices import Devices
 from app.panel.auth.problems import (
     InvalidLoginLinkError,
     InvalidUserError,
@@ -60,6 +61,7 @@ class Auth:
         self._clock = clock
         self.throttle = LoginThrottle()
         self.refusals = Refusals(db, clock)
+        self.devices = Devices(db, clock)
         self._access = AccessFile(settings.access_dir, self._collect_access)
         self.sessions = Sessions(db, clock, self._access.write)
         self.tokens = Tokens(db, clock, self._access.write)
@@ -98,12 +100,19 @@ class Auth:
             self._refuse(InvalidLoginLinkError(uses_password=not self.has_link), "link", browser)
         return self._create_session(ADMIN, "link", browser)
 
-    async def login_with_password(self, name: str, password: str, browser: Browser, *, is_long: bool = False) -> str:
-        """Return a new session's token, after its turn. Raises WrongPasswordError, TooManyLoginsError."""
-        await self.throttle.turn(browser.address, name)
+    async def login_with_password(
+        self, name: str, password: str, browser: Browser, *, is_long: bool = False, device: str = ""
+    ) -> str:
+        """Return a new session's token, after its turn. Raises WrongPasswordError, TooManyLoginsError.
+
+        `device` is the token of a browser that may be known.
+        """
+        name = name if USER_NAME.fullmatch(name) else ""  # nobody's, and nothing that could fill the memory
+        known = await run_in_threadpool(self.devices.find, device, name)
+        await self.throttle.turn(browser.address, name, known)
         if not await run_in_threadpool(self.users.is_password, name, password):
             await run_in_threadpool(self._refuse, WrongPasswordError(), name, browser)
-        self.throttle.forget(browser.address)
+        self.throttle.forget(browser.address, known)
         return await run_in_threadpool(self._create_session, name, "password", browser, is_long=is_long)
 
     def session_identity(self, session: LoginSession) -> Identity | None:
@@ -178,6 +187,10 @@ class Auth:
     def cookie_name(self, scope: Scope) -> str:
         """Return the name of the cookie of a session."""
         return session_cookie("panel", self._settings.panel_port, scope)
+
+    def device_cookie_name(self, scope: Scope) -> str:
+        """Return the name of the cookie by which a browser is known."""
+        return session_cookie("panel_device", self._settings.panel_port, scope)
 
     def cookie_age_s(self, *, is_long: bool) -> int:
         """Return how long a browser keeps the cookie of a session."""

@@ -53,6 +53,19 @@ class ServiceSession(SQLModel, table=True):
     expires_at: datetime
 
 
+class KnownDevice(SQLModel, table=True):
+    """A browser in which a user has logged in with a password. `digest` is the SHA-256 of the token in its cookie.
+
+    It opens nothing: a password from it is only checked without waiting for other clients' guesses.
+    """
+
+    __tablename__ = "known_device"
+
+    digest: str = Field(primary_key=True)
+    user: str = Field(index=True)
+    seen_at: datetime
+
+
 class ApiToken(SQLModel, table=True):
     """A bearer token that somebody has made. `digest` is its SHA-256; the token itself was shown once."""
 

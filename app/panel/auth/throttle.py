@@ -12,10 +12,10 @@ from limits.strategies import MovingWindowRateLimiter
 
 from app.panel.auth.problems import TooManyLoginsError
 
-# Attempts with a password before they are spaced: of one client, and at one account by all clients together.
-FREE_OF_CLIENT: Final = RateLimitItemPerMinute(5, 15)
-FREE_AT_ACCOUNT: Final = RateLimitItemPerMinute(50, 15)
+# Attempts with a password before those of a client, or of a browser that is known, are spaced.
+FREE_ATTEMPTS: Final = RateLimitItemPerMinute(5, 15)
 CLIENT_SPACING_S: Final = 1.0
+# Between those at one account by all clients that have used up their free ones.
 ACCOUNT_SPACING_S: Final = 0.25
 MAX_WAITING: Final = 60  # in one line: it takes a minute at most
 WRONG_TOKENS: Final = RateLimitItemPerMinute(20)
@@ -46,7 +46,11 @@ class _Line:
 
 
 class LoginThrottle:
-    """Counts attempts by client and by account. For one event loop, but for `is_wrong_token_free`."""
+    """Counts attempts by client. For one event loop, but for `is_wrong_token_free`.
+
+    A browser in which the user has logged in before counts by itself, so that no crowd at its address, and none at its
+    account, is in its way.
+    """
 
     def __init__(
         self,
@@ -58,22 +62,23 @@ class LoginThrottle:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._lines: dict[str, _Line] = {}
 
-    async def turn(self, address: str, account: str) -> None:
-        """Return when a password from `address` may be checked: at once for the first few, then one after another.
+    async def turn(self, address: str, account: str, device: str = "") -> None:
+        """Return when a password may be checked: at once for the first few, then one after another.
 
-        Raises TooManyLoginsError where too many wait already.
+        `device` is the digest of a browser that is known for this account, "" for any other. Raises TooManyLoginsError
+        where too many wait already.
         """
-        for key, free, spacing_s in (
-            (f"client {client_of(address)}", FREE_OF_CLIENT, CLIENT_SPACING_S),
-            (f"account {account}", FREE_AT_ACCOUNT, ACCOUNT_SPACING_S),
-        ):
-            # Counted before it is checked: simultaneous guesses would otherwise all be free.
-            if not self._limiter.hit(free, key):
-                await self._line(key, spacing_s).turn(self._monotonic, self._sleep)
+        key = _key(address, device)
+        # Counted before it is checked: simultaneous guesses would otherwise all be free.
+        if self._limiter.hit(FREE_ATTEMPTS, key):
+            return
+        await self._line(key, CLIENT_SPACING_S).turn(self._monotonic, self._sleep)
+        if not device:
+            await self._line(f"account {account}", ACCOUNT_SPACING_S).turn(self._monotonic, self._sleep)
 
-    def forget(self, address: str) -> None:
+    def forget(self, address: str, device: str = "") -> None:
         """Forget the attempts of a client that has logged in."""
-        self._limiter.clear(FREE_OF_CLIENT, f"client {client_of(address)}")
+        self._limiter.clear(FREE_ATTEMPTS, _key(address, device))
 
     def is_wrong_token_free(self, address: str, limit: RateLimitItem = WRONG_TOKENS) -> bool:
         """Count a wrong token, and return whether it is one of the first in this minute. Thread-safe."""
@@ -85,12 +90,18 @@ class LoginThrottle:
         return self._lines.setdefault(key, _Line(spacing_s))
 
 
+def _key(address: str, device: str) -> str:
+    return f"device {device}" if device else f"client {client_of(address)}"
+
+
 def client_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 network that one subscriber of IPv6 has."""
+    """Return what counts as one client: an IPv4 address, the /64 network that a subscriber of IPv6 has, this machine."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
+    if parsed.is_loopback:  # whoever is on it has 2^24 addresses
+        return "loopback"
     if isinstance(parsed, IPv4Address):
         return str(parsed)
     return str(parsed.ipv4_mapped or f"{IPv6Address(int(parsed) >> 64 << 64)}/64")

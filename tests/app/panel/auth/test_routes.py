@@ -16,7 +16,7 @@ from app.panel.auth.secrets import digest
 from app.panel.auth.service import Auth
 from app.panel.auth.sessions import LONG_AGE, MAX_IDLE, Browser
 from app.panel.auth.tables import LoginSession
-from app.panel.auth.throttle import FREE_OF_CLIENT
+from app.panel.auth.throttle import FREE_ATTEMPTS
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
 from app.web.access import FILE, AccessList, session_digest
@@ -106,7 +106,7 @@ def test_reason_is_given_when_too_many_passwords_wait(
     client = application(auth, settings, clock)
     monkeypatch.setattr(throttle, "MAX_WAITING", 0)
     statuses = [client.post("/login", data={"password": "wrong"}).status_code for _ in range(6)]
-    assert statuses == [401] * FREE_OF_CLIENT.amount + [429]
+    assert statuses == [401] * FREE_ATTEMPTS.amount + [429]
     answer = client.post("/login", data={"password": PASSWORD})
     assert "AUTH-04" in answer.text
     assert answer.headers["retry-after"] == "0"
@@ -495,3 +495,32 @@ def test_new_user_gets_the_role_of_the_setting_when_the_proxy_names_one(
     assert client.post("/api/v1/thing", headers={"Remote-User": "eve"}).status_code == 200
     assert auth.users.role("eve") == "operator"
     assert [(row.actor, row.action, row.target) for row in audited(db)] == [("eve", "user.create", "eve")]
+
+
+def test_browser_is_known_when_its_user_logs_in_again_and_only_for_that_user(
+    settings: Settings, db: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auth = started(settings.model_copy(update={"password": SecretStr(PASSWORD)}), db, clock)
+    auth.users.create("anna", "viewer", "pigeon-lamp-91-violet")
+    client = application(auth, settings, clock)
+    client.post("/login", data={"password": PASSWORD})
+    device = client.cookies["panel_device_session_8080"]
+    stranger = application(auth, settings, clock)
+    monkeypatch.setattr(throttle, "MAX_WAITING", 0)
+    statuses = [stranger.post("/login", data={"password": "wrong"}).status_code for _ in range(6)]
+    assert statuses == [401] * FREE_ATTEMPTS.amount + [429]
+    assert client.post("/login", data={"password": PASSWORD}).status_code == 303
+    assert client.cookies["panel_device_session_8080"] == device
+    assert client.post("/login", data={"name": "anna", "password": "pigeon-lamp-91-violet"}).status_code == 429
+    stored = b"".join(path.read_bytes() for path in settings.state_dir.glob("panel.db*"))
+    assert device.encode() not in stored
+
+
+def test_nothing_of_a_huge_name_or_target_is_kept_or_shown(settings: Settings, db: Database, clock: HandClock) -> None:
+    auth = started(settings.model_copy(update={"password": SecretStr(PASSWORD)}), db, clock)
+    client = application(auth, settings, clock)
+    answer = client.post("/login", data={"name": "x" * 500_000, "password": "y" * 400_000, "next": "/" + "z" * 99_000})
+    assert answer.status_code == 401
+    assert len(answer.content) < 20_000
+    assert max(len(str(key)) for key in auth.throttle._limiter.storage.events) < 100  # type: ignore[attr-defined]
+    assert max(len(row.target) for row in audited(db)) < 100

@@ -7,8 +7,7 @@ import pytest
 from app.panel.auth.problems import TooManyLoginsError
 from app.panel.auth.throttle import (
     CLIENT_SPACING_S,
-    FREE_AT_ACCOUNT,
-    FREE_OF_CLIENT,
+    FREE_ATTEMPTS,
     MAX_WAITING,
     LoginThrottle,
     client_of,
@@ -40,7 +39,7 @@ def test_first_attempts_wait_for_nothing_and_then_one_a_second_is_checked() -> N
     async def guess() -> list[float]:
         guard = throttle(time)
         at = []
-        for _ in range(FREE_OF_CLIENT.amount + 4):
+        for _ in range(FREE_ATTEMPTS.amount + 4):
             await guard.turn("203.0.113.5", "admin")
             at.append(time.s)
         return at
@@ -86,23 +85,43 @@ def test_other_clients_wait_for_nothing_when_one_is_slowed_down() -> None:
     assert asyncio.run(log_in()) == 0.0
 
 
-def test_account_is_slowed_down_but_not_closed_when_many_clients_guess_its_password() -> None:
+def test_clients_without_free_attempts_share_a_line_at_an_account_and_fresh_ones_wait_for_nothing() -> None:
     time = HandTime()
 
-    async def guess() -> float:
+    async def guess() -> tuple[float, float]:
         guard = throttle(time)
-        for n in range(FREE_AT_ACCOUNT.amount + 11):
-            await guard.turn(f"198.51.100.{n}", "admin")
-        return time.s
+        for client in range(8):
+            for _ in range(FREE_ATTEMPTS.amount + 1):
+                await guard.turn(f"198.51.100.{client}", "admin")
+        slowed, begun = time.s, time.s
+        await guard.turn("203.0.113.6", "admin")
+        return slowed, time.s - begun
 
-    assert asyncio.run(guess()) == pytest.approx(10 * 0.25)
+    slowed, waited = asyncio.run(guess())
+    assert slowed == pytest.approx(7 * 0.25)
+    assert waited == 0.0
+
+
+def test_known_browser_waits_for_nobody_when_a_crowd_guesses_from_its_address() -> None:
+    async def crowd() -> None:
+        guard = LoginThrottle(lambda: 0.0, lambda _: asyncio.Event().wait())  # type: ignore[arg-type,return-value]
+        waiting = [asyncio.create_task(guard.turn("127.0.0.1", "admin")) for _ in range(5 + MAX_WAITING + 20)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyLoginsError):
+            await guard.turn("127.9.9.9", "admin")
+        await asyncio.wait_for(guard.turn("127.0.0.1", "admin", "digest of the browser"), 5)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(crowd())
 
 
 def test_line_is_refused_when_too_many_wait_in_it() -> None:
     async def crowd() -> list[object]:
         # A wait that never ends, as it seems to those who arrive meanwhile.
         guard = LoginThrottle(lambda: 0.0, lambda _: asyncio.Event().wait())  # type: ignore[arg-type,return-value]
-        for _ in range(FREE_OF_CLIENT.amount + 1):
+        for _ in range(FREE_ATTEMPTS.amount + 1):
             await guard.turn("203.0.113.5", "admin")
         waiting = [asyncio.create_task(guard.turn("203.0.113.5", "admin")) for _ in range(MAX_WAITING + 1)]
         done, pending = await asyncio.wait(waiting, timeout=0.1)
@@ -120,6 +139,8 @@ def test_line_is_refused_when_too_many_wait_in_it() -> None:
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("::ffff:203.0.113.5", "203.0.113.5"),
         ("testclient", "testclient"),
+        ("127.3.2.1", "loopback"),
+        ("::1", "loopback"),
     ],
 )
 def test_client_is_an_address_or_the_network_of_one_subscriber(address: str, client: str) -> None:
