@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 
@@ -21,7 +21,7 @@ from app.panel.drift import routes as drift_routes
 from app.panel.home import routes as home_routes
 from app.panel.logs import api as logs_api
 from app.panel.logs import routes as logs_routes
-from app.panel.pages import error_handlers
+from app.panel.pages import error_handlers, openapi
 from app.panel.pages.renderer import PageRenderer
 from app.panel.registry import api as models_api
 from app.panel.registry import routes as models_routes
@@ -86,6 +86,7 @@ def build(objects: Iterable[object], protocols: Mapping[type, object], workers: 
         app.include_router(routes)
     for routes in PAGES:
         app.include_router(routes, include_in_schema=False)
+    _document(app)
     app.mount("/static", Assets(), name="static")
     app.add_middleware(AuthMiddleware, auth=provided_object(app, Auth), renderer=renderer)
     policy = Policy(
@@ -99,3 +100,14 @@ def build(objects: Iterable[object], protocols: Mapping[type, object], workers: 
     # Outermost: what comes after it sees the request as the browser sent it.
     app.add_middleware(TrustedProxies, trusted=parse_networks(settings.trusted_proxies))
     return app
+
+
+def _document(app: FastAPI) -> None:
+    own = app.openapi
+
+    def completed() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi.document(own())
+        return app.openapi_schema
+
+    app.openapi = completed  # type: ignore[method-assign]  # as FastAPI's documentation says

@@ -12,13 +12,14 @@ from app.panel.audit.queries import PAGE_SIZE, AuditFilters, AuditQueries
 from app.panel.auth.service import Auth
 from app.panel.auth.tables import ApiToken, User
 from app.panel.db.engine import MAX_INTEGER
-from app.web.dependencies import provided
+from app.web.dependencies import ISO_8601, provided
 from app.web.identity import Role, TokenScope, Via
 
 router = APIRouter(prefix="/api/v1", tags=["access"])
 MAX_PAGE: Final = 1000
 MAX_DAYS: Final = 5 * 365
 MAX_TEXT: Final = 1024
+Day = Annotated[date, ISO_8601]
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 _FROM_ROW: Final = ConfigDict(from_attributes=True)
 
@@ -244,8 +245,8 @@ def list_entries(
     actor: str = "",
     action: str = "",
     outcome: Literal["", "ok", "failed", "refused"] = "",
-    from_day: date | None = None,
-    to_day: date | None = None,
+    from_day: Day | None = None,
+    to_day: Day | None = None,
     before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE_SIZE,
 ) -> AuditPageResponse:

@@ -19,7 +19,7 @@ from sqlmodel import Session, create_engine
 from app.panel.db.problems import DatabaseLockedError, DatabaseNotWritableError
 
 BUSY_TIMEOUT_S: Final = 5.0
-MAX_INTEGER: Final = 2**63 - 1  # of a column; a larger number from outside would raise in the driver
+MAX_INTEGER: Final = 2**53 - 1  # exact in JSON; from 2**63 on, a number from outside would raise in the driver
 
 
 class Database:

@@ -11,6 +11,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
+from app.panel.db.engine import MAX_INTEGER
 from app.panel.logs.dependencies import ROOM_TO_FOLLOW, Logs, Notifications, RunId, States
 from app.panel.logs.line import LineFilter
 from app.panel.logs.store import EVERY_LINE, LogStore
@@ -28,7 +29,7 @@ def read_log(  # noqa: PLR0917 - FastAPI passes all by keyword
     run_id: RunId,
     logs: Logs,
     after: Annotated[int, Depends(read_cursor)],
-    limit: Annotated[int | None, Query(ge=1)] = None,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
     stage: str | None = None,
     attempt: int | None = None,
     level: Level | None = None,

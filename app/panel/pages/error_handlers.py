@@ -5,8 +5,10 @@ import secrets
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from app.panel.pages.problems import InternalError, InvalidRequestError, PageNotFoundError
 from app.panel.pages.renderer import PageRenderer
@@ -29,7 +31,11 @@ def install(app: FastAPI, renderer: PageRenderer) -> None:
         assert isinstance(error, HTTPException)
         if error.status_code == 404:
             return renderer.render_problem(request, PageNotFoundError(request.url.path))
-        return renderer.render_problem(request, InvalidRequestError.not_answered(error.status_code, error.detail))
+        problem = InvalidRequestError.not_answered(error.status_code, error.detail)
+        response = renderer.render_problem(request, problem)
+        if error.status_code == 405:
+            response.headers["allow"] = ", ".join(_allowed_methods(app, request))
+        return response
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: Exception) -> Response:
@@ -45,3 +51,12 @@ def install(app: FastAPI, renderer: PageRenderer) -> None:
         response = renderer.render_problem(request, InternalError(request_id))
         set_security_headers(response.headers)
         return response
+
+
+def _allowed_methods(app: FastAPI, request: Request) -> list[str]:
+    """Return the methods that the path of a request takes. Each has a route of its own, and the framework names only one."""
+    allowed: set[str] = set()
+    for context in iter_route_contexts(app.routes):
+        if context.path is not None and compile_path(context.path)[0].fullmatch(request.scope["path"]):
+            allowed |= context.methods or set()
+    return sorted(allowed)

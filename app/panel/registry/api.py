@@ -10,7 +10,7 @@ from app.panel.db.engine import MAX_INTEGER
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.registry.views import DeploymentKind, ModelState, Outcome
-from app.web.dependencies import provided
+from app.web.dependencies import ISO_8601, provided
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
 ACTOR: Final = "api"
@@ -92,7 +92,7 @@ def _to_utc(at: datetime) -> datetime:
 
 
 Version = Annotated[int, Path(ge=1, le=MAX_INTEGER)]
-Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+Moment = Annotated[AwareDatetime, AfterValidator(_to_utc), ISO_8601]
 Models = Annotated[ModelService, provided(ModelService)]
 Queries = Annotated[ModelQueries, provided(ModelQueries)]
 

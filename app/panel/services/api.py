@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.panel.audit.log import AuditLog
+from app.panel.services.dependencies import Service
 from app.panel.services.preflight import Preflight
-from app.panel.services.protocol import LogChunk, ServiceName
+from app.panel.services.protocol import LogChunk
 from app.panel.services.restart import restart
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.services.views import PreflightView, ServiceRow
@@ -35,16 +36,14 @@ def list_services(services: Services) -> ServicesResponse:
 
 
 @router.post("/services/{name}/restart")
-def restart_service(
-    name: ServiceName, services: Services, audit: Annotated[AuditLog, provided(AuditLog)]
-) -> ServiceRow:
+def restart_service(name: Service, services: Services, audit: Annotated[AuditLog, provided(AuditLog)]) -> ServiceRow:
     """Restart it now; returns when it is started, not yet when it is ready. 409 names what is in the way."""
     restart(services, audit, name)
     return services.row(name)
 
 
 @router.get("/services/{name}/log")
-def read_service_log(name: ServiceName, services: Services, after: Annotated[int, Query(ge=0)] = 0) -> LogChunk:
+def read_service_log(name: Service, services: Services, after: Annotated[int, Query(ge=0)] = 0) -> LogChunk:
     """Return what it wrote after the cursor `after`, and the cursor for the next call."""
     return services.log(name, after)
 

@@ -240,3 +240,18 @@ class DriftNeedsKeyError(ProblemError):
             why="Without a key of the prediction API anybody can send the rows that would decide.",
             fix="Set API_KEY, and start the panel again.",
         )
+
+
+class UnknownServiceError(ProblemError):
+    """There is no such service.
+
+    The services are `mlflow`, `api` and `app`. Correct the name.
+    """
+
+    id = "SVC-05"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "There is no such service.", why=f"{name[:80]!r} is none of mlflow, api, app.", fix="Correct the name."
+        )

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.panel.audit.log import AuditLog
 from app.panel.pages.renderer import PageRenderer
-from app.panel.services.protocol import ServiceName
+from app.panel.services.dependencies import Service
 from app.panel.services.restart import restart
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.services.views import ServiceRow, ServicesView
@@ -60,7 +60,7 @@ def show_services(request: Request, renderer: Renderer, services: Services) -> R
 
 
 @router.get("/services/{name}")
-def show_service(request: Request, name: ServiceName, renderer: Renderer, services: Services) -> Response:
+def show_service(request: Request, name: Service, renderer: Renderer, services: Services) -> Response:
     """Return the page of one service, with the end of its output."""
     row = services.row(name)
     lines = tuple(ansi_to_html(line) for line in services.log(name).lines)
@@ -72,7 +72,7 @@ def show_service(request: Request, name: ServiceName, renderer: Renderer, servic
 
 
 @router.post("/services/{name}/restart")
-def restart_service(name: ServiceName, services: Services, audit: Annotated[AuditLog, provided(AuditLog)]) -> Response:
+def restart_service(name: Service, services: Services, audit: Annotated[AuditLog, provided(AuditLog)]) -> Response:
     """Restart the service and return to the page."""
     restart(services, audit, name)
     return RedirectResponse("/services", status_code=303)

@@ -78,6 +78,8 @@ def test_log_goes_on_after_the_cursor_when_a_reader_comes_back(client: TestClien
     searched = client.get(f"/api/v1/runs/{run_id}/log", params={"text": "DEPLOYING"}).text.splitlines()
     assert [json.loads(line)["text"] for line in searched] == ["deploying"]
     assert client.get("/api/v1/runs/none/log/stream").status_code == 404
+    too_many = client.get(f"/api/v1/runs/{run_id}/log", params={"limit": 2**63, "level": "error"})
+    assert (too_many.status_code, too_many.json()["id"]) == (422, "WEB-06")
 
 
 def test_start_is_refused_with_the_time_to_wait_when_there_were_too_many(

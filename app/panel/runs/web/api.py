@@ -19,6 +19,7 @@ from pipeline.core.stage import StageName
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 MAX_PAGE: Final = 64
 ACTOR: Final = "api"
+KEY_PATTERN: Final = r"[\x21-\x7e]{1,200}"
 
 
 class StartRequest(BaseModel):
@@ -132,8 +133,10 @@ class RunDetailResponse(RunResponse):
     reruns: list[str]
 
 
-def _key(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
-    if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", idempotency_key):
+def _key(
+    idempotency_key: Annotated[str | None, Header(json_schema_extra={"pattern": f"^{KEY_PATTERN}$"})] = None,
+) -> str | None:
+    if idempotency_key is not None and not re.fullmatch(KEY_PATTERN, idempotency_key):
         raise InvalidIdempotencyKeyError
     return idempotency_key
 

@@ -37,7 +37,9 @@ def test_field_is_named_when_a_form_is_not_filled_in(client: TestClient) -> None
 
 
 def test_method_is_refused_when_a_path_does_not_take_it(client: TestClient) -> None:
-    assert client.put("/runs", headers=SCRIPT).status_code == 405
+    answer = client.put("/runs", headers=SCRIPT)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert client.delete("/api/v1/users/somebody/password").headers["allow"] == "PUT"
 
 
 def test_no_detail_leaves_when_something_unforeseen_breaks(caplog: pytest.LogCaptureFixture) -> None:

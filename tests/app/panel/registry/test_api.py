@@ -96,6 +96,7 @@ def test_deployments_are_paged_and_found_by_time_when_there_are_some(
         ("POST", f"/api/v1/models/{2**63}/promote", None),
         ("POST", "/api/v1/models/rollback", {"to": 2**63}),
         ("GET", f"/api/v1/deployments?before_id={2**63}", None),
+        ("GET", "/api/v1/deployments?live_at=0.5", None),
         ("GET", "/api/v1/deployments?live_at=0001-01-01T00:00:00%2B05:00", None),
     ],
 )
