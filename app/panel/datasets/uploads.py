@@ -24,6 +24,7 @@ from app.panel.pages.problems import InvalidRequestError
 from app.panel.runs.domain.service import MIN_FREE_BYTES
 
 MAX_FIELD_BYTES: Final = 1024
+MAX_PARTS: Final = 10  # two are of use; a gigabyte of empty ones would be minutes of work
 PART_PREFIX: Final = ".upload-"
 # The routes read the body themselves, so FastAPI cannot know it.
 OPENAPI: Final[dict[str, Any]] = {
@@ -125,6 +126,7 @@ class _Form:
         self._name: str | None = None
         self._replace = bytearray()
         self._is_whole = False
+        self._n_parts = 0
         self._header = (bytearray(), bytearray())
         self._disposition = b""
         self._part: bytes | None = None  # name of the part that is being read
@@ -157,6 +159,9 @@ class _Form:
             raise InvalidRequestError.invalid_field("replace", error.errors()[0]["msg"]) from error
 
     def _begin_part(self) -> None:
+        self._n_parts += 1
+        if self._n_parts > MAX_PARTS:
+            raise FormParserError(f"the form has more than {MAX_PARTS} parts")
         self._disposition = b""
 
     def _end_header(self) -> None:

@@ -32,6 +32,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     raw = tmp_path / "data" / "raw"
     raw.mkdir(parents=True)
     (raw / "data.csv").write_text("a")
+    (raw / ".upload-0123456789abcdef").write_text("half of what a killed panel was sent")
     settings.state_dir.mkdir()
     token = startup.ensure_cli_token(settings.state_dir)
     app = create_app(settings, stages=EMPTY_STAGES, deploy=live_at_once)
@@ -53,6 +54,11 @@ def events(client: TestClient, run_id: str, after: int = 0) -> list[tuple[str, s
                     parsed.append((fields.get("event", ""), fields.get("id", ""), fields["data"]))
                 fields = {}
     return parsed
+
+
+def test_no_part_of_an_upload_is_left_when_the_panel_was_killed_in_it(client: TestClient, tmp_path: Path) -> None:
+    assert client.get("/healthz").status_code == 200
+    assert [path.name for path in (tmp_path / "data" / "raw").iterdir()] == ["data.csv"]
 
 
 def test_log_streams_from_start_to_end_when_a_run_goes_through(client: TestClient) -> None:

@@ -75,6 +75,9 @@ def test_audit_is_read_page_by_page_when_asked_so(access: Access) -> None:
     rest = script.get("/api/v1/audit", params={"action": "user", "before": page["next_before"], "actor": "admin/all"})
     assert [entry["after"]["role"] for entry in rest.json()["entries"]] == ["operator"]
     assert rest.json()["next_before"] is None
+    assert script.get("/api/v1/audit", params={"from_day": "2026-01-01", "limit": 1}).status_code == 200
+    # Pydantic would take a number for a day since 1970.
+    assert script.get("/api/v1/audit", params={"from_day": "0"}).status_code == 422
 
 
 def test_a_new_user_with_an_old_name_does_not_get_the_tokens_of_the_one_who_was_removed(access: Access) -> None:

@@ -210,6 +210,7 @@ def test_table_is_on_the_disk_of_the_tables_while_it_arrives_when_it_is_large(ap
         FIELD % b"true" + END,
         FIELD % b"maybe" + TABLE + END,
         FIELD % (b"1" * 2000) + TABLE + END,
+        (FIELD % b"").replace(b"replace", b"other") * 10 + TABLE + END,
         TABLE.replace(b'name="file"', b'name="other"') + END,
         TABLE.replace(b'; filename="a.csv"', b"") + END,
         b"junk",
