@@ -26,13 +26,11 @@ def main() -> int:
     options = build_config(
         create_app(settings),
         tls,
-        host=settings.host,
-        port=settings.port,
         log_level="warning",
         timeout_graceful_shutdown=2,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        Server(options, settings.head_timeout_s).run()
+        Server(options, settings.head_timeout_s).run_on(settings.host, settings.port)
     return 0
 
 

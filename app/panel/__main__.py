@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from types import FrameType
 from typing import Final
 
@@ -34,10 +34,11 @@ def main(argv: list[str]) -> int:
         startup.check_exposed(settings, _published_addresses)
         for problem in unknown_settings(os.environ):
             print(problem, file=sys.stderr)
-        with startup.lock(settings), closing(startup.listen(settings)) as listener:
+        with startup.lock(settings), ExitStack() as stack:
+            listeners = [stack.enter_context(closing(each)) for each in startup.listen(settings)]
             startup.keep_private(settings)
             startup.ensure_cli_token(settings.state_dir)
-            serve(settings, listener, tls)
+            serve(settings, listeners, tls)
     except ProblemError as problem:
         print(problem, file=sys.stderr)
         return startup.EXIT_CODES.get(problem.id, startup.EXIT_CONFIG)
@@ -51,7 +52,7 @@ def _published_addresses() -> tuple[str, ...] | None:
     return own_published_addresses()
 
 
-def serve(settings: Settings, listener: socket.socket, tls: TlsFiles | None = None) -> None:
+def serve(settings: Settings, listeners: list[socket.socket], tls: TlsFiles | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot be built from these settings."""
     from app.panel.auth.service import Auth
     from app.panel.db.migrate import warnings
@@ -91,7 +92,7 @@ def serve(settings: Settings, listener: socket.socket, tls: TlsFiles | None = No
         log_config=None,
         timeout_graceful_shutdown=STREAMS_END_S,
     )
-    Server(options, settings.head_timeout_s).run(sockets=[listener])
+    Server(options, settings.head_timeout_s).run(sockets=listeners)
 
 
 if __name__ == "__main__":

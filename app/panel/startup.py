@@ -111,25 +111,17 @@ def keep_private(settings: Settings) -> None:
             (settings.state_dir / file).chmod(0o600)
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Return a socket bound to the panel's address, not yet listening. Raises CannotListenError where that fails."""
+def listen(settings: Settings) -> list[socket.socket]:
+    """Return the sockets of the panel's address, not yet listening. Raises CannotListenError where that fails."""
+    from app.web import server  # noqa: PLC0415  # the commands of the terminal read settings, and serve nothing
+
     host, port = settings.panel_host, settings.panel_port
-    # The first address of "localhost" is often ::1; the printed link and `ml-pipeline` expect the panel at 127.0.0.1.
-    name = "127.0.0.1" if host == "localhost" else host
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-        except OSError:
-            listener.close()
-            raise
+        return server.listen(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotListenError.port_in_use(port) from error
         raise CannotListenError.bad_address(host, port, error) from error
-    return listener
 
 
 def ensure_cli_token(state_dir: Path) -> str:

@@ -36,14 +36,12 @@ def main() -> int:
     options = build_config(
         app,
         tls,
-        host=settings.host,
-        port=settings.port,
         log_level="warning",
         timeout_graceful_shutdown=5,
         timeout_keep_alive=15,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        Server(options, settings.head_timeout_s).run()
+        Server(options, settings.head_timeout_s).run_on(settings.host, settings.port)
     return 0
 
 

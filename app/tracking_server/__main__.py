@@ -26,9 +26,9 @@ def main() -> None:
     tls = read_tls(settings.tls_cert, settings.tls_key)
     app = behind_proxies(StrictTransport(create_app(settings, options.project)), settings.trusted_proxies)
     # With a lifespan, MLflow's application would look for containers and folders of its assistant, and remove them.
-    config = build_config(app, tls, host=options.host, port=options.port, root_path="", lifespan="off")
+    config = build_config(app, tls, root_path="", lifespan="off")
     with contextlib.suppress(KeyboardInterrupt):
-        Server(config, HEAD_S).run()
+        Server(config, HEAD_S).run_on(options.host, options.port)
 
 
 if __name__ == "__main__":

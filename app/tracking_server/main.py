@@ -15,9 +15,11 @@ from app.tracking_server.repositories import confine
 from app.tracking_server.routes import is_allowed
 from app.tracking_server.settings import Settings
 from app.web.access import FILE, AccessList
+from app.web.host_guard import HostGuard, HostRule
 from app.web.identity import identity_of
 from app.web.login_gate import Gate, LoginGate
 
+HOSTS_SETTING: Final = "MLFLOW_SERVER_ALLOWED_HOSTS"  # MLflow's own; it looks at it behind the login only
 READY_PATH: Final = "/readyz"
 # MLflow itself answers `/health` without looking at its store.
 STORE_PATH: Final = "/api/2.0/mlflow/experiments/search"
@@ -59,8 +61,22 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
 
     confine(Path(os.environ[ARTIFACTS_DESTINATION_ENV_VAR]))
     routes = AllowedRoutes(Guard(app, Project(project), identity_of))
-    gate = Gate("mlflow", settings.port, settings.panel_url, open_paths=OPEN_PATHS, refuse=_login_required)
+    hosts = HostGuard(_named_hosts(os.environ.get(HOSTS_SETTING, "")))
+    gate = Gate(
+        "mlflow",
+        settings.port,
+        settings.panel_url,
+        open_paths=OPEN_PATHS,
+        is_host_allowed=hosts.allows,
+        refuse=_login_required,
+    )
     return LoginGate(routes, gate, AccessList(settings.access_dir / FILE))
+
+
+def _named_hosts(names: str) -> HostRule:
+    """Return a rule that allows the names `name:port` in a comma-separated list, as MLflow does, and no others."""
+    allowed = frozenset(name.strip().lower() for name in names.split(","))
+    return lambda name, port: (name if port is None else f"{name}:{port}") in allowed
 
 
 async def _store_status(app: ASGIApp, scope: Scope) -> int:

@@ -27,7 +27,7 @@ from app.web.access import AccessList, digest, session_digest, token_identity
 from app.web.host_guard import other_loopback
 from app.web.identity import Identity, set_identity
 from app.web.problem_response import problem_response
-from app.web.problems import LoginElsewhereError
+from app.web.problems import HostNotAllowedError, LoginElsewhereError
 from app.web.security import Policy, check_origin
 
 GRANT: Final = "_grant"  # the name of the grant in the address
@@ -50,6 +50,7 @@ class Gate:
     port: int
     panel_url: str
     open_paths: tuple[str, ...] = ()
+    is_host_allowed: Callable[[bytes], bool] = lambda _host: True
     refuse: Refuse = lambda _scope: problem_response(LoginElsewhereError(), headers={"WWW-Authenticate": "Bearer"})
 
 
@@ -76,6 +77,10 @@ class LoginGate:
             return
         headers = Headers(scope=scope)
         inner = {**scope, "headers": _without_credentials(scope)}
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._gate.is_host_allowed(hosts[0].encode("latin-1")):
+            await problem_response(HostNotAllowedError(hosts))(scope, receive, send)
+            return
         if self._is_open(scope["path"]):
             await self._app(inner, receive, send)
             return

@@ -6,10 +6,13 @@ once a second closes those. It costs requests nothing: no timer is set and nothi
 """
 
 import asyncio
+import errno
 import resource
 import socket
+import sys
 import time
 from functools import partial
+from ipaddress import IPv4Address, ip_address
 from math import inf
 from typing import Any, Final
 
@@ -20,7 +23,43 @@ from app.web.tls import TlsFiles
 
 STALLED_S: Final = 60.0  # a client that reads nothing of its response for so long has gone
 MAX_CONNECTIONS: Final = 2048
+IPV4_WITH_LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv4Address("0.0.0.0"))  # noqa: S104 - compared
+# What binding ::1 fails with where there is no IPv6, and so nobody else who could listen there.
+NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 TICKS: Final = 10  # uvicorn ticks ten times a second
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that are bound to an address, not yet listening. Raises OSError.
+
+    Who has 127.0.0.1 takes ::1 as well, if this machine has it: browsers try it first for `localhost`, and another user
+    who listened there would be taken for us.
+    """
+    # The first address of "localhost" is often ::1; what is printed and what calls us expects 127.0.0.1.
+    first = _bind("127.0.0.1" if host == "localhost" else host, port)
+    sockets = [first]
+    if first.family == socket.AF_INET and ip_address(first.getsockname()[0]) in IPV4_WITH_LOOPBACK:
+        try:
+            sockets.append(_bind("::1", first.getsockname()[1]))
+        except OSError as error:
+            if error.errno not in NO_IPV6:
+                first.close()
+                raise
+    return sockets
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and host == "::1":
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 class Server(uvicorn.Server):
@@ -36,6 +75,14 @@ class Server(uvicorn.Server):
         self._head_s = head_s
         # By connection: its state, and since when it has been in that state.
         self._since: dict[Any, tuple[tuple[object, ...], float]] = {}
+
+    def run_on(self, host: str, port: int) -> None:
+        """Serve there until stopped. Ends the process with one line and exit code 1 where it cannot listen."""
+        try:
+            sockets = listen(host, port)
+        except OSError as error:
+            sys.exit(f"It cannot listen on {host}, port {port}: {error.strerror or error}.")
+        self.run(sockets=sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server. A TLS handshake may take as long as a head, where it would have a minute."""

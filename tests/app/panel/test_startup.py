@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,8 @@ def test_printed_link_leads_to_the_panel_when_the_first_address_of_localhost_is_
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", partial(_resolve, socket.getaddrinfo))
     settings = Settings(panel_host="localhost", panel_port=free_port())
-    with closing(startup.listen(settings)) as listener:
+    with ExitStack() as stack:
+        listener, *_ = [stack.enter_context(closing(each)) for each in startup.listen(settings)]
         assert settings.panel_url == "http://{}:{}".format(*listener.getsockname())
 
 

@@ -248,8 +248,9 @@ def test_nobody_is_let_in_when_they_have_neither_a_session_nor_a_token(url: str)
         page = client.get("/", headers={"Accept": "text/html"})
         assert page.status_code == 303
         assert urllib.parse.urlsplit(page.headers["location"]).path == "/enter/mlflow"
-        wrong = client.get("/version", headers={"Host": "evil.example"})
-        assert wrong.status_code in {200, 403}
+        for path in ("/", "/version", "/readyz"):
+            wrong = client.get(path, headers={"Host": "evil.example", "Accept": "text/html"})
+            assert (wrong.status_code, wrong.json()["id"]) == (421, "WEB-01")
 
 
 @pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"])

@@ -161,3 +161,41 @@ def test_server_goes_on_when_an_answer_waits_for_its_reader_while_the_body_still
         with site.connect(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as other:
             assert other.recv(65536).startswith(b"HTTP/1.1 200")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6 loopback")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_nobody_else_can_answer_for_localhost_when_a_server_listens(host: str) -> None:
+    """Browsers try ::1 first, which any user of the machine may take as long as it is free."""
+    with contextlib.ExitStack() as stack:
+        bound = [stack.enter_context(contextlib.closing(each)) for each in server.listen(host, 0)]
+        assert [each.family for each in bound] == [socket.AF_INET, socket.AF_INET6]
+        for each in bound:
+            each.listen()
+        port = bound[0].getsockname()[1]
+        with socket.socket(socket.AF_INET6) as squatter, pytest.raises(OSError, match="in use"):
+            squatter.bind(("::1", port))
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6 loopback")
+def test_server_does_not_listen_when_somebody_else_has_ipv6_loopback() -> None:
+    with socket.socket(socket.AF_INET6) as squatter:
+        squatter.bind(("::1", 0))
+        squatter.listen()
+        with pytest.raises(OSError, match="in use"):
+            server.listen("127.0.0.1", squatter.getsockname()[1])
+
+
+def test_one_address_is_bound_when_it_is_not_that_of_this_machine_alone() -> None:
+    with contextlib.ExitStack() as stack:
+        bound = [stack.enter_context(contextlib.closing(each)) for each in server.listen("127.0.0.2", 0)]
+        assert len(bound) == 1

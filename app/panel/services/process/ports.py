@@ -1,13 +1,13 @@
 """Checks whether a port is free, who holds it otherwise, and who listens on it."""
 
 import errno
-import socket
 from collections.abc import Iterable
 
 import psutil
 
 from app.panel.services.problems import PortTakenError
 from app.panel.services.process.problems import PortUnusableError
+from app.web.server import listen
 
 
 def check_free(host: str, port: int, setting: str) -> None:
@@ -21,14 +21,13 @@ def check_free(host: str, port: int, setting: str) -> None:
 
 
 def _bind_error(host: str, port: int) -> int:
-    """Return the errno of binding there, 0 where it works."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.errno or errno.EADDRINUSE
+    """Return the errno of binding there as servers do, 0 where it works."""
+    try:
+        sockets = listen(host, port)
+    except OSError as error:
+        return error.errno or errno.EADDRINUSE
+    for each in sockets:
+        each.close()
     return 0
 
 
