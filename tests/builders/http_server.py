@@ -70,11 +70,17 @@ def http_server(answer: Callable[[Request], Answer], tls: Files | None = None) -
 
 @contextmanager
 def lying_server(url: str, lies: Mapping[str, str], tls: Files | None = None) -> Iterator[str]:
-    """Yield the address of a server in front of `url` that replaces each pattern of `lies` in what that one answers."""
+    """Yield the address of a server in front of `url` that replaces each pattern of `lies` in what that one answers.
+
+    It logs in with the password that `url` holds.
+    """
+    parts = urllib.parse.urlsplit(url)
 
     def answer(request: Request) -> Answer:
-        connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        if parts.password:
+            headers["Authorization"] = f"Bearer {parts.password}"
         connection.request(request.method, request.path, request.body, headers)
         response = connection.getresponse()
         body = response.read()

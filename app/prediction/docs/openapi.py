@@ -243,8 +243,8 @@ def _record(model: Model | None) -> Document:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            **{name: {"description": "Ignored: training left it out."} for name in model.manifest.left_out},
             **{feature.name: _feature(feature) for feature in features},
+            **{name: {"description": "Ignored: training left it out."} for name in model.manifest.left_out},
         },
         "example": example_record(features),
     }

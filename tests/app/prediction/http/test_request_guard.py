@@ -160,7 +160,7 @@ def test_a_page_without_an_origin_is_refused_when_the_request_names_no_host_eith
             return {"type": "http.request", "body": b"{}"}
 
         headers = [(b"content-type", b"application/json"), (b"origin", b"null")]
-        scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
+        scope = {"type": "http", "method": "POST", "path": "/predict", "scheme": "http", "headers": headers}
         await create_app(ApiSettings())(scope, receive, send)
         return statuses
 
