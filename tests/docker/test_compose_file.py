@@ -71,6 +71,12 @@ def test_the_network_of_the_services_has_no_way_out_when_compose_creates_it() ->
     assert config["networks"]["serving"]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
 
 
+def test_ipv6_loopback_is_taken_as_well_when_that_is_added() -> None:
+    ports = configured("compose.yaml", "compose.ipv6.yaml")["services"]["panel"]["ports"]
+    assert sorted(port["host_ip"] for port in ports) == ["127.0.0.1", "::1"]
+    assert {port["target"] for port in ports} == {8080}
+
+
 def test_every_secret_is_a_file_when_the_secrets_are_added() -> None:
     config = configured("compose.yaml", "compose.secrets.yaml")
     panel = config["services"]["panel"]

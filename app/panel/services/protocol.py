@@ -30,7 +30,7 @@ class Placement:
     what they listen on there (the published port is always that of the settings). `schemes` say
     which are served by https. `paths` say where a service sees a volume.
     `image` is the identity of the code, so that new code replaces what runs; `user` whom services run as; `sources` what
-    lies behind each volume. "" or nothing where that does not apply.
+    lies behind each volume; `publish_on` the addresses of the machine on which ports of containers are published. "" or nothing where that does not apply.
     """
 
     kind: RuntimeKind
@@ -46,6 +46,7 @@ class Placement:
     image: str = ""
     user: str = ""
     sources: Mapping[Volume, str] = field(default_factory=dict)
+    publish_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class ServiceSpec:
     start_s: float
     mounts: tuple[Mount, ...] = ()
     image: str = ""
+    publish_on: tuple[str, ...] = ()
     user: str = ""
     secret_version: str = ""
     digest: str = field(init=False, default="")

@@ -113,6 +113,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             _access(placement),
         ),
         image=placement.image,
+        publish_on=placement.publish_on,
         user=placement.user,
         secret_version=key_version,
     )
@@ -149,6 +150,7 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
         start_s=30.0,
         mounts=(*_keys(placement, key_version), _access(placement)),
         image=placement.image,
+        publish_on=placement.publish_on,
         user=placement.user,
         secret_version=key_version,
     )
@@ -208,6 +210,7 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
             _access(placement),
         ),
         image=placement.image,
+        publish_on=placement.publish_on,
         user=placement.user,
     )
 

@@ -62,7 +62,9 @@ def create_request(
             # The engine answers for names on the network; for all others it would ask a name server on the service's
             # behalf, which is a way out. Nobody listens here.
             "Dns": ["127.0.0.1"],
-            "PortBindings": {port: [{"HostIp": "127.0.0.1", "HostPort": str(spec.port)}]} if publish else {},
+            "PortBindings": {port: [{"HostIp": ip, "HostPort": str(spec.port)} for ip in spec.publish_on]}
+            if publish
+            else {},
             "RestartPolicy": {"Name": "no" if is_canary else "unless-stopped", "MaximumRetryCount": 0},
             "Memory": spec.memory_bytes,
             "MemorySwap": spec.memory_bytes,

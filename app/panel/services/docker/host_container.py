@@ -5,7 +5,7 @@ Pure but for `own_container_id`; the containers of the services are created from
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -30,7 +30,8 @@ class HostContainer:
     """The container that hosts the panel, and what services share with it.
 
     `sources` says what to mount for a volume: the name of a named volume or an absolute folder. `compose_labels` make
-    Compose see services as its own (`docker compose ps`). `container_id` is the panel's, "" where it runs outside.
+    Compose see services as its own (`docker compose ps`). `container_id` is the panel's, "" where it runs outside. `publish_on` are
+    the addresses of the machine on which services are published.
     """
 
     image: str
@@ -40,6 +41,7 @@ class HostContainer:
     compose_labels: Mapping[str, str]
     cpus: float
     container_id: str = ""
+    publish_on: tuple[str, ...] = ("127.0.0.1",)
 
     @classmethod
     def from_inspect(cls, inspected: Mapping[str, Any], *, cpus: float) -> Self:
@@ -61,6 +63,7 @@ class HostContainer:
             },
             cpus=cpus,
             container_id=inspected["Id"],
+            publish_on=_loopback(published_addresses(inspected) or ()),
         )
 
     @property
@@ -73,9 +76,14 @@ class HostContainer:
         return f"ml-{name}" if self.project == PROJECT else f"{self.project}-ml-{name}"
 
 
+def _loopback(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Return where services are published: 127.0.0.1, and ::1 where the panel is, so that the engine can."""
+    return ("127.0.0.1", "::1") if "::1" in addresses else ("127.0.0.1",)
+
+
 def published_addresses(inspected: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Return the addresses of the machine on which a container's ports are published; None where that cannot be said."""
-    config = inspected["HostConfig"]
+    config = inspected.get("HostConfig", {})
     mode = config.get("NetworkMode", "")
     if mode.startswith("container:"):
         return None

@@ -96,6 +96,7 @@ class DockerRuntime:
             image=host.image,
             user=host.user,
             sources=host.sources,
+            publish_on=host.publish_on,
         )
 
     def ensure(self, spec: ServiceSpec) -> None:

@@ -146,6 +146,8 @@ def test_the_documents_name_the_real_features_and_their_examples_run(tmp_path: P
             sent = 0
             for path, methods in document["paths"].items():
                 for kind, content in methods.get("post", {}).get("requestBody", {}).get("content", {}).items():
+                    if kind == "application/octet-stream":  # JSON and then bytes, which no document can show
+                        continue
                     examples = [each["value"] for each in content.get("examples", {}).values()] or [content["example"]]
                     for example in examples:
                         url = path.replace("{name}", "automated-ml-pipeline")

@@ -118,6 +118,17 @@ def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
     assert mounts == {"api": [models, access], "mlflow": [store, access], "app": [access]}
 
 
+def test_ports_are_published_on_ipv6_loopback_too_when_the_panel_is() -> None:
+    placement = DockerRuntime(Settings(), Engine(), host=replace(HOST, publish_on=("127.0.0.1", "::1"))).placement
+    both = build(Settings(), placement, {})
+    bindings = create_request(both["api"], HOST)["HostConfig"]["PortBindings"]["8000/tcp"]
+    assert [each["HostIp"] for each in bindings] == ["127.0.0.1", "::1"]
+    assert (
+        both["api"].digest
+        != build(Settings(), DockerRuntime(Settings(), Engine(), host=HOST).placement, {})["api"].digest
+    )
+
+
 def test_the_key_is_in_a_volume_that_only_api_and_app_see_when_there_is_one() -> None:
     settings = Settings(api_port=8010)
     placement = DockerRuntime(settings, Engine(), host=HOST).placement
