@@ -11,6 +11,7 @@ from app.panel.accounts.service import Accounts
 from app.panel.application import build
 from app.panel.audit.log import AuditLog
 from app.panel.audit.queries import AuditQueries
+from app.panel.auth.routes import RunningServices
 from app.panel.auth.secrets import check_api_key
 from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
@@ -203,7 +204,11 @@ def create_app(
         Datasets(settings.data_dir, clock, audit),
         uploads,
     )
-    return build(objects, {RunStates: active_runs, RunIds: queries, LiveModels: model_queries}, workers)
+    return build(
+        objects,
+        {RunStates: active_runs, RunIds: queries, LiveModels: model_queries, RunningServices: services},
+        workers,
+    )
 
 
 def _supervisor(settings: Settings, clock: Clock, key_version: str, tls: ssl.SSLContext | None) -> ServiceSupervisor:

@@ -14,19 +14,30 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from app.web.identity import ROLE_OF_SCOPE, Identity, Role, TokenScope, Via
+from app.web.identity import Identity, Role, TokenScope, Via
 
 FILE: Final = "access.json"
+# Which services take a token, by its scope. The panel takes those with a role (`ROLE_OF_SCOPE`).
+SERVICES_OF_SCOPE: Final[dict[TokenScope, tuple[str, ...]]] = {
+    "read": ("app",),
+    "run": ("app",),
+    "admin": ("app",),
+    "predict": ("api",),
+    "mlflow": ("mlflow",),
+}
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAccess:
-    """A token that works until `expires_at`, in seconds since 1970; None: until it is revoked."""
+    """A token that works at `services` until `expires_at`, in seconds since 1970; None: until it is revoked.
+
+    What is sent to one service must not open another: each may be taken over, and reads what it is sent.
+    """
 
     name: str
-    scope: TokenScope
+    services: tuple[str, ...]
     role: Role | None
     expires_at: float | None = None
     is_service: bool = False
@@ -76,10 +87,12 @@ class AccessList:
         self._stamp: tuple[int, int, int] | None = None
         self._access = Access()
 
-    def token(self, text: str) -> TokenAccess | None:
-        """Return the access of the token `text`; None where it is unknown, revoked or expired."""
+    def token(self, text: str, service: str) -> TokenAccess | None:
+        """Return the access of the token `text` at `service`; None where it is unknown, revoked, expired or for others."""
         entry = self._read().tokens.get(digest(text))
-        return None if entry is None or (entry.expires_at is not None and self._now() >= entry.expires_at) else entry
+        if entry is None or service not in entry.services:
+            return None
+        return None if entry.expires_at is not None and self._now() >= entry.expires_at else entry
 
     def session(self, digest: str, service: str) -> SessionAccess | None:
         """Return the access of a session at `service`; None where it is unknown, ended or expired."""
@@ -107,11 +120,6 @@ class AccessList:
 def token_identity(entry: TokenAccess) -> Identity:
     """Return who the holder of a token is."""
     return Identity(entry.name, entry.role, "panel" if entry.is_service else "token", is_service=entry.is_service)
-
-
-def token_role(scope: TokenScope) -> Role | None:
-    """Return what a token may do by its scope alone."""
-    return ROLE_OF_SCOPE.get(scope)
 
 
 def _parse(content: bytes) -> Access:

@@ -6,11 +6,11 @@ from typing import Final, Literal, get_args
 from starlette.types import Scope
 
 Role = Literal["viewer", "operator", "admin"]
-TokenScope = Literal["read", "run", "predict", "admin"]
+TokenScope = Literal["read", "run", "predict", "mlflow", "admin"]
 Via = Literal["link", "password", "proxy", "token", "panel"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 TOKEN_SCOPES: Final[tuple[TokenScope, ...]] = get_args(TokenScope)
-# A token that may only predict has no role.
+# A token that is for one service only has no role in the panel.
 ROLE_OF_SCOPE: Final[dict[TokenScope, Role]] = {"read": "viewer", "run": "operator", "admin": "admin"}
 _KEY: Final = "identity"
 
@@ -19,7 +19,7 @@ _KEY: Final = "identity"
 class Identity:
     """A person, or the holder of a token, and how they were recognised.
 
-    A viewer looks, an operator also runs, promotes and uploads, an admin does everything. `role` None may only predict.
+    A viewer looks, an operator also runs, promotes and uploads, an admin does everything. `role` None: the token is for one service only.
     `is_service` is the panel itself, as its services see it.
     """
 

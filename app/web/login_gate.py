@@ -113,10 +113,8 @@ class LoginGate:
                 return None
         else:
             text = value.strip() if kind.lower() == "bearer" else ""
-        entry = self._access.token(text) if text else None
-        # A token that may only predict is for the API.
-        is_let_in = entry is not None and (entry.role is not None or entry.is_service)
-        return token_identity(entry) if entry is not None and is_let_in else None
+        entry = self._access.token(text, self._gate.service) if text else None
+        return token_identity(entry) if entry is not None else None
 
     def _person(self, scope: Scope, headers: Headers) -> Identity | None:
         secret, _, grant = self._cookie(scope, headers).partition(".")

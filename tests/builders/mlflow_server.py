@@ -13,7 +13,7 @@ from app.panel.services.specs import DesiredServices, build, process_placement
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.web.access import FILE, Access, TokenAccess, digest
-from app.web.identity import ROLE_OF_SCOPE
+from app.web.identity import ROLES
 from bench.ports import free_port
 from pipeline.core.atomic_files import write_atomic
 
@@ -37,8 +37,8 @@ def mlflow_server(folder: Path, *, has_token: bool = True) -> Iterator[str]:
     port = free_port()
     settings = Settings(data_dir=folder, state_dir=folder / "state", models_dir=folder / "models", mlflow_port=port)
     placement = process_placement(settings)
-    people: dict[str, TokenAccess] = {role: TokenAccess(role, scope, role) for scope, role in ROLE_OF_SCOPE.items()}
-    allow(settings, {TOKEN: TokenAccess("panel", "admin", "admin", is_service=True), **people})
+    people: dict[str, TokenAccess] = {role: TokenAccess(role, ("mlflow",), role) for role in ROLES}
+    allow(settings, {TOKEN: TokenAccess("panel", ("mlflow",), "admin", is_service=True), **people})
     specs: dict[ServiceName, ServiceSpec] = {"mlflow": build(settings, placement, {})["mlflow"]}
     supervisor = ServiceSupervisor(
         ProcessRuntime(placement, settings.state_dir / "services"),

@@ -84,7 +84,7 @@ def test_mlflow_is_one_process_that_knows_its_hosts_when_it_runs(services: RealS
     assert http_client.get(url + MLFLOW_READY, 10).is_ok
     create = url + "/api/2.0/mlflow/experiments/create"
     assert http_client.post(create, {"name": "x"}, 10).status == 401
-    allow(services.settings, {"t": TokenAccess("panel", "admin", "admin", is_service=True)})
+    allow(services.settings, {"t": TokenAccess("panel", ("mlflow",), "admin", is_service=True)})
     assert http_client.post(create, {"name": "x"}, 10, bearer="t").is_ok
     port = services.settings.mlflow_port
     # A name that a foreign page could point at this machine.

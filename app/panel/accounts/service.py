@@ -14,7 +14,6 @@ from app.panel.auth.sessions import LONG_AGE, MAX_AGE
 from app.panel.auth.tables import ApiToken, User
 from app.panel.auth.tokens import NewToken
 from app.panel.clock import Clock
-from app.web.identity import TokenScope
 
 ID_LENGTH: Final = 16  # of a session's digest: enough to tell sessions apart
 MLFLOW_DAYS: Final = 90
@@ -87,9 +86,8 @@ class Accounts:
         return self._auth.tokens.create(caller.maker, name, scope, expires_at)
 
     def create_mlflow_token(self, caller: Caller) -> NewToken:
-        """Return a new token with which MLflow's own client does what the caller may do."""
-        scope: TokenScope = "run" if caller.identity.may("operator") else "read"
-        return self.create_token(caller, "MLflow", scope, MLFLOW_DAYS)
+        """Return a new token with which MLflow's own client does what the caller may do there, and nothing elsewhere."""
+        return self.create_token(caller, "MLflow", "mlflow", MLFLOW_DAYS)
 
     def revoke_token(self, caller: Caller, id: int) -> None:
         """Revoke a token: the caller's own, or anybody's where the caller is an admin."""

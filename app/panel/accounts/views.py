@@ -23,6 +23,7 @@ SCOPES: tuple[tuple[str, str], ...] = (
     ("read", "read: look at everything"),
     ("run", "run: also start, cancel, promote, upload"),
     ("predict", "predict: only the prediction API"),
+    ("mlflow", "mlflow: only MLflow, with my role"),
     ("admin", "admin: everything"),
 )
 

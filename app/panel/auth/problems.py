@@ -157,7 +157,7 @@ class RoleRequiredError(ProblemError):
     def __init__(self, *, name: str, role: Role | None, required: Role) -> None:
         super().__init__(
             f"This needs the role {required}.",
-            why=f"{name} has the role {role}." if role else f"The token {name} may only predict.",
+            why=f"{name} has the role {role}." if role else f"The token {name} is for one service only.",
             fix="Ask an admin, who gives roles on the page Access.",
         )
 
@@ -244,6 +244,25 @@ class UnknownServiceAddressError(ProblemError):
             f"{address[:100]} is not the address of a service of this panel.",
             why="A login is handed on only to addresses that the panel knows.",
             fix="Open the service from the page Services, or set its public address.",
+        )
+
+
+class ServiceAwayError(ProblemError):
+    """The service is not running.
+
+    A login is handed on only to a service that runs: while it does not, something else could answer at its address. The
+    page Services shows what is wrong.
+    """
+
+    id = "AUTH-17"
+    status = 503
+    retryable = True
+
+    def __init__(self, service: str) -> None:
+        super().__init__(
+            f"The service {service} is not running, so nobody can log in to it.",
+            why="While it is away, something else could answer at its address.",
+            fix="The page Services shows what is wrong; it is started again by itself.",
         )
 
 

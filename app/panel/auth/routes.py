@@ -1,7 +1,7 @@
 """Log in, log out, and hand a login on to a service."""
 
 import math
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
@@ -13,6 +13,7 @@ from app.panel.auth.devices import MAX_AGE as DEVICE_AGE
 from app.panel.auth.middleware import session_of, session_token
 from app.panel.auth.problems import (
     LoginRequiredError,
+    ServiceAwayError,
     SharedHostNameError,
     TooManyLoginsError,
     UnknownServiceAddressError,
@@ -34,6 +35,13 @@ MAX_TARGET: Final = 2000
 
 AuthService = Annotated[Auth, provided(Auth)]
 Renderer = Annotated[PageRenderer, provided(PageRenderer)]
+
+
+class RunningServices(Protocol):
+    """The services, as far as a login at one of them needs them."""
+
+    def is_running(self, name: Literal["app", "mlflow"]) -> bool:
+        """Return whether the panel's own service has its port and responds."""
 
 
 @router.get("/login")
@@ -116,6 +124,7 @@ def enter(
     *,
     challenge: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
     origin: Annotated[str, Query(alias="from")],
+    services: Annotated[RunningServices, provided(RunningServices)],
     target: Annotated[str, Query(alias="next")] = "/",
 ) -> Response:
     """Let the browser in at a service, and send it back there (see `app.web.login_gate`)."""
@@ -134,6 +143,8 @@ def enter(
         if not address:
             raise SharedHostNameError(service)
         return RedirectResponse(address, status_code=303)
+    if not services.is_running(service):
+        raise ServiceAwayError(service)
     grant = auth.grant(session, service, challenge)
     path, _, query = target.partition("?")
     query = "&".join(part for part in (query, urlencode({GRANT: grant})) if part)

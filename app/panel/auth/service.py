@@ -36,7 +36,7 @@ from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
-from app.web.access import Access, SessionAccess, TokenAccess, session_digest
+from app.web.access import SERVICES_OF_SCOPE, Access, SessionAccess, TokenAccess, session_digest
 from app.web.host_guard import LOOPBACK_NAMES, allowed_hosts
 from app.web.identity import ROLE_OF_SCOPE, ROLES, Identity, Role, Via, client_address
 from app.web.login_gate import session_cookie
@@ -227,14 +227,15 @@ class Auth:
         return None if role is None or owner is None else min(role, owner, key=ROLES.index)
 
     def _collect_access(self) -> Access:
-        tokens = {digest(self.service_token): TokenAccess("panel", "admin", "admin", is_service=True)}
+        tokens = {digest(self.service_token): TokenAccess("panel", ("mlflow",), "admin", is_service=True)}
         if self._setting_digest is not None:
-            tokens[self._setting_digest] = TokenAccess(SETTING_TOKEN, "admin", "admin")
+            tokens[self._setting_digest] = TokenAccess(SETTING_TOKEN, SERVICES_OF_SCOPE["admin"], "admin")
         for row in self.tokens.valid():
             if self.users.role(row.owner) is not None:
                 expires_at = None if row.expires_at is None else row.expires_at.timestamp()
-                scope = next(each for each in ("read", "run", "predict", "admin") if each == row.scope)
-                tokens[row.digest] = TokenAccess(token_name(row), scope, self._token_role(row), expires_at)
+                services = next((places for scope, places in SERVICES_OF_SCOPE.items() if scope == row.scope), ())
+                role = self.users.role(row.owner) if row.scope == "mlflow" else self._token_role(row)
+                tokens[row.digest] = TokenAccess(token_name(row), services, role, expires_at)
         sessions = {}
         parents = {session.digest: session for session in self.sessions.all()}
         for each in self.sessions.service_sessions():

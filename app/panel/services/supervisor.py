@@ -151,6 +151,10 @@ class ServiceSupervisor:
         """Return the base URL by which the panel reaches it, without trailing slash. Raises as `specs`."""
         return self._runtime.internal_url(self.specs()[name])
 
+    def is_running(self, name: ServiceName) -> bool:
+        """Return whether a service has its port and responds, as last observed."""
+        return any(row.name == name and row.state == "running" for row in self.view().rows)
+
     def public_url(self, name: ServiceName) -> str:
         """Return the base URL for people on this machine, without trailing slash."""
         spec = self._specs.get(name) if self._specs is not None else None

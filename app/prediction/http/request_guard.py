@@ -17,7 +17,6 @@ Headers = Mapping[bytes, bytes]  # by lower-case name
 
 # They hold rows of the table (golden rows) and counts of live data: the key guards them as it does POST.
 DATA_PATHS: Final = frozenset({"/model", "/stats"})
-TOKEN_SCOPES: Final = frozenset({"predict", "admin"})
 # What `Sec-Fetch-Site` says of a page of this origin, and of what a person typed or a program sent.
 OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 
@@ -59,8 +58,9 @@ class RequestGuard:
 
     def _is_token(self, key: bytes) -> bool:
         """Return whether this is a token of the panel that may predict."""
-        entry = self._access.token(key.decode("latin-1")) if self._access is not None and key else None
-        return entry is not None and entry.scope in TOKEN_SCOPES
+        if self._access is None or not key:
+            return False
+        return self._access.token(key.decode("latin-1"), "api") is not None
 
 
 def _key_in(headers: Headers) -> bytes:

@@ -47,8 +47,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
     session = SessionAccess("app", "anna", "viewer", "password", time.time(), time.time() + 3600, is_long=True)
     access = Access(
         {
-            digest("read-token"): TokenAccess("ci", "read", "viewer"),
-            digest("may-predict"): TokenAccess("ci", "predict", None),
+            digest("read-token"): TokenAccess("ci", ("app",), "viewer"),
+            digest("may-predict"): TokenAccess("ci", ("api",), None),
         },
         {session_digest(digest("s"), "g"): session},
     )

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.panel.audit.tables import AuditEntry
 from app.panel.auth.middleware import AuthMiddleware
-from app.panel.auth.routes import router
+from app.panel.auth.routes import RunningServices, router
 from app.panel.auth.service import Auth
 from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
@@ -62,12 +62,24 @@ def started(settings: Settings, db: Database, clock: HandClock) -> Auth:
     return auth
 
 
-def application(auth: Auth, settings: Settings, clock: HandClock) -> TestClient:
+class Services:
+    """The services, all of them up or none."""
+
+    def __init__(self, *, are_running: bool = True) -> None:
+        self.are_running = are_running
+
+    def is_running(self, name: str) -> bool:  # noqa: ARG002
+        return self.are_running
+
+
+def application(
+    auth: Auth, settings: Settings, clock: HandClock, services: RunningServices | None = None
+) -> TestClient:
     """Return a client of an application with the login and one page behind it."""
     app = FastAPI()
     app.include_router(router)
     renderer = PageRenderer(settings, clock)
-    provide(app, [renderer, auth])
+    provide(app, [renderer, auth], {RunningServices: services or Services()})
 
     @app.get("/")
     @app.get("/api/v1/thing")

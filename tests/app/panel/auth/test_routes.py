@@ -23,7 +23,7 @@ from app.web.access import FILE, AccessList, session_digest
 from app.web.identity import Identity
 from app.web.proxies import behind_proxies
 from pipeline.core.problems import ProblemError
-from tests.app.panel.auth.conftest import HandClock, application, audited, started
+from tests.app.panel.auth.conftest import HandClock, Services, application, audited, started
 
 PAGE = {"Accept": "text/html"}
 COOKIE = "panel_session_8080"
@@ -524,3 +524,16 @@ def test_nothing_of_a_huge_name_or_target_is_kept_or_shown(settings: Settings, d
     assert len(answer.content) < 20_000
     assert max(len(str(key)) for key in auth.throttle._limiter.storage.events) < 100  # type: ignore[attr-defined]
     assert max(len(row.target) for row in audited(db)) < 100
+
+
+def test_login_is_not_handed_on_when_the_service_is_not_running(
+    settings: Settings, db: Database, clock: HandClock
+) -> None:
+    """Whoever listens in its place meanwhile would be let in, for as long as the session lasts."""
+    auth = started(settings, db, clock)
+    client = application(auth, settings, clock, Services(are_running=False))
+    client.get(_path(auth.login_url()))
+    with pytest.raises(ProblemError) as caught:
+        client.get("/enter/mlflow", params=ENTER)
+    assert caught.value.id == "AUTH-17"
+    assert auth.sessions.service_sessions() == []

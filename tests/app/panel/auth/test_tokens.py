@@ -10,7 +10,7 @@ from app.panel.auth.tokens import MAX_AGE, PREFIX
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
 from app.web.access import FILE, AccessList
-from app.web.identity import Identity
+from app.web.identity import TOKEN_SCOPES, Identity
 from pipeline.core.problems import ProblemError
 from tests.app.panel.auth.conftest import HandClock, application, audited, started
 
@@ -24,11 +24,17 @@ def status(auth: Auth, settings: Settings, clock: HandClock, token: str, method:
 
 def test_token_opens_as_far_as_its_scope_when_it_was_made(auth: Auth, settings: Settings, clock: HandClock) -> None:
     allowed = {}
-    for scope in ("read", "run", "predict", "admin"):
+    for scope in ("read", "run", "predict", "mlflow", "admin"):
         text = auth.tokens.create(ADMIN, "ci", scope, None).text
         assert text.startswith(PREFIX)
         allowed[scope] = [status(auth, settings, clock, text, method) for method in ("GET", "POST")]
-    assert allowed == {"read": [200, 403], "run": [200, 200], "predict": [403, 403], "admin": [200, 200]}
+    assert allowed == {
+        "read": [200, 403],
+        "run": [200, 200],
+        "predict": [403, 403],
+        "mlflow": [403, 403],
+        "admin": [200, 200],
+    }
 
 
 def test_token_works_after_a_restart_and_is_nowhere_in_the_files(
@@ -48,7 +54,7 @@ def test_token_is_refused_here_and_by_services_when_it_is_over(
     made = auth.tokens.create(Identity("anna", "operator", "password"), "ci", "run", clock.now() + timedelta(hours=1))
     access = AccessList(settings.access_dir / FILE, now=lambda: clock.now().timestamp())
     assert status(auth, settings, clock, made.text) == 200
-    assert access.token(made.text) is not None
+    assert access.token(made.text, "app") is not None
     if how == "revoke":
         auth.tokens.revoke(made.row.id or 0)
     elif how == "expire":
@@ -56,7 +62,7 @@ def test_token_is_refused_here_and_by_services_when_it_is_over(
     else:
         auth.users.change("anna", is_disabled=True)
     assert status(auth, settings, clock, made.text) == 401
-    assert access.token(made.text) is None
+    assert access.token(made.text, "app") is None
 
 
 def test_token_has_no_more_rights_than_its_owner_when_those_become_fewer(
@@ -118,3 +124,21 @@ def test_making_and_revoking_is_in_the_audit_without_the_token(auth: Auth, db: D
     rows = audited(db)
     assert [(row.action, row.target) for row in rows] == [("token.create", "1 ci"), ("token.revoke", "1 ci")]
     assert made.text not in str([row.model_dump() for row in rows])
+
+
+def test_token_is_taken_by_its_own_service_only_with_the_role_of_its_owner(
+    auth: Auth, settings: Settings, clock: HandClock
+) -> None:
+    auth.users.create("anna", "viewer", None)
+    access = AccessList(settings.access_dir / FILE, now=lambda: clock.now().timestamp())
+    taken = {}
+    for scope in TOKEN_SCOPES:
+        made = auth.tokens.create(ADMIN, "ci", scope, None)
+        taken[scope] = [service for service in ("api", "app", "mlflow") if access.token(made.text, service)]
+    assert taken == {"read": ["app"], "run": ["app"], "predict": ["api"], "mlflow": ["mlflow"], "admin": ["app"]}
+    own = auth.tokens.create(Identity("anna", "viewer", "password"), "notebook", "mlflow", None)
+    entry = access.token(own.text, "mlflow")
+    assert entry is not None
+    assert (entry.role, entry.is_service) == ("viewer", False)
+    services = [service for service in ("api", "app", "mlflow") if access.token(auth.service_token, service)]
+    assert services == ["mlflow"]
