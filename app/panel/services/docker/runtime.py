@@ -18,6 +18,7 @@ from app.panel.services.docker.engine import Engine, Inspected
 from app.panel.services.docker.engine_problems import NotInContainerError
 from app.panel.services.docker.host_container import PATHS, HostContainer, own_container_id
 from app.panel.services.docker.inspection import is_serving, observe, parse_log, previous_exit, previous_run_window
+from app.panel.services.docker.ipv6_loopback import can_publish_on_ipv6
 from app.panel.services.docker.ownership import find_live, is_as_specified, is_ours
 from app.panel.services.docker.problems import ContainerNameTakenError, VolumeNotMountedError
 from app.panel.services.docker.replacement import Replacement
@@ -73,6 +74,8 @@ class DockerRuntime:
             missing = sorted(PATHS.keys() - host.sources.keys())
             if missing:
                 raise VolumeNotMountedError(missing[0], PATHS[missing[0]])
+            if "::1" not in host.publish_on and can_publish_on_ipv6(self._engine, host):
+                host = replace(host, publish_on=(*host.publish_on, "::1"))
             self._host = host
         return self._host
 
