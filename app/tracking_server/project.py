@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from app.tracking_server.writes import Write
+from app.tracking_server.writes import Write, values_below
 
 _UNKNOWN: Final = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "BAD_REQUEST"}
 _REGISTRY: Final = ("/2.0/mlflow/registered-models/", "/2.0/mlflow/model-versions/")
@@ -20,11 +20,13 @@ class Project:
         """Return whether the request would change anything that belongs to the project."""
         if write.artifact_path is not None:
             return self._has_experiment(write.artifact_path.split("/")[0])
+        # A metric, an output or a version that names a logged model is written to that model as well.
+        models = set(values_below(write.members, "model_id"))
         if write.path.startswith(_REGISTRY):
-            return self.name in write.values("name", "new_name")
-        models = [*write.values("model_id")] if write.path.startswith(_LOGGED_MODEL) else []
+            models |= {source.removeprefix("models:/") for source in write.values("source")}
+            return self.name in write.values("name", "new_name") or any(map(self._has_model, models))
         if write.path.startswith(_LOGGED_MODEL):
-            models.append(write.path.removeprefix(_LOGGED_MODEL).split("/")[0])
+            models.add(write.path.removeprefix(_LOGGED_MODEL).split("/")[0])
         return (
             (write.path.startswith("/2.0/mlflow/experiments/") and self.name in write.values("name", "new_name"))
             or any(map(self._has_experiment, write.values("experiment_id", "experiment_ids")))

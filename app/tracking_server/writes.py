@@ -33,6 +33,18 @@ class Write:
                     yield str(each)
 
 
+def values_below(node: object, name: str) -> Iterator[str]:
+    """Yield the values of a member wherever it is in a JSON document, spelled with or without underscores."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key.replace("_", "").lower() == name.replace("_", ""):
+                yield from (str(each) for each in (value if isinstance(value, list) else [value]))
+            yield from values_below(value, name)
+    elif isinstance(node, list):
+        for each in node:
+            yield from values_below(each, name)
+
+
 def has_json(path: str) -> bool:
     """Return whether MLflow reads a request to `path`, as it arrives, as JSON; otherwise it is an artifact."""
     return not _short(path).startswith(_ARTIFACTS)

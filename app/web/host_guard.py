@@ -12,8 +12,9 @@ from typing import Final
 
 HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
-# Reserved for home and office networks: nobody can register a name below them.
-PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test")
+# Resolved by this machine alone. Names for home and office networks are not: any device there may claim one.
+LOOPBACK_SUFFIX: Final = ".localhost"
+ENGINE_NAME: Final = "host.docker.internal"  # of the machine, in containers of Docker Desktop
 MAX_REMEMBERED: Final = 100
 
 HostRule = Callable[[str, int | None], bool]  # lower-case name, IPv6 in brackets; port if it was written
@@ -55,14 +56,14 @@ def listed_hosts(hosts: Iterable[str], ports: Iterable[int]) -> HostRule:
 
 
 def unownable_hosts(allowed: str = "") -> HostRule:
-    """Return a rule that allows addresses, names of one word, names for private networks, and those in `allowed`.
+    """Return a rule that allows addresses, names of one word, names of this machine, and those in `allowed`.
 
     `allowed` is a comma-separated list, in which ports do not matter; `*` allows every name.
     """
     names = {re.sub(r":[0-9]+$", "", name.strip().lower()) for name in allowed.split(",") if name.strip()}
 
     def is_allowed(name: str, _port: int | None) -> bool:
-        if "." not in name or name.endswith(PRIVATE_SUFFIXES) or name in names or "*" in names:
+        if "." not in name or name.endswith(LOOPBACK_SUFFIX) or name == ENGINE_NAME or name in names or "*" in names:
             return True
         try:
             ip_address(name.strip("[]"))

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from app.panel.audit.tables import AuditEntry
 
 COLUMNS: Final = ("id", "at", "actor", "via", "address", "action", "target", "before", "after", "outcome", "detail")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# At the beginning, and after what separates cells for a spreadsheet of another language.
+_FORMULA: Final = re.compile(r"(^|[;\t\r\n|])(?=[=+\-@\t\r])")
 
 
 def to_csv(entries: Iterable[AuditEntry]) -> Iterator[str]:
@@ -33,7 +35,7 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text)
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -27,7 +27,7 @@ from app.web.proxies import VIA_PROXY
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
 OPEN_PREFIX: Final = "/static/"
-ENTER_PREFIX: Final = "/enter/"  # where services send browsers to log in
+ENTER_PATHS: Final = frozenset({"/enter/app", "/enter/mlflow"})  # where services send browsers to log in
 LAST_TRY: Final = "&last=1"
 CHECK_EVERY_S: Final = 1.0
 _SESSION: Final = "panel.session"
@@ -78,7 +78,7 @@ class AuthMiddleware:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response:
         is_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
-        if not (is_page and scope["path"].startswith(ENTER_PREFIX)):
+        if not (is_page and scope["path"] in ENTER_PATHS):
             return refusal(scope, headers)
         query = scope["query_string"].decode("latin-1")
         if headers.get("sec-fetch-site") in {"cross-site", "same-site"}:

@@ -65,7 +65,15 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
 def _attacks(stored: Stored) -> list[tuple[str, str, object]]:
     """Return requests that change something that belongs to the project."""
     run, model = stored.run, stored.model
+    metric = {"key": "roc_auc", "value": 0.001, "timestamp": 1, "step": 0}
     return [
+        ("POST", f"{API}/runs/log-metric", {"run_id": stored.own_run, **metric, "model_id": model}),
+        ("POST", f"{API}/runs/log-metric", {"run_id": stored.own_run, **metric, "modelId": model}),
+        ("POST", f"{API}/runs/log-batch", {"run_id": stored.own_run, "metrics": [{**metric, "model_id": model}]}),
+        ("POST", f"{API}/runs/outputs", {"run_id": stored.own_run, "models": [{"model_id": model, "step": 0}]}),
+        ("POST", f"{API}/runs/log-inputs", {"run_id": stored.own_run, "models": [{"model_id": model}]}),
+        ("POST", f"{API}/model-versions/create", {"name": "own", "source": f"models:/{model}", "model_id": model}),
+        ("POST", f"{API}/model-versions/create", {"name": "own", "source": f"models:/{model}"}),
         ("POST", f"{API}/experiments/update", {"experiment_id": stored.experiment, "new_name": "gone"}),
         ("POST", f"{API}/experiments/update", {"experimentId": stored.experiment, "newName": "gone"}),
         ("POST", f"{API}/experiments/update", {"experiment_id": stored.own_experiment, "new_name": NAME}),
@@ -139,7 +147,7 @@ def test_an_operator_tracks_and_registers_when_it_is_their_own(stored: Stored, t
     import mlflow
 
     client = mlflow.MlflowClient(stored.url)
-    client.log_metric(stored.own_run, "loss", 0.5, model_id=stored.model)  # measured on the project's model
+    client.log_metric(stored.own_run, "loss", 0.5)
     client.log_text(stored.own_run, "hello", "notes/größe 1.txt")
     client.log_param(stored.own_run, "depth", 3)
     own = client.create_logged_model(stored.own_experiment, name="mine", source_run_id=stored.own_run)

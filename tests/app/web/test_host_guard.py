@@ -6,9 +6,10 @@ from app.web.host_guard import MAX_REMEMBERED, HostGuard, allowed_hosts, listed_
 
 # fmt: off
 OURS = ["", "127.0.0.1:8000", "localhost:8000", "LOCALHOST", "[::1]:8000", "192.168.1.7:80", "ml-api:8000", "gpu-box",
-        "box.lan:8000", "api.models.svc.cluster.local", "host.docker.internal:8000"]
+        "api.localhost:8000", "host.docker.internal:8000"]
 STRANGE = ["evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "lan.evil.example", "a@127.0.0.1",
-           "127.0.0.1:8000.evil.example", "evil.example.", "[::1].evil.example", "x" * 300, "\xff", "notlocal.com"]
+           "127.0.0.1:8000.evil.example", "evil.example.", "[::1].evil.example", "x" * 300, "\xff", "notlocal.com",
+           "box.lan:8000", "evil.local", "evil.internal", "x.host.docker.internal", "evil.test"]
 # fmt: on
 
 

@@ -5,6 +5,9 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from app.panel.accounts.export import _cell
 from app.panel.audit.actor import Actor
 from app.panel.audit.record import record
 from tests.app.panel.accounts.conftest import Access
@@ -61,6 +64,12 @@ def test_no_cell_is_a_formula_when_exported_as_csv(access: Access) -> None:
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert [row["target"] for row in rows] == [f"'{start}1+1" for start in reversed("=+-@\t\r")]
     assert {(row["actor"], row["address"]) for row in rows} == {(f"'{EVIL}", "'@here")}
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", "\n"])
+def test_no_part_of_a_cell_is_a_formula_when_a_spreadsheet_separates_at_it(separator: str) -> None:
+    assert _cell(f"x{separator}=1+1{separator}") == f"x{separator}'=1+1{separator}"
+    assert _cell(f"a{separator}b=c") == f"a{separator}b=c"
 
 
 def test_export_is_whole_when_it_is_larger_than_one_read(access: Access) -> None:

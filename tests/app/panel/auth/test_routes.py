@@ -402,6 +402,14 @@ def test_service_is_not_opened_when_it_has_no_other_name_than_the_panel_s(
     assert caught.value.id == "AUTH-16"
 
 
+@pytest.mark.parametrize("path", ["/enter/..%2f..%2faccess", "/enter/", "/enter/api", "/enter/mlflow/"])
+def test_only_the_ways_to_services_have_a_step_between_when_another_site_links_here(
+    client: TestClient, path: str
+) -> None:
+    answer = client.get(path, params=ENTER, headers={"Sec-Fetch-Site": "cross-site", **PAGE})
+    assert (answer.status_code, answer.headers["location"][:7]) == (303, "/login?")
+
+
 def test_token_cannot_open_a_service_in_a_browser(settings: Settings, db: Database, clock: HandClock) -> None:
     auth = started(settings.model_copy(update={"api_token": SecretStr(API_TOKEN)}), db, clock)
     with pytest.raises(ProblemError) as caught:
