@@ -40,6 +40,10 @@ class Guard:
         if scope["type"] != "http" or not is_write(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
+        if not self._may_write(scope):  # before a body of theirs is read
+            detail = "Your role reads MLflow and changes nothing there. Ask an admin for the role operator."
+            await problem(403, detail)(scope, receive, send)
+            return
         body = b""
         if has_json(scope["path"]):
             read = await _read(receive)
@@ -57,12 +61,15 @@ class Guard:
             return
         await self._app(scope, receive, send)
 
+    def _may_write(self, scope: Scope) -> bool:
+        """Return whether the caller may change anything at all."""
+        identity = self._identity_of(scope)
+        return identity is not None and (identity.is_service or identity.may("operator"))
+
     def _refusal(self, scope: Scope, write: Write) -> tuple[int, str] | None:
         """Return status and sentence for a write that MLflow must not see; None if it may pass."""
         identity = self._identity_of(scope)
         may_all = identity is not None and (identity.is_service or identity.may("admin"))
-        if not may_all and (identity is None or not identity.may("operator")):
-            return 403, "Your role reads MLflow and changes nothing there. Ask an admin for the role operator."
         if not may_all and self._project.is_touched(write):
             return 403, (
                 f"The experiment and the registered model {self._project.name} are changed by the panel and by "

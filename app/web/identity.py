@@ -1,6 +1,7 @@
 """Who sent a request: the same answer in the panel, the prediction app and MLflow."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal, get_args
 
 from starlette.types import Scope
@@ -48,3 +49,16 @@ def client_address(scope: Scope) -> str:
     """Return the address that a request came from, "" where it is not known."""
     client = scope.get("client")
     return str(client[0]) if client else ""
+
+
+def client_of(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, the /64 network that a subscriber of IPv6 has, this machine."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:  # a socket of the file system has none
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    if parsed.is_loopback:  # whoever is on it has 2^24 addresses
+        return "loopback"
+    return str(parsed) if isinstance(parsed, IPv4Address) else f"{IPv6Address(int(parsed) >> 64 << 64)}/64"

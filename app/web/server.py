@@ -108,10 +108,15 @@ class Server(uvicorn.Server):
             n_unsent = connection.transport.get_write_buffer_size()
             is_answered = connection.cycle is None or connection.cycle.response_complete
             is_idle = is_answered and not n_unsent and connection.timeout_keep_alive_task is not None
-            if (is_idle and not is_full) or not (is_answered or n_unsent):
-                continue
             # A client that still sends a body may read the response later.
             is_sending = not is_answered and connection.cycle.more_body
+            if is_full:
+                # What is being worked on stays; who sends nothing of a body that others wait for does not.
+                is_working = not (is_answered or n_unsent or is_sending)
+            else:
+                is_working = is_idle or not (is_answered or n_unsent)
+            if is_working:
+                continue
             state = (connection.cycle, n_unsent, connection.n_body_bytes if is_sending else 0)
             previous = self._since.get(connection)
             begun = previous[1] if previous is not None and previous[0] == state else now

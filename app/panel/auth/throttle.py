@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from limits import RateLimitItem, RateLimitItemPerMinute
@@ -11,6 +10,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from app.panel.auth.problems import TooManyLoginsError
+from app.web.identity import client_of
 
 # Attempts with a password before those of a client, or of a browser that is known, are spaced.
 FREE_ATTEMPTS: Final = RateLimitItemPerMinute(5, 15)
@@ -92,16 +92,3 @@ class LoginThrottle:
 
 def _key(address: str, device: str) -> str:
     return f"device {device}" if device else f"client {client_of(address)}"
-
-
-def client_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, the /64 network that a subscriber of IPv6 has, this machine."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if parsed.is_loopback:  # whoever is on it has 2^24 addresses
-        return "loopback"
-    if isinstance(parsed, IPv4Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or f"{IPv6Address(int(parsed) >> 64 << 64)}/64")

@@ -28,15 +28,19 @@ CHECK_EVERY_S: Final = 1.0
 CHECK_SOON_S: Final = 0.1
 PROBE_EVERY_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 3.0
+FULL: Final = (503, "Service Unavailable")  # our servers say it so to all that is too much, and in JSON otherwise
 LAST_LINES: Final = 20
 
 Probe = Callable[[str], str]
 
 
 def http_probe(url: str, tls: ssl.SSLContext | None = None) -> str:
-    """Return "" if the URL responds with 2xx, else why it is not ready."""
+    """Return "" if the URL responds with 2xx, else why it is not ready.
+
+    A server that has all the connections it takes is ready: a restart would cut off those that it serves.
+    """
     response = http_client.get(url, PROBE_TIMEOUT_S, tls)
-    if response.is_ok:
+    if response.is_ok or (response.status, response.body) == FULL:
         return ""
     return f"It responds with status {response.status}." if response.status else f"No response: {response.body}."
 

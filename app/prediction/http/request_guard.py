@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from app.prediction.http.content_types import check_content_type
@@ -12,6 +11,7 @@ from app.prediction.problems import CrossSiteError, HostNotAllowedError, Unautho
 from app.prediction.settings import ApiSettings
 from app.web.access import FILE, AccessList
 from app.web.host_guard import HostGuard, unownable_hosts
+from app.web.identity import client_of
 
 Headers = Mapping[bytes, bytes]  # by lower-case name
 
@@ -42,7 +42,7 @@ class RequestGuard:
 
     def caller(self, headers: Headers, address: str) -> str:
         """Return whose quota a request that has passed counts against: that of its key, or else of its address."""
-        return hashlib.sha256(_key_in(headers)).hexdigest() if self._key else _network(address)
+        return hashlib.sha256(_key_in(headers)).hexdigest() if self._key else client_of(address)
 
     def _authorize(self, headers: Headers) -> None:
         """Raise UnauthorizedError API-08 (401) for what is neither the key nor a token that may predict; where no key is
@@ -93,14 +93,3 @@ def _check_body(path: str, headers: Headers) -> None:
         raise UnsupportedBodyError.compressed(coding.decode("latin-1"))
     if path != "/predict" or headers.get(b"content-type") != b"application/json":  # as nearly all requests are
         check_content_type(route_label(path), headers)
-
-
-def _network(address: str) -> str:
-    """Return the address, or of an IPv6 address the half that its owner usually has all of."""
-    try:
-        ip = ip_address(address)
-    except ValueError:  # a socket has none
-        return address
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None:
-        return f"{int(ip) >> 64:x}"
-    return str(ip)

@@ -171,8 +171,7 @@ def _log_in(running: RunningPanel, secret: str, *, by_link: bool) -> str:
         else:
             answer = browser.post("/login", data={"password": secret})
         assert answer.status_code == 303, answer.text
-        [session] = [value for name, value in answer.cookies.items() if "session" in name]
-        return session
+        return str(answer.cookies[f"panel_session_{running.ports['PANEL_PORT']}"])
 
 
 def _crawl(running: RunningPanel, session: str) -> dict[str, bytes]:

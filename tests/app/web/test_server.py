@@ -106,7 +106,15 @@ def test_whole_answer_arrives_when_the_reader_is_slow(site: Site) -> None:
     assert n_bytes > 32 * 2**20
 
 
-@pytest.mark.parametrize("sent", [b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "idle"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx",
+    ],
+    ids=["silent", "idle", "body"],
+)
 def test_others_are_answered_again_soon_when_connections_fill_the_server(sent: bytes) -> None:
     with running(limit=20, timeout_keep_alive=60) as site:
         silent = [site.connect(sent) for _ in range(40)]

@@ -62,7 +62,17 @@ def test_row_is_undone_with_its_transaction_when_that_fails(db: Database) -> Non
     assert rows(db) == []
 
 
-@pytest.mark.parametrize("statement", ["UPDATE audit_entry SET actor = 'eve'", "DELETE FROM audit_entry"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_entry SET actor = 'eve'",
+        "DELETE FROM audit_entry",
+        (
+            "INSERT OR REPLACE INTO audit_entry SELECT id, at, 'eve', via, address, action, target, before, after, outcome, detail "
+            "FROM audit_entry"
+        ),
+    ],
+)
 def test_rows_stay_as_they_are_when_somebody_tries_to_change_them(db: Database, statement: str) -> None:
     with acting(ANNA), db.write() as tx:
         record(tx, NOW, "run.cancel", "7")

@@ -10,7 +10,6 @@ from app.panel.auth.throttle import (
     FREE_ATTEMPTS,
     MAX_WAITING,
     LoginThrottle,
-    client_of,
 )
 
 
@@ -130,18 +129,3 @@ def test_line_is_refused_when_too_many_wait_in_it() -> None:
         return [type(task.exception()) for task in done]
 
     assert asyncio.run(crowd()) == [TooManyLoginsError]
-
-
-@pytest.mark.parametrize(
-    ("address", "client"),
-    [
-        ("203.0.113.5", "203.0.113.5"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("::ffff:203.0.113.5", "203.0.113.5"),
-        ("testclient", "testclient"),
-        ("127.3.2.1", "loopback"),
-        ("::1", "loopback"),
-    ],
-)
-def test_client_is_an_address_or_the_network_of_one_subscriber(address: str, client: str) -> None:
-    assert client_of(address) == client

@@ -16,12 +16,13 @@ from app.panel.services.problems import ServiceStartError
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Placement, ServiceSpec
 from app.panel.services.specs import DesiredServices
-from app.panel.services.supervisor import ServiceSupervisor
+from app.panel.services.supervisor import ServiceSupervisor, http_probe
 from app.panel.services.views import ServiceRow
 from bench.ports import free_port, free_ports
 from bench.wait import until
 from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import Supervise, fake_spec
+from tests.builders.http_server import Answer, http_server
 
 pytestmark = pytest.mark.process
 NEVER = threading.Event()
@@ -261,3 +262,19 @@ def test_the_page_says_why_when_the_runtime_does_not_answer(supervise: Supervise
     assert (row.state, row.detail, row.port) == ("blocked", "There is no engine.", 1234)
     with pytest.raises(ProblemError, match="There is no engine"):
         supervisor.url("api")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_well"),
+    [
+        (200, b"", True),
+        (503, b"Service Unavailable", True),
+        (503, b'{"ready": false}', False),
+        (500, b"Service Unavailable", False),
+    ],
+)
+def test_service_is_not_blamed_when_it_has_all_the_connections_it_takes(
+    status: int, body: bytes, is_well: bool
+) -> None:
+    with http_server(lambda _: Answer(status=status, body=body)) as url:
+        assert (http_probe(url) == "") is is_well

@@ -73,6 +73,11 @@ def upgrade() -> None:
         sqlite_autoincrement=True,  # the number of a row that was removed by force is not given again
     )
     op.create_index("ix_audit_entry_at", "audit_entry", ["at"])
+    op.execute(  # REPLACE fires no trigger of DELETE
+        "CREATE TRIGGER audit_entry_no_replace BEFORE INSERT ON audit_entry "
+        "WHEN EXISTS (SELECT 1 FROM audit_entry WHERE id = NEW.id) "
+        "BEGIN SELECT RAISE(ABORT, 'the audit cannot be changed'); END"
+    )
     for verb in ("UPDATE", "DELETE"):
         op.execute(
             f"CREATE TRIGGER audit_entry_no_{verb.lower()} BEFORE {verb} ON audit_entry "
