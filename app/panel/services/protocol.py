@@ -87,7 +87,7 @@ class ServiceSpec:
     start_s: float
     mounts: tuple[Mount, ...] = ()
     image: str = ""
-    publish_on: tuple[str, ...] = ()
+    publish_on: tuple[str, ...] = ("127.0.0.1",)
     user: str = ""
     secret_version: str = ""
     digest: str = field(init=False, default="")
