@@ -53,6 +53,7 @@ class DockerRuntime:
         self._settings = settings
         self._engine = engine
         self._host = host
+        self._host_lock = threading.Lock()
         self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}
         self._network = ServingNetwork(engine)
         self._listing_lock = threading.Lock()
@@ -63,21 +64,25 @@ class DockerRuntime:
     @property
     def host(self) -> HostContainer:
         """Return the panel's own container. Raises ProblemError (DOCK-nn) if the engine does not respond or know it."""
-        if self._host is None:
-            own_id = own_container_id()
-            inspected = self._engine.container(own_id) if own_id else None
-            if inspected is None:
-                # Without an engine that is the problem to report.
-                self._engine.info()
-                raise NotInContainerError
-            host = HostContainer.from_inspect(inspected, cpus=float(self._engine.info()["NCPU"]))
-            missing = sorted(PATHS.keys() - host.sources.keys())
-            if missing:
-                raise VolumeNotMountedError(missing[0], PATHS[missing[0]])
-            if "::1" not in host.publish_on and can_publish_on_ipv6(self._engine, host):
-                host = replace(host, publish_on=(*host.publish_on, "::1"))
-            self._host = host
-        return self._host
+        with self._host_lock:  # one thread looks, and tries what there is to try
+            if self._host is None:
+                self._host = self._find_host()
+            return self._host
+
+    def _find_host(self) -> HostContainer:
+        own_id = own_container_id()
+        inspected = self._engine.container(own_id) if own_id else None
+        if inspected is None:
+            # Without an engine that is the problem to report.
+            self._engine.info()
+            raise NotInContainerError
+        host = HostContainer.from_inspect(inspected, cpus=float(self._engine.info()["NCPU"]))
+        missing = sorted(PATHS.keys() - host.sources.keys())
+        if missing:
+            raise VolumeNotMountedError(missing[0], PATHS[missing[0]])
+        if "::1" not in host.publish_on and can_publish_on_ipv6(self._engine, host):
+            host = replace(host, publish_on=(*host.publish_on, "::1"))
+        return host
 
     @property
     def placement(self) -> Placement:
