@@ -136,7 +136,7 @@ def test_a_request_is_refused_and_not_counted_when_a_page_of_another_site_sent_i
         {"Sec-Fetch-Site": "none"},
         {"Sec-Fetch-Site": "same-origin", "Origin": OWN + ":{port}"},
         {"Origin": OWN.upper() + ":{port}"},
-        {"Origin": "https://api.example.lan", "Host": "api.example.lan"},  # behind a proxy
+        {"Origin": "https://api.example.localhost", "Host": "api.example.localhost"},  # behind a proxy
     ],
     ids=str,
 )
