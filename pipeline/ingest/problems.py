@@ -288,11 +288,6 @@ class DecimalMarkError(DataError):
         )
 
 
-def quoted(names: Iterable[str]) -> str:
-    """Return at most eight of the names, sorted and in quotes."""
-    return listed([repr(name) for name in sorted(names)], 8)
-
-
 class TableTooLargeError(DataError):
     """The table is too large.
 
@@ -311,3 +306,8 @@ class TableTooLargeError(DataError):
             why=f"At most {max_cells:,} are read, so that a run stays within its memory.",
             fix="Use a sample of the rows or fewer columns, or raise STAGE_MEMORY_BYTES or MAX_TABLE_CELLS.",
         )
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return at most eight of the names, sorted and in quotes."""
+    return listed([repr(name) for name in sorted(names)], 8)

@@ -6,10 +6,10 @@ from typing import Final
 
 from sqlmodel import col, delete
 
-from app.panel.auth.secrets import digest
 from app.panel.auth.tables import KnownDevice
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
+from app.web.access import digest
 
 MAX_AGE: Final = timedelta(days=365)
 

@@ -1,6 +1,5 @@
 """Secrets from settings, checked once at start, so that a weak one never protects anything."""
 
-import hashlib
 from typing import Final
 
 from app.panel.auth.passwords import is_strong_password, is_strong_token
@@ -37,8 +36,3 @@ def check_api_key(key: str) -> None:
     """Raise WeakTokenError for a key of the prediction API that can be guessed; "" is none, and passes."""
     if key and not is_strong_token(key):
         raise WeakTokenError("API_KEY")
-
-
-def digest(token: str) -> str:
-    """Return the SHA-256 of a token in hexadecimal digits: enough where a token is random, as all of ours are."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

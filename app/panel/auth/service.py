@@ -25,7 +25,7 @@ from app.panel.auth.problems import (
     WrongPasswordError,
 )
 from app.panel.auth.refusals import Refusals
-from app.panel.auth.secrets import ADMIN, digest, read_api_token, read_password
+from app.panel.auth.secrets import ADMIN, read_api_token, read_password
 from app.panel.auth.sessions import LONG_AGE, MAX_AGE, Browser, Sessions
 from app.panel.auth.tables import ApiToken, LoginSession
 from app.panel.auth.throttle import LoginThrottle
@@ -36,7 +36,7 @@ from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
-from app.web.access import SERVICES_OF_SCOPE, Access, SessionAccess, TokenAccess, session_digest
+from app.web.access import SERVICES_OF_SCOPE, Access, SessionAccess, TokenAccess, digest, session_digest
 from app.web.host_guard import LOOPBACK_NAMES, allowed_hosts
 from app.web.identity import ROLE_OF_SCOPE, ROLES, Identity, Role, Via, client_address
 from app.web.login_gate import session_cookie

@@ -13,10 +13,10 @@ from sqlmodel import Session, col, delete, select
 
 from app.panel.audit.record import record
 from app.panel.auth.problems import SessionNotFoundError
-from app.panel.auth.secrets import digest
 from app.panel.auth.tables import LoginSession, ServiceSession
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
+from app.web.access import digest
 from app.web.identity import Via
 from pipeline.core.problems import ProblemError
 

@@ -12,10 +12,10 @@ from sqlmodel import col, select
 
 from app.panel.audit.record import record
 from app.panel.auth.problems import InvalidTokenRequestError, TokenNotFoundError
-from app.panel.auth.secrets import digest
 from app.panel.auth.tables import ApiToken
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
+from app.web.access import digest
 from app.web.identity import ROLE_OF_SCOPE, TOKEN_SCOPES, Identity, Role
 from pipeline.core.problems import ProblemError
 

@@ -17,7 +17,6 @@ from app.panel.accounts.service import ID_LENGTH
 from app.panel.application import API, PAGES
 from app.panel.audit.tables import AuditEntry
 from app.panel.auth.roles import required_role
-from app.panel.auth.secrets import digest
 from app.panel.auth.service import Auth
 from app.panel.auth.sessions import Browser
 from app.panel.clock import SystemClock
@@ -34,6 +33,7 @@ from app.panel.services.protocol import ServiceSpec
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
+from app.web.access import digest
 from app.web.app_objects import provided_object
 from app.web.identity import Identity, Role
 from app.web.security import SAFE_METHODS

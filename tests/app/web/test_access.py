@@ -56,3 +56,8 @@ def test_nobody_is_let_in_when_the_list_is_missing_or_damaged(tmp_path: Path, co
     if content is not None:
         (tmp_path / FILE).write_bytes(content)
     assert access.token("t", "app") is None
+
+
+def test_digest_is_made_of_any_text_when_it_is_no_token_at_all() -> None:
+    assert digest("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+    assert len(digest("\udc80")) == 64

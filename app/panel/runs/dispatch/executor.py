@@ -5,7 +5,7 @@ import logging
 
 from app.panel.runs.dispatch import execution
 from app.panel.runs.dispatch.execution import RunDependencies, RunExecution
-from app.panel.runs.domain.problems import PanelFaultError
+from app.panel.runs.domain.attempt_problems import PanelFaultError
 from app.panel.runs.domain.service import RUNS_TOPIC
 from app.panel.runs.domain.state import FINAL
 from pipeline.core.problems import ProblemError

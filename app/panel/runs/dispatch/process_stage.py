@@ -9,7 +9,7 @@ from app.panel.logs.store import LogStore
 from app.panel.runs.dispatch.attempt_log import AttemptLog
 from app.panel.runs.dispatch.stage_runner import CancelToken, Outcome
 from app.panel.runs.domain.active_runs import ActiveRuns
-from app.panel.runs.domain.problems import StageExitError, StageStartError
+from app.panel.runs.domain.attempt_problems import StageExitError, StageStartError
 from app.panel.runs.domain.queries import Progress
 from app.panel.runs.domain.retry import ProcessExit, exit_problem
 from app.panel.runs.domain.state import AttemptState

@@ -10,8 +10,8 @@ from app.panel.logs.store import LogStore
 from app.panel.runs.dispatch.attempt_log import AttemptLog
 from app.panel.runs.dispatch.stage_runner import CancelToken, Outcome
 from app.panel.runs.domain.active_runs import ActiveRuns
+from app.panel.runs.domain.attempt_problems import DeployFaultError, StageTimeoutError
 from app.panel.runs.domain.interfaces import Deploy, DeployResult
-from app.panel.runs.domain.problems import DeployFaultError, StageTimeoutError
 from app.panel.runs.domain.state import AttemptState
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import StageContext, TrainResult, read_result

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.panel.runs.domain.problems import StageExitError, StageKilledError, StageSignalError, StageTimeoutError
+from app.panel.runs.domain.attempt_problems import StageExitError, StageKilledError, StageSignalError, StageTimeoutError
 from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemoryError
 from pipeline.core.runner import EXIT_DISK_FULL, EXIT_OK, EXIT_PROBLEM
 from pipeline.core.stage import STAGE_TITLES

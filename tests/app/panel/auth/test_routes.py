@@ -12,14 +12,13 @@ from app.panel.audit.tables import AuditEntry
 from app.panel.auth import throttle
 from app.panel.auth.refusals import OF_CLIENT
 from app.panel.auth.routes import relative
-from app.panel.auth.secrets import digest
 from app.panel.auth.service import Auth
 from app.panel.auth.sessions import LONG_AGE, MAX_IDLE, Browser
 from app.panel.auth.tables import LoginSession
 from app.panel.auth.throttle import FREE_ATTEMPTS
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
-from app.web.access import FILE, AccessList, session_digest
+from app.web.access import FILE, AccessList, digest, session_digest
 from app.web.identity import Identity
 from app.web.proxies import behind_proxies
 from pipeline.core.problems import ProblemError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.auth.secrets import check_api_key, check_password, digest, read_api_token, read_password
+from app.panel.auth.secrets import check_api_key, check_password, read_api_token, read_password
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
 
@@ -55,8 +55,3 @@ def test_secret_is_refused_when_empty_or_unreadable(settings: Settings) -> None:
         read_password(settings)
     assert caught.value.id == "AUTH-07"
     assert "PANEL_PASSWORD" in str(caught.value)
-
-
-def test_digest_is_made_of_any_text_when_it_is_no_token_at_all() -> None:
-    assert digest("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
-    assert len(digest("\udc80")) == 64

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.panel.runs.domain.attempt_problems import PanelFaultError, StageTimeoutError
 from app.panel.runs.domain.decide import PANEL_STOPPED, Decision, Finish, RunStage, Start, WaitUntil, decide
-from app.panel.runs.domain.problems import PanelFaultError, StageTimeoutError
 from app.panel.runs.domain.retry import RetryPolicy
 from app.panel.runs.domain.state import NEXT, AttemptState, RunState, Trigger
 from app.panel.runs.domain.tables import Run, StageAttempt
