@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field
 
-from app.web.proxies import ProxyList
+from app.web.server_settings import ServerSettings
 from pipeline.core.product import API_PORT, APP_PORT, PANEL_PORT
 from pipeline.core.settings import ApiAccess, setting
 
@@ -19,7 +19,7 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
-class Settings(ApiAccess):
+class Settings(ApiAccess, ServerSettings):
     """Every setting of the app with its environment name, default and meaning. The key never reaches a page or a log."""
 
     api_url: Annotated[str, AfterValidator(_http_url)] = setting(
@@ -38,17 +38,6 @@ class Settings(ApiAccess):
     )
     allowed_hosts: str = setting(
         "APP_ALLOWED_HOSTS", "", "Additional hostnames of the app, comma separated; those of the panel by default."
-    )
-    tls_cert: Path | None = setting(
-        "PANEL_TLS_CERT",
-        None,
-        "Certificate (PEM) for https on all four ports; in containers on the panel's only.",
-    )
-    tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate.")
-    trusted_proxies: ProxyList = setting(
-        "TRUSTED_PROXIES",
-        "",
-        "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
     is_published_locally: bool = setting(
         "ML_PIPELINE_PUBLISHED_LOCALLY",

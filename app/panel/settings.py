@@ -14,9 +14,9 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from app.web.host_guard import HOST
-from app.web.proxies import ProxyList
+from app.web.server_settings import ServerSettings
 from pipeline.core.product import API_PORT, APP_PORT, MLFLOW_PORT, PANEL_PORT
-from pipeline.core.settings import ProcessSettings, setting
+from pipeline.core.settings import setting
 
 MIN_STAGE_MEMORY_BYTES: Final = 512 * 2**20
 
@@ -46,7 +46,7 @@ def listed_host(url: str) -> str:
     return (parts.netloc if parts.port else f"{parts.netloc}:{default}") if url else ""
 
 
-class Settings(ProcessSettings):
+class Settings(ServerSettings):
     """Every setting with its environment name, default and meaning."""
 
     model_config = SettingsConfigDict(toml_file="ml-pipeline.toml")
@@ -79,17 +79,6 @@ class Settings(ProcessSettings):
     )
     mlflow_public_url: PublicUrl = setting(
         "MLFLOW_PUBLIC_URL", "", "Address of MLflow for browsers; its host name must not be the panel's."
-    )
-    tls_cert: Path | None = setting(
-        "PANEL_TLS_CERT",
-        None,
-        "Certificate (PEM) for https on all four ports; in containers on the panel's only.",
-    )
-    tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate.")
-    trusted_proxies: ProxyList = setting(
-        "TRUSTED_PROXIES",
-        "",
-        "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
     proxy_user_header: str = setting(
         "PROXY_USER_HEADER",

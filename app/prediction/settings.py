@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import ClassVar, Final
 
-from app.web.proxies import ProxyList
+from app.web.server_settings import ServerSettings
 from pipeline.core.product import API_PORT
 from pipeline.core.settings import ApiAccess, setting
 
 MB: Final = 2**20
 
 
-class ApiSettings(ApiAccess):
+class ApiSettings(ApiAccess, ServerSettings):
     """Every setting of the API with its environment name, default and meaning."""
 
     models_dir: Path = setting("ML_PIPELINE_MODELS", Path("data/models"), "Published model bundles.")
@@ -20,17 +20,6 @@ class ApiSettings(ApiAccess):
         "API_ALLOWED_HOSTS",
         "",
         "Public hostnames by which an API without a key may be called, comma separated; those of the panel by default.",
-    )
-    tls_cert: Path | None = setting(
-        "PANEL_TLS_CERT",
-        None,
-        "Certificate (PEM) for https on all four ports; in containers on the panel's only.",
-    )
-    tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate.")
-    trusted_proxies: ProxyList = setting(
-        "TRUSTED_PROXIES",
-        "",
-        "Addresses or networks of proxies, comma separated, whose `X-Forwarded-For`, `-Proto` and `-Host` count.",
     )
     access_dir: Path | None = setting(
         "ML_PIPELINE_ACCESS", None, "Folder with the list of tokens that the API also takes; the panel sets it."

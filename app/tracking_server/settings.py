@@ -2,23 +2,18 @@
 
 from pathlib import Path
 
-from app.web.proxies import ProxyList
+from app.web.server_settings import ServerSettings
 from pipeline.core.product import MLFLOW_PORT, PANEL_PORT
-from pipeline.core.settings import ProcessSettings, setting
+from pipeline.core.settings import setting
 
 
-class Settings(ProcessSettings):
+class Settings(ServerSettings):
     """Every setting with its environment name, default and meaning. MLflow's own begin with MLFLOW_."""
 
     access_dir: Path = setting(
         "ML_PIPELINE_ACCESS",
         Path("data/state/access"),
         "Folder with the list of who may use the services; the panel sets it.",
-    )
-    tls_cert: Path | None = setting("PANEL_TLS_CERT", None, "Certificate (PEM) for https; the panel sets it.")
-    tls_key: Path | None = setting("PANEL_TLS_KEY", None, "Private key (PEM) of the certificate; the panel sets it.")
-    trusted_proxies: ProxyList = setting(
-        "TRUSTED_PROXIES", "", "Proxies whose `X-Forwarded-` headers count, comma separated; the panel sets it."
     )
     panel_url: str = setting(
         "PANEL_URL", f"http://127.0.0.1:{PANEL_PORT}", "Address of the panel, for its login; the panel sets it."

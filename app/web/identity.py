@@ -34,6 +34,11 @@ class Identity:
         return self.role is not None and ROLES.index(self.role) >= ROLES.index(role)
 
 
+def role_to_make(scope: str) -> Role:
+    """Return the role that somebody needs to make a token of this scope."""
+    return next((role for each, role in ROLE_OF_SCOPE.items() if each == scope), "viewer")
+
+
 def identity_of(scope: Scope) -> Identity | None:
     """Return who sent the request of an ASGI scope; None where nobody was recognised."""
     identity: Identity | None = scope.get(_KEY)

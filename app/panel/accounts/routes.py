@@ -13,7 +13,7 @@ from app.panel.auth.tokens import NewToken
 from app.panel.db.engine import MAX_INTEGER
 from app.panel.pages.renderer import PageRenderer
 from app.web.dependencies import provided
-from app.web.identity import ROLE_OF_SCOPE, Role, TokenScope
+from app.web.identity import role_to_make
 from pipeline.core.problems import ProblemError
 
 router = APIRouter()
@@ -51,7 +51,7 @@ class OwnPage:
             needs_current=accounts.needs_current_password(caller),
             sessions=tuple(accounts.sessions(caller)),
             tokens=tuple(accounts.tokens(caller)),
-            scopes=tuple((scope, title) for scope, title in SCOPES if caller.identity.may(_role(scope))),
+            scopes=tuple((scope, title) for scope, title in SCOPES if caller.identity.may(role_to_make(scope))),
             problem=problem,
             problem_at=part if problem else "",
         )
@@ -139,8 +139,3 @@ def _days(text: str) -> int | None:
             "The token would expire at a time that is not allowed.", "Choose one of the list."
         )
     return int(text)
-
-
-def _role(scope: str) -> Role:
-    needed: dict[TokenScope, Role] = ROLE_OF_SCOPE
-    return next((role for each, role in needed.items() if each == scope), "viewer")

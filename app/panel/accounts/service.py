@@ -10,7 +10,7 @@ from app.panel.accounts.browsers import browser_name
 from app.panel.accounts.caller import Caller
 from app.panel.auth.problems import SessionNotFoundError, WrongPasswordError
 from app.panel.auth.service import Auth
-from app.panel.auth.sessions import LONG_AGE, MAX_AGE
+from app.panel.auth.sessions import max_age
 from app.panel.auth.tables import ApiToken, User
 from app.panel.auth.tokens import NewToken
 from app.panel.clock import Clock
@@ -59,7 +59,7 @@ class Accounts:
                 is_current=row.digest == current,
                 created_at=row.created_at,
                 seen_at=row.seen_at,
-                expires_at=row.created_at + (LONG_AGE if row.is_long else MAX_AGE),
+                expires_at=row.created_at + max_age(is_long=row.is_long),
             )
             for row in self._auth.sessions.all(owner)
         ]

@@ -20,7 +20,7 @@ from app.panel.auth.problems import (
 )
 from app.panel.auth.secrets import ADMIN
 from app.panel.auth.service import Auth
-from app.panel.auth.sessions import Browser
+from app.panel.auth.sessions import Browser, max_age
 from app.panel.auth.views import LoginView, WelcomeView
 from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import host_of
@@ -186,7 +186,7 @@ def _with_session(request: Request, auth: Auth, response: Response, token: str, 
     response.set_cookie(
         auth.cookie_name(request.scope),
         token,
-        max_age=auth.cookie_age_s(is_long=is_long),
+        max_age=int(max_age(is_long=is_long).total_seconds()),
         path="/",
         httponly=True,
         samesite="strict",

@@ -26,7 +26,7 @@ from app.panel.auth.problems import (
 )
 from app.panel.auth.refusals import Refusals
 from app.panel.auth.secrets import ADMIN, read_api_token, read_password
-from app.panel.auth.sessions import LONG_AGE, MAX_AGE, Browser, Sessions
+from app.panel.auth.sessions import Browser, Sessions
 from app.panel.auth.tables import ApiToken, LoginSession
 from app.panel.auth.throttle import LoginThrottle
 from app.panel.auth.tokens import Tokens
@@ -191,10 +191,6 @@ class Auth:
     def device_cookie_name(self, scope: Scope) -> str:
         """Return the name of the cookie by which a browser is known."""
         return session_cookie("panel_device", self._settings.panel_port, scope)
-
-    def cookie_age_s(self, *, is_long: bool) -> int:
-        """Return how long a browser keeps the cookie of a session."""
-        return int((LONG_AGE if is_long else MAX_AGE).total_seconds())
 
     def _user_changed(self, name: str, but: str) -> None:
         self.tokens.load()

@@ -115,7 +115,6 @@ class Sessions:
 
     def grant(self, session: LoginSession, service: str, service_digest: str) -> None:
         """Let the browser of `session` in at a service, until the session ends."""
-        age = LONG_AGE if session.is_long else MAX_AGE
         now = self._clock.now()
         row = ServiceSession(
             digest=service_digest,
@@ -123,7 +122,7 @@ class Sessions:
             service=service,
             user=session.user,
             created_at=now,
-            expires_at=session.created_at + age,
+            expires_at=session.created_at + max_age(is_long=session.is_long),
         )
         with self._db.write() as tx:
             tx.add(row)
@@ -186,11 +185,15 @@ class Sessions:
         self._on_change()
 
 
+def max_age(*, is_long: bool) -> timedelta:
+    """Return how old a session gets, however much it is used."""
+    return LONG_AGE if is_long else MAX_AGE
+
+
 def is_expired(session: LoginSession, now: datetime) -> bool:
     """Return whether a session is over: 30 min without use or 12 h old, or 30 days where somebody stays logged in."""
-    if session.is_long:
-        return now - session.created_at > LONG_AGE
-    return now - session.seen_at > MAX_IDLE or now - session.created_at > MAX_AGE
+    is_idle = not session.is_long and now - session.seen_at > MAX_IDLE
+    return is_idle or now - session.created_at > max_age(is_long=session.is_long)
 
 
 def _delete_expired(tx: Session, now: datetime) -> None:

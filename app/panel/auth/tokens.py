@@ -16,7 +16,7 @@ from app.panel.auth.tables import ApiToken
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.web.access import digest
-from app.web.identity import ROLE_OF_SCOPE, TOKEN_SCOPES, Identity, Role
+from app.web.identity import TOKEN_SCOPES, Identity, role_to_make
 from pipeline.core.problems import ProblemError
 
 PREFIX: Final = "mlp_"  # so that a leaked one is recognised as what it is
@@ -91,7 +91,7 @@ class Tokens:
             raise InvalidTokenRequestError("A token needs a name.", f"Use 1 to {MAX_NAME} printable characters.")
         if scope not in TOKEN_SCOPES:
             raise InvalidTokenRequestError("This is no scope.", f"Scopes are {', '.join(TOKEN_SCOPES)}.")
-        needed = _role(scope)
+        needed = role_to_make(scope)
         if not maker.may(needed):
             raise InvalidTokenRequestError(
                 f"Your role does not allow tokens of the scope {scope}.",
@@ -131,8 +131,3 @@ class Tokens:
 
     def _is_valid(self, row: ApiToken) -> bool:
         return row.revoked_at is None and (row.expires_at is None or self._clock.now() < row.expires_at)
-
-
-def _role(scope: str) -> Role:
-    """Return the role that somebody needs to make a token of this scope."""
-    return next((role for each, role in ROLE_OF_SCOPE.items() if each == scope), "viewer")
