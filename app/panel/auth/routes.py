@@ -134,8 +134,7 @@ def enter(
     if session is None:
         raise LoginRequiredError
     target = relative(target)
-    # Elsewhere a grant would let somebody else in: its port at a name of the panel's, or where the panel links to it.
-    if not auth.is_service_origin(origin, service) and origin != renderer.service_url(request, service, ""):
+    if not renderer.is_address_of(service, origin, request):
         raise UnknownServiceAddressError(origin)
     if host_of(origin) == (request.url.hostname or "").lower():
         # Under one name the service would get the panel's cookie with each request.

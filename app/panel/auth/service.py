@@ -8,8 +8,7 @@ import hmac
 import logging
 import secrets
 from contextlib import suppress
-from typing import Final, Literal, NoReturn
-from urllib.parse import urlsplit
+from typing import Final, NoReturn
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -18,6 +17,7 @@ from starlette.types import Scope
 from app.panel.audit.actor import Actor, acting
 from app.panel.audit.record import record
 from app.panel.auth.access_file import AccessFile
+from app.panel.auth.access_list import access_list, panel_role, token_name, via_of
 from app.panel.auth.devices import Devices
 from app.panel.auth.problems import (
     InvalidLoginLinkError,
@@ -27,7 +27,7 @@ from app.panel.auth.problems import (
 from app.panel.auth.refusals import Refusals
 from app.panel.auth.secrets import ADMIN, read_api_token, read_password
 from app.panel.auth.sessions import Browser, Sessions
-from app.panel.auth.tables import ApiToken, LoginSession
+from app.panel.auth.tables import LoginSession
 from app.panel.auth.throttle import LoginThrottle
 from app.panel.auth.tokens import Tokens
 from app.panel.auth.users import NAME as USER_NAME
@@ -36,9 +36,8 @@ from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.panel.settings import Settings
 from app.panel.startup import CLI_TOKEN_FILE
-from app.web.access import SERVICES_OF_SCOPE, Access, SessionAccess, TokenAccess, digest, session_digest
-from app.web.host_guard import LOOPBACK_NAMES, allowed_hosts
-from app.web.identity import ROLE_OF_SCOPE, ROLES, Identity, Role, Via, client_address
+from app.web.access import SERVICES_OF_SCOPE, Access, TokenAccess, digest, session_digest
+from app.web.identity import Identity, Via, client_address
 from app.web.login_gate import session_cookie
 from app.web.proxies import VIA_PROXY
 from pipeline.core.problems import ProblemError
@@ -118,7 +117,7 @@ class Auth:
     def session_identity(self, session: LoginSession) -> Identity | None:
         """Return who a session belongs to; None for a user who was removed or disabled."""
         role = self.users.role(session.user)
-        return None if role is None else Identity(session.user, role, _via(session))
+        return None if role is None else Identity(session.user, role, via_of(session))
 
     def bearer_identity(self, text: str) -> Identity | None:
         """Return who the holder of a token is: the setting's, that of `ml-pipeline`, or one that somebody made."""
@@ -133,7 +132,7 @@ class Auth:
             return None
         if self.tokens.needs_touch(row):
             self.tokens.touch(row)
-        return Identity(token_name(row), self._token_role(row), "token")
+        return Identity(token_name(row), panel_role(row, self.users.role(row.owner)), "token")
 
     def proxy_identity(self, scope: Scope) -> Identity | None:
         """Return who a trusted proxy says has logged in there; None where none does, or somebody unknown is refused.
@@ -163,22 +162,6 @@ class Auth:
         grant = secrets.token_urlsafe(16)
         self.sessions.grant(session, service, session_digest(challenge, grant))
         return grant
-
-    def is_service_origin(self, origin: str, service: Literal["app", "mlflow"]) -> bool:
-        """Return whether an address is that of a service: its port at a name of this machine that the panel answers to.
-
-        A grant that went elsewhere would let somebody else in.
-        """
-        try:
-            parts = urlsplit(origin)
-            port = parts.port
-        except ValueError:
-            return False
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        hosts = {*LOOPBACK_NAMES, *allowed_hosts(self._settings.panel_host, self._settings.allowed_hosts)}
-        expected_port = self._settings.app_port if service == "app" else self._settings.mlflow_port
-        is_plain = origin in {f"http://{host}:{port}", f"https://{host}:{port}"}
-        return is_plain and port == expected_port and host in hosts
 
     def logout(self, session: LoginSession) -> None:
         """End the session, at the services as well."""
@@ -216,44 +199,8 @@ class Auth:
         except (OSError, UnicodeDecodeError):
             return ""
 
-    def _token_role(self, row: ApiToken) -> Role | None:
-        """Return what a token may do: what its scope says, but no more than its owner."""
-        role = next((role for scope, role in ROLE_OF_SCOPE.items() if scope == row.scope), None)
-        owner = self.users.role(row.owner)
-        return None if role is None or owner is None else min(role, owner, key=ROLES.index)
-
     def _collect_access(self) -> Access:
-        tokens = {digest(self.service_token): TokenAccess("panel", ("mlflow",), "admin", is_service=True)}
+        fixed = {digest(self.service_token): TokenAccess("panel", ("mlflow",), "admin", is_service=True)}
         if self._setting_digest is not None:
-            tokens[self._setting_digest] = TokenAccess(SETTING_TOKEN, SERVICES_OF_SCOPE["admin"], "admin")
-        for row in self.tokens.valid():
-            if self.users.role(row.owner) is not None:
-                expires_at = None if row.expires_at is None else row.expires_at.timestamp()
-                services = next((places for scope, places in SERVICES_OF_SCOPE.items() if scope == row.scope), ())
-                role = self.users.role(row.owner) if row.scope == "mlflow" else self._token_role(row)
-                tokens[row.digest] = TokenAccess(token_name(row), services, role, expires_at)
-        sessions = {}
-        parents = {session.digest: session for session in self.sessions.all()}
-        for each in self.sessions.service_sessions():
-            role = self.users.role(each.user)
-            parent = parents.get(each.parent)
-            if role is not None:
-                sessions[each.digest] = SessionAccess(
-                    service=each.service,
-                    user=each.user,
-                    role=role,
-                    via="password" if parent is None else _via(parent),
-                    created_at=each.created_at.timestamp(),
-                    expires_at=each.expires_at.timestamp(),
-                    is_long=parent is not None and parent.is_long,
-                )
-        return Access(tokens, sessions)
-
-
-def token_name(row: ApiToken) -> str:
-    """Return how the holder of a token is named in the audit."""
-    return f"{row.owner}/{row.name}"
-
-
-def _via(session: LoginSession) -> Via:
-    return next((via for via in ("link", "password", "proxy") if via == session.via), "password")
+            fixed[self._setting_digest] = TokenAccess(SETTING_TOKEN, SERVICES_OF_SCOPE["admin"], "admin")
+        return access_list(self.users, self.sessions, self.tokens, fixed)

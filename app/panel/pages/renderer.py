@@ -116,6 +116,10 @@ class PageRenderer:
         """Return the address of a service for this browser, "" where there is none that keeps the panel's cookie from it."""
         return self._links.url(request, service, path)
 
+    def is_address_of(self, service: Service, origin: str, request: Request) -> bool:
+        """Return whether an origin is that of a service of this panel."""
+        return self._links.is_address_of(service, origin, request)
+
     def mlflow_url(self, request: Request, mlflow_run_id: str | None = None) -> str:
         """Return the address of a run in MLflow, or of the list of experiments; "" where there is none.
 

@@ -6,12 +6,13 @@ linked by another name, or not at all.
 
 from collections.abc import Mapping
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from app.panel.settings import Settings, host_of
 from app.web.exposure import is_loopback
-from app.web.host_guard import allowed_hosts
+from app.web.host_guard import LOOPBACK_NAMES, allowed_hosts, other_loopback
 from app.web.proxies import VIA_PROXY
 
 Service = Literal["api", "app", "mlflow"]
@@ -21,7 +22,6 @@ SETTINGS: Final[dict[Service, str]] = {
     "api": "API_PUBLIC_URL",
     "mlflow": "MLFLOW_PUBLIC_URL",
 }
-_OTHER_LOOPBACK: Final = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "::1": "127.0.0.1"}
 
 
 class ServiceLinks:
@@ -45,6 +45,23 @@ class ServiceLinks:
         scheme = self._schemes.get(service, "http")
         return f"{scheme}://{other}:{self._settings.ports[service]}{path}" if other else ""
 
+    def is_address_of(self, service: Service, origin: str, request: Request) -> bool:
+        """Return whether an origin is that of a service: where it is linked, or its port at a name of the panel's.
+
+        A login that is handed on anywhere else lets somebody else in.
+        """
+        if origin == self.url(request, service, ""):
+            return True
+        try:
+            parts = urlsplit(origin)
+            port = parts.port
+        except ValueError:
+            return False
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        names = {*LOOPBACK_NAMES, *allowed_hosts(self._settings.panel_host, self._settings.allowed_hosts)}
+        is_plain = origin in {f"http://{host}:{port}", f"https://{host}:{port}"}
+        return is_plain and port == self._settings.ports[service] and host in names
+
     def missing(self, request: Request) -> str:
         """Return one sentence that says which links are missing, and what to set; "" where none is."""
         services: tuple[Service, ...] = tuple(service for service in TITLES if not self.url(request, service))
@@ -57,8 +74,8 @@ class ServiceLinks:
         )
 
     def _other_name(self, request: Request, service: Service, own: str) -> str:
-        if own in _OTHER_LOOPBACK:
-            return _OTHER_LOOPBACK[own]
+        if other := other_loopback(f"[{own}]" if ":" in own else own):
+            return other
         # Behind a proxy, only public addresses lead anywhere. MLflow, and what is in containers, is on loopback only.
         if VIA_PROXY in request.scope or self._in_container or service == "mlflow":
             return ""
