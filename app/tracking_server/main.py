@@ -15,7 +15,7 @@ from app.tracking_server.repositories import confine
 from app.tracking_server.routes import is_allowed
 from app.tracking_server.settings import Settings
 from app.web.access import FILE, AccessList
-from app.web.host_guard import HostGuard, HostRule
+from app.web.host_guard import HostGuard, listed_hosts
 from app.web.identity import identity_of
 from app.web.login_gate import Gate, LoginGate
 
@@ -61,7 +61,7 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
 
     confine(Path(os.environ[ARTIFACTS_DESTINATION_ENV_VAR]))
     routes = AllowedRoutes(Guard(app, Project(project), identity_of))
-    hosts = HostGuard(_named_hosts(os.environ.get(HOSTS_SETTING, "")))
+    hosts = HostGuard(listed_hosts(os.environ.get(HOSTS_SETTING, "").lower().split(","), ()))
     gate = Gate(
         "mlflow",
         settings.port,
@@ -71,12 +71,6 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
         refuse=_login_required,
     )
     return LoginGate(routes, gate, AccessList(settings.access_dir / FILE))
-
-
-def _named_hosts(names: str) -> HostRule:
-    """Return a rule that allows the names `name:port` in a comma-separated list, as MLflow does, and no others."""
-    allowed = frozenset(name.strip().lower() for name in names.split(","))
-    return lambda name, port: (name if port is None else f"{name}:{port}") in allowed
 
 
 async def _store_status(app: ASGIApp, scope: Scope) -> int:

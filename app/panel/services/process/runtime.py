@@ -19,7 +19,6 @@ import psutil
 
 from app.panel.services.problems import RunsAsRootError
 from app.panel.services.process import ports
-from app.panel.services.process.confinement import can_change_user, is_root, own_folder
 from app.panel.services.process.service_processes import ServiceProcess, ServiceProcesses
 from app.panel.services.protocol import (
     ABSENT,
@@ -128,10 +127,10 @@ class ProcessRuntime:
 
     def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
         """Return a check for each port: free, or ours; and a warning for a service that runs as root and need not."""
-        as_root = [spec for spec in specs.values() if is_root() and own_folder(spec) and not can_change_user(spec)]
+        unconfined = [name for name, service in self._running.copy().items() if service.is_unconfined]
         return [
             *(self._port_check(spec) for spec in specs.values()),
-            *(Check.failed(f"User of {TITLES[spec.name]}", RunsAsRootError(spec.name), "warning") for spec in as_root),
+            *(Check.failed(f"User of {TITLES[name]}", RunsAsRootError(name), "warning") for name in unconfined),
         ]
 
     def close(self) -> None:

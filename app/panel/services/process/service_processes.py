@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from app.panel.services.problems import ServiceStartError
-from app.panel.services.process.confinement import ALLOCATED_PER_USED, own_environment, own_folder, user_for
+from app.panel.services.process.confinement import ALLOCATED_PER_USED, is_root, own_environment, own_folder, user_for
 from app.panel.services.protocol import ServiceSpec
 from app.processes.child import ChildProcess, start
 from app.processes.environment import clean
@@ -19,13 +19,17 @@ OWNER_VARIABLE: Final = "ML_PIPELINE_OWNER"
 
 @dataclass
 class ServiceProcess:
-    """A started service. `owns_port` is set once it was seen listening on `port`."""
+    """A started service. `owns_port` is set once it was seen listening on `port`.
+
+    `is_unconfined`: it writes files, and runs as root all the same.
+    """
 
     process: ChildProcess
     digest: str
     port: int
     instance_id: str
     started_at: datetime
+    is_unconfined: bool
     owns_port: bool = False
 
 
@@ -41,6 +45,7 @@ class ServiceProcesses:
         try:
             folder = own_folder(spec)
             work = own_environment(folder) if folder is not None else {}
+            user_id = user_for(spec)
             env = {**clean(), "PYTHONUNBUFFERED": "1", **spec.env, **work, OWNER_VARIABLE: self._owner}
             process = start(
                 spec.argv,
@@ -50,13 +55,14 @@ class ServiceProcesses:
                 stderr=subprocess.STDOUT,
                 reaper=self._reaper,
                 memory_bytes=ALLOCATED_PER_USED * spec.memory_bytes,
-                user_id=user_for(spec),
+                user_id=user_id,
             )
         except OSError as error:
             raise ServiceStartError.of_process(spec.name, f"{error.strerror or error}.") from error
         started_at = datetime.now(UTC)
         instance_id = f"{process.pid}-{started_at.timestamp():.6f}"
-        return ServiceProcess(process, spec.digest, spec.listen_port, instance_id, started_at)
+        is_unconfined = folder is not None and is_root() and user_id == 0
+        return ServiceProcess(process, spec.digest, spec.listen_port, instance_id, started_at, is_unconfined)
 
     def sweep(self) -> int:
         """Kill what a killed panel left behind: processes that carry our owner mark. Return how many there were."""
