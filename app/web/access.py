@@ -9,16 +9,16 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from app.web.identity import Identity, Role, TokenScope, Via
+from app.web.identity import Identity, Role, Via
 
 FILE: Final = "access.json"
 # Which services take a token, by its scope. The panel takes those with a role (`ROLE_OF_SCOPE`).
-SERVICES_OF_SCOPE: Final[dict[TokenScope, tuple[str, ...]]] = {
+SERVICES_OF_SCOPE: Final[Mapping[str, tuple[str, ...]]] = {
     "read": ("app",),
     "run": ("app",),
     "admin": ("app",),

@@ -1,5 +1,6 @@
 """Who sent a request: the same answer in the panel, the prediction app and MLflow."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal, get_args
@@ -12,7 +13,7 @@ Via = Literal["link", "password", "proxy", "token", "panel"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 TOKEN_SCOPES: Final[tuple[TokenScope, ...]] = get_args(TokenScope)
 # A token that is for one service only has no role in the panel.
-ROLE_OF_SCOPE: Final[dict[TokenScope, Role]] = {"read": "viewer", "run": "operator", "admin": "admin"}
+ROLE_OF_SCOPE: Final[Mapping[str, Role]] = {"read": "viewer", "run": "operator", "admin": "admin"}
 _KEY: Final = "identity"
 
 
@@ -20,8 +21,8 @@ _KEY: Final = "identity"
 class Identity:
     """A person, or the holder of a token, and how they were recognised.
 
-    A viewer looks, an operator also runs, promotes and uploads, an admin does everything. `role` None: the token is for one service only.
-    `is_service` is the panel itself, as its services see it.
+    A viewer looks, an operator also runs, promotes and uploads, an admin does everything. `role` None: the token is for
+    one service only. `is_service` is the panel itself, as its services see it.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Identity:
 
 def role_to_make(scope: str) -> Role:
     """Return the role that somebody needs to make a token of this scope."""
-    return next((role for each, role in ROLE_OF_SCOPE.items() if each == scope), "viewer")
+    return ROLE_OF_SCOPE.get(scope, "viewer")
 
 
 def identity_of(scope: Scope) -> Identity | None:

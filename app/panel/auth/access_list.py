@@ -18,7 +18,7 @@ def access_list(users: Users, sessions: Sessions, tokens: Tokens, fixed: Mapping
         if role is not None:
             by_digest[row.digest] = TokenAccess(
                 token_name(row),
-                next((places for scope, places in SERVICES_OF_SCOPE.items() if scope == row.scope), ()),
+                SERVICES_OF_SCOPE.get(row.scope, ()),
                 role if row.scope == "mlflow" else panel_role(row, role),
                 None if row.expires_at is None else row.expires_at.timestamp(),
             )
@@ -41,7 +41,7 @@ def access_list(users: Users, sessions: Sessions, tokens: Tokens, fixed: Mapping
 
 def panel_role(row: ApiToken, owner: Role | None) -> Role | None:
     """Return what a token may do in the panel: what its scope says, but no more than its owner."""
-    role = next((role for scope, role in ROLE_OF_SCOPE.items() if scope == row.scope), None)
+    role = ROLE_OF_SCOPE.get(row.scope)
     return None if role is None or owner is None else min(role, owner, key=ROLES.index)
 
 
