@@ -1,5 +1,6 @@
 """The page of all users, their sessions and tokens, for admins."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -45,8 +46,12 @@ class UsersPage:
         status = problem.status if problem else 200
         return self._renderer.render(self._request, view, section="access", status=status)
 
-    def done(self) -> Response:
-        """Return to the page."""
+    def after(self, change: Callable[[], object]) -> Response:
+        """Make a change and return to the page; where it is refused, the page shows why."""
+        try:
+            change()
+        except ProblemError as problem:
+            return self.render(problem)
         return RedirectResponse("/access/users", status_code=303)
 
 
@@ -62,58 +67,34 @@ def show_users(page: Page) -> Response:
 @router.post("")
 def create_user(page: Page, auth: AuthService, name: Text = "", role: Text = "", password: Text = "") -> Response:
     """Create a user, with a password unless that is left empty."""
-    try:
-        auth.users.create(name.strip(), role, password or None)
-    except ProblemError as problem:
-        return page.render(problem)
-    return page.done()
+    return page.after(lambda: auth.users.create(name.strip(), role, password or None))
 
 
 @router.post("/{name}/role")
 def change_role(page: Page, auth: AuthService, name: str, role: Text = "") -> Response:
     """Change what a user may do; their sessions end."""
-    try:
-        auth.users.change(name, role=role)
-    except ProblemError as problem:
-        return page.render(problem)
-    return page.done()
+    return page.after(lambda: auth.users.change(name, role=role))
 
 
 @router.post("/{name}/disable")
 def disable_user(page: Page, auth: AuthService, name: str) -> Response:
     """Let a user do nothing any more; their sessions end."""
-    return _switch(page, auth, name, is_disabled=True)
+    return page.after(lambda: auth.users.change(name, is_disabled=True))
 
 
 @router.post("/{name}/enable")
 def enable_user(page: Page, auth: AuthService, name: str) -> Response:
     """Let a disabled user in again."""
-    return _switch(page, auth, name, is_disabled=False)
+    return page.after(lambda: auth.users.change(name, is_disabled=False))
 
 
 @router.post("/{name}/password")
 def set_password(page: Page, auth: AuthService, name: str, password: Text = "") -> Response:
     """Set a user's password; their sessions end."""
-    try:
-        auth.users.set_password(name, password)
-    except ProblemError as problem:
-        return page.render(problem)
-    return page.done()
+    return page.after(lambda: auth.users.set_password(name, password))
 
 
 @router.post("/{name}/remove")
 def remove_user(page: Page, auth: AuthService, name: str) -> Response:
     """Remove a user; their sessions end, and their tokens are revoked."""
-    try:
-        auth.users.remove(name)
-    except ProblemError as problem:
-        return page.render(problem)
-    return page.done()
-
-
-def _switch(page: UsersPage, auth: Auth, name: str, *, is_disabled: bool) -> Response:
-    try:
-        auth.users.change(name, is_disabled=is_disabled)
-    except ProblemError as problem:
-        return page.render(problem)
-    return page.done()
+    return page.after(lambda: auth.users.remove(name))
