@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -31,12 +32,13 @@ def docker(*args: str, timeout_s: float = 120.0) -> str:
 
 @dataclass
 class Stack:
-    """One project on the engine. `env` is what the user would have in the shell."""
+    """One project on the engine. `env` is what the user would have in the shell; `tls` accepts its certificate, if it has one."""
 
     folder: Path
     project: str
     ports: dict[str, int]
     env: dict[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
 
     def compose(self, *args: str, timeout_s: float = 900.0) -> str:
         """Run `docker compose ...` in the copy and return its output, both streams."""
@@ -57,15 +59,17 @@ class Stack:
 
     def url(self, port: str) -> str:
         """Return the address of the panel or a service."""
-        return f"http://127.0.0.1:{self.ports[port]}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.ports[port]}"
 
     def panel(self, path: str, body: object | None = None) -> Any:
         """Return the response of the panel's API."""
-        return call(f"{self.url('PANEL_PORT')}/api/v1/{path}", body, {"Authorization": f"Bearer {TOKEN}"})
+        return call(f"{self.url('PANEL_PORT')}/api/v1/{path}", body, {"Authorization": f"Bearer {TOKEN}"}, self.tls)
 
-    def predict(self) -> Any:
+    def predict(self, key: str = "") -> Any:
         """Return one prediction over HTTP."""
-        return call(f"{self.url('API_PORT')}/predict", {"age": 45, "MonthlyIncome": 5400, "DebtRatio": 0.3}, {})
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        row = {"age": 45, "MonthlyIncome": 5400, "DebtRatio": 0.3}
+        return call(f"{self.url('API_PORT')}/predict", row, headers, self.tls)
 
     def container(self, name: str) -> str:
         """Return the name of a service's container, or of the panel's."""
@@ -95,11 +99,11 @@ class Stack:
         return bool(self.panel("services")["is_healthy"])
 
 
-def call(url: str, body: object | None, headers: dict[str, str]) -> Any:
+def call(url: str, body: object | None, headers: dict[str, str], tls: ssl.SSLContext | None = None) -> Any:
     """Return the JSON response; POST if there is a body."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=20, context=tls) as answer:
         return json.load(answer)
 
 

@@ -50,11 +50,11 @@ from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
 from app.panel.services.docker.host_container import own_container_id
 from app.panel.services.factory import make_runtime, runtime_kind
+from app.panel.services.handed_over import HandedOver, hand_over_api_key, hand_over_certificate, read_api_key
 from app.panel.services.health import health
-from app.panel.services.keys import hand_over, read_api_key
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.preflight import Preflight
-from app.panel.services.specs import desired_services, service_schemes
+from app.panel.services.specs import desired_services
 from app.panel.services.supervisor import ServiceSupervisor, http_probe
 from app.panel.settings import Settings
 from app.panel.tracking.delivery import Delivery
@@ -93,7 +93,7 @@ def create_app(
     check_api_key(api_key)
     # The panel's own calls accept the certificate of its services, and no other.
     tls = None if settings.tls_cert is None else pinned_context(settings.tls_cert)
-    services = _supervisor(settings, clock, hand_over(api_key, settings.keys_dir), tls)
+    services = _supervisor(settings, clock, api_key, tls)
     records = TrackingStore(db, clock)
     tracking = TrackingService(
         db=db,
@@ -144,9 +144,7 @@ def create_app(
     runs = RunService(store=store, queries=queries, settings=settings, notifier=notifier, schedule=schedule)
     ticker = Ticker(schedule, runs, notifier, clock)
     audit = AuditLog(db, clock)
-    links = ServiceLinks(
-        settings, in_container=bool(own_container_id()), schemes=service_schemes(settings, runtime_kind(settings))
-    )
+    links = ServiceLinks(settings, in_container=bool(own_container_id()))
     renderer = PageRenderer(settings, clock, lambda: health(services.view()), links)
     drift = DriftService(
         settings.models_dir,
@@ -211,9 +209,14 @@ def create_app(
     )
 
 
-def _supervisor(settings: Settings, clock: Clock, key_version: str, tls: ssl.SSLContext | None) -> ServiceSupervisor:
+def _supervisor(settings: Settings, clock: Clock, api_key: str, tls: ssl.SSLContext | None) -> ServiceSupervisor:
     kind = runtime_kind(settings)
-    desired = desired_services(settings, kind, dict(os.environ), key_version)
+    handed_over = HandedOver(
+        api_key=hand_over_api_key(api_key, settings.keys_dir),
+        # Processes read the files that the panel was given.
+        certificate=hand_over_certificate(settings.tls_files if kind == "docker" else None, settings.access_dir),
+    )
+    desired = desired_services(settings, kind, dict(os.environ), handed_over)
     return ServiceSupervisor(make_runtime(settings, kind), desired, clock, partial(http_probe, tls=tls))
 
 

@@ -5,6 +5,7 @@ interface (`docs/settings.md`): scripts of users rely on them.
 """
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -29,6 +30,11 @@ def _public_url(url: str) -> str:
     if match is None:
         raise ValueError("it must be like https://name.example, without a path")
     return f"{match[1]}://{match[2]}"
+
+
+def _address(text: str) -> str:
+    """Return the address in its usual form. Raises ValueError unless it is one; IPv6 may have brackets."""
+    return str(ip_address(text.removeprefix("[").removesuffix("]")))
 
 
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
@@ -90,6 +96,11 @@ class Settings(ServerSettings):
         "PROXY_USER_ROLE",
         None,
         "Role of a user whom the proxy names and the panel does not know yet; without one, such users are refused.",
+    )
+    publish_address: Annotated[str, AfterValidator(_address)] = setting(
+        "PUBLISH_ADDRESS",
+        "127.0.0.1",
+        "Address of the machine on which the ports of the containers are published; MLflow's only on 127.0.0.1.",
     )
     head_timeout_s: float = setting(
         "PANEL_HEAD_TIMEOUT_S",
@@ -198,7 +209,7 @@ class Settings(ServerSettings):
     @property
     def panel_url(self) -> str:
         """Return the base URL of the panel on this machine."""
-        return f"{'http' if self.tls_cert is None else 'https'}://{self.url_host}:{self.panel_port}"
+        return f"{self.scheme}://{self.url_host}:{self.panel_port}"
 
     @property
     def runs_dir(self) -> Path:

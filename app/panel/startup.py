@@ -56,7 +56,7 @@ def check_exposed(settings: Settings, published: Callable[[], Collection[str] | 
     """Raise ExposedError if other machines could reach the panel and its services, and no password or no key is set.
 
     `published` is asked only then: it returns the addresses of the machine on which the panel's container is
-    published, None for no container or an unknown one.
+    published, None for no container or an unknown one. Its services are published on `PUBLISH_ADDRESS`.
     """
     api = read(ApiAccess)
     secrets = {
@@ -68,6 +68,7 @@ def check_exposed(settings: Settings, published: Callable[[], Collection[str] | 
     addresses = published()
     if addresses is None or not all(is_loopback(address) for address in addresses):
         check_exposure("PANEL_HOST", settings.panel_host, secrets)
+    check_exposure("PUBLISH_ADDRESS", settings.publish_address, secrets)
 
 
 def lock(settings: Settings) -> IO[str]:

@@ -47,6 +47,12 @@ def test_the_panel_is_confined_when_it_is_created() -> None:
     assert not {"privileged", "devices", "pid", "ipc", "network_mode", "userns_mode", "uts"} & set(panel)
 
 
+def test_other_machines_reach_the_panel_when_an_address_is_given() -> None:
+    panel = configured("compose.yaml", PUBLISH_ADDRESS="192.0.2.5")["services"]["panel"]
+    assert {port["host_ip"] for port in panel["ports"]} == {"192.0.2.5"}
+    assert panel["environment"]["PUBLISH_ADDRESS"] == "192.0.2.5"
+
+
 def test_only_named_folders_are_mounted_when_the_panel_is_created() -> None:
     mounts = configured("compose.yaml")["services"]["panel"]["volumes"]
     assert sorted((mount["type"], mount["source"].removeprefix(str(ROOT)), mount["target"]) for mount in mounts) == [

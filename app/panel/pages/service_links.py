@@ -4,7 +4,6 @@ A browser sends the panel's cookie to every port of the host name under which th
 linked by another name, or not at all.
 """
 
-from collections.abc import Mapping
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -25,15 +24,11 @@ SETTINGS: Final[dict[Service, str]] = {
 
 
 class ServiceLinks:
-    """The addresses of the services for one browser after another. `in_container`: services are published on loopback only.
+    """The addresses of the services for one browser after another. `in_container`: services are where they are published."""
 
-    `schemes` say how each is served, http by default.
-    """
-
-    def __init__(self, settings: Settings, *, in_container: bool, schemes: Mapping[Service, str] | None = None) -> None:
-        self._schemes = schemes or {}
+    def __init__(self, settings: Settings, *, in_container: bool) -> None:
         self._settings = settings
-        self._in_container = in_container
+        self._only_local = in_container and is_loopback(settings.publish_address)
 
     def url(self, request: Request, service: Service, path: str = "/") -> str:
         """Return the address of a service, "" where none is known by another host name than that of this request."""
@@ -42,8 +37,7 @@ class ServiceLinks:
         if public:
             return f"{public}{path}" if host_of(public) != own else ""
         other = self._other_name(request, service, own)
-        scheme = self._schemes.get(service, "http")
-        return f"{scheme}://{other}:{self._settings.ports[service]}{path}" if other else ""
+        return f"{self._settings.scheme}://{other}:{self._settings.ports[service]}{path}" if other else ""
 
     def is_address_of(self, service: Service, origin: str, request: Request) -> bool:
         """Return whether an origin is that of a service: where it is linked, or its port at a name of the panel's.
@@ -76,8 +70,8 @@ class ServiceLinks:
     def _other_name(self, request: Request, service: Service, own: str) -> str:
         if other := other_loopback(f"[{own}]" if ":" in own else own):
             return other
-        # Behind a proxy, only public addresses lead anywhere. MLflow, and what is in containers, is on loopback only.
-        if VIA_PROXY in request.scope or self._in_container or service == "mlflow":
+        # Behind a proxy, only public addresses lead anywhere. MLflow is on loopback only, and so are most containers.
+        if VIA_PROXY in request.scope or self._only_local or service == "mlflow":
             return ""
         names = [name for name in self._names() if name.strip("[]") != own]
         server = request.scope.get("server")

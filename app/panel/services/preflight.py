@@ -15,7 +15,7 @@ from typing import Final, Literal
 import psutil
 
 from app.panel.clock import Clock
-from app.panel.services.keys import read_api_key
+from app.panel.services.handed_over import read_api_key
 from app.panel.services.problems import (
     DriftNeedsKeyError,
     FolderNotWritableError,

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol, Self
 
+from app.web.tls import TlsFiles
 from pipeline.core.problems import ProblemError
 
 ServiceName = Literal["mlflow", "api", "app"]
@@ -27,10 +28,11 @@ class Placement:
 
     `python` runs the service's module (containers may have one environment to serve and one to track). `listen` are
     the addresses that services bind; `hosts` the hosts, as in a URL, by which the panel and each other reach them; `ports`
-    what they listen on there (the published port is always that of the settings). `schemes` say
-    which are served by https. `paths` say where a service sees a volume.
+    what they listen on there (the published port is always that of the settings). `paths` say where a service sees a
+    volume, `tls` where it sees the certificate; None: it is served by http.
     `image` is the identity of the code, so that new code replaces what runs; `user` whom services run as; `sources` what
-    lies behind each volume; `publish_on` the addresses of the machine on which ports of containers are published. "" or nothing where that does not apply.
+    lies behind each volume; `publish_on` the addresses of the machine on which the port of a container is published.
+    "" or nothing where that does not apply.
     """
 
     kind: RuntimeKind
@@ -40,13 +42,16 @@ class Placement:
     ports: Mapping[ServiceName, int]
     paths: Mapping[Volume, str]
     panel_url: str
-    schemes: Mapping[ServiceName, Literal["http", "https"]] = field(
-        default_factory=lambda: {"mlflow": "http", "api": "http", "app": "http"}
-    )
+    tls: TlsFiles | None = None
     image: str = ""
     user: str = ""
     sources: Mapping[Volume, str] = field(default_factory=dict)
-    publish_on: tuple[str, ...] = ()
+    publish_on: Mapping[ServiceName, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """Return by which scheme services are reached."""
+        return "http" if self.tls is None else "https"
 
 
 @dataclass(frozen=True)

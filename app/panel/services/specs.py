@@ -4,11 +4,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from app.panel.services.keys import FILE as KEY_FILE
+from app.panel.services.handed_over import API_KEY_FILE, NOTHING, HandedOver
 from app.panel.services.protocol import Mount, Placement, RuntimeKind, ServiceName, ServiceSpec
 from app.panel.settings import Settings, listed_host
+from app.web.exposure import is_loopback
 from pipeline.core.product import NAME
 from pipeline.core.settings import ApiAccess, env_name
 
@@ -27,23 +28,14 @@ class DesiredServices:
 
 
 def desired_services(
-    settings: Settings, kind: RuntimeKind, environ: Mapping[str, str], key_version: str = ""
+    settings: Settings, kind: RuntimeKind, environ: Mapping[str, str], handed_over: HandedOver
 ) -> DesiredServices:
     """Return the three services, in the order in which they are started: what people wait for comes first."""
     return DesiredServices(
         kind,
         {"api": settings.api_port, "app": settings.app_port, "mlflow": settings.mlflow_port},
-        lambda placement: build(settings, placement, environ, key_version),
+        lambda placement: build(settings, placement, environ, handed_over),
     )
-
-
-def service_schemes(settings: Settings, kind: RuntimeKind) -> dict[ServiceName, Literal["http", "https"]]:
-    """Return how each service is served.
-
-    Containers are published on loopback only, and cannot see the files of the certificate.
-    """
-    scheme: Literal["http", "https"] = "https" if settings.tls_cert is not None and kind == "process" else "http"
-    return {"mlflow": scheme, "api": scheme, "app": scheme}
 
 
 def process_placement(settings: Settings) -> Placement:
@@ -62,36 +54,39 @@ def process_placement(settings: Settings) -> Placement:
             "access": str(settings.access_dir.resolve()),
         },
         panel_url=settings.panel_url,
-        schemes=service_schemes(settings, "process"),
+        tls=settings.tls_files,
     )
 
 
 def build(
-    settings: Settings, placement: Placement, environ: Mapping[str, str], key_version: str = ""
+    settings: Settings,
+    placement: Placement,
+    environ: Mapping[str, str],
+    handed_over: HandedOver = NOTHING,
 ) -> dict[ServiceName, ServiceSpec]:
     """Return the three services, each complete.
 
     From `environ`, the panel's own environment, settings of the API and the app (`API_*`, `APP_*`) are passed on; not
-    the key, which API and app read from the file that `keys.hand_over` wrote. `key_version` is what it returned.
+    the key, which API and app read from a file.
     """
     return {
-        "api": _api(settings, placement, environ, key_version),
-        "app": _app(settings, placement, environ, key_version),
-        "mlflow": _mlflow(settings, placement),
+        "api": _api(settings, placement, environ, handed_over),
+        "app": _app(settings, placement, environ, handed_over),
+        "mlflow": _mlflow(settings, placement, handed_over),
     }
 
 
-def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], key_version: str) -> ServiceSpec:
+def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], handed_over: HandedOver) -> ServiceSpec:
     return ServiceSpec(
         name="api",
         argv=(placement.python["api"], "-m", "app.prediction"),
         env={
             **_with_prefix(environ, "API_"),
             **_allowed_hosts("API_ALLOWED_HOSTS", settings, settings.api_public_url, environ),
-            **_key_file(placement, key_version),
+            **_key_file(placement, handed_over),
             **_network(settings),
-            **_published(placement),
-            **_tls(settings, placement, "api"),
+            **_published(placement, "api"),
+            **_tls(placement),
             "ML_PIPELINE_MODELS": placement.paths["models"],
             "API_HOST": placement.listen["api"],
             "API_PORT": str(placement.ports["api"]),
@@ -109,18 +104,18 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], k
         start_s=30.0,
         mounts=(
             Mount("models", placement.paths["models"], read_only=True, source=placement.sources.get("models", "")),
-            *_keys(placement, key_version),
+            *_keys(placement, handed_over),
             _access(placement),
         ),
         image=placement.image,
-        publish_on=placement.publish_on,
+        publish_on=placement.publish_on.get("api", ()),
         user=placement.user,
-        secret_version=key_version,
+        secret_version=_version(handed_over.api_key, handed_over.certificate),
     )
 
 
-def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], key_version: str) -> ServiceSpec:
-    tls = _tls(settings, placement, "app")
+def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], handed_over: HandedOver) -> ServiceSpec:
+    tls = _tls(placement)
     return ServiceSpec(
         name="app",
         argv=(placement.python["app"], "-m", "app.frontend"),
@@ -128,12 +123,12 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
             **_with_prefix(environ, "API_"),
             **_with_prefix(environ, "APP_"),
             **_allowed_hosts("APP_ALLOWED_HOSTS", settings, settings.app_public_url, environ),
-            **_key_file(placement, key_version),
+            **_key_file(placement, handed_over),
             **_network(settings),
-            **_published(placement),
+            **_published(placement, "app"),
             **tls,
             **({"API_TLS_CERT": tls["PANEL_TLS_CERT"]} if tls else {}),
-            "API_URL": f"{placement.schemes['api']}://{placement.hosts['api']}:{placement.ports['api']}",
+            "API_URL": f"{placement.scheme}://{placement.hosts['api']}:{placement.ports['api']}",
             "APP_HOST": placement.listen["app"],
             "APP_PORT": str(placement.ports["app"]),
             "PANEL_URL": settings.panel_public_url or placement.panel_url,
@@ -148,15 +143,15 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], k
         cpus=1.0,
         pids=128,
         start_s=30.0,
-        mounts=(*_keys(placement, key_version), _access(placement)),
+        mounts=(*_keys(placement, handed_over), _access(placement)),
         image=placement.image,
-        publish_on=placement.publish_on,
+        publish_on=placement.publish_on.get("app", ()),
         user=placement.user,
-        secret_version=key_version,
+        secret_version=_version(handed_over.api_key, handed_over.certificate),
     )
 
 
-def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
+def _mlflow(settings: Settings, placement: Placement, handed_over: HandedOver) -> ServiceSpec:
     # MLflow's own application behind a list of allowed routes, not `mlflow server`: one process and 230 MB instead of
     # two and 540 MB, and nothing that runs commands. The variables with an underscore are those that `mlflow server`
     # sets for its workers in the pinned version 3.17.2.
@@ -177,7 +172,7 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
         argv=(*server, "--host", placement.listen["mlflow"], "--port", str(port), "--project", NAME),
         env={
             **_network(settings),
-            **_tls(settings, placement, "mlflow"),
+            **_tls(placement),
             "HOME": str(folder),
             "ML_PIPELINE_ACCESS": placement.paths["access"],
             "PANEL_URL": settings.panel_public_url or placement.panel_url,
@@ -210,8 +205,9 @@ def _mlflow(settings: Settings, placement: Placement) -> ServiceSpec:
             _access(placement),
         ),
         image=placement.image,
-        publish_on=placement.publish_on,
+        publish_on=placement.publish_on.get("mlflow", ()),
         user=placement.user,
+        secret_version=_version(handed_over.certificate),
     )
 
 
@@ -227,16 +223,20 @@ def _public_names(url: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((host, listed_host(url)))) if url else ()
 
 
-def _published(placement: Placement) -> dict[str, str]:
-    """Return how a container knows that its port is published on 127.0.0.1 only (`container_config`)."""
-    return {"ML_PIPELINE_PUBLISHED_LOCALLY": "true"} if placement.kind == "docker" else {}
+def _published(placement: Placement, service: ServiceName) -> dict[str, str]:
+    """Return how a container knows that its port is published on loopback addresses only (`container_config`)."""
+    is_local = placement.kind == "docker" and all(map(is_loopback, placement.publish_on.get(service, ())))
+    return {"ML_PIPELINE_PUBLISHED_LOCALLY": "true"} if is_local else {}
 
 
-def _tls(settings: Settings, placement: Placement, service: ServiceName) -> dict[str, str]:
-    """Return the files of the certificate, where the service is served by https."""
-    if placement.schemes[service] == "http" or settings.tls_cert is None or settings.tls_key is None:
-        return {}
-    return {"PANEL_TLS_CERT": str(settings.tls_cert.absolute()), "PANEL_TLS_KEY": str(settings.tls_key.absolute())}
+def _tls(placement: Placement) -> dict[str, str]:
+    """Return the files of the certificate, where services are served by https."""
+    tls = placement.tls
+    return {} if tls is None else {"PANEL_TLS_CERT": str(tls.cert), "PANEL_TLS_KEY": str(tls.key)}
+
+
+def _version(*versions: str) -> str:
+    return "-".join(filter(None, versions))
 
 
 def _network(settings: Settings) -> dict[str, str]:
@@ -254,10 +254,14 @@ def _with_prefix(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {name: environ[name] for name in sorted(environ) if name.startswith(prefix) and name not in secrets}
 
 
-def _key_file(placement: Placement, key_version: str) -> dict[str, str]:
-    return {env_name(ApiAccess, "api_key_file"): f"{placement.paths['keys']}/{KEY_FILE}"} if key_version else {}
+def _key_file(placement: Placement, handed_over: HandedOver) -> dict[str, str]:
+    return (
+        {env_name(ApiAccess, "api_key_file"): f"{placement.paths['keys']}/{API_KEY_FILE}"}
+        if handed_over.api_key
+        else {}
+    )
 
 
-def _keys(placement: Placement, key_version: str) -> tuple[Mount, ...]:
+def _keys(placement: Placement, handed_over: HandedOver) -> tuple[Mount, ...]:
     mount = Mount("keys", placement.paths["keys"], read_only=True, source=placement.sources.get("keys", ""))
-    return (mount,) if key_version else ()
+    return (mount,) if handed_over.api_key else ()

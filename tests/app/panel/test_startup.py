@@ -160,6 +160,15 @@ def test_panel_in_a_container_needs_no_secret_when_it_is_published_on_loopback_o
         startup.check_exposed(Settings(panel_host="0.0.0.0"), lambda: published)
 
 
+def test_panel_does_not_start_when_its_services_are_published_for_others_without_a_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("API_KEY", raising=False)
+    own = Settings(panel_host="0.0.0.0", publish_address="192.0.2.5")
+    with pytest.raises(ProblemError, match=r"PUBLISH_ADDRESS is 192\.0\.2\.5, which other machines can reach"):
+        startup.check_exposed(own, lambda: ("127.0.0.1",))
+
+
 def test_panel_starts_on_any_address_when_both_secrets_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "key"))
     own = Settings(panel_host="0.0.0.0", password_file=tmp_path / "password")

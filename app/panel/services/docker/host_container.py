@@ -30,8 +30,8 @@ class HostContainer:
     """The container that hosts the panel, and what services share with it.
 
     `sources` says what to mount for a volume: the name of a named volume or an absolute folder. `compose_labels` make
-    Compose see services as its own (`docker compose ps`). `container_id` is the panel's, "" where it runs outside. `publish_on` are
-    the addresses of the machine on which services are published.
+    Compose see services as its own (`docker compose ps`). `container_id` is the panel's, "" where it runs outside. `loopback`
+    are the loopback addresses on which the engine can publish.
     """
 
     image: str
@@ -41,7 +41,7 @@ class HostContainer:
     compose_labels: Mapping[str, str]
     cpus: float
     container_id: str = ""
-    publish_on: tuple[str, ...] = ("127.0.0.1",)
+    loopback: tuple[str, ...] = ("127.0.0.1",)
 
     @classmethod
     def from_inspect(cls, inspected: Mapping[str, Any], *, cpus: float) -> Self:
@@ -63,7 +63,7 @@ class HostContainer:
             },
             cpus=cpus,
             container_id=inspected["Id"],
-            publish_on=_loopback(published_addresses(inspected) or ()),
+            loopback=_loopback(published_addresses(inspected) or ()),
         )
 
     @property
@@ -71,13 +71,18 @@ class HostContainer:
         """Return the network of the services, which the panel joins."""
         return f"{self.project}_serving"
 
+    def publish_on(self, address: str) -> tuple[str, ...]:
+        """Return where a service is published: `address`, and loopback, as far as that is not part of it."""
+        covered = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
+        return (address, *(each for each in self.loopback if each != covered))
+
     def service_container(self, name: ServiceName) -> str:
         """Return `ml-api` and so on; a project with a name of its own has containers with names of their own."""
         return f"ml-{name}" if self.project == PROJECT else f"{self.project}-ml-{name}"
 
 
 def _loopback(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Return where services are published: 127.0.0.1, and ::1 where the panel is, so that the engine can."""
+    """Return 127.0.0.1, and ::1 where the panel is published there, so that the engine can."""
     return ("127.0.0.1", "::1") if "::1" in addresses else ("127.0.0.1",)
 
 

@@ -10,19 +10,21 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from app.panel.services.docker import container_config
 from app.panel.services.docker.checks import engine_checks
 from app.panel.services.docker.engine import Engine, Inspected
 from app.panel.services.docker.engine_problems import NotInContainerError
-from app.panel.services.docker.host_container import PATHS, HostContainer, own_container_id
+from app.panel.services.docker.host_container import ACCESS, PATHS, HostContainer, own_container_id
 from app.panel.services.docker.inspection import is_serving, observe, parse_log, previous_exit, previous_run_window
 from app.panel.services.docker.ipv6_loopback import can_publish_on_ipv6
 from app.panel.services.docker.ownership import find_live, is_as_specified, is_ours
 from app.panel.services.docker.problems import ContainerNameTakenError, VolumeNotMountedError
 from app.panel.services.docker.replacement import Replacement
 from app.panel.services.docker.serving_network import ServingNetwork
+from app.panel.services.handed_over import CERTIFICATE_FILE, CERTIFICATE_KEY_FILE
 from app.panel.services.protocol import (
     ABSENT,
     SERVICES,
@@ -34,6 +36,7 @@ from app.panel.services.protocol import (
     ServiceSpec,
 )
 from app.panel.settings import Settings
+from app.web.tls import TlsFiles
 from pipeline.core.problems import ProblemError
 
 PYTHON: Final[Mapping[ServiceName, str]] = {
@@ -41,6 +44,8 @@ PYTHON: Final[Mapping[ServiceName, str]] = {
     "api": "/opt/serve/bin/python",
     "app": "/opt/serve/bin/python",
 }
+# Beside the access list: what all services see, and nobody else.
+CERTIFICATE: Final = TlsFiles(Path(ACCESS, CERTIFICATE_FILE), Path(ACCESS, CERTIFICATE_KEY_FILE))
 _STATS_EVERY_S: Final = 10.0
 _LIST_EVERY_S: Final = 1.0
 
@@ -80,8 +85,8 @@ class DockerRuntime:
         missing = sorted(PATHS.keys() - host.sources.keys())
         if missing:
             raise VolumeNotMountedError(missing[0], PATHS[missing[0]])
-        if "::1" not in host.publish_on and can_publish_on_ipv6(self._engine, host):
-            host = replace(host, publish_on=(*host.publish_on, "::1"))
+        if "::1" not in host.loopback and can_publish_on_ipv6(self._engine, host):
+            host = replace(host, loopback=(*host.loopback, "::1"))
         return host
 
     @property
@@ -96,15 +101,20 @@ class DockerRuntime:
         return Placement(
             kind="docker",
             python=PYTHON,
-            listen=dict.fromkeys(SERVICES, "0.0.0.0"),  # noqa: S104 - in the container; published on 127.0.0.1
+            listen=dict.fromkeys(SERVICES, "0.0.0.0"),  # noqa: S104 - in the container
             hosts={name: host.service_container(name) for name in SERVICES},
             ports=ports,
             paths=PATHS,
-            panel_url=f"http://127.0.0.1:{self._settings.panel_port}",
+            panel_url=self._settings.panel_url,
+            tls=None if self._settings.tls_files is None else CERTIFICATE,
             image=host.image,
             user=host.user,
             sources=host.sources,
-            publish_on=host.publish_on,
+            publish_on={
+                "mlflow": host.loopback,
+                "api": host.publish_on(self._settings.publish_address),
+                "app": host.publish_on(self._settings.publish_address),
+            },
         )
 
     def ensure(self, spec: ServiceSpec) -> None:
@@ -168,11 +178,11 @@ class DockerRuntime:
 
     def internal_url(self, spec: ServiceSpec) -> str:
         """See Runtime: by the container's name, on the services' own network."""
-        return f"http://{self.host.service_container(spec.name)}:{spec.listen_port}"
+        return f"{self._settings.scheme}://{self.host.service_container(spec.name)}:{spec.listen_port}"
 
     def public_url(self, spec: ServiceSpec) -> str:
-        """See Runtime: published on this machine only."""
-        return f"http://127.0.0.1:{spec.port}"
+        """See Runtime: published on loopback, wherever else it is."""
+        return f"{self._settings.scheme}://127.0.0.1:{spec.port}"
 
     def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
         """See Runtime."""

@@ -119,11 +119,11 @@ class ProcessRuntime:
 
     def internal_url(self, spec: ServiceSpec) -> str:
         """See Runtime."""
-        return f"{self._placement.schemes[spec.name]}://{self._placement.hosts[spec.name]}:{spec.listen_port}"
+        return f"{self._placement.scheme}://{self._placement.hosts[spec.name]}:{spec.listen_port}"
 
     def public_url(self, spec: ServiceSpec) -> str:
         """See Runtime."""
-        return f"{self._placement.schemes[spec.name]}://{self._placement.hosts[spec.name]}:{spec.port}"
+        return f"{self._placement.scheme}://{self._placement.hosts[spec.name]}:{spec.port}"
 
     def checks(self, specs: Mapping[ServiceName, ServiceSpec]) -> list[Check]:
         """Return a check for each port: free, or ours; and a warning for a service that runs as root and need not."""

@@ -1,5 +1,7 @@
 """The names under which services are linked: never the one under which the panel was opened."""
 
+from pathlib import Path
+
 import pytest
 from starlette.requests import Request
 
@@ -67,10 +69,17 @@ def test_service_has_no_link_when_a_proxy_is_in_front_and_nobody_has_said_where_
     assert links.url(request("panel.example", "192.0.2.5", via_proxy=True), "app") == ""
 
 
-def test_service_is_linked_by_https_when_it_is_served_so() -> None:
-    links = ServiceLinks(Settings(), in_container=False, schemes={"app": "https", "mlflow": "http"})
+@pytest.mark.parametrize("in_container", [False, True])
+def test_service_is_linked_by_https_when_there_is_a_certificate(*, in_container: bool) -> None:
+    links = ServiceLinks(Settings(tls_cert=Path("a.pem"), tls_key=Path("a.key")), in_container=in_container)
     assert links.url(request("127.0.0.1:8080"), "app") == "https://localhost:8501/"
-    assert links.url(request("127.0.0.1:8080"), "mlflow") == "http://localhost:5000/"
+
+
+def test_container_is_linked_by_another_name_when_other_machines_reach_it() -> None:
+    settings = Settings(publish_address="0.0.0.0", allowed_hosts="box.lan, 192.0.2.5")
+    links = ServiceLinks(settings, in_container=True)
+    assert links.url(request("box.lan:8080", "172.18.0.2"), "app") == "http://192.0.2.5:8501/"
+    assert links.url(request("box.lan:8080", "172.18.0.2"), "mlflow") == ""
 
 
 def test_service_has_its_public_address_when_it_is_set() -> None:

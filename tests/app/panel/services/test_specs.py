@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.panel.services.protocol import Placement
-from app.panel.services.specs import build, process_placement, service_schemes
+from app.panel.services.handed_over import HandedOver
+from app.panel.services.protocol import SERVICES, Placement
+from app.panel.services.specs import build, process_placement
 from app.panel.settings import Settings
 
 
@@ -58,8 +59,6 @@ def test_services_are_served_by_https_when_there_is_a_certificate(settings: Sett
     assert specs["app"].env["API_URL"] == "https://127.0.0.1:8010"
     assert specs["app"].env["API_TLS_CERT"] == "/tls/box.pem"
     assert specs["app"].env["PANEL_URL"] == "https://127.0.0.1:8080"
-    # Containers cannot see the files.
-    assert set(service_schemes(secure, "docker").values()) == {"http"}
 
 
 @pytest.mark.parametrize("host", ["::1", "::"])  # the latter takes no IPv4 connections in asyncio
@@ -107,7 +106,7 @@ def test_the_digest_stays_when_nothing_that_matters_changed(settings: Settings) 
 
 def test_the_key_is_a_file_that_mlflow_does_not_see_when_there_is_one(settings: Settings, tmp_path: Path) -> None:
     environ = {"API_KEY": "k3y", "API_KEY_FILE": "/run/secrets/api_key", "API_MAX_ROWS": "7"}
-    specs = build(settings, process_placement(settings), environ, "version-1")
+    specs = build(settings, process_placement(settings), environ, HandedOver(api_key="version-1"))
     keys = str(tmp_path / "state" / "keys")
     for name in ("api", "app"):
         assert specs[name].env["API_KEY_FILE"] == f"{keys}/api_key"
@@ -118,8 +117,15 @@ def test_the_key_is_a_file_that_mlflow_does_not_see_when_there_is_one(settings: 
 
 
 def test_api_and_app_are_other_services_when_the_key_is_another(settings: Settings) -> None:
-    without, first, second = (build(settings, process_placement(settings), {}, version) for version in ("", "1", "2"))
+    versions = [HandedOver(api_key=version) for version in ("", "1", "2")]
+    without, first, second = (build(settings, process_placement(settings), {}, version) for version in versions)
     for name in ("api", "app"):
         assert len({specs[name].digest for specs in (without, first, second)}) == 3
         assert "API_KEY_FILE" not in without[name].env
     assert without["mlflow"].digest == first["mlflow"].digest == second["mlflow"].digest
+
+
+def test_all_services_are_others_when_the_certificate_is_another(settings: Settings) -> None:
+    versions = [HandedOver(certificate=version) for version in ("", "1", "2")]
+    built = [build(settings, process_placement(settings), {}, version) for version in versions]
+    assert all(len({specs[name].digest for specs in built}) == 3 for name in SERVICES)

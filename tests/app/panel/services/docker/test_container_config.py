@@ -12,6 +12,7 @@ from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.host_container import HostContainer, own_container_id
 from app.panel.services.docker.problems import VolumeNotMountedError
 from app.panel.services.docker.runtime import DockerRuntime
+from app.panel.services.handed_over import HandedOver
 from app.panel.services.protocol import SERVICES, ServiceName, ServiceSpec
 from app.panel.services.specs import build
 from app.panel.settings import Settings
@@ -33,9 +34,8 @@ HOST = HostContainer(
 
 def specs(host: HostContainer = HOST) -> dict[ServiceName, ServiceSpec]:
     settings = Settings(api_port=8010)
-    return dict(
-        build(settings, DockerRuntime(settings, Engine(), host=host).placement, {"PANEL_PASSWORD": "secret", "X": "y"})
-    )
+    placement = DockerRuntime(settings, Engine(), host=host).placement
+    return dict(build(settings, placement, {"PANEL_PASSWORD": "secret", "X": "y"}))
 
 
 GIB = 2**30
@@ -119,20 +119,57 @@ def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
 
 
 def test_ports_are_published_on_ipv6_loopback_too_when_the_panel_is() -> None:
-    placement = DockerRuntime(Settings(), Engine(), host=replace(HOST, publish_on=("127.0.0.1", "::1"))).placement
+    placement = DockerRuntime(Settings(), Engine(), host=replace(HOST, loopback=("127.0.0.1", "::1"))).placement
     both = build(Settings(), placement, {})
     bindings = create_request(both["api"], HOST)["HostConfig"]["PortBindings"]["8000/tcp"]
     assert [each["HostIp"] for each in bindings] == ["127.0.0.1", "::1"]
-    assert (
-        both["api"].digest
-        != build(Settings(), DockerRuntime(Settings(), Engine(), host=HOST).placement, {})["api"].digest
-    )
+    only_ipv4 = DockerRuntime(Settings(), Engine(), host=HOST).placement
+    assert both["api"].digest != build(Settings(), only_ipv4, {})["api"].digest
+
+
+@pytest.mark.parametrize(
+    ("address", "published"),
+    [
+        ("127.0.0.1", ["127.0.0.1", "::1"]),
+        ("::1", ["::1", "127.0.0.1"]),
+        ("0.0.0.0", ["0.0.0.0", "::1"]),
+        ("[::]", ["::", "127.0.0.1"]),
+        ("192.0.2.5", ["192.0.2.5", "127.0.0.1", "::1"]),
+    ],
+)
+def test_api_and_app_are_published_where_it_is_said_and_mlflow_on_loopback(address: str, published: list[str]) -> None:
+    settings = Settings(publish_address=address)
+    host = replace(HOST, loopback=("127.0.0.1", "::1"))
+    specs = build(settings, DockerRuntime(settings, Engine(), host=host).placement, {})
+    for spec, port in ((specs["api"], "8000/tcp"), (specs["app"], "8501/tcp")):
+        bindings = create_request(spec, host)["HostConfig"]["PortBindings"][port]
+        assert [each["HostIp"] for each in bindings] == published
+        # They ask for a key themselves as soon as other machines reach them.
+        assert ("ML_PIPELINE_PUBLISHED_LOCALLY" in spec.env) == (address in {"127.0.0.1", "::1"})
+    bindings = create_request(specs["mlflow"], host)["HostConfig"]["PortBindings"]["5000/tcp"]
+    assert [each["HostIp"] for each in bindings] == ["127.0.0.1", "::1"]
+
+
+def test_services_read_the_copy_of_the_certificate_that_is_beside_the_access_list_when_there_is_one(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(tls_cert=tmp_path / "box.pem", tls_key=tmp_path / "box.key")
+    runtime = DockerRuntime(settings, Engine(), host=HOST)
+    specs = build(settings, runtime.placement, {}, HandedOver(certificate="1"))
+    for spec in specs.values():
+        assert spec.env["PANEL_TLS_CERT"] == "/state/access/tls.crt"
+        assert spec.env["PANEL_TLS_KEY"] == "/state/access/tls.key"
+        assert spec.env["PANEL_URL"] == "https://127.0.0.1:8080"
+        assert "/state/access" in [mount.path for mount in spec.mounts]
+    assert specs["app"].env["API_URL"] == "https://ml-api:8000"
+    assert runtime.internal_url(specs["api"]) == "https://ml-api:8000"
+    assert runtime.public_url(specs["api"]) == "https://127.0.0.1:8000"
 
 
 def test_the_key_is_in_a_volume_that_only_api_and_app_see_when_there_is_one() -> None:
     settings = Settings(api_port=8010)
     placement = DockerRuntime(settings, Engine(), host=HOST).placement
-    keyed = build(settings, placement, {"API_KEY": "the-key-itself"}, "version-1")
+    keyed = build(settings, placement, {"API_KEY": "the-key-itself"}, HandedOver(api_key="version-1"))
     requests = {name: create_request(spec, HOST) for name, spec in keyed.items()}
     keys = {"Type": "volume", "Source": "automated-ml-pipeline_keys", "Target": "/state/keys", "ReadOnly": True}
     assert [name for name in SERVICES if keys in requests[name]["HostConfig"]["Mounts"]] == ["api", "app"]
