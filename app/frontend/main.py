@@ -19,7 +19,7 @@ from app.frontend.settings import Settings
 from app.web.access import FILE, AccessList
 from app.web.app_objects import provide
 from app.web.assets import Assets
-from app.web.host_guard import allowed_hosts
+from app.web.host_guard import allowed_hosts, split_names
 from app.web.login_gate import Gate, LoginGate
 from app.web.proxies import TrustedProxies, parse_networks
 from app.web.security import Policy, SecurityMiddleware
@@ -73,7 +73,7 @@ def _login(settings: Settings) -> list[Middleware]:
     if not settings.needs_login:
         return []
     port = settings.public_port or settings.port
-    gate = Gate("app", port, settings.panel_url, open_paths=("/static/",))
+    gate = Gate("app", port, settings.panel_url, split_names(settings.panel_names), open_paths=("/static/",))
     return [Middleware(LoginGate, gate, AccessList(settings.access_dir / FILE))]
 
 

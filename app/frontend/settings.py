@@ -36,6 +36,9 @@ class Settings(ApiAccess, ServerSettings):
     panel_url: Annotated[str, AfterValidator(_http_url)] = setting(
         "PANEL_URL", f"http://localhost:{PANEL_PORT}", "Address of the panel, for links; the panel sets it."
     )
+    panel_names: str = setting(
+        "PANEL_NAMES", "", "Names by which other machines reach the panel, comma separated; the panel sets it."
+    )
     allowed_hosts: str = setting(
         "APP_ALLOWED_HOSTS", "", "Additional hostnames of the app, comma separated; those of the panel by default."
     )

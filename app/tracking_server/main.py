@@ -15,7 +15,7 @@ from app.tracking_server.repositories import confine
 from app.tracking_server.routes import is_allowed
 from app.tracking_server.settings import Settings
 from app.web.access import FILE, AccessList
-from app.web.host_guard import HostGuard, listed_hosts
+from app.web.host_guard import HostGuard, listed_hosts, split_names
 from app.web.identity import identity_of
 from app.web.login_gate import Gate, LoginGate
 
@@ -66,6 +66,7 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
         "mlflow",
         settings.port,
         settings.panel_url,
+        split_names(settings.panel_names),
         open_paths=OPEN_PATHS,
         is_host_allowed=hosts.allows,
         refuse=_login_required,

@@ -18,4 +18,7 @@ class Settings(ServerSettings):
     panel_url: str = setting(
         "PANEL_URL", f"http://127.0.0.1:{PANEL_PORT}", "Address of the panel, for its login; the panel sets it."
     )
+    panel_names: str = setting(
+        "PANEL_NAMES", "", "Names by which other machines reach the panel, comma separated; the panel sets it."
+    )
     port: int = setting("MLFLOW_PORT", MLFLOW_PORT, "MLflow as browsers see it.", ge=1, le=65535)

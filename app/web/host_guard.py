@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Final
 
+from app.web.exposure import is_loopback
+
 HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 # Resolved by this machine alone. Names for home and office networks are not: any device there may claim one.
@@ -60,7 +62,7 @@ def unownable_hosts(allowed: str = "") -> HostRule:
 
     `allowed` is a comma-separated list, in which ports do not matter; `*` allows every name.
     """
-    names = {re.sub(r":[0-9]+$", "", name.strip().lower()) for name in allowed.split(",") if name.strip()}
+    names = {re.sub(r":[0-9]+$", "", name.lower()) for name in split_names(allowed)}
 
     def is_allowed(name: str, _port: int | None) -> bool:
         if "." not in name or name.endswith(LOOPBACK_SUFFIX) or name == ENGINE_NAME or name in names or "*" in names:
@@ -74,16 +76,28 @@ def unownable_hosts(allowed: str = "") -> HostRule:
     return is_allowed
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names in a comma-separated list."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def allowed_hosts(bind: str, extra: str = "") -> frozenset[str]:
     """Return the loopback names, the address that is bound (unless it is a wildcard), and the names in `extra`.
 
     `extra` is a comma-separated list. A name in it may have a port, which browsers see where a proxy stands in front:
     `panel.example:443`.
     """
-    names = [*LOOPBACK_NAMES, *(name.strip() for name in extra.split(","))]
+    names = [*LOOPBACK_NAMES, *split_names(extra)]
     if bind not in {"0.0.0.0", "::", "[::]"}:  # noqa: S104 - compared, not bound
         names.append(f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind)
-    return frozenset(name.lower() for name in names if name)
+    return frozenset(name.lower() for name in names)
+
+
+def names_beyond_loopback(bind: str, extra: str = "") -> tuple[str, ...]:
+    """Return the names of `allowed_hosts`, in order, by which other machines reach a server itself, IPv6 in brackets."""
+    names = allowed_hosts(bind, extra)
+    # With a port it is the name at a proxy.
+    return tuple(sorted(name for name in names if not is_loopback(name) and (":" not in name or name.endswith("]"))))
 
 
 def other_loopback(host: str) -> str:

@@ -43,12 +43,14 @@ Refuse = Callable[[Scope], Response]
 class Gate:
     """What a login gate needs to know: the name of its service, its port, and the panel's address for browsers.
 
+    `panel_names` are those by which other machines reach the panel, where its address is one of this machine alone.
     Paths in `open_paths`, and below those that end in a slash, need no login. `refuse` answers programs without one.
     """
 
     service: str
     port: int
     panel_url: str
+    panel_names: tuple[str, ...] = ()
     open_paths: tuple[str, ...] = ()
     is_host_allowed: Callable[[bytes], bool] = lambda _host: True
     refuse: Refuse = lambda _scope: problem_response(LoginElsewhereError(), headers={"WWW-Authenticate": "Bearer"})
@@ -141,7 +143,8 @@ class LoginGate:
             secret = secrets.token_urlsafe(32)
         origin = f"{scope['scheme']}://{headers.get('host', '')}"
         query = urlencode({"challenge": digest(secret), "from": origin, "next": _address(scope)}, quote_via=quote)
-        address = f"{panel_address(self._gate.panel_url, headers)}/enter/{self._gate.service}?{query}"
+        panel = panel_address(self._gate.panel_url, self._gate.panel_names, headers)
+        address = f"{panel}/enter/{self._gate.service}?{query}"
         response = RedirectResponse(address, status_code=303)
         self._set_cookie(response, scope, secret, max_age=PENDING_S)
         return response
@@ -185,18 +188,19 @@ def session_cookie(service: str, port: int, scope: Scope) -> str:
     return f"__Host-{service}_session" if scope["scheme"] == "https" else f"{service}_session_{port}"
 
 
-def panel_address(panel_url: str, headers: Headers) -> str:
-    """Return the address of the panel for the browser that sent this request.
+def panel_address(panel_url: str, panel_names: tuple[str, ...], headers: Headers) -> str:
+    """Return the address of the panel for the browser that sent this request: by another name than this service's.
 
-    An address of this machine alone is of use to its own browsers only: others know the panel by the host name by
-    which they know this service. Between the two names of this machine it changes: ports share one cookie jar.
+    Ports of one name share one cookie jar. An address of this machine alone is of use to its own browsers only; others
+    find the panel by one of `panel_names`. Where it has no other name, it says so itself.
     """
     parts = urlsplit(panel_url)
     if parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
         return panel_url
     host = headers.get("host", "127.0.0.1")
-    name = urlsplit(f"//{other_loopback(host) or host}").hostname or "127.0.0.1"
-    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port}"
+    own = f"[{name}]" if ":" in (name := urlsplit(f"//{host}").hostname or "127.0.0.1") else name
+    other = urlsplit(f"//{other_loopback(host)}").hostname
+    return f"{parts.scheme}://{other or next((each for each in panel_names if each != own), own)}:{parts.port}"
 
 
 def _address(scope: Scope) -> str:

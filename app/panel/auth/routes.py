@@ -10,7 +10,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 
 from app.panel.auth.devices import MAX_AGE as DEVICE_AGE
-from app.panel.auth.middleware import session_of, session_token
+from app.panel.auth.middleware import ENTER_PATHS, session_of, session_token
 from app.panel.auth.problems import (
     LoginRequiredError,
     ServiceAwayError,
@@ -84,7 +84,11 @@ async def login_with_password(
         session = await auth.login_with_password(name, password, _browser(request), is_long=stay, device=device)
     except ProblemError as problem:
         return _login_page(request, auth, renderer, target, name=name[:MAX_NAME], problem=problem)
-    response = RedirectResponse(target, status_code=303)
+    response: Response
+    if target.partition("?")[0] in ENTER_PATHS:
+        response = renderer.render(request, WelcomeView(next=target))
+    else:
+        response = RedirectResponse(target, status_code=303)
     device = await run_in_threadpool(auth.devices.remember, device, name)
     response.set_cookie(
         cookie,

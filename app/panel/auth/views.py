@@ -26,10 +26,10 @@ class LoginView(View):
 
 @dataclass(frozen=True)
 class WelcomeView(View):
-    """One step between another site and the panel.
+    """One step between another site and the panel, or between the login and a service.
 
-    The browser withholds a strict cookie from a navigation that another site began, and a redirect belongs to it: so
-    the panel's own page begins the next one.
+    The browser withholds a strict cookie from a navigation that another site began, and sends our forms to the panel
+    only; a redirect belongs to either. So the panel's own page begins the next navigation.
     """
 
     TEMPLATE: ClassVar[str] = "panel/welcome.html"

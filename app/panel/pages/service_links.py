@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from app.panel.settings import Settings, host_of
 from app.web.exposure import is_loopback
-from app.web.host_guard import LOOPBACK_NAMES, allowed_hosts, other_loopback
+from app.web.host_guard import LOOPBACK_NAMES, allowed_hosts, names_beyond_loopback, other_loopback
 from app.web.proxies import VIA_PROXY
 
 Service = Literal["api", "app", "mlflow"]
@@ -73,17 +73,12 @@ class ServiceLinks:
         # Behind a proxy, only public addresses lead anywhere. MLflow is on loopback only, and so are most containers.
         if VIA_PROXY in request.scope or self._only_local or service == "mlflow":
             return ""
-        names = [name for name in self._names() if name.strip("[]") != own]
+        known = names_beyond_loopback(self._settings.panel_host, self._settings.allowed_hosts)
+        names = [name for name in known if name.strip("[]") != own]
         server = request.scope.get("server")
         address = str(server[0]) if server else ""
         # The address that the connection came in on leads here from where the browser is; of other names, nobody knows.
         return next((name for name in names if name.strip("[]") == address), names[0] if names else "")
-
-    def _names(self) -> list[str]:
-        """Return the names, other than loopback, that panel and services answer to without a proxy."""
-        listed = allowed_hosts(self._settings.panel_host, self._settings.allowed_hosts)
-        # With a port it is the name of the panel at a proxy.
-        return sorted(name for name in listed if not is_loopback(name) and (":" not in name or name.endswith("]")))
 
 
 def _listed(words: list[str]) -> str:

@@ -10,6 +10,7 @@ from app.panel.services.handed_over import API_KEY_FILE, NOTHING, HandedOver
 from app.panel.services.protocol import Mount, Placement, RuntimeKind, ServiceName, ServiceSpec
 from app.panel.settings import Settings, listed_host
 from app.web.exposure import is_loopback
+from app.web.host_guard import names_beyond_loopback
 from pipeline.core.product import NAME
 from pipeline.core.settings import ApiAccess, env_name
 
@@ -131,7 +132,7 @@ def _app(settings: Settings, placement: Placement, environ: Mapping[str, str], h
             "API_URL": f"{placement.scheme}://{placement.hosts['api']}:{placement.ports['api']}",
             "APP_HOST": placement.listen["app"],
             "APP_PORT": str(placement.ports["app"]),
-            "PANEL_URL": settings.panel_public_url or placement.panel_url,
+            **_panel(settings, placement),
             "ML_PIPELINE_ACCESS": placement.paths["access"],
         },
         port=settings.app_port,
@@ -175,7 +176,7 @@ def _mlflow(settings: Settings, placement: Placement, handed_over: HandedOver) -
             **_tls(placement),
             "HOME": str(folder),
             "ML_PIPELINE_ACCESS": placement.paths["access"],
-            "PANEL_URL": settings.panel_public_url or placement.panel_url,
+            **_panel(settings, placement),
             "MLFLOW_PORT": str(settings.mlflow_port),
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(names),
             # Its pages send changes with their own address as origin.
@@ -242,6 +243,15 @@ def _version(*versions: str) -> str:
 def _network(settings: Settings) -> dict[str, str]:
     """Return what all services are told about how requests reach them."""
     return {"TRUSTED_PROXIES": settings.trusted_proxies} if settings.trusted_proxies else {}
+
+
+def _panel(settings: Settings, placement: Placement) -> dict[str, str]:
+    """Return how a service knows where people log in."""
+    names = ",".join(names_beyond_loopback(settings.panel_host, settings.allowed_hosts))
+    return {
+        "PANEL_URL": settings.panel_public_url or placement.panel_url,
+        **({"PANEL_NAMES": names} if names else {}),
+    }
 
 
 def _access(placement: Placement) -> Mount:

@@ -96,6 +96,7 @@ def test_every_setting_reaches_the_panel_in_a_container() -> None:
         "API_URL",
         "APP_HOST",
         "PANEL_URL",
+        "PANEL_NAMES",
         "ML_PIPELINE_IMAGE",
         "ML_PIPELINE_OWNER",
         "API_TLS_CERT",

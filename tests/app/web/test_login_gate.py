@@ -198,15 +198,23 @@ def test_login_leads_back_only_to_this_service(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("panel_url", "host", "address"),
+    ("panel_url", "names", "host", "address"),
     [
-        ("http://127.0.0.1:8080", "127.0.0.1:5000", "http://localhost:8080"),
-        ("http://127.0.0.1:8080", "localhost:5000", "http://127.0.0.1:8080"),
-        ("http://127.0.0.1:8080", "[::1]:5000", "http://127.0.0.1:8080"),
-        ("http://127.0.0.1:8080", "box.lan:5000", "http://box.lan:8080"),
-        ("https://panel.example", "mlflow.example", "https://panel.example"),
+        ("http://127.0.0.1:8080", "box.lan", "127.0.0.1:5000", "http://localhost:8080"),
+        ("http://127.0.0.1:8080", "", "localhost:5000", "http://127.0.0.1:8080"),
+        ("http://127.0.0.1:8080", "", "[::1]:5000", "http://127.0.0.1:8080"),
+        # Where the panel has no other name, it says why it lets nobody in.
+        ("http://127.0.0.1:8080", "", "box.lan:5000", "http://box.lan:8080"),
+        ("http://127.0.0.1:8080", "box.lan", "box.lan:5000", "http://box.lan:8080"),
+        ("http://127.0.0.1:8080", "192.0.2.5,box.lan", "box.lan:5000", "http://192.0.2.5:8080"),
+        ("http://127.0.0.1:8080", "192.0.2.5,box.lan", "192.0.2.5:5000", "http://box.lan:8080"),
+        ("http://[::1]:8080", "[2001:db8::5],box.lan", "box.lan:5000", "http://[2001:db8::5]:8080"),
+        ("http://[::1]:8080", "[2001:db8::5],box.lan", "[2001:db8::5]:5000", "http://box.lan:8080"),
+        ("https://panel.example", "box.lan", "mlflow.example", "https://panel.example"),
     ],
 )
-def test_panel_is_where_this_browser_finds_it(panel_url: str, host: str, address: str) -> None:
+def test_panel_is_where_this_browser_finds_it_under_another_name(
+    panel_url: str, names: str, host: str, address: str
+) -> None:
     request = Request({"type": "http", "headers": [(b"host", host.encode())]})
-    assert panel_address(panel_url, request.headers) == address
+    assert panel_address(panel_url, tuple(names.split(",")) if names else (), request.headers) == address

@@ -1,7 +1,7 @@
 """Logging in through the pages: by link, by password, and staying logged in as long as it was promised."""
 
 import asyncio
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -380,6 +380,18 @@ def test_own_page_begins_the_next_step_when_a_service_sends_a_browser_whose_cook
     assert other.startswith("http://localhost:8080/enter/mlflow?challenge=")
     last = client.get(other, headers={"Sec-Fetch-Site": "same-origin", **PAGE})
     assert last.headers["location"].startswith("/login?next=%2Fenter%2Fmlflow%3Fchallenge%3D")
+
+
+def test_own_page_leads_on_to_the_service_when_somebody_logs_in_with_a_password_on_the_way_there(
+    settings: Settings, db: Database, clock: HandClock
+) -> None:
+    """A redirect would belong to the form, which may be sent to the panel only: browsers would not follow it there."""
+    with_password = settings.model_copy(update={"password": SecretStr(PASSWORD)})
+    client = application(started(with_password, db, clock), with_password, clock)
+    answer = client.post("/login", data={"password": PASSWORD, "next": f"/enter/mlflow?{urlencode(ENTER)}"})
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh" content="0; url=/enter/mlflow?challenge=' in answer.text
+    assert client.get("/enter/mlflow", params=ENTER).headers["location"].startswith("http://localhost:5000/runs?")
 
 
 def test_service_is_sent_to_its_other_name_when_it_was_opened_under_the_panel_s(client: TestClient, auth: Auth) -> None:
