@@ -18,6 +18,7 @@ from app.web.access import FILE, AccessList
 from app.web.host_guard import HostGuard, listed_hosts, split_names
 from app.web.identity import identity_of
 from app.web.login_gate import Gate, LoginGate
+from pipeline.core.problems import ProblemError
 
 HOSTS_SETTING: Final = "MLFLOW_SERVER_ALLOWED_HOSTS"  # MLflow's own; it looks at it behind the login only
 READY_PATH: Final = "/readyz"
@@ -69,7 +70,7 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
         split_names(settings.panel_names),
         open_paths=OPEN_PATHS,
         is_host_allowed=hosts.allows,
-        refuse=_login_required,
+        refuse=_refuse,
     )
     return LoginGate(routes, gate, AccessList(settings.access_dir / FILE))
 
@@ -91,10 +92,11 @@ async def _store_status(app: ASGIApp, scope: Scope) -> int:
     return status
 
 
-def _login_required(_scope: Scope) -> Response:
-    detail = (
-        "MLflow needs the panel's login. Set MLFLOW_TRACKING_TOKEN to a token that was made on the panel's page Access."
-    )
-    response = problem(401, detail)
-    response.headers["www-authenticate"] = "Bearer"
-    return response
+def _refuse(reason: ProblemError) -> Response:
+    if reason.status == 401:
+        return problem(
+            401,
+            "MLflow needs the panel's login. "
+            "Set MLFLOW_TRACKING_TOKEN to a token that was made on the panel's page Access.",
+        )
+    return problem(reason.status, f"{reason.what} {reason.why} {reason.fix}")

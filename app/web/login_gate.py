@@ -10,6 +10,7 @@ A program sends a token of the panel, as bearer token or as the password of Basi
 
 import base64
 import binascii
+import logging
 import re
 import secrets
 import time
@@ -25,10 +26,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.web.access import AccessList, digest, session_digest, token_identity
 from app.web.host_guard import other_loopback
-from app.web.identity import Identity, set_identity
-from app.web.problem_response import problem_response
-from app.web.problems import HostNotAllowedError, LoginElsewhereError
+from app.web.identity import Identity, client_address, set_identity
+from app.web.problem_response import problem_response, retry_headers
+from app.web.problems import HostNotAllowedError, LoginElsewhereError, TooManyTokensError
 from app.web.security import Policy, check_origin
+from app.web.wrong_tokens import WrongTokens
+from pipeline.core.problems import ProblemError
 
 GRANT: Final = "_grant"  # the name of the grant in the address
 MAX_IDLE_S: Final = 30 * 60.0
@@ -36,7 +39,9 @@ PENDING_S: Final = 600  # how long a browser may take to log in
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _NO_POLICY: Final = Policy(hosts=frozenset(), ports=frozenset())
 
-Refuse = Callable[[Scope], Response]
+log = logging.getLogger(__name__)
+
+Refuse = Callable[[ProblemError], Response]
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Gate:
     """What a login gate needs to know: the name of its service, its port, and the panel's address for browsers.
 
     `panel_names` are those by which other machines reach the panel, where its address is one of this machine alone.
-    Paths in `open_paths`, and below those that end in a slash, need no login. `refuse` answers programs without one.
+    Paths in `open_paths`, and below those that end in a slash, need no login. `refuse` answers programs without one: it returns the body for a problem.
     """
 
     service: str
@@ -53,7 +58,7 @@ class Gate:
     panel_names: tuple[str, ...] = ()
     open_paths: tuple[str, ...] = ()
     is_host_allowed: Callable[[bytes], bool] = lambda _host: True
-    refuse: Refuse = lambda _scope: problem_response(LoginElsewhereError(), headers={"WWW-Authenticate": "Bearer"})
+    refuse: Refuse = problem_response
 
 
 class LoginGate:
@@ -71,6 +76,7 @@ class LoginGate:
         self._monotonic = monotonic
         self._started = monotonic()
         self._seen: dict[str, float] = {}
+        self._wrong_tokens = WrongTokens()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
@@ -97,10 +103,12 @@ class LoginGate:
                     await self._app(inner, receive, send)
                     return
                 response = problem_response(problem)
-            elif _is_navigation(scope, headers) and not authorization:
+            elif authorization:
+                response = self._refuse_token(scope)
+            elif _is_navigation(scope, headers):
                 response = self._begin_login(scope, headers)
             else:
-                response = self._gate.refuse(scope)
+                response = self._refuse()
         await response(scope, receive, send)
 
     def _is_open(self, path: str) -> bool:
@@ -117,6 +125,22 @@ class LoginGate:
             text = value.strip() if kind.lower() == "bearer" else ""
         entry = self._access.token(text, self._gate.service) if text else None
         return token_identity(entry) if entry is not None else None
+
+    def _refuse(self) -> Response:
+        response = self._gate.refuse(LoginElsewhereError())
+        response.headers["www-authenticate"] = "Bearer"
+        return response
+
+    def _refuse_token(self, scope: Scope) -> Response:
+        address = client_address(scope)
+        try:
+            self._wrong_tokens.count(address)
+        except TooManyTokensError as problem:
+            response = self._gate.refuse(problem)
+            response.headers.update(retry_headers(problem))
+            return response
+        log.warning("action=token.use result=refused service=%s address=%s", self._gate.service, address)
+        return self._refuse()
 
     def _person(self, scope: Scope, headers: Headers) -> Identity | None:
         secret, _, grant = self._cookie(scope, headers).partition(".")
@@ -157,7 +181,7 @@ class LoginGate:
             return None
         secret = self._cookie(scope, headers).partition(".")[0]
         if self._access.session(session_digest(digest(secret), grant), self._gate.service) is None:
-            return self._gate.refuse(scope)
+            return self._refuse()
         rest = urlencode([(name, value) for name, value in pairs if name != GRANT])
         path = _path(scope)
         response = RedirectResponse(f"{path}?{rest}" if rest else path, status_code=303)

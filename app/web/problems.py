@@ -83,6 +83,26 @@ class BodyTooSlowError(ProblemError):
         )
 
 
+class TooManyTokensError(ProblemError):
+    """Too many wrong tokens.
+
+    More than 20 wrong tokens or keys came from this address within a minute. A right one is accepted all the same. What
+    the panel refused is in its audit, what a service refused in the log of the service.
+    """
+
+    id = "AUTH-15"
+    status = 429
+    retryable = True
+    wait_s = 60.0
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many wrong tokens.",
+            why="More than 20 came from your address within a minute.",
+            fix="Check the token; a right one is accepted at any time.",
+        )
+
+
 class LoginElsewhereError(ProblemError):
     """This service needs the panel's login.
 

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from limits import RateLimitItemPerMinute
 from schemathesis.python import asgi
 
 from app.panel import startup
-from app.panel.auth.throttle import LoginThrottle
 from app.panel.main import create_app
 from app.panel.runs.stage_process import launcher
 from app.panel.settings import Settings
+from app.web.wrong_tokens import WrongTokens
 from bench.empty_deploy import live_at_once
 from bench.empty_stages import EMPTY_STAGES
 from tests.app.panel.runs.panel_harness import PRELOAD
@@ -46,8 +45,7 @@ def stop_apps() -> Iterator[None]:
 def test_the_panel_keeps_to_its_document_when_an_admin_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launcher.Launcher.__init__, "__defaults__", (None, PRELOAD))
     # schemathesis calls with wrong tokens, too, and expects 401 each time.
-    many = RateLimitItemPerMinute(10_000)
-    monkeypatch.setattr(LoginThrottle.is_wrong_token_free, "__defaults__", (many,))
+    monkeypatch.setattr(WrongTokens.__init__, "__defaults__", (10_000,))
     settings = Settings(
         data_dir=tmp_path / "data",
         state_dir=tmp_path / "state",

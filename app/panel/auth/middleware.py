@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.panel.audit.actor import Actor, acting
-from app.panel.auth.problems import LoginRequiredError, RoleRequiredError, TooManyTokensError
+from app.panel.auth.problems import LoginRequiredError, RoleRequiredError
 from app.panel.auth.roles import required_role
 from app.panel.auth.service import Auth
 from app.panel.auth.tables import LoginSession
@@ -23,6 +23,7 @@ from app.panel.pages.renderer import PageRenderer
 from app.web.host_guard import other_loopback
 from app.web.identity import Identity, client_address, set_identity
 from app.web.problem_response import problem_response
+from app.web.problems import TooManyTokensError
 from app.web.proxies import VIA_PROXY
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
@@ -98,9 +99,12 @@ class AuthMiddleware:
     def _wrong_token(self, scope: Scope, response: Response) -> Response:
         """Record a wrong token, and return `response`, or another one if there were too many."""
         address = client_address(scope)
-        is_free = self._auth.throttle.is_wrong_token_free(address)
         self._auth.refusals.record("token.use", scope["path"], address, "The token is not valid.")
-        return response if is_free else problem_response(TooManyTokensError(), headers={"Retry-After": "60"})
+        try:
+            self._auth.wrong_tokens.count(address)
+        except TooManyTokensError as problem:
+            return problem_response(problem)
+        return response
 
     async def _serve(self, session: LoginSession | None, scope: Scope, receive: Receive, send: Send) -> None:
         if session is None:

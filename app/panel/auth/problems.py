@@ -87,25 +87,6 @@ class TooManyLoginsError(ProblemError):
         )
 
 
-class TooManyTokensError(ProblemError):
-    """Too many wrong tokens.
-
-    More than 20 wrong bearer tokens came from this address within a minute. A right one is accepted all the same; each
-    refusal is in the panel's log and audit.
-    """
-
-    id = "AUTH-15"
-    status = 429
-    retryable = True
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Too many wrong tokens.",
-            why="More than 20 came from your address within a minute.",
-            fix="Check the token; a right one is accepted at any time.",
-        )
-
-
 class WeakPasswordError(ProblemError):
     """The password is too weak.
 

@@ -40,6 +40,7 @@ from app.web.access import SERVICES_OF_SCOPE, Access, TokenAccess, digest, sessi
 from app.web.identity import Identity, Via, client_address
 from app.web.login_gate import session_cookie
 from app.web.proxies import VIA_PROXY
+from app.web.wrong_tokens import WrongTokens
 from pipeline.core.problems import ProblemError
 
 SETTING_TOKEN: Final = "PANEL_API_TOKEN"  # noqa: S105 - the name of the token of the settings
@@ -59,6 +60,7 @@ class Auth:
         self._db = db
         self._clock = clock
         self.throttle = LoginThrottle()
+        self.wrong_tokens = WrongTokens()
         self.refusals = Refusals(db, clock)
         self.devices = Devices(db, clock)
         self._access = AccessFile(settings.access_dir, self._collect_access)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from limits import RateLimitItem, RateLimitItemPerMinute
+from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -18,7 +18,6 @@ CLIENT_SPACING_S: Final = 1.0
 # Between those at one account by all clients that have used up their free ones.
 ACCOUNT_SPACING_S: Final = 0.25
 MAX_WAITING: Final = 60  # in one line: it takes a minute at most
-WRONG_TOKENS: Final = RateLimitItemPerMinute(20)
 MAX_LINES: Final = 1000
 
 
@@ -46,7 +45,7 @@ class _Line:
 
 
 class LoginThrottle:
-    """Counts attempts by client. For one event loop, but for `is_wrong_token_free`.
+    """Counts attempts by client. For one event loop.
 
     A browser in which the user has logged in before counts by itself, so that no crowd at its address, and none at its
     account, is in its way.
@@ -79,10 +78,6 @@ class LoginThrottle:
     def forget(self, address: str, device: str = "") -> None:
         """Forget the attempts of a client that has logged in."""
         self._limiter.clear(FREE_ATTEMPTS, _key(address, device))
-
-    def is_wrong_token_free(self, address: str, limit: RateLimitItem = WRONG_TOKENS) -> bool:
-        """Count a wrong token, and return whether it is one of the first in this minute. Thread-safe."""
-        return self._limiter.hit(limit, f"token {client_of(address)}")
 
     def _line(self, key: str, spacing_s: float) -> _Line:
         if key not in self._lines and len(self._lines) >= MAX_LINES:

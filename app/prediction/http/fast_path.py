@@ -67,7 +67,7 @@ class PredictFastPath:
         path = scope["path"]
         is_predict = path == "/predict" and scope["method"] == "POST"
         try:
-            self._guard.check(scope["method"], path, headers)
+            self._guard.check(scope, headers)
             sender = scope["sender"] = self._sender(scope, headers)
             if is_predict:
                 status = await self._predict(headers, sender, request_id, receive, send)

@@ -2,8 +2,11 @@
 
 import hashlib
 import hmac
+import logging
 from collections.abc import Mapping
 from typing import Final
+
+from starlette.types import Scope
 
 from app.prediction.http.content_types import check_content_type
 from app.prediction.http.request_metrics import route_label
@@ -11,7 +14,10 @@ from app.prediction.problems import CrossSiteError, HostNotAllowedError, Unautho
 from app.prediction.settings import ApiSettings
 from app.web.access import FILE, AccessList
 from app.web.host_guard import HostGuard, unownable_hosts
-from app.web.identity import client_of
+from app.web.identity import client_address, client_of
+from app.web.wrong_tokens import WrongTokens
+
+log = logging.getLogger(__name__)
 
 Headers = Mapping[bytes, bytes]  # by lower-case name
 
@@ -27,26 +33,29 @@ class RequestGuard:
     def __init__(self, settings: ApiSettings) -> None:
         self._key = settings.bearer().encode()
         self._access = AccessList(settings.access_dir / FILE) if settings.access_dir is not None else None
+        self._wrong_tokens = WrongTokens() if self._key else None
         self._hosts = HostGuard(unownable_hosts(settings.allowed_hosts), allow_missing=True)
 
-    def check(self, method: str, path: str, headers: Headers) -> None:
-        """Raise UnauthorizedError API-08 (401), HostNotAllowedError API-17 (421), CrossSiteError API-18 (403) or
-        UnsupportedBodyError API-07 (415) for a POST or a path with data; return at once for any other."""
-        if method == "POST":
-            self._authorize(headers)
+    def check(self, scope: Scope, headers: Headers) -> None:
+        """Raise UnauthorizedError API-08 (401), TooManyTokensError AUTH-15 (429), HostNotAllowedError API-17 (421),
+        CrossSiteError API-18 (403) or UnsupportedBodyError API-07 (415) for a POST or a path with data; return at once
+        for any other."""
+        path = scope["path"]
+        if scope["method"] == "POST":
+            self._authorize(scope, headers)
             if not self._key:  # no web page knows it
                 _check_sender(headers)
             _check_body(path, headers)
         elif path in DATA_PATHS:
-            self._authorize(headers)
+            self._authorize(scope, headers)
 
     def caller(self, headers: Headers, address: str) -> str:
         """Return whose quota a request that has passed counts against: that of its key, or else of its address."""
         return hashlib.sha256(_key_in(headers)).hexdigest() if self._key else client_of(address)
 
-    def _authorize(self, headers: Headers) -> None:
-        """Raise UnauthorizedError API-08 (401) for what is neither the key nor a token that may predict; where no key is
-        set, HostNotAllowedError API-17 (421) for a foreign host name."""
+    def _authorize(self, scope: Scope, headers: Headers) -> None:
+        """Raise UnauthorizedError API-08 (401) for what is neither the key nor a token that may predict, or
+        TooManyTokensError AUTH-15 (429); where no key is set, HostNotAllowedError API-17 (421) for a foreign host name."""
         if not self._key:
             host = headers.get(b"host", b"")
             if not self._hosts.allows(host):
@@ -54,6 +63,10 @@ class RequestGuard:
             return
         key = _key_in(headers)
         if not hmac.compare_digest(key, self._key) and not self._is_token(key):
+            if key and self._wrong_tokens is not None:
+                address = client_address(scope)
+                self._wrong_tokens.count(address)
+                log.warning("action=token.use result=refused address=%s", address)
             raise UnauthorizedError
 
     def _is_token(self, key: bytes) -> bool:

@@ -197,6 +197,18 @@ def test_login_leads_back_only_to_this_service(world: World) -> None:
     assert back.headers["location"] == "/evil.example/x"
 
 
+def test_wrong_tokens_are_counted_and_logged_while_a_right_one_is_accepted(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.token("right", "mlflow")
+    answers = [world.browser().get("/a", headers={"Authorization": f"Bearer guess-{n}"}) for n in range(25)]
+    assert [answer.status_code for answer in answers] == [401] * 20 + [429] * 5
+    assert answers[-1].headers["retry-after"] == "60"
+    assert len(caplog.messages) == 20
+    assert set(caplog.messages) == {"action=token.use result=refused service=mlflow address=testclient"}
+    assert world.browser().get("/a", headers={"Authorization": "Bearer right"}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("panel_url", "names", "host", "address"),
     [

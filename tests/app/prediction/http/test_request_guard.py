@@ -10,12 +10,14 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.prediction.http.content_types import ACCEPTED
+from app.prediction.http.request_guard import RequestGuard
 from app.prediction.http.request_metrics import route_label
 from app.prediction.main import create_app
 from app.prediction.protocols import csv_table, explain_routes, invocations, open_inference
 from app.prediction.settings import ApiSettings
 from bench.bundles import Built, make_bundle
 from pipeline.core.params import Task
+from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import Api, running
 
 pytestmark = pytest.mark.process
@@ -191,3 +193,19 @@ def test_the_key_alone_decides_when_there_is_one(locked: Api) -> None:
     assert locked.predict({}, **foreign, Authorization="Bearer s3cret").status_code == 200
     assert locked.predict({}, **foreign).json()["id"] == "API-08"
     assert post(locked, "/predict", b"{}", "text/plain", **{"X-API-Key": "s3cret"}).json()["id"] == "API-07"
+
+
+def test_wrong_keys_are_counted_and_logged_while_the_right_one_is_accepted(caplog: pytest.LogCaptureFixture) -> None:
+    guard = RequestGuard(ApiSettings(api_key="right"))
+    scope = {"type": "http", "method": "GET", "path": "/stats", "client": ("192.0.2.7", 1)}
+
+    def refused(headers: dict[bytes, bytes]) -> str:
+        with pytest.raises(ProblemError) as caught:
+            guard.check(scope, headers)
+        return caught.value.id
+
+    wrong = [refused({b"x-api-key": b"guess %d" % n}) for n in range(25)]
+    assert wrong == ["API-08"] * 20 + ["AUTH-15"] * 5
+    assert caplog.messages == ["action=token.use result=refused address=192.0.2.7"] * 20
+    assert refused({}) == "API-08"
+    guard.check(scope, {b"x-api-key": b"right"})
