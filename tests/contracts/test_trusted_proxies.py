@@ -62,7 +62,7 @@ def test_service_believes_nobody_else_when_there_is_a_trusted_proxy(proxied: Run
     assert "strict-transport-security" not in answer.headers
 
 
-@pytest.mark.parametrize("name", ["panel", "app"])
+@pytest.mark.parametrize("name", PUBLIC)
 def test_browser_is_told_to_stay_with_https_when_a_trusted_proxy_says_so(proxied: RunningPanel, name: str) -> None:
     assert "strict-transport-security" in get(proxied, name, "/", TRUSTED, **PAGE).headers
     assert "strict-transport-security" not in get(proxied, name, "/", OTHER, **PAGE).headers
