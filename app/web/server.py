@@ -9,9 +9,10 @@ import asyncio
 import errno
 import resource
 import socket
+import ssl
 import sys
 import time
-from functools import partial
+from collections.abc import Callable
 from ipaddress import IPv4Address, ip_address
 from math import inf
 from typing import Any, Final
@@ -20,6 +21,7 @@ import uvicorn
 
 from app.web.http_protocol import StrictHttpProtocol
 from app.web.tls import TlsFiles
+from app.web.tls_server import TlsServer
 
 STALLED_S: Final = 60.0  # a client that reads nothing of its response for so long has gone
 MAX_CONNECTIONS: Final = 2048
@@ -85,12 +87,21 @@ class Server(uvicorn.Server):
         self.run(sockets=sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn.Server. A TLS handshake may take as long as a head, where it would have a minute."""
+        """See uvicorn.Server. By TLS, its handshakes are bounded, in number and in time: they may take as long as a head."""
         if self.config.ssl is not None:
-            # A connection is none of uvicorn's before its handshake is over, and uvicorn has no setting for it.
             loop: Any = asyncio.get_running_loop()
-            loop.create_server = partial(loop.create_server, ssl_handshake_timeout=self._head_s)
+            loop.create_server = self._create_tls_server  # uvicorn has no setting for it
         await super().startup(sockets)
+
+    async def _create_tls_server(
+        self,
+        factory: Callable[[], asyncio.BaseProtocol],
+        *,
+        sock: socket.socket,
+        ssl: ssl.SSLContext,
+        backlog: int,
+    ) -> TlsServer:
+        return TlsServer(factory, sock, ssl, backlog=backlog, handshake_s=self._head_s)
 
     async def on_tick(self, counter: int) -> bool:
         """See uvicorn.Server."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.web import server
-from app.web.tls import read_tls
+from app.web import server, tls_server
+from app.web.tls import pinned_context, read_tls
 from bench.wait import until
 from tests.builders.certificates import make_certificate
 from tests.builders.raw_server import HEAD_S, SLOW_S, Site, running
@@ -32,6 +32,17 @@ def ends_after(client: socket.socket) -> float:
         while client.recv(65536):
             pass
     return time.monotonic() - start_s
+
+
+def has_ended(client: socket.socket) -> bool:
+    """Return whether the server has ended the connection by now."""
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 def drip(client: socket.socket, piece: bytes) -> float:
@@ -140,6 +151,21 @@ def test_connection_is_ended_when_its_handshake_does_not_become_complete(
 ) -> None:
     with running(loop=loop, tls=read_tls(*make_certificate(tmp_path))) as site:
         assert ends_after(site.connect(sent)) < SLOW_S
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
+def test_oldest_handshakes_make_room_when_there_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str, sent: bytes
+) -> None:
+    monkeypatch.setattr(tls_server, "MAX_HANDSHAKES", 20)
+    files = make_certificate(tmp_path)
+    with running(loop=loop, tls=read_tls(*files)) as site, contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(site.connect(sent)) for _ in range(60)]
+        with pinned_context(files.cert).wrap_socket(site.connect(b"")) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        assert all(has_ended(each) for each in crowd[:40])
 
 
 @pytest.mark.parametrize("is_sending", [True, False])
