@@ -1,12 +1,14 @@
-"""The middleware in front of MLflow that decides which writes it gets to see.
+"""The middleware in front of MLflow that decides which writes and how much it gets to see.
 
-MLflow itself lets every caller name any place for artifacts, and change whatever anybody has logged.
+MLflow itself lets every caller name any place for artifacts, and change whatever anybody has logged. It reads bodies of
+any size, into memory unless they are artifacts.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.tracking_server.answers import problem
@@ -18,7 +20,8 @@ from app.web.identity import Identity
 
 # MLflow's own limit for a batch of metrics is 1 MB; the description of a wide model is larger.
 MAX_JSON_BYTES: Final = 16 * 2**20
-
+# Left on the disk after an artifact, for the panel's own state.
+MIN_FREE_BYTES: Final = 512 * 2**20
 
 IdentityOf = Callable[[Scope], Identity | None]
 
@@ -27,20 +30,23 @@ class Guard:
     """Middleware for allowed routes. Reads pass; a write passes if its locations are this server's and its caller may.
 
     Viewers write nothing; operators all but what belongs to the project; admins and the panel's delivery everything.
-    A caller whom `identity_of` does not know writes nothing.
+    A caller whom `identity_of` does not know writes nothing. Bodies have at most MAX_JSON_BYTES; artifacts, what leaves
+    MIN_FREE_BYTES of the `free_bytes` of their disk.
     """
 
-    def __init__(self, app: ASGIApp, project: Project, identity_of: IdentityOf) -> None:
+    def __init__(self, app: ASGIApp, project: Project, identity_of: IdentityOf, free_bytes: Callable[[], int]) -> None:
         self._app = app
         self._project = project
         self._identity_of = identity_of
+        self._free_bytes = free_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] != "http" or not is_write(scope["method"], scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if not self._may_write(scope):  # before a body of theirs is read
+        is_writing = is_write(scope["method"], scope["path"])
+        if is_writing and not self._may_write(scope):  # before a body of theirs is read
             detail = "Your role reads MLflow and changes nothing there. Ask an admin for the role operator."
             await problem(403, detail)(scope, receive, send)
             return
@@ -51,15 +57,45 @@ class Guard:
                 await problem(413, f"The body is larger than {MAX_JSON_BYTES} bytes.")(scope, receive, send)
                 return
             body, receive = read, _replay(read, receive)
+        if is_writing:
+            try:
+                write = read_write(scope["method"], scope["path"], body)
+                refusal = await asyncio.to_thread(self._refusal, scope, write)
+            except ValueError as error:
+                refusal = (400, f"The request cannot be read: {error}")
+            if refusal is not None:
+                await problem(*refusal)(scope, receive, send)
+                return
+        if has_json(scope["path"]):
+            await self._app(scope, receive, send)
+        else:
+            await self._pass_artifact(scope, receive, send)
+
+    async def _pass_artifact(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an artifact on, but answer 507 before it fills the disk. Of one that breaks off MLflow keeps nothing."""
+        is_full = False
+
+        async def receive_while_it_fits() -> Message:
+            nonlocal is_full
+            message = await receive()
+            n_bytes = len(message.get("body", b""))
+            if n_bytes and self._free_bytes() < n_bytes + MIN_FREE_BYTES:
+                is_full = True
+                raise ClientDisconnect
+            return message
+
+        async def send_unless_full(message: Message) -> None:
+            if not is_full:  # what MLflow says of it is 500
+                await send(message)
+
         try:
-            write = read_write(scope["method"], scope["path"], body)
-            refusal = await asyncio.to_thread(self._refusal, scope, write)
-        except ValueError as error:
-            refusal = (400, f"The request cannot be read: {error}")
-        if refusal is not None:
-            await problem(*refusal)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+            await self._app(scope, receive_while_it_fits, send_unless_full)
+        except Exception:
+            if not is_full:
+                raise
+        if is_full:
+            detail = "The disk of MLflow's artifacts is nearly full. Remove runs or models that nobody needs."
+            await problem(507, detail)(scope, receive, send)
 
     def _may_write(self, scope: Scope) -> bool:
         """Return whether the caller may change anything at all."""

@@ -1,6 +1,7 @@
 """The application: MLflow's own, behind the panel's login, the list of allowed routes and the guard of what they change."""
 
 import os
+import shutil
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, Final
@@ -60,8 +61,9 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
     from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR  # noqa: PLC0415  # only the process that serves pays for it
     from mlflow.server.fastapi_app import app  # noqa: PLC0415
 
-    confine(Path(os.environ[ARTIFACTS_DESTINATION_ENV_VAR]))
-    routes = AllowedRoutes(Guard(app, Project(project), identity_of))
+    artifacts = Path(os.environ[ARTIFACTS_DESTINATION_ENV_VAR])
+    confine(artifacts)
+    routes = AllowedRoutes(Guard(app, Project(project), identity_of, lambda: _free_bytes(artifacts)))
     hosts = HostGuard(listed_hosts(os.environ.get(HOSTS_SETTING, "").lower().split(","), ()))
     gate = Gate(
         "mlflow",
@@ -73,6 +75,11 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
         refuse=_refuse,
     )
     return LoginGate(routes, gate, AccessList(settings.access_dir / FILE))
+
+
+def _free_bytes(folder: Path) -> int:
+    """Return how much fits on the disk of a folder, which may not be there yet."""
+    return shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
 
 
 async def _store_status(app: ASGIApp, scope: Scope) -> int:

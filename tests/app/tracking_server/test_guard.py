@@ -8,10 +8,16 @@ from typing import Any, NamedTuple
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
-from app.tracking_server.guard import MAX_JSON_BYTES
+from app.tracking_server.guard import MAX_JSON_BYTES, MIN_FREE_BYTES, Guard
+from app.tracking_server.project import Project
 from app.tracking_server.routes import writes
-from app.web.identity import ROLES
+from app.web.identity import ROLES, Identity
 from pipeline.core.product import NAME
 from tests.builders.mlflow_server import TOKEN, mlflow_server
 
@@ -216,3 +222,27 @@ def test_nothing_is_deleted_when_the_path_names_all_artifacts_or_others(stored: 
         assert response.status_code in {400, 404}, response.text
     file = _call(stored, "viewer", "GET", f"/get-artifact?run_id={stored.run}&path=evaluation.json")
     assert file.text == "ours"
+
+
+def test_body_is_refused_when_it_is_larger_than_any_question(stored: Stored) -> None:
+    """Whoever may only look cannot fill the server's memory either."""
+    body = b'{"x": "' + b"x" * MAX_JSON_BYTES + b'"}'
+    for path in ("runs/search", "experiments/search"):
+        response = _call(stored, "viewer", "POST", f"{API}/{path}", content=body)
+        assert (response.status_code, response.json()["error_code"]) == (413, "INVALID_PARAMETER_VALUE")
+
+
+@pytest.mark.parametrize(("free_bytes", "status"), [(MIN_FREE_BYTES + 4, 200), (MIN_FREE_BYTES + 3, 507)])
+def test_artifact_is_refused_and_nothing_of_it_kept_when_it_would_fill_the_disk(free_bytes: int, status: int) -> None:
+    kept: list[bytes] = []
+
+    async def keep(request: Request) -> Response:
+        pieces = [piece async for piece in request.stream()]
+        kept.extend(pieces)
+        return Response()
+
+    inner = Starlette(routes=[Route("/{path:path}", keep, methods=["PUT"])])
+    guard = Guard(inner, Project(NAME), lambda _: Identity("anna", "admin", "token"), lambda: free_bytes)
+    answer = TestClient(guard).put(f"{ARTIFACTS}/7/run/artifacts/a.bin", content=b"four")
+    assert answer.status_code == status
+    assert b"".join(kept) == (b"four" if status == 200 else b"")
