@@ -3,26 +3,19 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from app.web.server_settings import ServerSettings
-from pipeline.core.product import API_PORT, APP_PORT, PANEL_PORT
+from app.web.server_settings import HttpUrl, LoginSettings
+from pipeline.core.product import API_PORT, APP_PORT
 from pipeline.core.settings import ApiAccess, setting
 
 MB: Final = 2**20
 
 
-def _http_url(url: str) -> str:
-    """Return the address without a slash at its end. Raises ValueError for what a page must not link to."""
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("it must start with http:// or https://")
-    return url.rstrip("/")
-
-
-class Settings(ApiAccess, ServerSettings):
+class Settings(ApiAccess, LoginSettings):
     """Every setting of the app with its environment name, default and meaning. The key never reaches a page or a log."""
 
-    api_url: Annotated[str, AfterValidator(_http_url)] = setting(
+    api_url: HttpUrl = setting(
         "API_URL", f"http://127.0.0.1:{API_PORT}", "Address of the prediction API; the panel sets it."
     )
     api_tls_cert: Path | None = setting(
@@ -33,12 +26,6 @@ class Settings(ApiAccess, ServerSettings):
     public_port: Annotated[int | None, Field(ge=1, le=65535)] = setting(
         "APP_PUBLIC_PORT", None, "Port of the app as browsers see it, if it is not `APP_PORT`."
     )
-    panel_url: Annotated[str, AfterValidator(_http_url)] = setting(
-        "PANEL_URL", f"http://localhost:{PANEL_PORT}", "Address of the panel, for links; the panel sets it."
-    )
-    panel_names: str = setting(
-        "PANEL_NAMES", "", "Names by which other machines reach the panel, comma separated; the panel sets it."
-    )
     allowed_hosts: str = setting(
         "APP_ALLOWED_HOSTS", "", "Additional hostnames of the app, comma separated; those of the panel by default."
     )
@@ -46,11 +33,6 @@ class Settings(ApiAccess, ServerSettings):
         "ML_PIPELINE_PUBLISHED_LOCALLY",
         False,
         "In a container: its port is published on a loopback address only, so no key is needed; the panel sets it.",
-    )
-    access_dir: Path = setting(
-        "ML_PIPELINE_ACCESS",
-        Path("data/state/access"),
-        "Folder with the list of who may use the services; the panel sets it.",
     )
     is_public: bool = setting(
         "APP_PUBLIC",

@@ -1,11 +1,25 @@
 """The settings that all servers share: how requests reach them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from app.web.proxies import ProxyList
 from app.web.tls import TlsFiles
+from pipeline.core.product import PANEL_PORT
 from pipeline.core.settings import ProcessSettings, setting
+
+
+def _http_url(url: str) -> str:
+    """Return the address without a slash at its end. Raises ValueError for what a page must not link to."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("it must start with http:// or https://")
+    return url.rstrip("/")
+
+
+# A setting that holds an address.
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class ServerSettings(ProcessSettings):
@@ -34,3 +48,21 @@ class ServerSettings(ProcessSettings):
     def scheme(self) -> Literal["http", "https"]:
         """Return by which scheme the ports are reached."""
         return "http" if self.tls_files is None else "https"
+
+
+class LoginSettings(ServerSettings):
+    """What a server needs besides where the panel's login is in front of it. The panel sets all of it."""
+
+    panel_url: HttpUrl = setting(
+        "PANEL_URL",
+        f"http://localhost:{PANEL_PORT}",
+        "Address of the panel, for links and its login; the panel sets it.",
+    )
+    panel_names: str = setting(
+        "PANEL_NAMES", "", "Names by which other machines reach the panel, comma separated; the panel sets it."
+    )
+    access_dir: Path = setting(
+        "ML_PIPELINE_ACCESS",
+        Path("data/state/access"),
+        "Folder with the list of who may use the services; the panel sets it.",
+    )
