@@ -19,6 +19,7 @@ PROBLEMS: Final = {
     "503": "No model is live yet, or there is too little memory at the moment",
 }
 UNAUTHORIZED: Final = "The API key is missing or wrong"
+TOO_MANY_KEYS: Final = "More than 20 wrong keys came from this address within a minute"
 NEEDS_MODEL: Final = ("/model", "/stats", "/ping", "/v2/models/{name}", "/v2/models/{name}/ready")
 
 
@@ -67,6 +68,7 @@ def problem_responses(path: str, operation: Document, *, has_key: bool) -> Docum
         codes["421"] = PROBLEMS["421"]
     if has_key and ("requestBody" in operation or path in DATA_PATHS):
         codes["401"] = UNAUTHORIZED
+        codes["429"] = "; ".join(filter(None, (codes.get("429"), TOO_MANY_KEYS)))
     if "{name}" in path:
         codes["404"] = "This model or version is not served"
     return {code: {"description": codes[code], "content": schema} for code in sorted(codes)}
