@@ -61,10 +61,11 @@ class TlsServer:
             try:
                 connection, _ = await loop.sock_accept(self._sock)
             except OSError as error:
-                if error.errno in _FULL:
+                is_full = error.errno in _FULL  # otherwise the client has gone already
+                if is_full:
                     log.warning("action=accept error=%s", error)
-                    await asyncio.sleep(_FULL_WAIT_S)
-                continue  # otherwise the client has gone already
+                await asyncio.sleep(_FULL_WAIT_S if is_full else 0)
+                continue
             if len(self._handshakes) >= MAX_HANDSHAKES:
                 oldest = next(iter(self._handshakes))
                 del self._handshakes[oldest]
