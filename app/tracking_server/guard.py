@@ -50,8 +50,8 @@ class Guard:
             detail = "Your role reads MLflow and changes nothing there. Ask an admin for the role operator."
             await problem(403, detail)(scope, receive, send)
             return
-        body = b""
-        if has_json(scope["path"]):
+        body, is_artifact = b"", not has_json(scope["path"])
+        if not is_artifact:
             read = await _read(receive)
             if read is None:
                 await problem(413, f"The body is larger than {MAX_JSON_BYTES} bytes.")(scope, receive, send)
@@ -66,10 +66,8 @@ class Guard:
             if refusal is not None:
                 await problem(*refusal)(scope, receive, send)
                 return
-        if has_json(scope["path"]):
-            await self._app(scope, receive, send)
-        else:
-            await self._pass_artifact(scope, receive, send)
+        pass_on = self._pass_artifact if is_artifact else self._app
+        await pass_on(scope, receive, send)
 
     async def _pass_artifact(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an artifact on, but answer 507 before it fills the disk. Of one that breaks off MLflow keeps nothing."""

@@ -63,7 +63,9 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
 
     artifacts = Path(os.environ[ARTIFACTS_DESTINATION_ENV_VAR])
     confine(artifacts)
-    routes = AllowedRoutes(Guard(app, Project(project), identity_of, lambda: _free_bytes(artifacts)))
+    # The folder of the artifacts is made with the first of them; the one above holds the store.
+    guard = Guard(app, Project(project), identity_of, lambda: shutil.disk_usage(artifacts.parent).free)
+    routes = AllowedRoutes(guard)
     hosts = HostGuard(listed_hosts(os.environ.get(HOSTS_SETTING, "").lower().split(","), ()))
     gate = Gate(
         "mlflow",
@@ -75,11 +77,6 @@ def create_app(settings: Settings, project: str) -> ASGIApp:
         refuse=_refuse,
     )
     return LoginGate(routes, gate, AccessList(settings.access_dir / FILE))
-
-
-def _free_bytes(folder: Path) -> int:
-    """Return how much fits on the disk of a folder, which may not be there yet."""
-    return shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
 
 
 async def _store_status(app: ASGIApp, scope: Scope) -> int:

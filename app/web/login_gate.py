@@ -49,7 +49,8 @@ class Gate:
     """What a login gate needs to know: the name of its service, its port, and the panel's address for browsers.
 
     `panel_names` are those by which other machines reach the panel, where its address is one of this machine alone.
-    Paths in `open_paths`, and below those that end in a slash, need no login. `refuse` answers programs without one: it returns the body for a problem.
+    Paths in `open_paths`, and below those that end in a slash, need no login. `refuse` makes the answer to a program that
+    has none, from the problem.
     """
 
     service: str
@@ -222,9 +223,16 @@ def panel_address(panel_url: str, panel_names: tuple[str, ...], headers: Headers
     if parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
         return panel_url
     host = headers.get("host", "127.0.0.1")
-    own = f"[{name}]" if ":" in (name := urlsplit(f"//{host}").hostname or "127.0.0.1") else name
-    other = urlsplit(f"//{other_loopback(host)}").hostname
-    return f"{parts.scheme}://{other or next((each for each in panel_names if each != own), own)}:{parts.port}"
+    own = _name(host)
+    others = (_name(other_loopback(host)), *panel_names)
+    name = next((each for each in others if each not in {"", own}), own)
+    return f"{parts.scheme}://{name}:{parts.port}"
+
+
+def _name(host: str) -> str:
+    """Return the name in a Host header without its port, IPv6 in brackets, "" for ""."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return f"[{name}]" if ":" in name else name
 
 
 def _address(scope: Scope) -> str:

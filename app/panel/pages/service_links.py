@@ -24,7 +24,10 @@ SETTINGS: Final[dict[Service, str]] = {
 
 
 class ServiceLinks:
-    """The addresses of the services for one browser after another. `in_container`: services are where they are published."""
+    """The addresses of the services for one browser after another.
+
+    `in_container`: they are reached where their containers are published, not where the panel listens.
+    """
 
     def __init__(self, settings: Settings, *, in_container: bool) -> None:
         self._settings = settings

@@ -208,7 +208,7 @@ def _mlflow(settings: Settings, placement: Placement, handed_over: HandedOver) -
         image=placement.image,
         publish_on=placement.publish_on.get("mlflow", ()),
         user=placement.user,
-        secret_version=_version(handed_over.certificate),
+        secret_version=handed_over.certificate,
     )
 
 
