@@ -8,11 +8,10 @@ from typing import Final
 from pipeline.core.sentences import plural
 from pipeline.ingest.dialect import count_empty_rows, find_delimiter, sample_rows, unlimited_fields, uses_decimal_comma
 from pipeline.ingest.headers import Source, checked_names
-from pipeline.ingest.problems import (
+from pipeline.ingest.problems import EmptyTableError, HeaderError
+from pipeline.ingest.text_problems import (
     DelimiterError,
-    EmptyTableError,
     EncodingError,
-    HeaderError,
     LongLineError,
     NotATableError,
     RowLengthError,

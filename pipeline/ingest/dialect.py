@@ -9,7 +9,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
-from pipeline.ingest.problems import DecimalMarkError, DelimiterError
+from pipeline.ingest.text_problems import DecimalMarkError, DelimiterError
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 # Numbers that show which mark is the decimal one.

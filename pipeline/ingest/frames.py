@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from pipeline.core.cells import MISSING_TOKENS
 from pipeline.core.memory import is_out_of_memory
 from pipeline.ingest.headers import Source
-from pipeline.ingest.problems import EncodingError, RowLengthError, UnreadableFileError
+from pipeline.ingest.problems import UnreadableFileError
+from pipeline.ingest.text_problems import EncodingError, RowLengthError
 
 CHUNK_ROWS: Final = 262_144
 CHUNK_CELLS: Final = (
