@@ -65,8 +65,9 @@ class ServiceLinks:
         if not services:
             return ""
         titles, names = [TITLES[each] for each in services], [SETTINGS[each] for each in services]
+        them = "it" if len(services) == 1 else "them"
         return (
-            f"No links to {_listed(titles)}: under this name of the panel your browser would send its login to them. "
+            f"No links to {_listed(titles)}: under this name of the panel your browser would send its login to {them}. "
             f"Set {_listed(names)} to an address with another host name."
         )
 

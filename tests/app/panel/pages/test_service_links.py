@@ -96,4 +96,8 @@ def test_missing_links_are_one_sentence_when_services_have_no_other_name() -> No
     assert links.missing(request("127.0.0.1:8080")) == ""
     words = links.missing(request("box.lan:8080"))
     assert words.startswith("No links to the API and MLflow: ")
-    assert "Set API_PUBLIC_URL and MLFLOW_PUBLIC_URL to an address" in words
+    assert "would send its login to them. Set API_PUBLIC_URL and MLFLOW_PUBLIC_URL to an address" in words
+    only_one = ServiceLinks(
+        Settings(app_public_url="https://app.example", allowed_hosts="other.lan"), in_container=False
+    )
+    assert "would send its login to it. Set MLFLOW_PUBLIC_URL" in only_one.missing(request("box.lan:8080"))
