@@ -16,7 +16,7 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     """Add an option for each parameter, in the groups of the panel's form; nested ones are set with `--set`."""
     groups: dict[str, argparse._ArgumentGroup] = {}
     for name, info in Params.model_fields.items():
-        if _is_group(info):
+        if _is_group(info) or get_origin(info.annotation) is dict:
             continue
         extra = info.json_schema_extra
         title = str(extra.get("group", "More")) if isinstance(extra, dict) else "More"

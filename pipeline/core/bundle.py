@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.core.atomic_files import fsync_dir, write_atomic
 from pipeline.core.bundle_problems import BrokenBundleError, PointerError
+from pipeline.core.cells import PLAIN, Cells, Kind, Reading
 from pipeline.core.params import Task
 
 MODEL_FILE: Final = "model.onnx"
@@ -28,7 +29,7 @@ MAX_MODEL_BYTES: Final = 256 * 2**20  # of a graph: training exports no larger o
 
 # Inputs and outputs of every model.onnx. An input is absent when the table has no such column.
 NUMERIC_INPUT: Final = "numeric"  # float32 [n, number of numeric and boolean features], missing = NaN
-CATEGORICAL_INPUT: Final = "categorical"  # string [n, number of categorical features], missing = ""
+CATEGORICAL_INPUT: Final = "categorical"  # string [n, number of categorical features and dates], missing = ""
 PROBABILITIES_OUTPUT: Final = "probabilities"  # float32 [n, n_classes], columns in the order of `classes`
 VALUE_OUTPUT: Final = "value"  # float32 [n, 1], regression only
 # How far a prediction may be from the one it must equal: the graph from scikit-learn's when it is exported, a golden row
@@ -54,13 +55,15 @@ class Histogram(_Record):
 class Feature(_Record):
     """One raw column that the model uses, in the order of the graph's inputs.
 
-    `min max median histogram` are None for categorical features; `categories` (most frequent first) and
-    `category_counts` are empty for the others. `integer`: every training value was whole. `example`: the value of
-    a real training row, None if it was missing there. `missing_share` is in [0, 1].
+    `reading` is how its cells were read in training, and are read in every request. `min max median histogram` are None
+    for categorical features and dates; `categories` (most frequent first) and `category_counts` are empty for all but
+    categorical ones. `integer`: every training value was whole. `example`: the value of a real training row, None if it
+    was missing there; of a date as `YYYY-MM-DDThh:mm:ss`. `missing_share` is in [0, 1].
     """
 
     name: str
-    kind: Literal["numeric", "boolean", "categorical"]
+    kind: Kind
+    reading: Reading = PLAIN
     nullable: bool
     integer: bool = False
     unit: str = ""
@@ -77,9 +80,19 @@ class Feature(_Record):
     example: Scalar = None
 
     @property
+    def is_text(self) -> bool:
+        """Return whether the feature is a column of the graph's `categorical` input, not of `numeric`."""
+        return self.kind in {"categorical", "date"}
+
+    @property
+    def cells(self) -> Cells:
+        """Return what reads the cells of this column, as training did."""
+        return Cells(self.kind, self.reading, self.categories)
+
+    @property
     def typical(self) -> Scalar:
         """Return a value that is typical of the column and says nothing of a single row; None where there is none."""
-        if self.kind == "categorical":
+        if self.is_text:
             return self.categories[0] if self.categories else None
         if self.median is None:
             return None
@@ -133,6 +146,7 @@ class Manifest(_Record):
     n_train: int
     n_test: int
     test_share: float | None = None  # of the split; None in manifests of older versions
+    delimiter: str = ","  # between the cells of the table; CSV in requests is taken with it, too
     data_digest: str
     code_digest: str
     params_digest: str
@@ -141,12 +155,12 @@ class Manifest(_Record):
     @property
     def numeric(self) -> list[Feature]:
         """Return the features of the `numeric` input, in its column order."""
-        return [f for f in self.features if f.kind != "categorical"]
+        return [f for f in self.features if not f.is_text]
 
     @property
     def categorical(self) -> list[Feature]:
         """Return the features of the `categorical` input, in its column order."""
-        return [f for f in self.features if f.kind == "categorical"]
+        return [f for f in self.features if f.is_text]
 
 
 class Pointer(_Record):

@@ -1,34 +1,248 @@
-"""Turns the text of a cell into a value: what counts as missing, as a number, as a boolean.
+"""Turns the text of a cell into a value: what counts as missing, as a number, as a category, as a date.
 
-Training and every door of serving import this, so that a cell means the same to both.
+How the cells of a column are read is decided once, in training, and stored with the model as a `Reading`. Training, every
+protocol of the API, the prediction app and the model that MLflow loads then run this very file, so that a cell means the
+same to all of them. It needs nothing but the standard library: MLflow runs it where this project is not installed.
 """
 
 import re
-from math import nan
-from typing import Final
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from math import inf, nan
+from typing import Final, Literal
 
-# What stands for "nothing", in every format, whatever spaces are around it.
+Kind = Literal["numeric", "boolean", "categorical", "date"]
+DateOrder = Literal["", "ymd", "dmy", "mdy"]
+
+# What stands for "nothing", in every column, whatever spaces are around it.
 MISSING_TOKENS: Final = frozenset(
-    {"", "?", "-", "--", ".", "NA", "N/A", "n/a", "N.A.", "n.a.", "na", "nil", "missing", "unknown?"}
-    | {"null", "NULL", "None", "NaN", "nan", "-NaN", "-nan", "<NA>", "#N/A", "#NA", "#N/A N/A"}
-    | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
+    {"", "?", "-", "--", "---", ".", "..", "...", "–", "—", "NA", "N/A", "n/a", "N.A.", "n.a.", "na", "nil"}
+    | {"missing", "unknown?", "null", "NULL", "Null", "(null)", "None", "NaN", "nan", "-NaN", "-nan", "<NA>", "NaT"}
+    | {"\\N", "N/D", "n/d", "#N/A", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
+    | {"#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "Not Available", "not available"}
 )
-MISSING_NUMBERS: Final = frozenset({"na", "n/a", "nan", "null", "none"})  # in any case, where a number is expected
+# Besides these, in any case, where a number or a date is expected: in a column of words they may be a word of their own.
+MISSING_NUMBERS: Final = frozenset(
+    {"na", "n/a", "n.a.", "nan", "nat", "nil", "null", "none", "<na>", "(null)", "missing", "unknown", "undefined"}
+    | {"nd", "n/d", "not available", "not applicable", "not reported", "no data", "suppressed", "privacysuppressed"}
+    | {":", "*", "**", "s", "x", "#div/0!", "#n/a"}
+)
 BOOLEANS: Final = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(("false", "no", "0", "0.0"), False)
 FLOAT32_MAX: Final = 3.4028234663852886e38  # a model's numbers are float32: larger ones are no values
-_THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
+MULTIPLIERS: Final = {"k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9}
+MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+_PLAIN: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_INFINITE: Final = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
+# A leading 0 stands alone before a decimal mark, never before thousands. The last two: 12,34,567 and 1'234'567.
+_GROUPED: Final = re.compile(
+    r"([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3}|[1-9]\d{0,2}([ ']\d{3})+)(\.\d*)?", re.ASCII
+)
+_CLOCK: Final = re.compile(r"(\d+):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?", re.ASCII)
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
+# Other characters for the minus sign, the blank and the apostrophe.
+_SAME_MARKS: Final = str.maketrans(
+    {**dict.fromkeys("−–‒﹣－", "-"), **dict.fromkeys("\u00a0\u2007\u2009\u202f\t", " "), "’": "'", "ʼ": "'"}
+)
+_TIME: Final = (
+    r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?"
+    r" ?(?P<half>[AaPp]\.?[Mm]\.?)? ?(?P<zone>Z|UTC|GMT|[-+]\d{2}:?\d{2})?)?"
+)
+_YEAR_FIRST: Final = re.compile(
+    r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?:(?P=mark)(?P<day>\d{1,2}))?" + _TIME, re.ASCII
+)
+_YEAR_LAST: Final = re.compile(
+    r"(?P<first>\d{1,2})(?P<mark>[-/.])(?P<then>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME, re.ASCII
+)
+_NAMED_MONTH: Final = re.compile(
+    r"(?:(?P<day>\d{1,2})[-. ]+)?(?P<name>[A-Za-z]{3,9})\.?[- ]+(?:(?P<day_after>\d{1,2}),? +)?(?P<year>\d{4}|\d{2})"
+    + _TIME,
+    re.ASCII,
+)
+_PIVOT_YEAR: Final = 69  # two digits from here on are of the last century, as POSIX has it
 
 
-def parse_number(text: str, decimal: str = ".") -> float:
-    """Return the number that a cell's text is: `1,234.5` is 1234.5, `5%` is 5; with decimal `,` the marks swap.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the cells of one column are read.
 
-    NaN for the text "nan" and for digits grouped by `_`, which Python reads and no table means. Raises ValueError for
-    what is no number.
+    `decimal` is the decimal mark, "." or ","; the other one groups thousands. `affixes` are what may stand around a number
+    and does not count, in lower case: units, currencies, the letters of footnotes. `multiplied`: k, M and bn multiply.
+    `clock`: 1:30 is one and a half. `missing` are words for missing besides the usual ones; `kept` are usual ones that
+    are values here. `folds_case`: Red and RED are the category red. `date_order` is the order of day, month and year in
+    dates that do not begin with the year.
     """
-    digits = text.removesuffix("%").rstrip()
-    if decimal == ",":
+
+    decimal: str = "."
+    affixes: tuple[str, ...] = ()
+    multiplied: bool = False
+    clock: bool = False
+    missing: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    folds_case: bool = False
+    date_order: DateOrder = ""
+
+
+PLAIN: Final = Reading()
+
+
+def is_missing(text: str, reading: Reading = PLAIN) -> bool:
+    """Return whether a cell without blanks around it means "nothing" in every kind of column."""
+    return text in reading.missing or (text in MISSING_TOKENS and text not in reading.kept)
+
+
+def read_number(text: str, reading: Reading = PLAIN) -> float:
+    """Return the number in a cell, NaN if it is missing; `5%` is 5, `(5)` and `5-` are -5. Raises ValueError for anything else.
+
+    Infinite numbers are returned as such: no model takes them.
+    """
+    text = text.strip()
+    if reading.decimal == "." and _PLAIN.fullmatch(text):
+        return float(text)
+    if is_missing(text, reading) or text.lower() in MISSING_NUMBERS:
+        return nan
+    if _INFINITE.fullmatch(text):
+        return -inf if text[0] == "-" else inf
+    sign, digits = _without_signs(text.translate(_SAME_MARKS).lower(), reading)
+    if reading.clock and (match := _CLOCK.fullmatch(digits)):
+        return sign * (int(match[1]) + int(match[2]) / 60 + float(match[3] or 0) / 3600)
+    factor = 1.0
+    if reading.multiplied and (suffix := digits.lstrip("0123456789.,' ")) in MULTIPLIERS:
+        digits, factor = digits.removesuffix(suffix).rstrip(), MULTIPLIERS[suffix]
+    if reading.decimal == ",":
         digits = digits.translate(_SWAP_MARKS)
-    if _THOUSANDS.fullmatch(digits):
-        digits = digits.replace(",", "")
-    return nan if "_" in digits else float(digits)
+    if _GROUPED.fullmatch(digits):
+        digits = digits.replace(",", "").replace(" ", "").replace("'", "")
+    if not _PLAIN.fullmatch(digits) or digits[0] in "+-":
+        raise ValueError(f"{text[:60]!r} is not a number.")
+    return sign * factor * float(digits)
+
+
+def read_boolean(text: str, reading: Reading = PLAIN) -> float:
+    """Return 1 or 0, NaN if the cell is missing. Raises ValueError for anything but true, false, yes, no, 1 and 0."""
+    text = text.strip()
+    word = text.lower()
+    if word in BOOLEANS and text not in reading.missing:
+        return float(BOOLEANS[word])
+    if is_missing(text, reading) or word in MISSING_NUMBERS:
+        return nan
+    raise ValueError(f"{text[:60]!r} is neither true nor false.")
+
+
+def read_category(text: str, reading: Reading = PLAIN) -> str:
+    """Return the category in a cell as it is written, "" if it is missing."""
+    text = text.strip()
+    return "" if is_missing(text, reading) else text
+
+
+def read_date(text: str, reading: Reading = PLAIN) -> str:
+    """Return the date in a cell as `YYYY-MM-DDThh:mm:ss`, "" if it is missing; a time with a zone is turned into UTC.
+
+    Raises ValueError for what is no date, and for one whose order of day and month the column does not have.
+    """
+    text = text.strip()
+    if is_missing(text, reading) or text.lower() in MISSING_NUMBERS:
+        return ""
+    for pattern in (_YEAR_FIRST, _YEAR_LAST, _NAMED_MONTH):
+        if match := pattern.fullmatch(text):
+            return _as_iso(match, reading)
+    raise ValueError(f"{text[:60]!r} is not a date.")
+
+
+class Cells:
+    """Reads the cells of one column of a model, from text or as JSON has them."""
+
+    def __init__(self, kind: Kind, reading: Reading = PLAIN, categories: Iterable[str] = ()) -> None:
+        self.kind = kind
+        self.reading = reading
+        self.is_text = kind in {"categorical", "date"}
+        self._known = {category: category for category in categories}
+        self._folded = {}
+        if reading.folds_case:
+            # From the rarest on, so that the most frequent spelling stands where two are alike.
+            self._folded = {category.casefold(): category for category in reversed(list(self._known))}
+
+    def number(self, text: str) -> float:
+        """Return the number, 1 or 0 for a boolean, NaN if missing. Raises ValueError for what does not fit, and for numbers
+        that float32 cannot hold.
+        """
+        number = (read_boolean if self.kind == "boolean" else read_number)(text, self.reading)
+        if abs(number) > FLOAT32_MAX:
+            raise ValueError(f"{text[:60]!r} is too large.")
+        return number
+
+    def text(self, text: str) -> str:
+        """Return the category, or the date as `YYYY-MM-DDThh:mm:ss`; "" if missing. Raises ValueError for what is no date."""
+        if text in self._known:
+            return text
+        if self.kind == "date":
+            return read_date(text, self.reading)
+        category = read_category(text, self.reading)
+        return category if category in self._known else self._folded.get(category.casefold(), category)
+
+    def is_unseen(self, category: str) -> bool:
+        """Return whether training has not seen a category that was read; never of missing ones and of dates."""
+        return self.kind == "categorical" and category != "" and category not in self._known
+
+
+def _without_signs(text: str, reading: Reading) -> tuple[float, str]:
+    """Return the sign of a number, and its digits without sign, unit and percent sign."""
+    sign, has_sign = 1.0, False
+    before = None
+    while text != before:
+        before = text
+        text = text.strip(" ")
+        if not has_sign and text[:1] in {"-", "+"}:
+            sign, has_sign, text = (-1.0 if text[0] == "-" else 1.0), True, text[1:]
+        elif not has_sign and text[:1] == "(" and text[-1:] == ")":
+            sign, has_sign, text = -1.0, True, text[1:-1]
+        elif not has_sign and text[-1:] == "-":
+            sign, has_sign, text = -1.0, True, text[:-1]
+        elif text[-1:] == "%":
+            text = text[:-1]
+        else:
+            text = _without_affix(text, reading.affixes)
+    return sign, text
+
+
+def _without_affix(text: str, affixes: tuple[str, ...]) -> str:
+    for affix in affixes:
+        if len(text) > len(affix):
+            if text.endswith(affix):
+                return text.removesuffix(affix)
+            if text.startswith(affix):
+                return text.removeprefix(affix)
+    return text
+
+
+def _as_iso(match: re.Match[str], reading: Reading) -> str:
+    parts = match.groupdict()
+    year = int(parts["year"])
+    if len(parts["year"]) == 2:
+        year += 1900 if year >= _PIVOT_YEAR else 2000
+    if "name" in parts:
+        month = MONTHS.index(parts["name"][:3].lower()) + 1 if parts["name"][:3].lower() in MONTHS else 0
+        day = int(parts["day"] or parts["day_after"] or 1)
+    elif "first" in parts:
+        if not reading.date_order:
+            raise ValueError(f"{match[0][:60]!r} does not begin with the year, as the dates of this column do.")
+        first, then = int(parts["first"]), int(parts["then"])
+        day, month = (then, first) if reading.date_order == "mdy" else (first, then)
+    else:
+        day, month = int(parts["day"] or 1), int(parts["month"])
+    hour = int(parts["hour"] or 0)
+    if parts["half"]:
+        if not 1 <= hour <= 12:
+            raise ValueError(f"{match[0][:60]!r} is not a time.")
+        hour = hour % 12 + (12 if parts["half"][0] in "Pp" else 0)
+    moment = datetime(year, month, day, hour, int(parts["minute"] or 0), int(parts["second"] or 0), tzinfo=UTC)
+    moment = moment.replace(tzinfo=_zone(parts["zone"])).astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def _zone(text: str | None) -> timezone:
+    if text is None or text in {"Z", "UTC", "GMT"}:
+        return UTC
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-offset if text[0] == "-" else offset)

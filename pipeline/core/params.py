@@ -72,6 +72,20 @@ class LinearParams(_Group):
     max_iter: int = Field(1000, ge=1)
 
 
+class ColumnOptions(_Group):
+    """What a person decided about one column of the table; the rest is decided from its values.
+
+    `missing` are words of the column that mean nothing; `kept` are usual words for nothing that are values in it, such as
+    NA for Namibia.
+    """
+
+    kind: Literal["auto", "numeric", "categorical", "date"] = "auto"
+    decimal: Literal["auto", ".", ","] = "auto"
+    date_order: Literal["auto", "ymd", "dmy", "mdy"] = "auto"
+    missing: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
 class Params(_Group):
     """The parameters of one run. Equal parameters, data, code and seed give an equal bundle digest."""
 
@@ -84,6 +98,10 @@ class Params(_Group):
         _field("Data", "Task", "Auto: inferred from the target."),
     ] = "auto"
     ignore: Annotated[tuple[str, ...], _field("Data", "Ignored columns", "Columns that the model must not use.")] = ()
+    columns: Annotated[
+        dict[str, ColumnOptions],
+        _field("Data", "Columns", "How columns are read, where the Data page or you decided it."),
+    ] = {}
     test_share: Annotated[
         float, _field("Data", "Test share", "Share of the rows held out for evaluation.", ge=0.05, le=0.5)
     ] = 0.2

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.core.bundle import Histogram
+from pipeline.core.cells import PLAIN, Reading
 
 Role = Literal["feature", "target", "dropped"]
 
@@ -17,22 +18,39 @@ class _Record(BaseModel):
 
 
 class Category(_Record):
-    """A category and its number of training rows."""
+    """A category, or the text of a cell, and its number of rows."""
 
     value: str
     count: int
+
+
+class ColumnReport(_Record):
+    """How one column of the raw table was read: its kind, `examples` of its cells as they are written, and in words whatever
+    a person would not expect.
+
+    `missing` are the words that were read as "nothing", `unread` the cells that do not fit and count as missing, each with
+    its number of rows. `kind` is "skipped" for a column that only numbers the rows.
+    """
+
+    name: str
+    kind: Literal["numeric", "boolean", "categorical", "date", "other", "skipped"]
+    reading: Reading = PLAIN
+    examples: list[str] = []
+    remarks: list[str] = []
+    missing: list[Category] = []
+    unread: list[Category] = []
 
 
 class ColumnProfile(_Record):
     """One column over the training rows. Numeric statistics are None for other kinds and for columns without values.
 
     `distinct` counts distinct values without missing ones. The keys of `quantiles` are shares, as text. `categories`
-    are the most frequent ones, most frequent first. `reason` says why a column is dropped.
+    are the most frequent ones, most frequent first. `reason` says why a column is dropped. `report` says how it was read.
     """
 
     name: str
     role: Role
-    kind: Literal["numeric", "boolean", "categorical", "other"]
+    kind: Literal["numeric", "boolean", "categorical", "date", "other"]
     reason: str = ""
     missing: int
     missing_share: float
@@ -45,6 +63,7 @@ class ColumnProfile(_Record):
     quantiles: dict[str, float] = {}
     histogram: Histogram | None = None
     categories: list[Category] = []
+    report: ColumnReport | None = None
 
 
 class Profile(_Record):

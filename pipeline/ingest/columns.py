@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.core.cells import parse_number
+from pipeline.core.cells import PLAIN, Reading, read_number
 from pipeline.core.sentences import plural
+from pipeline.core.table_profile import ColumnReport
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int32]
@@ -41,6 +42,7 @@ class NumberColumn:
     values: Floats
     boolean: bool = False
     infinite: int = 0
+    reading: Reading = PLAIN
 
     def hashes(self) -> Hashes:
         """Return one hash per row, of its value only: equal values of different widths have equal hashes."""
@@ -56,11 +58,16 @@ class TextColumn:
     name: str
     codes: Codes
     labels: list[str]
+    reading: Reading = PLAIN
 
     def hashes(self) -> Hashes:
         """Return one hash per row, of its label only."""
         table = np.append(pd.util.hash_array(np.array([*self.labels], dtype=object)), np.uint64(0))
         return table[self.codes]
+
+
+class DateColumn(TextColumn):
+    """A column of dates: `labels` are `YYYY-MM-DDThh:mm:ss`."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,17 @@ Column = NumberColumn | TextColumn | UnusableColumn
 
 @dataclass(frozen=True)
 class Table:
-    """The typed columns in file order, all of `n_rows`. `notes` and `warnings` are for the log."""
+    """The typed columns in file order, all of `n_rows`. `notes` and `warnings` are for the log.
+
+    `reports` say how each column of the files was read, also those that are no columns here because they number the rows.
+    """
 
     columns: dict[str, Column]
     n_rows: int
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    reports: dict[str, ColumnReport] = field(default_factory=dict)
+    delimiter: str = ","
 
 
 def number_column(name: str, values: npt.NDArray[np.generic], boolean: bool = False) -> NumberColumn:
@@ -164,6 +176,6 @@ def _to_numbers(labels: list[str], decimals: Iterable[str]) -> npt.NDArray[np.fl
 
 def _parse_or_nan(label: str, decimal: str) -> float:
     try:
-        return parse_number(label, decimal)
+        return read_number(label, Reading(decimal))
     except ValueError:
         return np.nan

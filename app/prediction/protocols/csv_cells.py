@@ -9,7 +9,7 @@ from typing import Final
 from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.rows import MAX_TEXT
 from pipeline.core.bundle import Feature, Scalar
-from pipeline.core.cells import BOOLEANS, FLOAT32_MAX, MISSING_NUMBERS, MISSING_TOKENS, parse_number
+from pipeline.core.cells import BOOLEANS, FLOAT32_MAX, MISSING_NUMBERS, MISSING_TOKENS, read_number
 
 MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table
 EXPECTED: Final = {
@@ -61,7 +61,7 @@ def value(cell: str, feature: Feature) -> Scalar:
         return None
     if feature.kind == "boolean" and text.lower() in BOOLEANS:
         return BOOLEANS[text.lower()]
-    number = parse_number(text)
+    number = read_number(text)
     if not abs(number) <= FLOAT32_MAX or (feature.kind == "boolean" and number not in {0, 1}):
         raise ValueError(text)
     return number

@@ -3,6 +3,7 @@
 Names are paths: `seed`, `random_forest.max_depth`. A field without text is the parameter's "nothing", where it has one.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.core.params import Params, choice_title
 
-Kind = Literal["text", "number", "choice", "check", "lines"]
+Kind = Literal["text", "number", "choice", "check", "lines", "json"]
 # Estimators' settings have scikit-learn's names; these say what they mean.
 _TITLES: Final = {
     "c": "C",
@@ -28,7 +29,7 @@ _TITLES: Final = {
 
 @dataclass(frozen=True)
 class FormField:
-    """One input. `text` is what it holds (lines for `lines`, "on" or "" for `check`), `error` why it is not valid."""
+    """One input. `text` is what it holds (lines for `lines`, "on" or "" for `check`, an object for `json`), `error` why it is not valid."""
 
     name: str
     title: str
@@ -121,7 +122,9 @@ def _field(
     shape = next((s for s in spec.get("anyOf", []) if s.get("type") != "null"), spec)
     low = shape.get("minimum", shape.get("exclusiveMinimum", ""))
     high = shape.get("maximum", shape.get("exclusiveMaximum", ""))
-    kinds: dict[str, Kind] = {"boolean": "check", "integer": "number", "number": "number", "array": "lines"}
+    kinds: dict[str, Kind] = {
+        "boolean": "check", "integer": "number", "number": "number", "array": "lines", "object": "json"
+    }  # fmt: skip
     return FormField(
         name=name,
         title=_title(name.rsplit(".", 1)[-1]) if "." in name else str(spec["title"]),
@@ -140,6 +143,11 @@ def _value(field: FormField, text: str) -> object:
     text = text.replace("\r\n", "\n")
     if field.kind == "check":
         return text == "on"
+    if field.kind == "json":
+        try:
+            return json.loads(text or "{}")
+        except ValueError:
+            return text
     if field.kind == "lines":
         lines = [line.strip() for line in text.split("\n") if line.strip()]
         # Where an empty list and "the built-in ones" differ, an empty box means the latter.
@@ -152,6 +160,8 @@ def _text(value: Any) -> str:  # noqa: ANN401 - of any parameter
         return ""
     if value is True:
         return "on"
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False) if value else ""
     return "\n".join(value) if isinstance(value, list | tuple) else str(value)
 
 
