@@ -24,6 +24,7 @@ CHUNK_BYTES: Final = 64 * 1024
 # longer block could leave both waiting for the other. This is the number of rows that the API reads before it responds.
 BLOCK_ROWS: Final = 1_000
 ERROR_COLUMN: Final = "error"
+REMARK_COLUMN: Final = "remark"
 PREDICTION_COLUMN: Final = "prediction"
 # What a spreadsheet would run as a formula.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -38,6 +39,8 @@ class TableSummary:
     rows: list[list[str]] = field(default_factory=list)
     n_rows: int = 0
     n_failed: int = 0
+    remark: str = ""  # how the table was understood, from the first row
+    n_remarks: int = 0  # rows with a remark
     errors: list[RowError] = field(default_factory=list)
     predictions: Counter[str] = field(default_factory=Counter)
     n_numbers: int = 0
@@ -62,7 +65,7 @@ class TableSummary:
 
 
 def read_head(file: IO[bytes]) -> tuple[list[str], str]:
-    """Return the header of a CSV file and its delimiter (comma, semicolon or tab). Raises APP-07."""
+    """Return the header of a CSV file and its delimiter (comma, semicolon, tab or bar). Raises APP-07."""
     file.seek(0)
     raw = file.read(CHUNK_BYTES)
     file.seek(0)
@@ -80,7 +83,7 @@ def read_head(file: IO[bytes]) -> tuple[list[str], str]:
         raise UnreadableTableError("Its text is not UTF-8.", "Save it as “CSV UTF-8” and send that.") from None
     if "\0" in text:
         raise UnreadableTableError("It contains NUL bytes, so it is not text.", "Save it as “CSV UTF-8” and send that.")
-    starts = {each: [*islice(_rows(io.StringIO(text, newline=""), each), 2)] for each in (",", "\t", ";")}
+    starts = {each: [*islice(_rows(io.StringIO(text, newline=""), each), 2)] for each in (",", "\t", ";", "|")}
     delimiter = max(starts, key=lambda each: len(starts[each][0]) if starts[each] else 0)
     start = starts[delimiter]
     if not start or not any(cell.strip() for cell in start[0]):
@@ -126,6 +129,14 @@ class ResultCollector:
         position = {name: index for index, name in enumerate(header)}
         for row in rows:
             self._count(row, position.get(PREDICTION_COLUMN), position.get(ERROR_COLUMN))
+            self._take_remark(row, position.get(REMARK_COLUMN))
+
+    def _take_remark(self, row: list[str], place: int | None) -> None:
+        remark = row[place] if place is not None and place < len(row) else ""
+        if remark:
+            self.summary.n_remarks += 1
+            if self.summary.n_rows == 1:
+                self.summary.remark = remark
 
     def _count(self, row: list[str], prediction: int | None, error: int | None) -> None:
         summary = self.summary
@@ -164,7 +175,7 @@ def shorten_number(cell: str) -> str:
 
 def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     """Return the rows of a table that are not blank lines."""
-    return (row for row in csv.reader(lines, delimiter=delimiter) if row)
+    return (row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row)
 
 
 def _is_number(cell: str) -> bool:

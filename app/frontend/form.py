@@ -12,13 +12,14 @@ from typing import Final, Literal
 from app.frontend.labels import column_label, value_text
 from app.web.formats import input_text, percent, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
-from pipeline.core.cells import BOOLEANS, FLOAT32_MAX
+from pipeline.core.cells import read_number
 from pipeline.core.sentences import plural
 
 PREFIX: Final = "x."
 MAX_SELECT_OPTIONS: Final = 15  # more categories than that are typed, with suggestions
 MAX_SUGGESTIONS: Final = 300
 FLOAT32_EPSILON: Final = 2.0**-23  # relative
+MIDNIGHT: Final = "T00:00:00"
 NEWLINE: Final = re.compile(r"\r\n|\r|\n")
 
 Widget = Literal["number", "select", "text"]
@@ -114,9 +115,18 @@ def example_rows(manifest: Manifest) -> list[dict[str, Scalar]]:
     return rows or [first]
 
 
-def input_texts(row: Mapping[str, Scalar]) -> dict[str, str]:
-    """Return a row as a person would have typed it."""
-    return {name: input_text(value) for name, value in row.items()}
+def input_texts(manifest: Manifest, row: Mapping[str, Scalar]) -> dict[str, str]:
+    """Return a row as a person would have typed it, and as the table has it."""
+    return {feature.name: cell_text(feature, row[feature.name]) for feature in manifest.features if feature.name in row}
+
+
+def cell_text(feature: Feature, value: Scalar) -> str:
+    """Return a value as the cells of its column are written: with a decimal comma where they have one."""
+    text = input_text(value)
+    if feature.kind == "date":
+        return text.removesuffix(MIDNIGHT)
+    is_number = isinstance(value, float) and not isinstance(value, bool)
+    return text.replace(".", ",") if is_number and feature.reading.decimal == "," else text
 
 
 def build_form(manifest: Manifest, texts: Mapping[str, str], *, is_checked: bool = True) -> Form:
@@ -139,14 +149,18 @@ def parse_value(feature: Feature, text: str) -> tuple[Scalar, str]:
     stripped = text.strip()
     if not stripped:
         return None, ""
-    if feature.kind == "categorical":
-        return (text if text in feature.categories else stripped), ""
+    cells = feature.cells
+    try:
+        if feature.is_text:
+            return cells.text(text) or None, ""
+        number = cells.number(stripped)
+    except ValueError:
+        return None, _reading_error(feature, stripped)
+    if math.isnan(number):
+        return None, ""
     if feature.kind == "boolean":
-        word = stripped.lower()
-        if word in BOOLEANS:
-            return BOOLEANS[word], ""
-        return None, "Choose yes or no, or leave it blank if unknown."
-    return _parse_number(stripped)
+        return number == 1, ""
+    return (int(number) if number == int(number) and abs(number) < 2**53 else number), ""
 
 
 def value_warning(feature: Feature, value: Scalar) -> str:
@@ -178,16 +192,20 @@ def _is_less(a: float, b: float) -> bool:
     return b - a > FLOAT32_EPSILON * max(abs(a), abs(b))
 
 
-def _parse_number(text: str) -> tuple[Scalar, str]:
-    digits = text.replace("−", "-").replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
-    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", digits, re.ASCII) is None:
-        if re.fullmatch(r"[+-]?[\d.]*,[\d.,]*", digits, re.ASCII):
-            return None, "Write the number with a decimal point and no commas, such as 1234.5."
-        return None, f"“{text[:40]}” is not a number. Leave it blank if unknown."
-    number = float(digits)
-    if not math.isfinite(number) or abs(number) > FLOAT32_MAX:
-        return None, "This number is too large for the model."
-    return (int(number) if number == int(number) and abs(number) < 2**53 else number), ""
+def _reading_error(feature: Feature, text: str) -> str:
+    """Return why a text is no value of the feature, and how one is written."""
+    if feature.kind == "boolean":
+        return "Choose yes or no, or leave it blank if unknown."
+    if feature.kind == "date":
+        return f"“{text[:40]}” is not a date such as 2020-01-31 or 2020-01-31 14:05. Leave it blank if unknown."
+    if re.fullmatch(r"[+-]?[\d.,]*[.,][\d.,]*", text, re.ASCII):
+        mark, example = ("comma", "1234,5") if feature.reading.decimal == "," else ("point", "1234.5")
+        return f"Write the number with a decimal {mark}, such as {example}."
+    try:
+        read_number(text, feature.reading)
+    except ValueError:
+        return f"“{text[:40]}” is not a number. Leave it blank if unknown."
+    return "This number is too large for the model."
 
 
 def _build_field(id: str, feature: Feature, text: str, value: Scalar, *, error: str, warning: str) -> Field:
@@ -213,10 +231,13 @@ def _build_field(id: str, feature: Feature, text: str, value: Scalar, *, error: 
 def _choose_widget(feature: Feature, *, has_error: bool) -> Widget:
     if feature.kind == "boolean":
         return "select"
+    if feature.kind == "date":
+        return "text"
     if feature.kind == "categorical":
         return "select" if len(feature.categories) <= MAX_SELECT_OPTIONS else "text"
     # An input of type number would drop text that is not a number instead of showing it.
-    return "text" if has_error else "number"
+    # One with a decimal comma would read 7.14 as it is written nowhere in the table.
+    return "text" if has_error or feature.reading.decimal == "," else "number"
 
 
 def _select_options(feature: Feature, text: str, value: Scalar, *, has_error: bool) -> tuple[Option, ...]:
@@ -236,7 +257,7 @@ def _select_options(feature: Feature, text: str, value: Scalar, *, has_error: bo
 
 
 def _build_hint(feature: Feature) -> str:
-    parts = []
+    parts = ["such as 2020-01-31 or 2020-01-31 14:05"] if feature.kind == "date" else []
     if feature.kind == "numeric" and feature.low is not None and feature.high is not None:
         parts.append(f"usually {short_number(feature.low)} to {short_number(feature.high)}")
         if feature.median is not None and feature.low != feature.high:

@@ -39,6 +39,8 @@ def value_text(feature: Feature, value: Scalar) -> str:
         return "missing"
     if feature.kind == "boolean":
         return "yes" if value == 1 else "no"
+    if feature.kind == "date" and isinstance(value, str):
+        return value.removesuffix("T00:00:00").replace("T", " ")
     if feature.kind == "categorical" or isinstance(value, str):
         return f"“{value}”"
     return f"{short_number(float(value))} {feature.unit}".rstrip()

@@ -55,7 +55,7 @@ async def _build_page(
     rows = example_rows(manifest)
     index = (_whole_number(options.get("example", "")) or 0) % len(rows)
     if not inputs.texts and not inputs.unknown:
-        texts = {} if "clear" in options else input_texts(rows[index])
+        texts = {} if "clear" in options else input_texts(manifest, rows[index])
         return _page(manifest, build_form(manifest, texts, is_checked=False), index)
     form = build_form(manifest, inputs.texts)
     changed = _fields_changed(manifest, inputs, _whole_number(options.get("model", "")))

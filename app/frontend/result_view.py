@@ -49,6 +49,7 @@ def build_result(
             for feature in manifest.features
             if feature.name in prediction.imputed
         ),
+        unseen=tuple(column_label(name) for name in prediction.unseen),
         version=prediction.model_version,
         request_id=prediction.request_id,
         link=link,

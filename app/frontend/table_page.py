@@ -139,6 +139,8 @@ def _preview(summary: csv_tables.TableSummary, stored: StoredResult) -> Preview:
         prediction_range=summary.range_text,
         download_url=f"/table/{stored.token}.csv",
         size_bytes=stored.size_bytes,
+        remark=summary.remark,
+        n_remarks=summary.n_remarks,
     )
 
 
@@ -173,7 +175,7 @@ def _page(
 
 def _sample(manifest: Manifest) -> str:
     """Return a small table that works, made of the example rows."""
-    rows = [list(input_texts(row).values()) for row in example_rows(manifest)[:3]]
+    rows = [list(input_texts(manifest, row).values()) for row in example_rows(manifest)[:3]]
     return csv_tables.format_rows([[feature.name for feature in manifest.features], *rows])
 
 

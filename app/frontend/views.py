@@ -99,6 +99,7 @@ class Result:
     classes: tuple[ClassBar, ...]
     distribution: Distribution | None
     imputed: tuple[tuple[str, str], ...]
+    unseen: tuple[str, ...]
     version: int
     request_id: str
     link: str
@@ -157,6 +158,8 @@ class Preview:
     prediction_range: str
     download_url: str
     size_bytes: int
+    remark: str = ""  # how the table was understood
+    n_remarks: int = 0  # rows with a remark
 
 
 @dataclass(frozen=True)

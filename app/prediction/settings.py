@@ -46,6 +46,13 @@ class ApiSettings(ApiAccess, ServerSettings):
         "Rows that each caller may have predicted in a minute: each key, or each address without one; 0 sets no quota.",
         ge=0,
     )
+    required_feature_share: float = setting(
+        "API_REQUIRED_FEATURE_SHARE",
+        0.0,
+        "Share of the model's features that a table must have as columns; one without any is always refused.",
+        ge=0,
+        le=1,
+    )
     body_timeout_s: float = setting(
         "API_BODY_TIMEOUT_S", 60.0, "A request whose body takes longer to arrive is refused.", ge=1, le=3600
     )

@@ -77,6 +77,9 @@ class Feature(_Record):
     histogram: Histogram | None = None
     categories: list[str] = []
     category_counts: list[int] = []
+    earliest: str = ""  # of dates, as `YYYY-MM-DDThh:mm:ss`
+    middle: str = ""
+    latest: str = ""
     example: Scalar = None
 
     @property
@@ -92,7 +95,9 @@ class Feature(_Record):
     @property
     def typical(self) -> Scalar:
         """Return a value that is typical of the column and says nothing of a single row; None where there is none."""
-        if self.is_text:
+        if self.kind == "date":
+            return self.middle or None
+        if self.kind == "categorical":
             return self.categories[0] if self.categories else None
         if self.median is None:
             return None

@@ -6,6 +6,7 @@ same to all of them. It needs nothing but the standard library: MLflow runs it w
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -26,7 +27,7 @@ MISSING_TOKENS: Final = frozenset(
 MISSING_NUMBERS: Final = frozenset(
     {"na", "n/a", "n.a.", "nan", "nat", "nil", "null", "none", "<na>", "(null)", "missing", "unknown", "undefined"}
     | {"nd", "n/d", "not available", "not applicable", "not reported", "no data", "suppressed", "privacysuppressed"}
-    | {":", "*", "**", "s", "x", "#div/0!", "#n/a"}
+    | {":", "*", "**", "s", "#div/0!", "#n/a"}
 )
 BOOLEANS: Final = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(("false", "no", "0", "0.0"), False)
 FLOAT32_MAX: Final = 3.4028234663852886e38  # a model's numbers are float32: larger ones are no values
@@ -150,6 +151,30 @@ def read_date(text: str, reading: Reading = PLAIN) -> str:
     raise ValueError(f"{text[:60]!r} is not a date.")
 
 
+def match_names(sent: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Return the known name that each name sent stands for: itself, or else the one that differs from it only in case and
+    blanks, if there is just one on either side. Names without one are absent.
+    """
+    sent, known = list(dict.fromkeys(sent)), set(known)
+    matched = {name: name for name in sent if name in known}
+    left = [name for name in sent if name not in matched]
+    if not left:
+        return matched
+    n_alike = Counter(map(_folded, left))
+    by_fold: dict[str, list[str]] = {}
+    for name in known - matched.keys():
+        by_fold.setdefault(_folded(name), []).append(name)
+    for name in left:
+        alike = by_fold.get(_folded(name), [])
+        if len(alike) == 1 and n_alike[_folded(name)] == 1:
+            matched[name] = alike[0]
+    return matched
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
 class Cells:
     """Reads the cells of one column of a model, from text or as JSON has them."""
 
@@ -237,7 +262,10 @@ def _as_iso(match: re.Match[str], reading: Reading) -> str:
             raise ValueError(f"{match[0][:60]!r} is not a time.")
         hour = hour % 12 + (12 if parts["half"][0] in "Pp" else 0)
     moment = datetime(year, month, day, hour, int(parts["minute"] or 0), int(parts["second"] or 0), tzinfo=UTC)
-    moment = moment.replace(tzinfo=_zone(parts["zone"])).astimezone(UTC)
+    try:
+        moment = moment.replace(tzinfo=_zone(parts["zone"])).astimezone(UTC)
+    except OverflowError as error:  # beyond the years 1 to 9999
+        raise ValueError(f"{match[0][:60]!r} is not a date.") from error
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 

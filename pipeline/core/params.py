@@ -12,7 +12,17 @@ Estimator = Literal["hist_gradient_boosting", "gradient_boosting", "random_fores
 ThresholdMetric = Literal["f1", "balanced_accuracy", "accuracy", "none"]
 
 # Ids of problems that the parameters cause with this table: a run with the same ones would fail again.
-INVALID_PARAMS_IDS: Final = ("DATA-10", "DATA-11", "DATA-12", "DATA-13", "DATA-15", "DATA-20", "DATA-21", "DATA-22")
+INVALID_PARAMS_IDS: Final = (
+    "DATA-10",
+    "DATA-11",
+    "DATA-12",
+    "DATA-13",
+    "DATA-15",
+    "DATA-20",
+    "DATA-21",
+    "DATA-22",
+    "DATA-26",
+)
 
 # Ids and values whose title is not just their words.
 _TITLES: Final = {
@@ -97,6 +107,7 @@ class Params(_Group):
         Literal["auto", "binary", "multiclass", "regression"],
         _field("Data", "Task", "Auto: inferred from the target."),
     ] = "auto"
+    sheet: Annotated[str | None, _field("Data", "Sheet", "Of a workbook. Empty: the only one that is filled.")] = None
     ignore: Annotated[tuple[str, ...], _field("Data", "Ignored columns", "Columns that the model must not use.")] = ()
     columns: Annotated[
         dict[str, ColumnOptions],

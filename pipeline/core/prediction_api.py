@@ -95,7 +95,8 @@ class Prediction(_Response):
 
     `probabilities` are by class label, `probability` is that of the positive class (binary) or of the predicted one
     (multiclass); both are absent for regression, `threshold` is absent unless binary. `imputed` names the features
-    that were missing in the record.
+    that were missing in the record, `unseen` those with a category that training has not seen, `matched` the features for
+    which names were taken that were not sent as they are.
     """
 
     prediction: bool | int | float | str
@@ -105,6 +106,8 @@ class Prediction(_Response):
     model_version: int
     request_id: str = ""
     imputed: list[str] = []
+    unseen: list[str] = []
+    matched: dict[str, str] = {}
 
 
 class Contribution(_Response):

@@ -81,6 +81,10 @@ class DataError(ProblemError):
     """The table cannot be used; the run fails, the served model stays. Family DATA."""
 
 
+class InvalidParamsError(DataError):
+    """The parameters do not suit the table: a run with the same ones would be refused again."""
+
+
 class TrainingError(ProblemError):
     """No publishable model came out. Family TRAIN."""
 

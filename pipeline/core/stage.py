@@ -76,7 +76,11 @@ class SeedResult(_Record):
 
 
 class DataResult(_Record):
-    """Result of process_data. `processed_dir` holds train.parquet, test.parquet, profile.json, prepare.onnx, prepare.json."""
+    """Result of process_data. `processed_dir` holds train.parquet, test.parquet, profile.json, prepare.onnx, prepare.json.
+
+    `leakage` are features that give the target away, each with a clause that says how. `target_is_guess`: nobody named the
+    target, and its name often means something else.
+    """
 
     processed_dir: Path
     task: Task
@@ -89,6 +93,8 @@ class DataResult(_Record):
     classes: list[str]
     dropped: dict[str, str]
     warnings: list[str]
+    leakage: dict[str, str] = {}
+    target_is_guess: bool = False
 
 
 class GateVerdict(_Record):

@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Final
 
 PARQUET_SUFFIXES: Final = (".parquet", ".pq")
-TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", *PARQUET_SUFFIXES)
+TEXT_SUFFIXES: Final = (".csv", ".tsv", ".txt")
+OTHER_SUFFIXES: Final = (".xlsx", ".xls", ".xlsb", ".ods", ".json", ".jsonl", ".ndjson", ".feather", ".arrow")
+PACKED_SUFFIXES: Final = (".gz", ".bz2", ".xz", ".zst", ".zip")
+TABLE_SUFFIXES: Final = (*TEXT_SUFFIXES, *PARQUET_SUFFIXES, *OTHER_SUFFIXES, *PACKED_SUFFIXES)
 
 
 def has_table_suffix(name: str) -> bool:

@@ -46,6 +46,7 @@ class ColumnProfile(_Record):
 
     `distinct` counts distinct values without missing ones. The keys of `quantiles` are shares, as text. `categories`
     are the most frequent ones, most frequent first. `reason` says why a column is dropped. `report` says how it was read.
+    `earliest`, `middle` and `latest` are of dates, whose histogram is over days since 1970.
     """
 
     name: str
@@ -63,6 +64,9 @@ class ColumnProfile(_Record):
     quantiles: dict[str, float] = {}
     histogram: Histogram | None = None
     categories: list[Category] = []
+    earliest: str = ""
+    middle: str = ""
+    latest: str = ""
     report: ColumnReport | None = None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.core.metric_labels import LOWER_IS_BETTER, metric_in_sentence
 from pipeline.core.params import Task
 from pipeline.core.sentences import lower_first
-from pipeline.core.stage import GateVerdict
+from pipeline.core.stage import DataResult, GateVerdict
 from pipeline.evaluation.metrics import PRIMARY, oriented, rounded
 
 Decision = Literal["promote", "keep", "identical"]
@@ -143,6 +143,16 @@ class Case:
 
     def _as_metric(self, value: float | None) -> float | None:
         return None if value is None else _number(oriented(self.metric, value))
+
+
+def with_cautions(verdict: GateVerdict, data: DataResult) -> GateVerdict:
+    """Return the verdict with what makes it doubtful: a target that was guessed, and features that may give it away."""
+    cautions = [f"The target {data.target!r} was guessed from its name."] * data.target_is_guess
+    for name, how in list(data.leakage.items())[:1]:
+        n_more = len(data.leakage) - 1
+        more = f" (and {n_more} more)" if n_more else ""
+        cautions.append(f"Beware: {name!r}{more} {how}: possible target leakage.")
+    return verdict.model_copy(update={"reason": " ".join([verdict.reason, *cautions])}) if cautions else verdict
 
 
 def _number(value: float) -> float | None:

@@ -37,7 +37,7 @@ def as_record(features: list[Feature], rows: RawRows, i: int) -> dict[str, Scala
     values: dict[str, Scalar] = {}
     k = m = 0
     for feature in features:
-        if feature.kind == "categorical":
+        if feature.is_text:
             values[feature.name] = str(rows.categorical[i, m]) or None
             m += 1
             continue
@@ -56,10 +56,10 @@ def _blank(rows: RawRows, features: list[Feature]) -> None:
     """Make a value of the last row missing: of a column where values do go missing, if there is one."""
     nullable = [feature for feature in features if feature.nullable] or features
     chosen = nullable[0]
-    if chosen.kind == "categorical":
-        rows.categorical[-1, [f.name for f in features if f.kind == "categorical"].index(chosen.name)] = ""
+    if chosen.is_text:
+        rows.categorical[-1, [f.name for f in features if f.is_text].index(chosen.name)] = ""
     else:
-        rows.numeric[-1, [f.name for f in features if f.kind != "categorical"].index(chosen.name)] = np.nan
+        rows.numeric[-1, [f.name for f in features if not f.is_text].index(chosen.name)] = np.nan
 
 
 def _short(value: np.float32) -> float:

@@ -52,6 +52,7 @@ def build_manifest(
             n_train=meta.n_train,
             n_test=meta.n_test,
             test_share=ctx.params.test_share,
+            delimiter=meta.delimiter,
             data_digest=seed_result.data_digest,
             code_digest=seed_result.code_digest,
             params_digest=seed_result.params_digest,

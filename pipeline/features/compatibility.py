@@ -12,9 +12,10 @@ from pipeline.core.sentences import listed
 from pipeline.features.problems import LostColumnsError
 from pipeline.features.split import Mask, row_hashes, test_mask
 from pipeline.features.target import Target
-from pipeline.ingest.columns import Column, Hashes, NumberColumn, Table
+from pipeline.ingest.columns import Column, DateColumn, Hashes, NumberColumn, Table
 
 MAX_LISTED: Final = 8
+_KINDS: Final = {"categorical": "text", "date": "a date"}
 
 
 def live_model(models_dir: Path) -> Manifest | None:
@@ -33,18 +34,18 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
     ignored by name. A table with another target, or with few columns of the live model among more new ones, is
     another table: that is allowed, with a warning.
     """
-    was_text = {feature.name: feature.kind == "categorical" for feature in champion.features}
-    known = [name for name in was_text if name in table.columns]
-    new = [name for name in table.columns if name not in {*was_text, *champion.left_out, target.name}]
+    kind_was = {feature.name: _KINDS.get(feature.kind, "a number") for feature in champion.features}
+    known = [name for name in kind_was if name in table.columns]
+    new = [name for name in table.columns if name not in {*kind_was, *champion.left_out, target.name}]
     # Two tables may well share a target called "target" and a column called "age".
-    is_other = 2 * len(known) < len(was_text) and len(new) > len(known)
+    is_other = 2 * len(known) < len(kind_was) and len(new) > len(known)
     if champion.target != target.name or is_other:
         return [f"This is a different table from that of the live model (version {champion.version})."]
-    gone = [name for name in was_text if name not in table.columns and name not in params.ignore]
+    gone = [name for name in kind_was if name not in table.columns and name not in params.ignore]
     changed = [
-        f"{name!r} was {'text' if was_text[name] else 'a number'}"
+        f"{name!r} was {kind_was[name]}"
         for name in known
-        if name not in params.ignore and _is_text(table.columns[name], before=was_text[name]) != was_text[name]
+        if name not in params.ignore and _kind(table.columns[name], before=kind_was[name]) != kind_was[name]
     ]
     if params.task == "auto" and target.task != champion.task:
         changed.append(f"the target {target.name!r} was {champion.task} and now is {target.task}")
@@ -52,7 +53,7 @@ def check_against(champion: Manifest, table: Table, target: Target, params: Para
         raise LostColumnsError(champion.version, gone, changed)
     warnings = [f"New since the live model: {listed([*map(repr, new)], MAX_LISTED)}."] if new else []
     lost = [column for column in champion.left_out if column not in table.columns]
-    if lost and len(known) == len(was_text):
+    if lost and len(known) == len(kind_was):
         warnings.append(
             f"Without {listed([*map(repr, lost)], MAX_LISTED)} it is unknown which rows the live model was trained on: "
             "the comparison may favour it."
@@ -75,8 +76,8 @@ def held_out_rows(champion: Manifest, table: Table, hashes: Hashes, test_share: 
     return test_mask(hashes, test_share if champion.test_share is None else champion.test_share)
 
 
-def _is_text(column: Column, before: bool) -> bool:
-    """Return True if a column is text now; one without any value counts as what it was before."""
-    if isinstance(column, NumberColumn) and bool(np.isnan(column.values).all()):
-        return before
-    return not isinstance(column, NumberColumn)
+def _kind(column: Column, before: str) -> str:
+    """Return what a column is now, in words; one without any value counts as what it was before."""
+    if isinstance(column, NumberColumn):
+        return before if bool(np.isnan(column.values).all()) else "a number"
+    return "a date" if isinstance(column, DateColumn) else "text"

@@ -20,7 +20,8 @@ def profile_columns(job: Job) -> dict[str, ColumnProfile]:
     for name, column in job.table.columns.items():
         reason = job.selection.dropped.get(name, "")
         role: Role = "dropped" if name in job.selection.dropped else "feature"
-        profiles[name] = describe(column, train, "target" if name == job.target.name else role, reason)
+        profile = describe(column, train, "target" if name == job.target.name else role, reason)
+        profiles[name] = profile.model_copy(update={"report": job.table.reports.get(name)})
     return profiles
 
 
@@ -31,7 +32,10 @@ def describe_features(job: Job, profiles: dict[str, ColumnProfile]) -> list[Feat
     for column in job.selection.features:
         n_missing += _is_missing(column, candidates)
     row = int(candidates[int(np.argmin(n_missing))])
-    features = [to_feature(profiles[column.name], _value(column, row)) for column in job.selection.features]
+    features = [
+        to_feature(profiles[column.name], _value(column, row)).model_copy(update={"reading": column.reading})
+        for column in job.selection.features
+    ]
     if not job.table.columns.keys() >= MEANINGS.keys():
         return features
     texts = {name: {"unit": unit, "description": meaning} for name, (unit, meaning) in MEANINGS.items()}

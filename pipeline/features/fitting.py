@@ -1,6 +1,6 @@
 """The statistics of preparation, fitted on training rows with scikit-learn, one column at a time in float64."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -27,7 +27,7 @@ class NumberFit:
     """Imputation and scaling of the raw numbers, followed by the derived ones.
 
     scaled = (value - subtract) / divide, or value * multiply + add for min_max; all arrays [number of columns].
-    `indicated` are the positions of the raw columns that get a missing indicator; `merged` those of columns whose
+    `indicated` are the positions of the columns that get a missing indicator; `merged` those of columns whose
     values the chosen scaling would make equal, because a few are huge.
     """
 
@@ -41,15 +41,29 @@ class NumberFit:
 
 @dataclass(frozen=True)
 class TextFit:
-    """The categories of a column that the model knows, most frequent first; "" among them if some were missing."""
+    """The categories of a column that the model knows, most frequent first; "" among them if some were missing.
+
+    `place` is the column's position in the graph's text input.
+    """
 
     name: str
     known: list[str]
     one_hot: bool
+    place: int = 0
 
 
-def fit_numbers(n_raw: int, n_columns: int, column: Callable[[int], Floats], params: Params) -> NumberFit:
+def fit_numbers(
+    n_raw: int,
+    n_columns: int,
+    column: Callable[[int], Floats],
+    params: Params,
+    *,
+    also_indicated: Collection[int] = (),
+) -> NumberFit:
     """Fit imputation and scaling of `n_columns` columns, of which `column(i)` gives the training rows.
+
+    The first `n_raw` and those of `also_indicated` get a missing indicator where values are missing, if the parameters ask
+    for it.
 
     A derived column without any value in the training rows is filled with 0. A column of which a few values are so
     huge that float32 would make the others equal is scaled by its quartiles, but not for a linear model, whose fit a
@@ -65,7 +79,7 @@ def fit_numbers(n_raw: int, n_columns: int, column: Callable[[int], Floats], par
             continue
         imputer = SimpleImputer(strategy=params.imputation).fit(values)
         fill[i] = np.float32(imputer.statistics_[0])
-        if params.missing_indicator and i < n_raw and missing.any():
+        if params.missing_indicator and (i < n_raw or i in also_indicated) and missing.any():
             indicated.append(i)
         # The scaler sees what the graph sees: the fill rounded to float32.
         values[missing] = fill[i]
@@ -82,11 +96,11 @@ def fit_numbers(n_raw: int, n_columns: int, column: Callable[[int], Floats], par
     return NumberFit(fill, form, first, second, indicated, merged)
 
 
-def fit_text(column: TextColumn, train: npt.NDArray[np.bool_], params: Params) -> TextFit:
+def fit_text(column: TextColumn, train: npt.NDArray[np.bool_], params: Params, place: int = 0) -> TextFit:
     """Return the MAX_CATEGORIES most frequent categories of the training rows; others are treated as unknown."""
     counts, n_missing = count_categories(column, train)
     known = [text for text, _ in counts[:MAX_CATEGORIES]] + [""] * (n_missing > 0)
-    return TextFit(column.name, known, params.estimator == "linear" or len(known) <= ONE_HOT_MAX)
+    return TextFit(column.name, known, params.estimator == "linear" or len(known) <= ONE_HOT_MAX, place)
 
 
 def _merges(values: Doubles, scaling: str, first: float, second: float) -> bool:

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
 from pipeline.core.cells import FLOAT32_MAX
+from pipeline.features.date_graph import DateFit, add_dates, difference_names
 from pipeline.features.expressions import Derived, compile_tree
 from pipeline.features.fitting import NumberFit, TextFit
 from pipeline.features.processed_dataset import TARGET_COLUMN, VALIDATION_COLUMN
@@ -41,30 +42,46 @@ def derived_graph(n_numeric: int, position: dict[str, int], derived: Sequence[De
     return writer.serialized(n_numeric, 0, len(derived))
 
 
+def date_graph(fits: Sequence[DateFit], n_texts: int) -> bytes:
+    """Return the graph `categorical` [n, n_texts] -> `prepared` [n, features of the dates], NaN where missing, to fit them."""
+    writer = _Writer()
+    writer.node_to(PREPARED_OUTPUT, "Identity", writer.joined(add_dates(writer, fits)))
+    return writer.serialized(0, n_texts, sum(len(fit.outputs) for fit in fits) + len(difference_names(fits)))
+
+
 def prepare_graph(
-    numeric: Sequence[str], derived: Sequence[Derived], numbers: NumberFit, texts: Sequence[TextFit]
+    numeric: Sequence[str],
+    derived: Sequence[Derived],
+    numbers: NumberFit,
+    texts: Sequence[TextFit],
+    dates: Sequence[DateFit] = (),
 ) -> Prepared:
-    """Return the whole graph over the columns `numeric` and those of `texts`, each kind in the order of its input."""
+    """Return the whole graph over the columns `numeric` and those of `texts` and `dates`, each at its place in its input."""
     writer, blocks = _Writer(), []
     sources: list[tuple[str, list[str]]] = []
+    parts: list[str] = []
     if numeric:
         clean = writer.cleaned()
-        derived_columns = writer.derived(clean, {name: i for i, name in enumerate(numeric)}, derived)
-        values = writer.joined([clean, *derived_columns])
+        parts = [clean, *writer.derived(clean, {name: i for i, name in enumerate(numeric)}, derived)]
+        sources += [(name, [name]) for name in numeric] + [(feature.name, list(feature.columns)) for feature in derived]
+    parts += add_dates(writer, dates)
+    sources += [(name, [fit.name]) for fit in dates for name in fit.outputs] + difference_names(dates)
+    if parts:
+        values = writer.joined(parts)
         missing = writer.node("IsNaN", values)
         filled = writer.node("Where", missing, writer.tensor(numbers.fill.reshape(1, -1)), values)
         blocks.append(writer.scaled(filled, numbers))
-        sources += [(name, [name]) for name in numeric] + [(feature.name, list(feature.columns)) for feature in derived]
         if numbers.indicated:
             blocks.append(writer.cast(writer.columns(missing, numbers.indicated), TensorProto.FLOAT))
-            sources += [(f"{numeric[i]} (missing)", [numeric[i]]) for i in numbers.indicated]
-    for i, text in enumerate(texts):
-        blocks.append(writer.encoded(i, text))
+            indicated = [sources[i] for i in numbers.indicated]
+            sources += [(f"{raw[0]} (missing)", raw) for _, raw in indicated]
+    for text in texts:
+        blocks.append(writer.encoded(text.place, text))
         names = [f"{text.name} = {known or '(missing)'}" for known in text.known] if text.one_hot else [text.name]
         sources += [(name, [text.name]) for name in names]
     writer.node_to(PREPARED_OUTPUT, "Identity", writer.joined(blocks))
     outputs = _distinct([name for name, _ in sources])
-    model = writer.serialized(len(numeric), len(texts), len(outputs))
+    model = writer.serialized(len(numeric), len(texts) + len(dates), len(outputs))
     return Prepared(model, outputs, {name: raw for name, (_, raw) in zip(outputs, sources, strict=True)})
 
 
@@ -80,6 +97,15 @@ class _Writer:
     def node_to(self, output: str, kind: str, *inputs: str) -> None:
         self.nodes.append(helper.make_node(kind, inputs, [output]))
 
+    def matches(self, text: str, pattern: str) -> str:
+        return self._add("RegexFullMatch", [text], pattern=pattern)
+
+    def split(self, text: str, delimiter: str) -> str:
+        output = f"prepare_{len(self.nodes)}"
+        node = helper.make_node("StringSplit", [text], [output, f"{output}_counts"], delimiter=delimiter)
+        self.nodes.append(node)
+        return output
+
     def cast(self, name: str, to: int) -> str:
         return self._add("Cast", [name], to=to)
 
@@ -91,7 +117,8 @@ class _Writer:
 
     def tensor(self, values: npt.NDArray[np.generic]) -> str:
         name = f"prepare_constant_{len(self.tensors)}"
-        self.tensors.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        # Not ascontiguousarray, which makes a vector of a scalar.
+        self.tensors.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def constant(self, value: float) -> str:

@@ -1,7 +1,7 @@
 """The input of preprocessing: a table without rows that lack the target, its split, and the chosen features."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -31,7 +31,10 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a processed set is made from. `target` has a value for each row of `table`."""
+    """Everything that a processed set is made from. `target` has a value for each row of `table`.
+
+    `leakage` are the features that give the target away, each with a clause that says how.
+    """
 
     table: Table
     target: Target
@@ -39,6 +42,7 @@ class Job:
     selection: Selection
     params: Params
     held_out: HeldOut | None = None
+    leakage: dict[str, str] = field(default_factory=dict)
 
     @property
     def train(self) -> Mask:

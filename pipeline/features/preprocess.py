@@ -15,12 +15,15 @@ from pipeline.core.sentences import lower_first
 from pipeline.core.stage import PROFILE_FILE
 from pipeline.core.table_profile import Profile
 from pipeline.features.dataset_writer import write_rows
+from pipeline.features.date_fitting import fit_dates
+from pipeline.features.date_graph import difference_names
 from pipeline.features.expressions import Derived
 from pipeline.features.feature_schema import describe_features, profile_columns
 from pipeline.features.fitting import NumberFit, fit_numbers, fit_text
 from pipeline.features.graph import Prepared, derived_graph, prepare_graph
 from pipeline.features.job import Job
 from pipeline.features.processed_dataset import GRAPH_FILE, META_FILE, Preparation
+from pipeline.ingest.columns import DateColumn
 from pipeline.onnx.session import Graph, RawRows
 
 KEPT: Final = 3  # processed sets; older ones are removed
@@ -63,6 +66,7 @@ def _write(job: Job, folder: Path, warn: Callable[[str], None]) -> Preparation:
         n_validation=int(job.split.validation.sum()),
         n_test=int(job.split.test.sum()),
         held_out_from=job.held_out.digest if job.held_out else "",
+        delimiter=job.table.delimiter,
     )
     profile = Profile(
         n_rows=job.table.n_rows, n_train=meta.n_train, n_test=meta.n_test, columns=list(profiles.values())
@@ -78,17 +82,33 @@ def _fit(job: Job, derived: list[Derived], warn: Callable[[str], None]) -> Prepa
     """Return the graph with the statistics of the training rows."""
     train, numeric = job.train, job.numeric
     derived_values = _derive(job, derived)
+    dates, date_values = fit_dates(job)
+    n_raw, n_derived = len(numeric), len(derived)
+    # A missing date is marked once, at its first feature.
+    firsts, place = set(), n_raw + n_derived
+    for fit in dates:
+        firsts.add(place)
+        place += len(fit.outputs)
     for i, feature in enumerate(derived):
         if np.isnan(derived_values[:, i]).all():
             warn(f"The derived feature {feature.name!r} has no value in any training row.")
 
     def values(i: int) -> Floats:
-        return numeric[i].values[train] if i < len(numeric) else derived_values[:, i - len(numeric)]
+        if i < n_raw:
+            return numeric[i].values[train]
+        return derived_values[:, i - n_raw] if i < n_raw + n_derived else date_values(i - n_raw - n_derived)
 
-    numbers = fit_numbers(len(numeric), len(numeric) + len(derived), values, job.params)
-    _warn_of_merged(job, derived, numbers, values, warn)
-    texts = [fit_text(column, train, job.params) for column in job.texts]
-    return prepare_graph([column.name for column in numeric], derived, numbers, texts)
+    n_columns = place + len(difference_names(dates))
+    numbers = fit_numbers(n_raw, n_columns, values, job.params, also_indicated=firsts)
+    names = [column.name for column in numeric] + [feature.name for feature in derived]
+    names += [name for fit in dates for name in fit.outputs] + [name for name, _ in difference_names(dates)]
+    _warn_of_merged(job, names, numbers, values, warn)
+    texts = [
+        fit_text(column, train, job.params, place)
+        for place, column in enumerate(job.texts)
+        if not isinstance(column, DateColumn)
+    ]
+    return prepare_graph([column.name for column in numeric], derived, numbers, texts, dates)
 
 
 def _derive(job: Job, derived: list[Derived]) -> Floats:
@@ -111,12 +131,11 @@ def _derive(job: Job, derived: list[Derived]) -> Floats:
 
 def _warn_of_merged(
     job: Job,
-    derived: list[Derived],
+    names: list[str],
     numbers: NumberFit,
     values: Callable[[int], Floats],
     warn: Callable[[str], None],
 ) -> None:
-    names = [column.name for column in job.numeric] + [feature.name for feature in derived]
     is_linear = job.params.estimator == "linear"
     scaling = lower_first(choice_title(job.params.scaling))
     remedy = "correct them, or use another estimator" if is_linear else "scaled by its quartiles instead"

@@ -4,14 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from pipeline.core.problems import DataError
+from pipeline.core.problems import DataError, InvalidParamsError
 from pipeline.core.sentences import listed
 
 MAX_COLUMNS_LISTED: Final = 60
-
-
-class InvalidParamsError(DataError):
-    """The parameters do not suit the table: a run with the same ones would be refused again."""
 
 
 class AmbiguousTargetError(InvalidParamsError):

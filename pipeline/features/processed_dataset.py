@@ -48,7 +48,7 @@ class Preparation(BaseModel):
     features that it is made from. `derived` are the declarations `Name = expression` that are in the graph. `classes`
     are in the order of the target codes (for binary the second is the positive one), empty for regression; labels of
     class_type `boolean` are "false" and "true". `held_out_from` is the digest of the live model from which the rows in
-    `__held_out__` were held out, "" without such a column.
+    `__held_out__` were held out, "" without such a column. `delimiter` separated the cells of the table.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +65,7 @@ class Preparation(BaseModel):
     n_validation: int
     n_test: int
     held_out_from: str = ""
+    delimiter: str = ","
 
 
 def load_meta(processed_dir: Path) -> Preparation:
@@ -124,8 +125,8 @@ def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Te
     """Return the two inputs of a graph with these features: numeric float32 [n, k], NaN where missing; categorical str
     [n, m], "" where missing. A column that the frame lacks is missing in every row, as is a non-numeric value.
     """
-    numeric = [feature.name for feature in features if feature.kind != "categorical"]
-    categorical = [feature.name for feature in features if feature.kind == "categorical"]
+    numeric = [feature.name for feature in features if not feature.is_text]
+    categorical = [feature.name for feature in features if feature.is_text]
     numbers = np.full((len(frame), len(numeric)), np.nan, dtype=np.float32)
     texts = np.full((len(frame), len(categorical)), "", dtype=object)
     for i, name in enumerate(numeric):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.core.bundle import Feature, Histogram, Scalar
 from pipeline.core.table_profile import Category, ColumnProfile, Role
-from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn
+from pipeline.ingest.columns import Column, DateColumn, NumberColumn, TextColumn, UnusableColumn
 
 QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 N_BINS: Final = 20
@@ -28,6 +28,8 @@ def describe(column: Column, rows: Mask, role: Role, reason: str = "") -> Column
         return ColumnProfile(
             name=column.name, role=role, kind="other", reason=reason, missing=0, missing_share=0.0, distinct=distinct
         )
+    if isinstance(column, DateColumn):
+        return _dates(column, rows, role, reason)
     categories, missing = count_categories(column, rows)
     return ColumnProfile(
         name=column.name,
@@ -59,6 +61,9 @@ def to_feature(profile: ColumnProfile, example: Scalar) -> Feature:
             category_counts=[category.count for category in profile.categories],
             example=example,
         )
+    if profile.kind == "date":
+        ends = {"earliest": profile.earliest, "middle": profile.middle, "latest": profile.latest}
+        return Feature(**common, kind="date", histogram=profile.histogram, example=example, **ends)
     return Feature(
         **common,
         kind="boolean" if profile.kind == "boolean" else "numeric",
@@ -70,6 +75,31 @@ def to_feature(profile: ColumnProfile, example: Scalar) -> Feature:
         high=profile.quantiles.get("0.99"),
         histogram=profile.histogram,
         example=example,
+    )
+
+
+def _dates(column: DateColumn, rows: Mask, role: Role, reason: str) -> ColumnProfile:
+    codes = column.codes[rows]
+    present = np.sort(np.array([*column.labels, ""], dtype=object)[codes[codes >= 0]])
+    profile = ColumnProfile(
+        name=column.name,
+        role=role,
+        kind="date",
+        reason=reason,
+        missing=len(codes) - len(present),
+        missing_share=(len(codes) - len(present)) / max(len(codes), 1),
+        distinct=len(np.unique(codes[codes >= 0])),
+    )
+    if not len(present):
+        return profile
+    days = (present.astype("datetime64[s]").astype(np.int64) / 86_400).astype(np.float32)
+    return profile.model_copy(
+        update={
+            "earliest": present[0],
+            "middle": present[len(present) // 2],
+            "latest": present[-1],
+            "histogram": _histogram(days, float(days[0]), float(days[-1])),
+        }
     )
 
 

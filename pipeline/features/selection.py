@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.features.problems import NoFeatureError
 from pipeline.features.profile import MAX_CATEGORIES
-from pipeline.ingest.columns import EXACT_BELOW, Column, NumberColumn, Table, TextColumn, UnusableColumn
+from pipeline.ingest.columns import EXACT_BELOW, Column, DateColumn, NumberColumn, Table, TextColumn, UnusableColumn
 
 MAX_LISTED: Final = 5
 MIN_COVERED_SHARE: Final = 0.2  # of the rows, by the MAX_CATEGORIES most frequent categories
@@ -25,7 +25,7 @@ class Selection:
 
 
 def select(table: Table, target: str, ignore: Collection[str], train: npt.NDArray[np.bool_]) -> Selection:
-    """Return the features: all columns but ignored ones, IDs, free text, dates, and those empty or constant in the rows
+    """Return the features: all columns but ignored ones, IDs, free text, and those empty or constant in the rows
     `train`. Raises DataError DATA-15 if nothing is left.
     """
     features: list[NumberColumn | TextColumn] = []
@@ -75,11 +75,15 @@ def _drop_reason(column: Column, train: npt.NDArray[np.bool_]) -> str:
         counts = np.bincount(column.codes[train] + 1, minlength=len(column.labels) + 1)
         n_missing, n_distinct = int(counts[0]), int((counts[1:] > 0).sum())
         covered = np.sort(counts[1:])[-MAX_CATEGORIES:].sum()
-        if n_distinct > MAX_CATEGORIES and covered < MIN_COVERED_SHARE * counts[1:].sum():
+        if (
+            not isinstance(column, DateColumn)
+            and n_distinct > MAX_CATEGORIES
+            and covered < MIN_COVERED_SHARE * counts[1:].sum()
+        ):
             return f"{n_distinct:,} distinct values, all of them rare"
     if n_distinct == 0:
         return "no value in any training row"
-    if n_distinct > 1 or n_missing:
+    if n_distinct > 1 or (n_missing and not isinstance(column, DateColumn)):
         return ""
     is_rounded = isinstance(column, NumberColumn) and bool(abs(column.values[train][0]) >= EXACT_BELOW)
     return "the same value in every training row" + ", to seven digits" * is_rounded

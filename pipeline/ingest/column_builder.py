@@ -1,5 +1,7 @@
 """Collects one column from the pieces of the files, each piece in its final width as soon as it is read."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -7,33 +9,65 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.core.cells import MISSING_TOKENS
+from pipeline.core.cells import Reading
+from pipeline.core.sentences import plural
+from pipeline.ingest import number_reading
 from pipeline.ingest.columns import Column, Hashes, NumberColumn, TextColumn, UnusableColumn, number_column
+from pipeline.ingest.inference import LONG_NUMBER, NUMBER_SHARE, has_leading_zeros
 
-MAX_LABELS: Final = 500_000  # more distinct texts than this are not kept: the column is an ID or free text
+SECONDS_PER_DAY: Final = 86_400  # a duration is a number of days
+MAX_LABELS: Final = 500_000  # more distinct texts than this are not kept: they are numbers, or an ID or free text
+_MARKED_NUMBER: Final = re.compile(r"[-+]?[\d.,]*[.,][\d.,]*%?", re.ASCII)
+_SWAP_MARKS: Final = str.maketrans(",.", ".,")
 
 
 @dataclass
 class ColumnBuilder:
-    """The pieces of one column: float32 values, or int32 positions in `positions`."""
+    """The pieces of one column: float32 values, or int32 positions in `positions`.
 
+    Texts are kept as they are written, without blanks around them; the words for missing are told apart when all of them
+    are known. Texts of more distinct numbers than are kept become numbers at once, as `reading` says. `keeps_exact`: numbers
+    are also kept as float64.
+    """
+
+    file_mark: str = ""
+    delimiter: str = ","
     pieces: list[npt.NDArray[np.float32] | npt.NDArray[np.int32]] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)  # of "boolean", "number", "text": pieces without a value have none
-    decimals: set[str] = field(default_factory=set)  # the marks that its texts are written with
+    keeps_exact: bool = False
+    exact: list[npt.NDArray[np.float64]] = field(default_factory=list)
     infinite: int = 0
+    has_fractions: bool = False
+    has_long_numbers: bool = False  # whole ones that even float64 rounds
+    reading: Reading | None = None
+    unread: Counter[str] = field(default_factory=Counter)
     unusable_reason: str = ""  # why the values are not kept; `row_hashes` are then complete
     row_hashes: list[Hashes] = field(default_factory=list)
+
+    @property
+    def exact_numbers(self) -> npt.NDArray[np.float64] | None:
+        """Return the numbers before they were rounded to float32; None if it was not to keep them or there are texts."""
+        return np.concatenate(self.exact) if self.keeps_exact and self.kinds == {"number"} else None
 
     @property
     def mixed(self) -> bool:
         """Return True where pieces differ in kind: then only the text of the files shows what the column holds."""
         return len(self.kinds) > 1 and not self.unusable_reason
 
-    def add(self, piece: "pd.Series[Any]", decimal: str) -> None:
-        """Append the next rows; `decimal` is the mark that their file writes numbers with."""
+    @property
+    def is_whole(self) -> bool:
+        """Return True where no number has a fraction."""
+        return not self.has_fractions
+
+    def add(self, piece: "pd.Series[Any]", swaps_marks: bool = False) -> None:
+        """Append the next rows; with `swaps_marks`, their file has the other decimal mark than the first one."""
         if isinstance(piece.dtype, pd.CategoricalDtype):
             piece = piece.astype(object)
+        if piece.dtype.kind == "M":
+            piece = _iso_texts(piece)
+        elif piece.dtype.kind == "m":
+            piece = piece.dt.total_seconds() / SECONDS_PER_DAY
         reason = _unusable_reason(piece)
         if reason:
             self._keep_hashes_only(reason)
@@ -41,40 +75,84 @@ class ColumnBuilder:
             self._add_hashes(piece)
         elif piece.isna().all():
             self.pieces.append(np.full(len(piece), np.nan, dtype=np.float32))
+            self.exact.append(np.full(len(piece), np.nan))
         elif piece.dtype.kind in "biuf":
             self._add_numbers(piece)
         else:
-            self._add_texts(piece, decimal)
+            self._add_texts(piece, swaps_marks)
 
     def column(self, name: str) -> Column:
         """Return the column as it was read; texts are not parsed yet."""
         if self.unusable_reason:
             return UnusableColumn(name, np.concatenate(self.row_hashes), self.unusable_reason)
+        if self.reading is not None:
+            return NumberColumn(name, np.concatenate(self.pieces), False, self.infinite, self.reading)
         if "text" in self.kinds:
             return self._text(name)
-        return NumberColumn(name, np.concatenate(self.pieces), self.kinds == {"boolean"}, self.infinite)
+        reading = Reading(self.file_mark or ".")
+        return NumberColumn(name, np.concatenate(self.pieces), self.kinds == {"boolean"}, self.infinite, reading)
+
+    def warnings(self, name: str) -> list[str]:
+        """Return what the log should say of texts that became numbers at once."""
+        n_rows = sum(self.unread.values())
+        if not n_rows:
+            return []
+        examples = ", ".join(repr(text) for text, _ in self.unread.most_common(3))
+        return [f"Column {name!r}: {plural(n_rows, 'non-numeric value')} treated as missing ({examples})."]
 
     def _add_numbers(self, piece: "pd.Series[Any]") -> None:
         self.kinds.add("boolean" if piece.dtype.kind == "b" else "number")
-        column = number_column("", piece.to_numpy(dtype=np.float64, na_value=np.nan))
+        values = piece.to_numpy(dtype=np.float64, na_value=np.nan)
+        if piece.dtype.kind in "iu":
+            self.has_long_numbers = self.has_long_numbers or bool((np.abs(values) >= LONG_NUMBER).any())
+        if self.keeps_exact:
+            self.exact.append(values)
+        column = number_column("", values)
         self.infinite += column.infinite
+        self.has_fractions = self.has_fractions or (piece.dtype.kind == "f" and not _is_whole(column.values))
         self.pieces.append(column.values)
 
-    def _add_texts(self, piece: "pd.Series[Any]", decimal: str) -> None:
+    def _add_texts(self, piece: "pd.Series[Any]", swaps_marks: bool) -> None:
         self.kinds.add("text")
-        self.decimals.add(decimal or ".")
         codes, labels = pd.factorize(piece)
-        self.pieces.append(np.array([*map(self._position, labels), -1], dtype=np.int32)[codes])
+        texts = [str(label).strip() for label in labels]
+        if swaps_marks:
+            texts = [text.translate(_SWAP_MARKS) if _MARKED_NUMBER.fullmatch(text) else text for text in texts]
+        if self.reading is not None:
+            self._add_parsed(texts, codes, self.reading)
+            return
+        self.pieces.append(np.array([*map(self._position, texts), -1], dtype=np.int32)[codes])
         if len(self.positions) > MAX_LABELS:
-            self._keep_hashes_only(f"more than {MAX_LABELS:,} distinct values: looks like an ID or free text")
+            self._keep_no_labels()
+
+    def _add_parsed(self, texts: list[str], codes: npt.NDArray[np.intp], reading: Reading) -> None:
+        values, unread = number_reading.parse(texts, reading)
+        counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+        self.unread.update({texts[i]: int(counts[i]) for i in np.flatnonzero(unread).tolist()})
+        column = number_column("", np.append(values, np.nan)[codes])
+        self.infinite += column.infinite
+        self.pieces.append(column.values)
 
     def _text(self, name: str) -> TextColumn:
         codes = [p if p.dtype == np.int32 else np.full(len(p), -1, dtype=np.int32) for p in self.pieces]
         return TextColumn(name, np.concatenate(codes), list(self.positions))
 
-    def _position(self, label: object) -> int:
-        text = str(label).strip()
-        return self.positions.setdefault(text, len(self.positions)) if text not in MISSING_TOKENS else -1
+    def _position(self, text: str) -> int:
+        return self.positions.setdefault(text, len(self.positions)) if text else -1
+
+    def _keep_no_labels(self) -> None:
+        """Make the texts numbers if they are some; else keep their hashes only."""
+        labels = list(self.positions)
+        mark = "," if self.file_mark == "," else ""
+        found = number_reading.decide(labels, np.ones(len(labels), dtype=np.int64), mark, self.delimiter)
+        values, _ = number_reading.parse(labels, found.reading)
+        if has_leading_zeros(labels) or (~np.isnan(values)).sum() < NUMBER_SHARE * len(labels):
+            self._keep_hashes_only(f"more than {MAX_LABELS:,} distinct values: looks like an ID or free text")
+            return
+        texts, self.reading = self._text("").codes, found.reading
+        self.positions.clear()
+        self.pieces.clear()
+        self._add_parsed(labels, texts.astype(np.intp), found.reading)
 
     def _keep_hashes_only(self, reason: str) -> None:
         """Keep one hash per row from here on, and of all rows so far."""
@@ -92,10 +170,21 @@ class ColumnBuilder:
         self.row_hashes.append(TextColumn("", codes.astype(np.int32), list(positions)).hashes())
 
 
+def _is_whole(values: npt.NDArray[np.float32]) -> bool:
+    present = values[~np.isnan(values)]
+    return bool(np.all(present == np.floor(present)))
+
+
+def _iso_texts(piece: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return times as `YYYY-MM-DDThh:mm:ss` texts in UTC, missing ones as None."""
+    moments = piece.dt.tz_convert("UTC").dt.tz_localize(None) if piece.dt.tz is not None else piece
+    codes, distinct = pd.factorize(moments)
+    texts = np.array([*(moment.isoformat(timespec="seconds") for moment in distinct), None], dtype=object)
+    return pd.Series(texts[codes], index=piece.index, dtype=object)
+
+
 def _unusable_reason(piece: "pd.Series[Any]") -> str:
     """Return why no model can use such values, or ""."""
-    if piece.dtype.kind in "Mm":
-        return "dates are not used; derive a number from them"
     first = piece.first_valid_index() if piece.dtype == object else None
     value = None if first is None else piece[first]
     if isinstance(value, bytes):

@@ -5,17 +5,14 @@ of labels. A column that no model can use (free text, identifiers, dates) keeps 
 counts for the split.
 """
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.core.cells import PLAIN, Reading, read_number
-from pipeline.core.sentences import plural
+from pipeline.core.cells import PLAIN, Reading
 from pipeline.core.table_profile import ColumnReport
 
 Floats = npt.NDArray[np.float32]
@@ -23,15 +20,6 @@ Codes = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
 EXACT_BELOW: Final = 2**24  # from here on neighbouring whole numbers may be the same float32
-NUMBER_SHARE: Final = 0.95  # of the present values; a text column with at least this share of numbers is numeric
-ROW_NUMBER_SHARE: Final = 0.9
-_MONTH: Final = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
-_DATE: Final = re.compile(
-    rf"(\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{4}}|\d{{1,2}}[-/]\d{{1,2}}[-/]\d{{2}}"
-    rf"|\d{{1,2}}[- ]{_MONTH}[- ,]+\d{{2,4}}|{_MONTH} \d{{1,2}}, ?\d{{4}})([ T]\d{{1,2}}:\d{{2}}.*)?"
-)
-_ROW_NUMBER: Final = re.compile(r"unnamed: ?\d+|index|row[ _]?(id|nr|no|num|number|index)?", re.IGNORECASE)
-_IDENTIFIER: Final = re.compile(r"(?i:(.*[ _])?(id|uuid|guid))|.*[a-z]I[Dd]")
 
 
 @dataclass(frozen=True)
@@ -91,6 +79,7 @@ class Table:
     """The typed columns in file order, all of `n_rows`. `notes` and `warnings` are for the log.
 
     `reports` say how each column of the files was read, also those that are no columns here because they number the rows.
+    `exact_target` are the values of a numeric target before they were rounded to float32, NaN where missing.
     """
 
     columns: dict[str, Column]
@@ -99,6 +88,7 @@ class Table:
     warnings: list[str] = field(default_factory=list)
     reports: dict[str, ColumnReport] = field(default_factory=dict)
     delimiter: str = ","
+    exact_target: npt.NDArray[np.float64] | None = None
 
 
 def number_column(name: str, values: npt.NDArray[np.generic], boolean: bool = False) -> NumberColumn:
@@ -112,70 +102,10 @@ def number_column(name: str, values: npt.NDArray[np.generic], boolean: bool = Fa
     return NumberColumn(name, narrow, boolean, n_infinite)
 
 
-def infer_type(column: TextColumn, decimals: Iterable[str], warn: Callable[[str], None]) -> Column:
-    """Return a text column as the type that its labels have: boolean (true/false), number, date, or still text.
-
-    Two words like yes and no stay text, so that requests use the words of the table. Numbers may have thousands
-    separators or a percent sign (5% is 5); other values in a numeric column become missing, with a warning. `decimals`
-    are the decimal marks of the files that the texts come from.
-    """
-    labels = column.labels
-    if labels and {label.lower() for label in labels} <= {"true", "false"}:
-        return number_column(
-            column.name, _by_code([float(label.lower() == "true") for label in labels], column.codes), True
-        )
-    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(labels))
-    present = int(counts.sum())
-    if present == 0:
-        return column
-    numbers = _to_numbers(labels, decimals)
-    other = np.isnan(numbers)
-    if counts[~other].sum() >= NUMBER_SHARE * present and present > 1:
-        if other.any():
-            examples = ", ".join(repr(label) for label in np.array(labels, dtype=object)[other][:3])
-            n_other = int(counts[other].sum())
-            values = plural(n_other, "non-numeric value")
-            warn(f"Column {column.name!r}: {values} treated as missing ({examples}).")
-        return number_column(column.name, _by_code(numbers, column.codes))
-    if all(_DATE.fullmatch(label) for label in labels[:1000]):
-        return UnusableColumn(column.name, column.hashes(), "dates are not used; derive a number from them")
-    return column
-
-
-def is_row_number(column: Column) -> bool:
-    """Return True for a column that only numbers the rows: by its name, and because it counts up or never repeats."""
-    if not isinstance(column, NumberColumn) or not _ROW_NUMBER.fullmatch(column.name):
-        return False
-    steps = np.diff(column.values)
-    return bool((steps == 1).sum() >= ROW_NUMBER_SHARE * max(len(steps), 1)) or _is_distinct(column.values)
-
-
-def is_identifier(column: Column) -> bool:
-    """Return True for a column of distinct whole numbers that is named like an identifier."""
-    if not isinstance(column, NumberColumn) or not _IDENTIFIER.fullmatch(column.name):
-        return False
-    return _is_distinct(column.values)
-
-
-def _is_distinct(values: Floats) -> bool:
-    whole = not np.isnan(values).any() and bool(np.all(values == np.floor(values)))
-    # Huge neighbouring numbers may be the same float32.
-    return whole and len(np.unique(values)) >= min(ROW_NUMBER_SHARE * len(values), EXACT_BELOW // 2)
-
-
-def _by_code(values: npt.ArrayLike, codes: Codes) -> npt.NDArray[np.float64]:
-    table = np.append(np.asarray(values, dtype=np.float64), np.nan)
-    return np.asarray(table[codes], dtype=np.float64)
-
-
-def _to_numbers(labels: list[str], decimals: Iterable[str]) -> npt.NDArray[np.float64]:
-    """Return the one number that each text means under all of the decimal marks, else NaN."""
-    readings = np.array([[_parse_or_nan(label, decimal) for label in labels] for decimal in decimals])
-    return np.where((readings == readings[0]).all(axis=0), readings[0], np.nan)
-
-
-def _parse_or_nan(label: str, decimal: str) -> float:
-    try:
-        return read_number(label, Reading(decimal))
-    except ValueError:
-        return np.nan
+def take(column: Column, rows: npt.NDArray[np.bool_]) -> Column:
+    """Return the chosen rows of a column."""
+    if isinstance(column, NumberColumn):
+        return replace(column, values=column.values[rows])
+    if isinstance(column, TextColumn):
+        return replace(column, codes=column.codes[rows])
+    return replace(column, row_hashes=column.row_hashes[rows])

@@ -2,11 +2,25 @@
 
 import csv
 import re
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from pipeline.core.sentences import plural
-from pipeline.ingest.dialect import count_empty_rows, find_delimiter, sample_rows, unlimited_fields, uses_decimal_comma
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.core.sentences import listed, plural
+from pipeline.ingest import quotes
+from pipeline.ingest.dialect import (
+    Head,
+    doubtful_columns,
+    find_head,
+    quoting_of,
+    sample_rows,
+    text_columns,
+    unlimited_fields,
+    uses_decimal_comma,
+)
 from pipeline.ingest.headers import Source, checked_names
 from pipeline.ingest.problems import EmptyTableError, HeaderError
 from pipeline.ingest.text_problems import (
@@ -15,13 +29,15 @@ from pipeline.ingest.text_problems import (
     LongLineError,
     NotATableError,
     RowLengthError,
+    StrayQuoteError,
 )
 
 MAX_LINE_BYTES: Final = 2**21  # a line of this length is always refused; one of half of it never
-_HEADER_ROWS: Final = 200
-_DECIMAL_ROWS: Final = 5000  # that are searched for decimal commas
+MAX_NOTES: Final = 10  # lines below a table
+_SAMPLED_ROWS: Final = 5000  # that show what a column holds
 _HEAD_BYTES: Final = 2**20  # a header longer than this is not a header
 _BLOCK_BYTES: Final = 2**22
+_N_DIGITS: Final = np.uint8(10)
 
 # First bytes of files in other formats: what they are, what to do, and a command for it.
 _OTHER_FORMATS: Final = (
@@ -32,41 +48,81 @@ _OTHER_FORMATS: Final = (
         "Download the actual file; you may need to sign in first.",
         "",
     ),
-    (re.compile(rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd"), "a compressed file", "Unpack it first.", ""),
-    (re.compile(rb"PK\x03\x04"), "a ZIP archive or an Excel workbook", "Unpack it, or save the sheet as CSV.", ""),
-    (re.compile(rb"\xd0\xcf\x11\xe0"), "an old Excel workbook", "Save the sheet as CSV.", ""),
-    (re.compile(rb"\xff\xfe|\xfe\xff"), "text in UTF-16", "Save it as UTF-8.", "iconv -f utf-16 -t utf-8 IN > OUT"),
-    (re.compile(rb"PAR1"), "a Parquet file", "Give it the suffix .parquet.", ""),
+    (re.compile(rb"%PDF"), "a PDF document", "Save the table in it as CSV.", ""),
 )
 
 
 @unlimited_fields()
 def inspect(path: Path) -> Source:
-    """Return how to read the file. Raises DataError DATA-02 to -05, -07, -18, -19 or -23 if it is not a table."""
+    """Return how to read the file. Raises DataError DATA-02 to -07, -18, -19 or -28 if it is not a table."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        start = file.read(_HEAD_BYTES)
     for pattern, description, fix, command in _OTHER_FORMATS:
-        if pattern.match(head):
+        if pattern.match(start):
             raise NotATableError.of_other_format(path, description, fix, command)
-    n_lines = _count_lines(path)
-    text = _decode(path, head)
-    delimiter = find_delimiter(path, text)
-    rows = sample_rows(text, delimiter, _HEADER_ROWS)
-    if not rows or (len(rows) < 2 and len(head) < _HEAD_BYTES):
+    n_lines, zeros = _count_lines(path)
+    text = _decode(path, start)
+    head = find_head(path, text)
+    delimiter = head.delimiter
+    header = [name.strip() for name in head.header]
+    if not any(header) or not (_has_rows(text, head) or len(start) == _HEAD_BYTES):
         raise EmptyTableError.without_rows(path)
-    header = [name.strip() for name in rows[0]]
     _check_header(path, header)
-    names = [name or (None if i == 0 else f"column {i + 1}") for i, name in enumerate(header)]
-    is_comma = delimiter != "," and uses_decimal_comma(path, sample_rows(text, delimiter, _DECIMAL_ROWS)[1:])
+    first = [None] * head.has_row_names
+    names = [name or (None if i == 0 and not first else f"column {i + 1}") for i, name in enumerate(header)]
+    columns = checked_names(path, [*first, *names])
+    is_quoted, quote_notes = _check_quotes(path, head, len(columns))
+    sample = sample_rows(text, delimiter, _SAMPLED_ROWS, head.skip, is_quoted=is_quoted)[1:]
+    is_comma = delimiter != "," and uses_decimal_comma(sample)
+    decimal = "," if is_comma else "."
+    return Source(
+        path,
+        "csv",
+        columns,
+        delimiter,
+        decimal,
+        (*_notes(head, header, is_comma), *quote_notes),
+        head.skip,
+        # A short row is filled up: a line of one byte may become as many values as there are columns.
+        n_cells=n_lines * len(columns),
+        is_quoted=is_quoted,
+        text_columns=text_columns(columns, sample, decimal),
+        doubtful_columns=frozenset() if delimiter == "," else doubtful_columns(columns, sample),
+        has_leading_zeros=_has_leading_zeros(zeros, delimiter),
+    )
+
+
+def _has_rows(text: str, head: Head) -> bool:
+    return len(sample_rows(text, head.delimiter, 2, head.skip)) > 1
+
+
+def _notes(head: Head, header: list[str], is_comma: bool) -> list[str]:
+    """Return what the log should say of how the file is read."""
     n_unnamed = sum(not name for name in header[1:])
-    notes = [f"columns are separated by {delimiter!r}, not by commas"] * (delimiter != ",")
+    notes = [f"the header is in line {head.skip + 1}; left out above it: {_shown(head.above)}"] * bool(head.above)
+    notes += [f"columns are separated by {head.delimiter!r}, not by commas"] * (head.delimiter != ",")
     notes += ["numbers are written with a decimal comma"] * is_comma
     notes += [f"unnamed columns, called by their position: {n_unnamed}"] * (n_unnamed > 0)
-    skip = count_empty_rows(text, delimiter)
-    columns = checked_names(path, names)
-    # A short row is filled up: a line of one byte may become as many values as there are columns.
-    n_cells = n_lines * len(columns)
-    return Source(path, "csv", columns, delimiter, "," if is_comma else ".", tuple(notes), skip, n_cells)
+    return notes
+
+
+def _shown(lines: list[str]) -> str:
+    return listed([repr(line[:60]) for line in lines], 3)
+
+
+def _check_quotes(path: Path, head: Head, n_columns: int) -> tuple[bool, list[str]]:
+    """Return whether quotes mean something in the file, and a note if they do not.
+
+    Raises StrayQuoteError where a quote swallows rows, and lines are no rows without it either.
+    """
+    if not quotes.has_open_lines(path) or quotes.is_well_quoted(path, head.delimiter, n_columns, head.skip):
+        return True, []
+    line, n_breaks = quotes.first_swallowing_line(path, head.delimiter, n_columns)
+    if not line:
+        return True, []
+    if quotes.is_even_without_quotes(path, head.delimiter, n_columns, head.skip):
+        return False, [f"a quote in line {line} is never closed: quotes are read as plain characters"]
+    raise StrayQuoteError(path, line, n_breaks)
 
 
 @unlimited_fields()
@@ -82,20 +138,50 @@ def check_rows(source: Source, n_rows: int, is_last_missing: bool) -> None:
         while block := file.read(_BLOCK_BYTES):
             n_delimiters += block.count(source.delimiter.encode())
             n_quotes += block.count(b'"')
-    if n_quotes == 0 and n_delimiters == (n_rows + 1) * (len(source.columns) - 1):
+    if n_quotes == 0 and not source.skip and n_delimiters == (n_rows + 1) * (len(source.columns) - 1):
         return
-    with source.path.open(encoding="utf-8-sig", newline="") as text:
-        rows = csv.reader(text, delimiter=source.delimiter)
-        uneven = [(rows.line_num, len(row)) for row in rows if any(row) and len(row) != len(source.columns)]
+    uneven, n_filled = _uneven_rows(source)
+    # Notes below the table are words in one cell, what they are is seen with the rows; a number is a row that breaks off.
+    are_last = [row.place for row in uneven] == [*range(n_filled - len(uneven), n_filled)]
+    if are_last and len(uneven) <= MAX_NOTES and all(row.is_words for row in uneven):
+        return
     if uneven:
-        line, n_values = uneven[0]
-        detail = f"{plural(len(uneven), 'row')}; the first is line {line} with {plural(n_values, 'value')}."
+        detail = f"{plural(len(uneven), 'row')}; the first is line {uneven[0].line} with {plural(uneven[0].n_cells, 'value')}."
         raise RowLengthError(source.path, len(source.columns), detail)
 
 
-def _count_lines(path: Path) -> int:
-    """Return the number of lines below the first; refuse what would cost a reader far more memory than the file is large."""
+class _Uneven(NamedTuple):
+    """A row that is not as wide as the header: its place among the rows, its line, and whether it is one cell of words."""
+
+    place: int
+    line: int
+    n_cells: int
+    is_words: bool
+
+
+def _uneven_rows(source: Source) -> tuple[list[_Uneven], int]:
+    """Return the rows of another width, and the number of rows that are not empty."""
+    uneven: list[_Uneven] = []
+    n_filled = 0
+    with source.path.open(encoding="utf-8-sig", newline="") as text:
+        lines = islice(text, source.skip + 1, None)
+        rows = csv.reader(lines, delimiter=source.delimiter, quoting=quoting_of(is_quoted=source.is_quoted))
+        for row in rows:
+            if any(row):
+                if len(row) != len(source.columns):
+                    is_words = len(row) == 1 and any(map(str.isalpha, row[0]))
+                    uneven.append(_Uneven(n_filled, rows.line_num + source.skip + 1, len(row), is_words))
+                n_filled += 1
+    return uneven, n_filled
+
+
+def _count_lines(path: Path) -> tuple[int, frozenset[bytes]]:
+    """Return the number of lines below the first, and the characters before cells that may begin with a 0 that counts.
+
+    Refuses what would cost a reader far more memory than the file is large.
+    """
     n_lines, last = 0, b""
+    before_zeros: set[bytes] = set()
     with path.open("rb") as file:
         while block := file.read(MAX_LINE_BYTES // 2):
             if b"\0" in block:
@@ -105,8 +191,20 @@ def _count_lines(path: Path) -> int:
                 raise LongLineError(path, len(block), file.tell())
             n_returns = block.count(b"\r")
             n_lines += block.count(b"\n") + n_returns - (block.count(b"\r\n") if n_returns else 0)
-            last = block[-1:]
-    return n_lines - (last in {b"\n", b"\r"})
+            before_zeros |= _before_zeros(np.frombuffer(last + block, dtype=np.uint8))
+            last = block[-2:]
+    return n_lines - (last[-1:] in {b"\n", b"\r"}), frozenset(before_zeros)
+
+
+def _before_zeros(block: npt.NDArray[np.uint8]) -> set[bytes]:
+    """Return the characters that stand before a 0 with a digit behind it."""
+    is_zero = block[1:-1] == ord("0")
+    is_zero &= block[2:] - np.uint8(ord("0")) < _N_DIGITS  # smaller ones wrap around
+    return {bytes([byte]) for byte in np.flatnonzero(np.bincount(block[:-2][is_zero], minlength=256)).tolist()}
+
+
+def _has_leading_zeros(before_zeros: frozenset[bytes], delimiter: str) -> bool:
+    return not before_zeros.isdisjoint({delimiter.encode(), b"\n", b"\r", b'"', b" "})
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -14,8 +14,11 @@ MAX_COLUMNS: Final = 2000
 class Source:
     """One raw file. `columns` are its names in file order, None for an unnamed first column (a row index).
 
-    `delimiter` and `decimal` are "" for Parquet. `skip` is the number of rows of empty cells above the header. `notes` are
+    `delimiter` and `decimal` are "" for Parquet. `skip` lines stand above the header. `notes` are
     remarks for the log. `n_cells` is what its rows take in memory, at least: rows times columns, for nested columns more.
+    Of CSV: `text_columns` have a cell in the first rows that is neither a number nor a usual word for missing, so all of
+    their cells are read as they are written; in `doubtful_columns` no number of the first rows shows which mark is the
+    decimal one; unless `is_quoted`, quotes are plain characters; `has_leading_zeros` if some cell is a whole number that begins with 0.
     """
 
     path: Path
@@ -26,6 +29,10 @@ class Source:
     notes: tuple[str, ...] = ()
     skip: int = 0
     n_cells: int = 0
+    is_quoted: bool = True
+    text_columns: frozenset[str] = frozenset()
+    doubtful_columns: frozenset[str] = frozenset()
+    has_leading_zeros: bool = False
 
     @property
     def names(self) -> list[str]:

@@ -148,6 +148,15 @@ class UnreadableFileError(DataError):
         )
 
     @classmethod
+    def damaged(cls, path: Path) -> Self:
+        """Return the problem of a compressed file, a workbook or the like that breaks off or is not what it begins like."""
+        return cls(
+            f"{path.name} is damaged.",
+            why="It is not what it begins like, or it breaks off.",
+            fix="Copy or save it again.",
+        )
+
+    @classmethod
     def damaged_parquet(cls, path: Path, detail: str) -> Self:
         """Return the problem of a file that is not valid Parquet."""
         return cls(f"{path.name} cannot be read as Parquet.", why=detail, fix="Write the file again.")

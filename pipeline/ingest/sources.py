@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pipeline.core import memory
 from pipeline.core.table_files import PARQUET_SUFFIXES, is_table
 from pipeline.ingest import delimited
+from pipeline.ingest.frames import flat_names
 from pipeline.ingest.headers import Source, checked_names
 from pipeline.ingest.problems import (
     DifferentColumnsError,
@@ -50,10 +51,12 @@ def digest(paths: Iterable[Path]) -> tuple[str, int]:
 
 
 def inspect(path: Path) -> Source:
-    """Return how to read a file. Raises DataError DATA-02 to -07, -09, -18, -19 or -23 if it is not a table."""
+    """Return how to read a file. Raises DataError DATA-02 to -07, -09, -18, -19 or -28 if it is not a table."""
     if path.stat().st_size == 0:
         raise EmptyTableError.without_bytes(path)
-    return _parquet(path) if path.suffix.lower() in PARQUET_SUFFIXES else delimited.inspect(path)
+    with path.open("rb") as file:
+        is_parquet = file.read(4) == b"PAR1" or path.suffix.lower() in PARQUET_SUFFIXES
+    return _parquet(path) if is_parquet else delimited.inspect(path)
 
 
 def inspect_all(paths: list[Path]) -> list[Source]:
@@ -90,7 +93,7 @@ def _parquet(path: Path) -> Source:
         raise UnreadableFileError.damaged_parquet(path, f"{error}".splitlines()[0]) from error
     if metadata.num_rows == 0:
         raise EmptyTableError.without_rows(path)
-    names = [None if name.startswith("__index_level_") else name.strip() for name in schema.names]
+    names = [None if name.startswith("__index_level_") else name.strip() for name in flat_names(schema)]
     columns = checked_names(path, names)
     return Source(path, "parquet", columns, n_cells=_count_cells(metadata))
 

@@ -1,64 +1,159 @@
 """Reads the raw files into one table of typed columns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
+from pipeline.core.params import ColumnOptions
 from pipeline.core.sentences import plural
-from pipeline.ingest import delimited, sources
+from pipeline.core.table_profile import ColumnReport
+from pipeline.ingest import delimited, odd_rows, sources
 from pipeline.ingest.column_builder import ColumnBuilder
 from pipeline.ingest.columns import (
     Column,
+    DateColumn,
     NumberColumn,
     Table,
     TextColumn,
     UnusableColumn,
-    infer_type,
-    is_identifier,
-    is_row_number,
+    take,
 )
+from pipeline.ingest.conversion import plain_files
 from pipeline.ingest.frames import read_frames
 from pipeline.ingest.headers import Source
+from pipeline.ingest.identifiers import is_called_row_number, is_identifier, is_row_number
+from pipeline.ingest.inference import NO_OPTIONS, Circumstances, infer, report_of_numbers
 from pipeline.ingest.problems import EmptyTableError
 
 IDENTIFIER_SHARE: Final = 0.5  # of the rows have a text that no other row has
 
 
-def read(paths: list[Path], max_cells: int = 0) -> Table:
+def read(
+    paths: list[Path],
+    max_cells: int = 0,
+    *,
+    options: Mapping[str, ColumnOptions] | None = None,
+    target: str | Callable[[list[str]], str] = "",
+    scratch: Path | None = None,
+    sheet: str | None = None,
+) -> Table:
     """Return all rows of the files, in the order given.
 
-    Raises DataError DATA-02 to DATA-09, DATA-18, -19 and -23, and DATA-24, before any row is read, if there are more
-    cells than `max_cells`, or with 0 than fit the memory of this process.
+    `options` are what a person decided about columns. In the column `target`, which may be found from the names of all, a
+    word for missing may be a class. Files that are not plain are unpacked into the folder `scratch`, by default that of
+    temporary files; `sheet` is the one of a workbook. Raises DataError DATA-02 to DATA-09, DATA-18, -19 and -25 to -28, and
+    DATA-24, before any row is read, if there are more cells than `max_cells`, or with 0 than fit the memory of this process.
     """
-    raw_files = sources.inspect_all(paths)
-    sources.check_size(raw_files, max_cells or sources.cells_in_memory())
-    builders, n_rows = _read_columns(raw_files)
+    with plain_files(paths, scratch, sheet) as plain:
+        raw_files = sources.inspect_all([file.path for file in plain])
+        sources.check_size(raw_files, max_cells or sources.cells_in_memory())
+        name = target if isinstance(target, str) else target(raw_files[0].names)
+        table = _read(raw_files, options or {}, name)
+        table.notes[:0] = [f"{file.path.name}: {note}" for file in plain for note in file.notes]
+        return table
+
+
+def _read(raw_files: list[Source], options: Mapping[str, ColumnOptions], target: str) -> Table:
+    builders, n_rows = _read_columns(raw_files, target)
     if n_rows == 0:
         raise EmptyTableError.without_rows(raw_files[0].path)
-    mixed = [name for name, builder in builders.items() if builder.mixed]
-    if mixed:
-        builders |= _read_as_text(raw_files, mixed)
-    notes = [f"{file.path.name}: {note}" for file in raw_files for note in file.notes]
-    notes += [
+    as_written = _to_read_as_text(raw_files, builders, options)
+    if as_written:
+        builders |= _read_as_text(raw_files, as_written)
+    table = Table({}, n_rows, delimiter=raw_files[0].delimiter or ",")
+    table.notes.extend(f"{file.path.name}: {note}" for file in raw_files for note in file.notes)
+    table.notes.extend(
         f"{f.path.name}: the unnamed first column numbers the rows; skipped" for f in raw_files if None in f.columns
-    ]
-    warnings: list[str] = []
-    columns: dict[str, Column] = {}
+    )
+    file_mark = _file_mark(raw_files, builders)
+    raw: dict[str, Column] = {}
     for name in list(builders):
         # Each builder is dropped as soon as its column exists, so that not everything is held twice.
-        column = _typed_column(name, builders.pop(name), warnings.append)
-        if column is None:
-            notes.append(f"Column {name!r} numbers the rows; skipped")
+        builder = builders.pop(name)
+        table.warnings.extend(builder.warnings(name))
+        if name == target:
+            table = replace(table, exact_target=builder.exact_numbers)
+        raw[name] = builder.column(name)
+    odd = odd_rows.find(raw, n_rows)
+    table.warnings.extend(odd.remarks)
+    has_odd = bool(odd.drop.any())
+    if has_odd:
+        exact = None if table.exact_target is None else table.exact_target[~odd.drop]
+        table = replace(table, n_rows=n_rows - int(odd.drop.sum()), exact_target=exact)
+    for name in list(raw):
+        column = raw.pop(name)
+        if has_odd:
+            column = take(column, ~odd.drop)
+        chosen = options.get(name, NO_OPTIONS)
+        _add_typed(table, column, Circumstances(chosen, file_mark, table.delimiter, name == target))
+    return table
+
+
+def _add_typed(table: Table, column: Column, circumstances: Circumstances) -> None:
+    """Add a column with its type to the table, unless it only numbers the rows: then it does not even count for the split."""
+    report = ColumnReport(name=column.name, kind="other")
+    if isinstance(column, TextColumn):
+        typed = infer(column, circumstances)
+        column, report = typed.column, typed.report
+        table.warnings.extend(typed.warnings)
+    elif isinstance(column, NumberColumn):
+        report = report_of_numbers(column)
+    if is_row_number(column):
+        if is_called_row_number(column.name):
+            table.notes.append(f"Column {column.name!r} numbers the rows; skipped")
         else:
-            columns[name] = column
-    return Table(columns, n_rows, notes, warnings)
+            table.warnings.append(f"Column {column.name!r} counts up from row to row; it is left out as row numbers.")
+        table.reports[column.name] = report.model_copy(update={"kind": "skipped"})
+        return
+    column = _usable(column, table.warnings.append)
+    if report.remarks:
+        table.notes.append(f"Column {column.name!r}: {'; '.join(report.remarks)}")
+    table.reports[column.name] = report
+    table.columns[column.name] = column
 
 
-def _read_columns(raw_files: list[Source]) -> tuple[dict[str, ColumnBuilder], int]:
+def _usable(column: Column, warn: Callable[[str], None]) -> Column:
+    """Return the column, as one that no model can use if it is an ID or free text."""
+    if isinstance(column, TextColumn) and not isinstance(column, DateColumn):
+        if len(column.labels) > max(50, IDENTIFIER_SHARE * np.sum(column.codes >= 0)):
+            reason = f"{len(column.labels):,} distinct values: looks like an ID or free text"
+            return UnusableColumn(column.name, column.hashes(), reason)
+        return column
+    if is_identifier(column):
+        return UnusableColumn(column.name, column.hashes(), "a unique number in each row: looks like an ID")
+    if isinstance(column, NumberColumn) and column.infinite:
+        warn(f"Column {column.name!r}: {plural(column.infinite, 'infinite value')} treated as missing.")
+    return column
+
+
+def _to_read_as_text(
+    raw_files: list[Source], builders: Mapping[str, ColumnBuilder], options: Mapping[str, ColumnOptions]
+) -> list[str]:
+    """Return the columns of which only the text of the files shows what they hold."""
+    names = {name for name, builder in builders.items() if builder.mixed or builder.has_long_numbers}
+    names |= {name for name, chosen in options.items() if name in builders and chosen != NO_OPTIONS}
+    for file in raw_files:
+        names |= file.doubtful_columns
+        if file.has_leading_zeros:
+            names |= {name for name, builder in builders.items() if builder.kinds == {"number"} and builder.is_whole}
+    return [name for name, builder in builders.items() if name in names and not builder.unusable_reason]
+
+
+def _file_mark(raw_files: list[Source], builders: Mapping[str, ColumnBuilder]) -> str:
+    """Return the decimal mark that some numbers show, "" if none does."""
+    if any(file.decimal == "," for file in raw_files):
+        return ","
+    return "." if any(builder.has_fractions for builder in builders.values()) else ""
+
+
+def _read_columns(raw_files: list[Source], target: str) -> tuple[dict[str, ColumnBuilder], int]:
     """Return the columns in the order of the first file, and the number of rows."""
-    builders = {name: ColumnBuilder() for name in raw_files[0].names}
+    first = raw_files[0]
+    builders = {name: ColumnBuilder(first.decimal, first.delimiter, keeps_exact=name == target) for name in first.names}
     n_rows = 0
     for file in raw_files:
         n_file_rows = 0
@@ -66,37 +161,25 @@ def _read_columns(raw_files: list[Source]) -> tuple[dict[str, ColumnBuilder], in
         is_last_missing = last is None
         for frame in read_frames(file):
             for name, builder in builders.items():
-                builder.add(frame[name], file.decimal)
+                builder.add(frame[name], file.decimal != first.decimal)
             n_file_rows += len(frame)
-            is_last_missing = is_last_missing or bool(frame[last].isna().any())
+            is_last_missing = is_last_missing or _has_blank(frame[last])
         if file.format == "csv":
             delimited.check_rows(file, n_file_rows, is_last_missing)
         n_rows += n_file_rows
     return builders, n_rows
 
 
+def _has_blank(piece: "pd.Series[Any]") -> bool:
+    return bool(piece.isna().any()) or (piece.dtype.kind not in "biuf" and bool((piece == "").any()))
+
+
 def _read_as_text(raw_files: list[Source], names: list[str]) -> dict[str, ColumnBuilder]:
     """Return columns that are numeric in one piece and text in another, read again as they are written."""
-    builders = {name: ColumnBuilder() for name in names}
+    first = raw_files[0]
+    builders = {name: ColumnBuilder(first.decimal, first.delimiter) for name in names}
     for file in raw_files:
         for frame in read_frames(file, names):
             for name in names:
-                builders[name].add(frame[name], file.decimal)
+                builders[name].add(frame[name], file.decimal != first.decimal)
     return builders
-
-
-def _typed_column(name: str, builder: ColumnBuilder, warn: Callable[[str], None]) -> Column | None:
-    """Return the typed column; None if it only numbers the rows, so that it does not even count for the split."""
-    column = builder.column(name)
-    if isinstance(column, TextColumn):
-        column = infer_type(column, builder.decimals, warn)
-    if isinstance(column, TextColumn) and len(column.labels) > max(50, IDENTIFIER_SHARE * np.sum(column.codes >= 0)):
-        reason = f"{len(column.labels):,} distinct values: looks like an ID or free text"
-        return UnusableColumn(name, column.hashes(), reason)
-    if is_row_number(column):
-        return None
-    if is_identifier(column):
-        return UnusableColumn(name, column.hashes(), "a unique number in each row: looks like an ID")
-    if isinstance(column, NumberColumn) and column.infinite:
-        warn(f"Column {name!r}: {plural(column.infinite, 'infinite value')} treated as missing.")
-    return column

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.core.problems import DataError
+from pipeline.core.sentences import plural
 
 
 class NotATableError(DataError):
     """The file is not a table.
 
     It is a Git LFS pointer (run `git lfs pull`), a web page (often a login page that was saved instead of the file), a
-    compressed file, a workbook, UTF-16 text, or not text at all. The message says which. Put the actual file there, as
-    CSV in UTF-8 or as Parquet.
+    PDF document, or not text at all. The message says which. Put the actual file there.
     """
 
     id = "DATA-03"
@@ -29,10 +29,10 @@ class NotATableError(DataError):
 
 
 class EncodingError(DataError):
-    """The file is not encoded in UTF-8.
+    """The encoding of the file is unknown.
 
-    Names and texts would be misread, so the encoding is not guessed. Convert the file:
-    `iconv -f latin1 -t utf-8 IN.csv > OUT.csv`.
+    Text in UTF-8, in UTF-16, and in the encodings of older systems (Windows-1252, Latin-1, Mac Roman, Shift-JIS, GB 18030 and
+    a few more) is read, and the log says which. This file is in none of them. Save it as UTF-8.
     """
 
     id = "DATA-04"
@@ -40,11 +40,22 @@ class EncodingError(DataError):
     def __init__(self, path: Path, error: UnicodeDecodeError) -> None:
         byte = error.object[error.start : error.start + 1]
         super().__init__(
-            f"{path.name} is not encoded in UTF-8.",
-            why=f"Byte {error.start} is {byte!r}; the file may be Latin-1.",
-            fix="Convert it to UTF-8.",
-            command=f"iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}",
+            f"The encoding of {path.name} is unknown.",
+            why=f"It begins like {error.encoding}, but byte {byte!r} means nothing there.",
+            fix="Save it as UTF-8 where it comes from.",
         )
+
+    @classmethod
+    def unknown(cls, path: Path) -> "EncodingError":
+        """Return the problem of a text that makes sense in no encoding."""
+        problem = cls.__new__(cls)
+        DataError.__init__(
+            problem,
+            f"The encoding of {path.name} is unknown.",
+            why="It is not UTF-8, and its letters make sense in no other encoding.",
+            fix="Save it as UTF-8 where it comes from.",
+        )
+        return problem
 
 
 class DelimiterError(DataError):
@@ -75,23 +86,6 @@ class DelimiterError(DataError):
         )
 
 
-class DecimalMarkError(DataError):
-    """The decimal mark is ambiguous.
-
-    The columns are separated by semicolons, tabs or vertical bars, and no number shows whether the comma in one such as
-    `1,234` separates thousands or decimals. Write numbers without thousands separators and with a decimal point.
-    """
-
-    id = "DATA-23"
-
-    def __init__(self, path: Path, cell: str) -> None:
-        super().__init__(
-            f"The decimal mark of {path.name} is ambiguous.",
-            why=f"Its other numbers do not show whether the comma in {cell!r} separates thousands or decimals.",
-            fix="Write numbers without thousands separators and with a decimal point.",
-        )
-
-
 class RowLengthError(DataError):
     """Rows do not have as many values as the header.
 
@@ -106,6 +100,24 @@ class RowLengthError(DataError):
             f"{path.name} has rows that do not have {n_columns} values.",
             why=detail,
             fix="Quote values that contain the delimiter or a line break, and close every quote.",
+        )
+
+
+class StrayQuoteError(DataError):
+    """A quote swallows rows.
+
+    A cell begins with a quote that is closed only some lines later, so that whole rows would be read as one cell. The message
+    names the line. Close the quote, or remove it.
+    """
+
+    id = "DATA-28"
+
+    def __init__(self, path: Path, line: int, n_breaks: int) -> None:
+        super().__init__(
+            f"A quote in {path.name} swallows rows.",
+            why=f"The cell that begins in line {line} goes on in the next {plural(n_breaks, 'line')}, which hold rows.",
+            fix="Close the quote in that line, or remove it.",
+            command=f"sed -n {line}p {path.name}",
         )
 
 

@@ -10,16 +10,16 @@ import numpy as np
 
 from pipeline.core.bundle import Manifest
 from pipeline.core.events import Events
+from pipeline.core.problems import DataError
 from pipeline.core.sentences import listed, plural
 from pipeline.core.stage import DataResult, SeedResult, StageContext, read_result
-from pipeline.features import compatibility, preprocess, selection
+from pipeline.features import compatibility, leakage, preprocess, selection
 from pipeline.features.job import HeldOut, Job
-from pipeline.features.leakage import target_leakage
 from pipeline.features.processed_dataset import Preparation
 from pipeline.features.split import Mask, check_split, row_hashes, split
-from pipeline.features.target import Target, infer_name, resolve
+from pipeline.features.target import Target, guess_warning, infer_name, resolve
 from pipeline.ingest import sources, tables
-from pipeline.ingest.columns import Column, Hashes, NumberColumn, Table, TextColumn
+from pipeline.ingest.columns import Hashes, NumberColumn, Table, TextColumn, take
 from pipeline.stages.problems import DataChangedError
 from pipeline.stages.step_timer import StepTimer
 
@@ -27,6 +27,8 @@ STEPS: Final = ("reading", "checking", "preparing")
 MAX_COLUMNS_LISTED: Final = 20  # columns with missing values that are logged one by one
 MAX_CLASSES_LISTED: Final = 12
 MAX_FILES_LISTED: Final = 20
+MAX_WORDS_LISTED: Final = 5
+PROMINENT_SHARE: Final = 0.05  # of the rows; if more lack the target, the share is said, too
 
 
 def run(ctx: StageContext, events: Events) -> DataResult:
@@ -66,6 +68,8 @@ def run(ctx: StageContext, events: Events) -> DataResult:
         n_features=len(meta.features),
         classes=meta.classes,
         dropped=job.selection.dropped,
+        target_is_guess=not ctx.params.target and bool(guess_warning(meta.target, job.table.columns)),
+        leakage={name: how.replace("{}", meta.target) for name, how in job.leakage.items()},
         warnings=warnings,
     )
 
@@ -73,7 +77,16 @@ def run(ctx: StageContext, events: Events) -> DataResult:
 def _read_table(ctx: StageContext, data_digest: str, events: Events) -> Table:
     """Return the table in `data/raw`. Raises DataChangedError if its files no longer have the digest."""
     paths = sources.find(ctx.data_dir / "raw")
-    table = tables.read(paths, ctx.max_table_cells)
+    processed = ctx.data_dir / "processed"
+    processed.mkdir(parents=True, exist_ok=True)
+    table = tables.read(
+        paths,
+        ctx.max_table_cells,
+        options=ctx.params.columns,
+        target=lambda names: _likely_target(names, ctx.params.target),
+        scratch=processed,
+        sheet=ctx.params.sheet,
+    )
     if sources.digest(paths)[0] != data_digest:
         raise DataChangedError
     events.log(
@@ -84,9 +97,20 @@ def _read_table(ctx: StageContext, data_digest: str, events: Events) -> Table:
     return table
 
 
+def _likely_target(names: list[str], chosen: str | None) -> str:
+    """Return the column that will be the target, "" if that is not clear yet: the checks say so."""
+    try:
+        return infer_name(names, chosen)
+    except DataError:
+        return ""
+
+
 def _checked_job(ctx: StageContext, table: Table, events: Events, warn: Callable[[str], None]) -> Job:
     """Return the rows that have a target, the set of each, and the features. Raises DataError if no model can be made."""
-    target = resolve(table, infer_name(table.columns, ctx.params.target), ctx.params.task)
+    name = infer_name(table.columns, ctx.params.target)
+    if not ctx.params.target and (guess := guess_warning(name, table.columns)):
+        warn(guess)
+    target = resolve(table, name, ctx.params.task)
     champion = compatibility.live_model(ctx.models_dir)
     if champion is not None:
         for warning in compatibility.check_against(champion, table, target, ctx.params):
@@ -100,10 +124,12 @@ def _checked_job(ctx: StageContext, table: Table, events: Events, warn: Callable
     for warning in check_split(chosen, hashes, target.codes, target.classes):
         warn(warning)
     selected = selection.select(table, target.name, ctx.params.ignore, ~chosen.test)
-    for warning in selected.warnings + target_leakage(selected.features, target, ~chosen.test):
+    suspects = leakage.find_leakage(selected.features, target, ~chosen.test)
+    for warning in selected.warnings + leakage.warnings(suspects, target.name):
         warn(warning)
     _log_missing(selected.features, table.n_rows, events)
-    return Job(table, target, chosen, selected, ctx.params, held_out)
+    _log_duplicates(table, hashes, events)
+    return Job(table, target, chosen, selected, ctx.params, held_out, suspects)
 
 
 def _held_out(champion: Manifest, table: Table, hashes: Hashes, test: Mask, test_share: float) -> HeldOut | None:
@@ -124,20 +150,20 @@ def _with_target(table: Table, target: Target, warn: Callable[[str], None]) -> T
     n_missing = int((~target.present).sum())
     if n_missing == 0:
         return table
-    warn(f"{plural(n_missing, 'row')} without a value in {target.name!r} {'is' if n_missing == 1 else 'are'} left out.")
-    columns = {name: _filtered(column, target.present) for name, column in table.columns.items()}
-    return dataclasses.replace(table, columns=columns, n_rows=table.n_rows - n_missing)
-
-
-def _filtered(column: Column, rows: Mask) -> Column:
-    if isinstance(column, NumberColumn):
-        return dataclasses.replace(column, values=column.values[rows])
-    if isinstance(column, TextColumn):
-        return dataclasses.replace(column, codes=column.codes[rows])
-    return dataclasses.replace(column, row_hashes=column.row_hashes[rows])
+    report = table.reports.get(target.name)
+    words = [f"{word.value!r} {word.count:,} times" for word in (report.missing if report else [])]
+    shown = f" (read as missing: {listed(words, MAX_WORDS_LISTED)})" if words else ""
+    how = f" To keep a word as a class, name it in columns.{target.name}.kept." if words else ""
+    share = f", {n_missing / table.n_rows:.0%} of all," if n_missing > PROMINENT_SHARE * table.n_rows else ""
+    verb = "is" if n_missing == 1 else "are"
+    warn(f"{plural(n_missing, 'row')}{share} without a value in {target.name!r}{shown} {verb} left out.{how}")
+    columns = {name: take(column, target.present) for name, column in table.columns.items()}
+    return dataclasses.replace(table, columns=columns, n_rows=table.n_rows - n_missing, exact_target=None)
 
 
 def _log_target(target: Target, events: Events) -> None:
+    for remark in target.remarks:
+        events.log(f"Target {target.name!r}: {remark}")
     codes = target.codes
     if codes is None:
         low, high = target.values.min(), target.values.max()
@@ -158,6 +184,21 @@ def _log_missing(features: list[NumberColumn | TextColumn], n_rows: int, events:
         events.log(f"Column {name!r}: {plural(count, 'value')} missing ({count / n_rows:.1%})")
     if len(incomplete) > MAX_COLUMNS_LISTED:
         events.log(f"{len(incomplete) - MAX_COLUMNS_LISTED} more columns have missing values")
+
+
+def _log_duplicates(table: Table, hashes: Hashes, events: Events) -> None:
+    """Log how many rows repeat others, and which columns."""
+    n_rows = len(hashes) - len(np.unique(hashes))
+    if n_rows:
+        events.log(
+            f"{plural(n_rows, 'row')} ({n_rows / len(hashes):.1%}) {'repeats' if n_rows == 1 else 'repeat'} another one"
+        )
+    seen: dict[bytes, str] = {}
+    for name, column in table.columns.items():
+        digest = hashlib.sha256(column.hashes().tobytes()).digest()
+        if digest in seen:
+            events.log(f"Column {name!r} holds the same values as {seen[digest]!r}")
+        seen.setdefault(digest, name)
 
 
 def _log_outcome(meta: Preparation, key: str, events: Events) -> None:

@@ -30,6 +30,7 @@ from pipeline.evaluation.gate import Rule, decide
 from pipeline.evaluation.importances import importances
 from pipeline.evaluation.metrics import PRIMARY, Floats
 from pipeline.evaluation.report import EvaluationInput, Json, evaluate
+from pipeline.evaluation.verdict import with_cautions
 from pipeline.export.exported_model import ExportedModel, export
 from pipeline.export.manifest import build_manifest
 from pipeline.export.parity import verify_parity
@@ -75,6 +76,7 @@ def run(ctx: StageContext, events: Events) -> TrainResult:
     )
     with timer.step("gate"):
         verdict = _gate(ctx, data_result.processed_dir, model, manifest.digest, data.meta.held_out_from)
+        verdict = with_cautions(verdict, data_result)
         events.log(verdict.reason)
     with timer.step("package"):
         evaluation["verdict"] = verdict.model_dump(mode="json")
@@ -144,8 +146,8 @@ def _evaluate(model: EvaluationInput, exported: ExportedModel, data: TrainingDat
             data.test,
             data.y_test,
             task=model.task,
-            numeric=[feature.name for feature in features if feature.kind != "categorical"],
-            categorical=[feature.name for feature in features if feature.kind == "categorical"],
+            numeric=[feature.name for feature in features if not feature.is_text],
+            categorical=[feature.name for feature in features if feature.is_text],
             seed=seed,
         ),
     )

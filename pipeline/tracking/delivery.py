@@ -30,7 +30,7 @@ from pipeline.tracking.problems import (
     ForeignLocationError,
     UnreadableRecordError,
 )
-from pipeline.tracking.record import PLOTS_DIR, Record, read_record
+from pipeline.tracking.record import CELLS_FILE, PLOTS_DIR, Record, read_record
 
 MODEL_SCRIPT: Final = Path(__file__).with_name("mlflow_model.py")
 # A server that is down costs seconds, not MLflow's own four minutes. Variables that are already set win.
@@ -214,7 +214,11 @@ class _Delivery:
             info = self._mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(MODEL_SCRIPT),
-                artifacts={"model": str(self._folder / MODEL_FILE), "manifest": str(self._folder / MANIFEST_FILE)},
+                artifacts={
+                    "model": str(self._folder / MODEL_FILE),
+                    "manifest": str(self._folder / MANIFEST_FILE),
+                    "cells": str(self._folder / CELLS_FILE),
+                },
                 signature=self._signature(),
                 input_example=examples,
                 pip_requirements=[f"{name}=={version}" for name, version in versions.items()],

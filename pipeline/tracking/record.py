@@ -4,6 +4,7 @@ Training writes `record/` and goes on; no run waits for MLflow. `pipeline.tracki
 
     record/record.json       `Record`; written last, so that the record is whole if it is there
     record/model.onnx        and manifest.json: the bundle
+    record/cells.py          what reads the cells of its columns, wherever MLflow loads the model
     record/evaluation.json   and plots/<name>.svg, profile.json
 """
 
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.core import cells
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Scalar, read_manifest
 from pipeline.core.figures.plots import plots
@@ -21,6 +23,7 @@ from pipeline.core.params import Params
 from pipeline.core.stage import EVALUATION_FILE, PROFILE_FILE, RECORD_FILE
 
 PLOTS_DIR: Final = "plots"
+CELLS_FILE: Final = "cells.py"
 
 
 class Record(BaseModel):
@@ -47,6 +50,7 @@ def write_record(
     (folder / PLOTS_DIR).mkdir(parents=True)
     for name in (MODEL_FILE, MANIFEST_FILE):
         _link(bundle / name, folder / name)
+    shutil.copyfile(cells.__file__, folder / CELLS_FILE)
     _link(bundle.parent / EVALUATION_FILE, folder / EVALUATION_FILE)
     if (processed_dir / PROFILE_FILE).exists():
         shutil.copyfile(processed_dir / PROFILE_FILE, folder / PROFILE_FILE)

@@ -51,8 +51,10 @@ def test_all_services_answer_when_nobody_did_anything_else(stack: Stack) -> None
 
 @pytest.mark.browser
 def test_a_model_is_live_when_the_button_was_clicked_once(stack: Stack, browser: Browser) -> None:
-    link = re.search(r"http://\S+/login\S+", stack.compose("logs", "panel"))
-    assert link is not None
+    link = stack.until(
+        lambda: re.search(r"http://\S+/login\S+", stack.compose("logs", "panel")), within_s=60, what="the login link"
+    )
+    assert isinstance(link, re.Match)
     with closing(browser.new_context()) as context:
         page = context.new_page()
         page.goto(link[0])

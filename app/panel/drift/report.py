@@ -58,7 +58,11 @@ def compare(manifest: Manifest, stats: Stats, threshold: float) -> DriftReport:
     """
     n_rows = stats.n
     features = sorted(
-        (_feature(feature, stats.features[feature.name], n_rows, threshold) for feature in manifest.features),
+        (
+            _feature(feature, stats.features[feature.name], n_rows, threshold)
+            for feature in manifest.features
+            if feature.kind != "date"
+        ),
         key=lambda each: -(each.psi or 0.0),
     )
     score = compare_counts("score", manifest.score_histogram.counts, stats.score.counts, n_rows, threshold)

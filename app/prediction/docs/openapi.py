@@ -26,6 +26,7 @@ KINDS: Final[dict[str, Document]] = {
     "numeric": {"type": ["number", "null"], "minimum": -FLOAT32_MAX, "maximum": FLOAT32_MAX},
     "boolean": {"type": ["boolean", "integer", "null"], "enum": [True, False, 1, 0, None]},
     "categorical": {"type": ["string", "number", "boolean", "null"], "maxLength": MAX_TEXT},
+    "date": {"type": ["string", "null"], "maxLength": MAX_TEXT},
 }
 
 
@@ -86,7 +87,10 @@ def _description(model: Model | None) -> str:
     return (
         f"Version {manifest.version}, {choice_title(manifest.estimator)}, trained on {manifest.n_train:,} rows{scored}. "
         "Every response names the model version. Features that you leave out or send as null are imputed as in "
-        "training and listed in `imputed`; columns that training left out are ignored; other names are refused."
+        "training and listed in `imputed`, those with a category that training has not seen in `unseen`. Texts are read as "
+        "the cells of the table were, with its units, marks and words for missing, also where a number is expected. Names "
+        "may differ in case and blanks, which `matched` says; columns that training left out are ignored; other names are "
+        "refused."
     )
 
 
@@ -136,6 +140,10 @@ def _feature(feature: Feature) -> Document:
         parts.append(f"Usually {feature.low:g} to {feature.high:g}; other values are accepted too.")
     if feature.kind == "categorical":
         parts.append(f"Usually one of: {', '.join(feature.categories[:20])}; other texts are accepted too.")
+    if feature.kind == "date":
+        parts.append(
+            f"In training from {feature.earliest} to {feature.latest}; other ways to write a date are accepted too."
+        )
     if feature.missing_share:
         parts.append(f"Missing in {feature.missing_share:.1%} of the training rows.")
     schema: Document = {**KINDS[feature.kind], "description": " ".join(part for part in parts if part)}
@@ -156,6 +164,11 @@ def _prediction(model: Model | None) -> Document:
             "items": {"type": "string"},
             "description": "Features that were missing and imputed",
         },
+        "unseen": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Features with a category that training has not seen",
+        },
     }
     if not is_regression:
         of = "the positive class" if model is None or model.task == "binary" else "the predicted class"
@@ -166,9 +179,14 @@ def _prediction(model: Model | None) -> Document:
             "type": ["number", "null"],
             "description": "Decision threshold: at or above this probability the class is positive",
         }
+    matched: Document = {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "Features for which names were taken that were not sent as they are; only if there are some",
+    }
     return {
         "type": "object",
-        "properties": properties,
+        "properties": {**properties, "matched": matched},
         "required": list(properties),
         "additionalProperties": False,
     }

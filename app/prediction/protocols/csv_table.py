@@ -8,7 +8,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.prediction.http.service import PredictionService, Sender, Service
 from app.prediction.problems import RowQuotaError
-from app.prediction.protocols.csv_cells import EXPECTED, rows_of, value
+from app.prediction.protocols.csv_cells import EXPECTED, known_columns, rows_of, value
 from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.responses import build_responses
@@ -25,9 +25,11 @@ from app.prediction.settings import ApiSettings
 from app.web.body_limit import stream_body
 from pipeline.core.bundle import Scalar
 from pipeline.core.problems import ProblemError
+from pipeline.core.sentences import listed
 
 BLOCK_ROWS: Final = 1_000
 INLINE_ROWS: Final = 16  # more take longer than handing them to a thread
+SHOWN_NAMES: Final = 20
 NOT_FINITE: Final = "The model has no finite prediction for this row: its values are too large."
 
 router = APIRouter(tags=["prediction"])
@@ -35,13 +37,16 @@ router = APIRouter(tags=["prediction"])
 
 @router.post("/predict/csv", summary="Predict for each row of a CSV table", response_class=StreamingResponse)
 async def predict_csv(request: Request, service: Service) -> StreamingResponse:
-    """Send CSV with a header line; the response is the same table with `prediction`, `probability` and `error` added."""
+    """Send CSV with a header line; the response is the same table, separated by commas, with `prediction`, `probability`,
+    `error` and `remark` added: a remark says what was imputed or not understood.
+    """
     loaded = service.live_model
     if service.quota is not None:
         service.quota.check(request.scope["sender"].caller)
     table = _Table(loaded, service, request)
     # Blank lines are no rows, above the header neither.
-    lines = (cells async for cells in rows_of(stream_body(request.receive, service.stream_limits)) if cells)
+    chunks = stream_body(request.receive, service.stream_limits)
+    lines = (cells async for cells in rows_of(chunks, loaded.model.names, loaded.model.manifest.delimiter) if cells)
     header = await anext(lines, None)
     table.start(header)
     return _WhileReading(table, lines, service.settings)
@@ -101,7 +106,9 @@ class _Table:
         self._request_id: str = request.scope["request_id"]
         self._sender: Sender = request.scope["sender"]
         self._columns: list[str] = []
-        self._features = {feature.name: feature for feature in loaded.model.manifest.features}
+        self._known: dict[str, str] = {}  # the feature of each column that stands for one
+        self._kinds = {feature.name: feature.kind for feature in loaded.model.manifest.features}
+        self._table_remark = ""  # for the first row
         self._classes = loaded.model.task != "regression"
         self.is_cut_off = False  # by a problem of the whole table, in the middle of it
 
@@ -109,16 +116,17 @@ class _Table:
         """Store the header line. Raises InvalidTableError API-09 (400) for a table without this model's features."""
         if header is None or not any(cell.strip() for cell in header):
             raise InvalidTableError("The body is empty.")
-        known = [name for name in header if name in self._features]
-        if not known:
-            raise InvalidTableError(f"No column is a feature of the model: {', '.join(header)[:200]}.")
-        duplicates = sorted({name for name in known if known.count(name) > 1})
-        if duplicates:
-            raise InvalidTableError(f"Duplicate columns: {', '.join(duplicates)[:200]}.")
+        model = self._live_model.model
+        self._known = known_columns(header, model, self._service.settings.required_feature_share)
+        matched = [f"{sent} = {name}" for sent, name in self._known.items() if sent != name]
+        absent = [name for name in model.names if name not in self._known.values()]
+        remarks = [f"columns taken for features: {listed(matched, SHOWN_NAMES)}"] * bool(matched)
+        remarks += [f"features that no column has: {listed(absent, SHOWN_NAMES)}"] * bool(absent)
+        self._table_remark = "; ".join(remarks)
         self._columns = header
 
     async def answer(self, lines: AsyncIterator[list[str]]) -> AsyncIterator[bytes]:
-        added = ["prediction", "probability", "error"] if self._classes else ["prediction", "error"]
+        added = ["prediction", "probability", "error", "remark"] if self._classes else ["prediction", "error", "remark"]
         yield _csv([[*self._columns, *added]])
         block: list[list[str]] = []
         ended_by: ProblemError | None = None
@@ -138,8 +146,8 @@ class _Table:
             except RowQuotaError as problem:
                 ended_by = ended_by or problem
         if ended_by is not None:
-            blank = [""] * (len(self._columns) + len(added) - 1)
-            yield _csv([[*blank, str(ended_by)]])
+            blank = [""] * (len(self._columns) + len(added) - 2)
+            yield _csv([[*blank, str(ended_by), ""]])
 
     async def _block(self, block: list[list[str]]) -> bytes:
         # A large block would block the event loop for other requests.
@@ -151,12 +159,17 @@ class _Table:
         out: list[list[object]] = []
         for cells, (_, error) in zip(block, parsed, strict=True):
             padded = [*cells[: len(self._columns)], *[""] * (len(self._columns) - len(cells))]
-            values = ["", "", error] if error else next(predicted)
-            out.append([*padded, *(values if self._classes else (values[0], values[2]))])
+            prediction, probability, error_text, remark = ["", "", error, ""] if error else next(predicted)
+            if self._table_remark:
+                remark, self._table_remark = "; ".join(filter(None, [self._table_remark, str(remark)])), ""
+            values = (
+                [prediction, probability, error_text, remark] if self._classes else [prediction, error_text, remark]
+            )
+            out.append([*padded, *values])
         return _csv(out)
 
     def _answered(self, records: list[dict[str, Scalar]]) -> list[list[object]]:
-        """Return prediction, probability and error of each valid record."""
+        """Return prediction, probability, error and remark of each valid record."""
         if not records:
             return []
         loaded = self._live_model
@@ -164,7 +177,9 @@ class _Table:
         scores, are_finite = self._service.score_each(loaded, rows, self._sender)
         responses = build_responses(loaded.model, rows, scores, self._request_id)
         return [
-            [_text(each["prediction"]), each.get("probability", ""), ""] if is_finite else ["", "", NOT_FINITE]
+            [_text(each["prediction"]), each.get("probability", ""), "", self._remark(each)]
+            if is_finite
+            else ["", "", NOT_FINITE, ""]
             for each, is_finite in zip(responses, are_finite.tolist(), strict=True)
         ]
 
@@ -173,14 +188,22 @@ class _Table:
             return {}, f"{len(cells)} cells where the header has {len(self._columns)}."
         record: dict[str, Scalar] = {}
         for name, cell in zip(self._columns, cells, strict=False):
-            feature = self._features.get(name)
+            feature = self._known.get(name)
             if feature is None:
                 continue
             try:
-                record[name] = value(cell, feature)
+                record[feature] = value(cell, self._live_model.model, feature)
             except ValueError:
-                return {}, f"{name}: {cell[:60]!r} is not {EXPECTED[feature.kind]}."
+                return {}, f"{name}: {cell[:60]!r} is not {EXPECTED[self._kinds[feature]]}."
         return record, ""
+
+    def _remark(self, answer: dict[str, Any]) -> str:
+        """Return what was not understood of a row: missing values of columns that the table has, and unseen categories."""
+        present = set(self._known.values())
+        imputed = [name for name in answer["imputed"] if name in present]
+        remarks = [f"imputed: {', '.join(imputed)}"] * bool(imputed)
+        remarks += [f"not seen in training: {', '.join(answer['unseen'])}"] * bool(answer["unseen"])
+        return "; ".join(remarks)
 
 
 def _text(value: object) -> object:

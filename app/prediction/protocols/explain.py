@@ -16,6 +16,7 @@ reverse: the same record always gets the same answer.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from math import factorial
 from typing import Final
@@ -36,6 +37,7 @@ from pipeline.onnx.session import Floats, Texts
 EXACT_FEATURES: Final = 10
 SAMPLED_ROWS: Final = 1_000  # one call of the graph; about what fits in 20 ms
 CURVE_POINTS: Final = 50
+DATE_POINTS: Final = 25
 
 Doubles = npt.NDArray[np.float64]
 
@@ -84,7 +86,7 @@ def curve(model: Model, rows: Rows, name: str, request_id: str) -> Curve:
 
     Numbers: about 50 from the 1st to the 99th percentile of the training data, whole if those were whole, with the
     row's own value among them, ascending; booleans: false and true; categories: those of the training data, most
-    frequent first, and the row's own. Raises InvalidExplanationError API-13 or NonFiniteScoreError API-15.
+    frequent first, and the row's own; dates: some from the earliest to the latest. Raises InvalidExplanationError API-13 or NonFiniteScoreError API-15.
     """
     row = _only(rows)
     ordered = [*model.numeric, *model.categorical]
@@ -118,11 +120,11 @@ def curve(model: Model, rows: Rows, name: str, request_id: str) -> Curve:
 
 
 def typical_row(model: Model) -> _Row:
-    """Return medians, the more frequent of yes and no, and the most frequent categories."""
+    """Return medians, also of dates, the more frequent of yes and no, and the most frequent categories."""
     numbers = [
         np.nan if f.median is None else round(f.median) if f.kind == "boolean" else f.median for f in model.numeric
     ]
-    texts = [feature.categories[0] if feature.categories else "" for feature in model.categorical]
+    texts = [str(feature.typical or "") for feature in model.categorical]
     return _Row(np.array(numbers, dtype=np.float32), np.array(texts, dtype=object))
 
 
@@ -261,5 +263,15 @@ def _as_number(value: Scalar) -> float:
 
 
 def _category_grid(feature: Feature, own: Scalar) -> list[Scalar]:
+    if feature.kind == "date":
+        return _date_grid(feature, own)
     values: list[Scalar] = [*feature.categories]
     return values if own is None or own in values else [*values, own]
+
+
+def _date_grid(feature: Feature, own: Scalar) -> list[Scalar]:
+    """Return dates from the earliest to the latest of the training data, with the row's own among them."""
+    first, last = (datetime.fromisoformat(end) for end in (feature.earliest, feature.latest))
+    step = (last - first) / (DATE_POINTS - 1)
+    dates = {(first + i * step).replace(microsecond=0).isoformat() for i in range(DATE_POINTS)}
+    return [*sorted(dates | ({own} if isinstance(own, str) else set()))]

@@ -16,17 +16,17 @@ from pydantic import BaseModel
 
 from app.prediction.http.content_types import CSV, media_type
 from app.prediction.http.service import PredictionService, Service
-from app.prediction.protocols.csv_cells import parse_table
+from app.prediction.protocols.csv_cells import known_columns, parse_table
 from app.prediction.protocols.problems import InvalidInvocationError
 from app.prediction.scoring.lenient_json import decode
 from app.prediction.scoring.loaded_model import LoadedModel
-from app.prediction.scoring.responses import build_responses
+from app.prediction.scoring.responses import batch_remarks, build_responses
 from app.prediction.scoring.rows import Rows
 from app.web.body_limit import read_body
 
 PROTOCOL: Final = "2.0"  # of MLflow's scoring protocol; what `/version` answers
 FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
-OMITTED: Final = {"model_version", "request_id", "imputed"}
+OMITTED: Final = {"model_version", "request_id", "imputed", "unseen", "matched"}  # of rows; said once
 
 Records = list[object]
 
@@ -40,11 +40,18 @@ class ScoredRow(BaseModel):
 
 
 class InvocationResponse(BaseModel):
-    """`POST /invocations`: one prediction for each row. For the OpenAPI document: msgspec writes the response."""
+    """`POST /invocations`: one prediction for each row. For the OpenAPI document: msgspec writes the response.
+
+    `imputed` and `unseen` name the features that were missing, or had a category that training has not seen, in some row;
+    `matched` the features for which names were taken that were not sent as they are. Empty ones are left out.
+    """
 
     predictions: list[ScoredRow]
     model_version: int
     request_id: str
+    imputed: list[str] | None = None
+    unseen: list[str] | None = None
+    matched: dict[str, str] | None = None
 
 
 router = APIRouter(tags=["MLflow scoring protocol"])
@@ -73,20 +80,33 @@ async def version() -> Response:
 
 
 def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, request: Request) -> bytes:
-    rows = rows_of(loaded, raw, is_csv=media_type(request.headers["content-type"]) == CSV)
+    is_csv = media_type(request.headers["content-type"]) == CSV
+    rows = rows_of(loaded, raw, is_csv=is_csv, min_share=service.settings.required_feature_share)
     request_id: str = request.scope["request_id"]
     scores = service.score_now(loaded, rows, request.scope["sender"])
     responses = build_responses(loaded.model, rows, scores, request_id)
     predictions = [{key: value for key, value in answer.items() if key not in OMITTED} for answer in responses]
-    body = {"predictions": predictions, "model_version": loaded.model.version, "request_id": request_id}
+    body = {
+        "predictions": predictions,
+        "model_version": loaded.model.version,
+        "request_id": request_id,
+        **batch_remarks(loaded.model, rows),
+    }
     return msgspec.json.encode(body)
 
 
-def rows_of(loaded: LoadedModel, raw: bytes, *, is_csv: bool) -> Rows:
-    """Return the rows of a body. Raises API-02, -09 or -11 (400), API-03 (422), API-04 (413)."""
+def rows_of(loaded: LoadedModel, raw: bytes, *, is_csv: bool, min_share: float = 0.0) -> Rows:
+    """Return the rows of a body; a table must have at least `min_share` of the features among its columns.
+
+    Raises API-02, -09 or -11 (400), API-03 (422), API-04 (413).
+    """
     if is_csv:
-        return loaded.reader.records(parse_table(raw, loaded.model.manifest.features))
-    return loaded.reader.records(records_of(decode(raw), loaded.model.names))
+        return loaded.reader.records(parse_table(raw, loaded.model, min_share))
+    body = decode(raw)
+    records = records_of(body, loaded.model.names)
+    if isinstance(body, dict) and "dataframe_split" in body and records and isinstance(records[0], Mapping):
+        known_columns([*records[0]], loaded.model, min_share)
+    return loaded.reader.records(records)
 
 
 def records_of(body: object, names: Sequence[str]) -> Records:

@@ -29,6 +29,9 @@ from app.prediction.protocols.tensor_inputs import inputs_of, parse_tensor, rows
 from app.prediction.protocols.tensor_outputs import output_tensors, outputs_of, requested_outputs
 from app.prediction.scoring.lenient_json import decode
 from app.prediction.scoring.loaded_model import LoadedModel
+from app.prediction.scoring.model import Model
+from app.prediction.scoring.responses import batch_remarks
+from app.prediction.scoring.rows import Rows
 from app.web.body_limit import read_body
 from pipeline.core.problems import ProblemError
 from pipeline.core.product import NAME
@@ -124,14 +127,24 @@ def _answer(service: PredictionService, loaded: LoadedModel, raw: bytes, request
     scores = service.score_now(loaded, rows, request.scope["sender"])
     outputs, tail = output_tensors(model, scores, requested)
     client_id = body.get("id")
-    answer = {
+    answer: dict[str, Any] = {
         "model_name": NAME,
         "model_version": str(model.version),
         "id": client_id[:MAX_ID] if isinstance(client_id, str) and client_id else request.scope["request_id"],
         "outputs": outputs,
     }
+    if parameters := _parameters(model, rows):
+        answer["parameters"] = parameters
     answer_head = msgspec.json.encode(answer)
     return b"".join((answer_head, *tail)), len(answer_head)
+
+
+def _parameters(model: Model, rows: Rows) -> dict[str, str]:
+    """Return what was not understood of the rows; a parameter of the protocol is a single value, so each is one text."""
+    remarks = batch_remarks(model, rows)
+    matched = [f"{sent} = {name}" for sent, name in remarks.pop("matched", {}).items()]
+    texts = {key: ", ".join(names) for key, names in remarks.items()}
+    return {**texts, "matched": ", ".join(matched)} if matched else texts
 
 
 def _split(raw: bytes, header: str | None) -> tuple[bytes, memoryview | None]:

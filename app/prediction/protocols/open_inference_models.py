@@ -70,9 +70,12 @@ class ResponseTensor(_Response):
 
 
 class InferResponse(_Response):
-    """`POST /v2/models/{name}/infer`."""
+    """`POST /v2/models/{name}/infer`. `parameters` name the features that were `imputed` or have an `unseen` category in
+    some row, and the names that were `matched` though they were not sent as they are.
+    """
 
     model_name: str
     model_version: str
     id: str
     outputs: list[ResponseTensor]
+    parameters: dict[str, str] | None = None

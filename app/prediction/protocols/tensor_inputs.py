@@ -18,7 +18,7 @@ from app.prediction.protocols.problems import InvalidTensorsError
 from app.prediction.scoring.model import Model, example_record
 from app.prediction.scoring.rows import MAX_TEXT, Rows
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
-from pipeline.core.cells import FLOAT32_MAX
+from pipeline.core.cells import FLOAT32_MAX, match_names
 from pipeline.onnx.session import Floats
 
 NUMBERS: Final = {
@@ -52,7 +52,7 @@ class Tensor:
 
 def inputs_of(model: Model) -> list[dict[str, Any]]:
     """Return the inputs for the model's metadata: one per feature."""
-    kinds = {"numeric": "FP32", "boolean": "BOOL", "categorical": "BYTES"}
+    kinds = {"numeric": "FP32", "boolean": "BOOL", "categorical": "BYTES", "date": "BYTES"}
     return [{"name": f.name, "datatype": kinds[f.kind], "shape": [-1]} for f in model.manifest.features]
 
 
@@ -76,25 +76,27 @@ def rows_of(model: Model, tensors: Sequence[Tensor], max_rows: int) -> Rows:
     numeric, categorical = model.empty(n)
     filled: set[str] = set()
     by_name = {feature.name: feature for feature in model.manifest.features}
+    meant = match_names((tensor.name for tensor in tensors), by_name)
+    matched = {sent: name for sent, name in meant.items() if sent != name}
     for tensor in tensors:
-        for feature, values in _columns(model, by_name.get(tensor.name), tensor):
+        for feature, values in _columns(model, by_name.get(meant.get(tensor.name, "")), tensor):
             if feature.name in filled:
                 raise InvalidTensorsError(f"The feature {feature.name!r} occurs more than once.")
             filled.add(feature.name)
-            if feature.kind == "categorical":
+            if feature.is_text:
                 assert categorical is not None
-                categorical[:, model.categorical_at[feature.name]] = values
+                categorical[:, model.categorical_at[feature.name]] = _read_texts(model, feature, values)
             else:
                 numeric[:, model.numeric_at[feature.name]] = _numbers(model, feature, values)
-    return Rows(numeric, categorical)
+    return Rows(numeric, categorical, matched=matched)
 
 
 def _columns(model: Model, feature: Feature | None, tensor: Tensor) -> list[tuple[Feature, Array]]:
     """Return the features in a tensor, each with its column; `feature` is the one of the tensor's name."""
     is_text = tensor.datatype == "BYTES"
     if feature is not None and prod(tensor.shape[1:]) == 1:
-        if is_text != (feature.kind == "categorical"):
-            expected = "BYTES" if feature.kind == "categorical" else "a number type such as FP32"
+        if is_text != feature.is_text:
+            expected = "BYTES" if feature.is_text else "a number type such as FP32"
             raise InvalidTensorsError(f"Input {tensor.name!r} is {tensor.datatype}; it must be {expected}.")
         if tensor.datatype == "BOOL" and feature.kind != "boolean":
             raise InvalidTensorsError(f"Input {tensor.name!r} is BOOL, but its feature is numeric.")
@@ -134,6 +136,21 @@ def _numbers(model: Model, feature: Feature, values: Array) -> Floats:
         ]
         raise InvalidValuesError(errors, n_errors=len(wrong), example=example_record(model.manifest.features))
     return values.astype(np.float32)
+
+
+def _read_texts(model: Model, feature: Feature, values: Array) -> list[str]:
+    cells = model.cells[feature.name]
+    texts: list[str] = []
+    errors: list[dict[str, object]] = []
+    for i, value in enumerate(values.tolist()):
+        try:
+            texts.append(cells.text(value))
+        except ValueError:
+            errors.append({"row": i, "field": feature.name, "value": value[:100], "problem": "Expected a date."})
+    if errors:
+        example = example_record(model.manifest.features)
+        raise InvalidValuesError(errors[:20], n_errors=len(errors), example=example)
+    return texts
 
 
 def parse_tensor(item: object, binary: memoryview | None) -> tuple[Tensor, memoryview | None]:

@@ -53,6 +53,9 @@ class Model:
         self.numeric_at = {feature.name: i for i, feature in enumerate(self.numeric)}
         self.categorical_at = {feature.name: i for i, feature in enumerate(self.categorical)}
         self.left_out = frozenset(manifest.left_out)
+        # What reads the cells of each feature, as training did.
+        self.cells = {feature.name: feature.cells for feature in manifest.features}
+        self.text_cells = [self.cells[feature.name] for feature in self.categorical]
         self.names = [feature.name for feature in manifest.features]
         self._session = _load_session(model)
         self._outputs = [self._session.get_outputs()[0].name]
@@ -131,7 +134,7 @@ class Model:
                 if name in self.numeric_at:
                     numeric[i, self.numeric_at[name]] = float(value)
                 elif categorical is not None:
-                    categorical[i, self.categorical_at[name]] = str(value)
+                    categorical[i, self.categorical_at[name]] = self.cells[name].text(str(value))
         return numeric, categorical
 
     def target_score(self, scores: Floats) -> Floats:

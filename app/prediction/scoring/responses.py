@@ -1,5 +1,6 @@
 """Turns scores into responses. The numbers are the same in every protocol: a float32 score is written as the double it equals."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -29,9 +30,10 @@ def predicted_values(model: Model, scores: Floats) -> list[Scalar]:
 
 def build_responses(model: Model, rows: Rows, scores: Floats, request_id: str) -> list[dict[str, Any]]:
     """Return one response per row, as in `POST /predict`."""
-    missing = rows.missing(model)
+    remarks = zip(scores.tolist(), rows.missing(model), rows.unseen(model), strict=True)
     return [
-        build_response(model, each, imputed, request_id) for each, imputed in zip(scores.tolist(), missing, strict=True)
+        build_response(model, each, imputed, unseen, request_id, matched=rows.matched)
+        for each, imputed, unseen in remarks
     ]
 
 
@@ -40,7 +42,7 @@ def encode_batch(model: Model, rows: Rows, scores: Floats, request_id: str) -> b
     same = f',"model_version":{model.version},"request_id":{_json(request_id)},"imputed":'
     # One call writes all numbers: msgspec is ten times as fast as repr.
     texts = msgspec.json.encode(scores.ravel().tolist())[1:-1].split(b",")
-    ends = [b"[]}" if not each else msgspec.json.encode(each) + b"}" for each in rows.missing(model)]
+    ends = _ends(model, rows)
     columns: list[bytes | list[bytes]]
     if model.task == "regression":
         columns = [b',{"prediction":', texts, same.encode(), ends]
@@ -55,6 +57,28 @@ def encode_batch(model: Model, rows: Rows, scores: Floats, request_id: str) -> b
     for i, name in enumerate(model.classes):
         columns += [f"{',' * (i > 0)}{_json(name)}:".encode(), texts[i::width]]
     return _interleaved([*columns, f"}}{same}".encode(), ends], len(rows))
+
+
+def batch_remarks(model: Model, rows: Rows) -> dict[str, Any]:
+    """Return what was not understood of the rows together: `imputed` and `unseen` features, and `matched` names; empty ones
+    are left out.
+    """
+    remarks: dict[str, Any] = {}
+    for key, by_row in (("imputed", rows.missing(model)), ("unseen", rows.unseen(model))):
+        found = {name for names in by_row for name in names}
+        if found:
+            remarks[key] = [name for name in model.names if name in found]
+    return {**remarks, "matched": dict(rows.matched)} if rows.matched else remarks
+
+
+def _ends(model: Model, rows: Rows) -> list[bytes]:
+    """Return the last members of each row's response: what was not understood of the row."""
+    matched = f',"matched":{_json(rows.matched)}}}'.encode() if rows.matched else b"}"
+    encode, plain = msgspec.json.encode, b'[],"unseen":[]' + matched
+    return [
+        plain if not imputed and not unseen else b"".join((encode(imputed), b',"unseen":', encode(unseen), matched))
+        for imputed, unseen in zip(rows.missing(model), rows.unseen(model), strict=True)
+    ]
 
 
 def _interleaved(columns: list[bytes | list[bytes]], n: int) -> bytes:
@@ -72,28 +96,42 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def build_response(model: Model, scores: list[float], imputed: list[str], request_id: str) -> dict[str, Any]:
-    """Return the response for one row with these model outputs; `imputed` names its missing features."""
-    version = model.version
-    if model.task == "binary":
+def build_response(
+    model: Model,
+    scores: list[float],
+    imputed: list[str],
+    unseen: list[str],
+    request_id: str,
+    *,
+    matched: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the response for one row with these model outputs.
+
+    `imputed` names its missing features, `unseen` those with a category that training has not seen; `matched`, which is
+    left out where it is empty, says for which features names were taken that were not sent as they are.
+    """
+    answer: dict[str, Any]
+    if model.task == "regression":
+        answer = {"prediction": scores[0]}
+    elif model.task == "binary":
         probability = scores[1]
-        return {
+        answer = {
             "prediction": model.labels[probability >= model.decision_threshold],
             "probability": probability,
             "probabilities": dict(zip(model.classes, scores, strict=True)),
             "threshold": model.threshold,
-            "model_version": version,
-            "request_id": request_id,
-            "imputed": imputed,
         }
-    if model.task == "regression":
-        return {"prediction": scores[0], "model_version": version, "request_id": request_id, "imputed": imputed}
-    probability = max(scores)
-    return {
-        "prediction": model.labels[scores.index(probability)],
-        "probability": probability,
-        "probabilities": dict(zip(model.classes, scores, strict=True)),
-        "model_version": version,
-        "request_id": request_id,
-        "imputed": imputed,
-    }
+    else:
+        probability = max(scores)
+        answer = {
+            "prediction": model.labels[scores.index(probability)],
+            "probability": probability,
+            "probabilities": dict(zip(model.classes, scores, strict=True)),
+        }
+    answer["model_version"] = model.version
+    answer["request_id"] = request_id
+    answer["imputed"] = imputed
+    answer["unseen"] = unseen
+    if matched:
+        answer["matched"] = dict(matched)
+    return answer

@@ -8,7 +8,7 @@ what is wrong.
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -18,7 +18,7 @@ from app.prediction.problems import InvalidBodyError, InvalidValuesError, Reques
 from app.prediction.scoring.lenient_json import loads
 from app.prediction.scoring.model import Model, example_record
 from pipeline.core.bundle import Feature, Scalar
-from pipeline.core.cells import FLOAT32_MAX
+from pipeline.core.cells import FLOAT32_MAX, Cells, match_names
 from pipeline.core.sentences import listed
 from pipeline.onnx.session import Floats, Texts
 
@@ -31,11 +31,14 @@ MAX_ERRORS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Valid rows as arrays. `single`: they came as one object, not as a list."""
+    """Valid rows as arrays. `single`: they came as one object, not as a list. `matched`: names as they were sent, and the
+    features that they were taken for, where the two are not equal.
+    """
 
     numeric: Floats
     categorical: Texts | None
     single: bool = False
+    matched: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.numeric)
@@ -50,6 +53,16 @@ class Rows:
                 absent[i].append(model.categorical[j].name)
         return absent
 
+    def unseen(self, model: Model) -> list[list[str]]:
+        """Return for each row the names of the features whose category training has not seen, in the model's order."""
+        names: list[list[str]] = [[] for _ in range(len(self))]
+        if self.categorical is not None:
+            for j, cells in enumerate(model.text_cells):
+                for i, text in enumerate(self.categorical[:, j].tolist()):
+                    if cells.is_unseen(text):
+                        names[i].append(model.categorical[j].name)
+        return names
+
 
 class RowReader:
     """Reads rows for one model."""
@@ -61,6 +74,7 @@ class RowReader:
         self._many = None if row is None else msgspec.json.Decoder(list[row])  # type: ignore[valid-type]  # built at run time
         self._any = msgspec.json.Decoder()
         self._names = frozenset(model.names)
+        self._all_names = self._names | model.left_out
 
     def body(self, raw: bytes) -> Rows:
         """Return the rows of a JSON body: one object, or a list of objects.
@@ -85,8 +99,9 @@ class RowReader:
         numeric, categorical = self._model.empty(len(records))
         errors: list[dict[str, object]] = []
         n_errors = 0
+        matched: dict[str, str] = {}
         for i, record in enumerate(records):
-            for name, value, problem in self._fill(record, i, numeric, categorical):
+            for name, value, problem in self._fill(record, i, numeric, categorical, matched):
                 n_errors += 1
                 if len(errors) < MAX_ERRORS:
                     errors.append(
@@ -94,7 +109,7 @@ class RowReader:
                     )
         if errors:
             raise InvalidValuesError(errors, n_errors=n_errors, example=example_record(self._model.manifest.features))
-        return Rows(numeric, categorical, single)
+        return Rows(numeric, categorical, single, matched)
 
     def check_count(self, n_rows: int) -> None:
         """Raise API-02 for no rows, API-04 for too many."""
@@ -111,7 +126,8 @@ class RowReader:
             return Rows(np.array(tuples, dtype=np.float32), None)
         numeric = np.array([each[:k] for each in tuples], dtype=np.float32).reshape(len(tuples), k)
         categorical = np.empty((len(tuples), m), dtype=object)
-        categorical[:] = [["" if text is None else text for text in each[k:]] for each in tuples]
+        for j, cells in enumerate(self._model.text_cells, start=k):
+            categorical[:, j - k] = ["" if each[j] is None else cells.text(each[j]) for each in tuples]
         return Rows(numeric, categorical)
 
     def _explained(self, raw: bytes) -> Rows:
@@ -131,32 +147,45 @@ class RowReader:
             return loads(raw)
 
     def _fill(
-        self, record: object, i: int, numeric: Floats, categorical: Texts | None
+        self, record: object, i: int, numeric: Floats, categorical: Texts | None, matched: dict[str, str]
     ) -> list[tuple[str, object, str]]:
-        """Write one record into row i; return what cannot be used as (field, value, problem)."""
+        """Write one record into row i, and names that were not sent as they are into `matched`; return what cannot be used as
+        (field, value, problem).
+        """
         if not isinstance(record, Mapping):
             return [("", record, "Not an object with the model's features.")]
         wrong: list[tuple[str, object, str]] = []
         model = self._model
-        for name, value in record.items():
+        meant = self._meant(record)
+        for sent, value in record.items():
+            name = meant.get(sent, sent)
             if name in model.left_out or (value is None and name in self._names):
                 continue
             if name in model.numeric_at:
                 j = model.numeric_at[name]
-                number = _number(value, model.numeric[j])
+                number = _number(value, model.numeric[j], model.cells[name])
                 if number is None:
-                    wrong.append((name, value, _expected(model.numeric[j])))
+                    wrong.append((sent, value, _expected(model.numeric[j])))
                 else:
                     numeric[i, j] = number
             elif categorical is not None and name in model.categorical_at:
-                text = _category(value)
+                text = _text(value, model.cells[name])
                 if text is None:
-                    wrong.append((name, value, _expected(model.categorical[model.categorical_at[name]])))
+                    wrong.append((sent, value, _expected(model.categorical[model.categorical_at[name]])))
                 else:
                     categorical[i, model.categorical_at[name]] = text
             else:
-                wrong.append((str(name)[:100], value, _unknown(model)))
+                wrong.append((str(sent)[:100], value, _unknown(model)))
+                continue
+            if sent != name:
+                matched[sent] = name
         return wrong
+
+    def _meant(self, record: Mapping[str, object]) -> dict[str, str]:
+        """Return the names that a record's names stand for, those that are not sent as they are."""
+        if self._all_names.issuperset(record):
+            return {}
+        return match_names((name for name in record if isinstance(name, str)), self._all_names)
 
 
 def row_type(model: Model) -> type[msgspec.Struct] | None:
@@ -167,10 +196,12 @@ def row_type(model: Model) -> type[msgspec.Struct] | None:
     if any(set(name) & {'"', "\\"} or not name.isprintable() for name in model.names):
         return None
     number = Annotated[float, msgspec.Meta(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+    text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
     kinds: dict[str, Any] = {
         "numeric": number | None,
         "boolean": bool | Literal[0, 1] | None,
-        "categorical": Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] | None,
+        "categorical": text | None,
+        "date": text | None,
     }
     ordered = [*model.numeric, *model.categorical]
     fields = [(f"f{i}", kinds[feature.kind], None) for i, feature in enumerate(ordered)]
@@ -178,13 +209,16 @@ def row_type(model: Model) -> type[msgspec.Struct] | None:
     return msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
 
 
-def _number(value: object, feature: Feature) -> float | None:
-    """Return a finite number that float32 can hold, or None."""
+def _number(value: object, feature: Feature, cells: Cells) -> float | None:
+    """Return a finite number that float32 can hold, NaN for a word that means missing, or None for what is neither."""
+    if isinstance(value, str):
+        try:
+            return cells.number(value)
+        except ValueError:
+            return None
     if feature.kind == "boolean":
         return float(value) if isinstance(value, int | float) and value in {0, 1} else None
-    if isinstance(value, bool):
-        return None
-    if not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
@@ -193,16 +227,22 @@ def _number(value: object, feature: Feature) -> float | None:
     return number if math.isfinite(number) and abs(number) <= FLOAT32_MAX else None
 
 
-def _category(value: object) -> str | None:
+def _text(value: object, cells: Cells) -> str | None:
+    """Return a category or a date, "" for a word that means missing, or None for what is neither."""
     if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
+        value = "true" if value else "false"
+    elif isinstance(value, float):
         if not math.isfinite(value):
             return None
-        value = int(value) if value.is_integer() else repr(value)
-    if isinstance(value, int):
+        value = str(int(value)) if value.is_integer() else repr(value)
+    elif isinstance(value, int):
         value = str(value)
-    return value if isinstance(value, str) and len(value) <= MAX_TEXT else None
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        return None
+    try:
+        return cells.text(value)
+    except ValueError:
+        return None
 
 
 def _unknown(model: Model) -> str:
@@ -214,6 +254,8 @@ def _expected(feature: Feature) -> str:
         return "Expected true, false or null."
     if feature.kind == "categorical":
         return f"Expected text, for example {', '.join(map(repr, feature.categories[:5]))}, or null."
+    if feature.kind == "date":
+        return "Expected a date such as 2020-01-31 or 2020-01-31T14:05:00, or null."
     span = "" if feature.low is None or feature.high is None else f", usually {feature.low:g} to {feature.high:g}"
     return f"Expected a finite number{span}, or null."
 

@@ -29,6 +29,7 @@ class SingleRowPredictor:
         self._decode: Callable[[bytes], Any] | None = None if row is None else msgspec.json.Decoder(row).decode
         self._names = [feature.name for feature in (*model.numeric, *model.categorical)]
         self._k = len(model.numeric)
+        self._text_cells = model.text_cells
         self._score_bound = model.bind_single_row()
 
     def answer(self, raw: bytes, request_id: str, *, is_live: bool = True) -> bytes | None:
@@ -42,6 +43,17 @@ class SingleRowPredictor:
             values = msgspec.structs.astuple(self._decode(raw))
         except UNREADABLE:
             return None
+        unseen: list[str] = []
+        if self._text_cells:
+            try:
+                values = (*values[: self._k], *self._texts(values))
+            except ValueError:  # a date that is none
+                return None
+            unseen = [
+                name
+                for name, cells, text in zip(self._names[self._k :], self._text_cells, values[self._k :], strict=True)
+                if cells.is_unseen(text)
+            ]
         imputed = (
             [self._names[i] for i, value in enumerate(values) if value is None or value == ""]
             if (None in values or "" in values)
@@ -52,12 +64,15 @@ class SingleRowPredictor:
             return None
         if is_live:
             self._stats.record(values, scores)
-        return _encode(build_response(self._model, scores, imputed, request_id))
+        return _encode(build_response(self._model, scores, imputed, unseen, request_id))
+
+    def _texts(self, values: tuple[Any, ...]) -> list[str]:
+        texts = zip(self._text_cells, values[self._k :], strict=True)
+        return ["" if text is None else cells.text(text) for cells, text in texts]
 
     def _score_with_texts(self, values: tuple[Any, ...]) -> list[float]:
         k = self._k
         texts = np.array((values[k:],), dtype=object)
-        texts[texts == None] = ""  # noqa: E711 - element by element
         feed: dict[str, Any] = {CATEGORICAL_INPUT: texts}
         if k:
             feed[NUMERIC_INPUT] = np.array((values[:k],), dtype=np.float32)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.frontend.form import parse_value, value_warning
+from app.frontend.form import cell_text, parse_value, value_warning
 from app.web.formats import input_text
 from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.cells import Reading
 
 AGE = Feature(name="age", kind="numeric", nullable=False, integer=True, min=21, max=99, low=24, high=87, median=52)
 LIMITS = {"min": -0.0446416365, "low": -0.0446416365, "max": 0.0506801187, "high": 0.0506801187}
@@ -19,13 +20,26 @@ CITY = Feature(name="city", kind="categorical", nullable=True, categories=["Pari
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("45", 45), (" 4.5 ", 4.5), ("1e3", 1000), ("−3", -3), ("1 234", 1234), (".5", 0.5), ("", None), ("  ", None)],
+    [
+        ("45", 45),
+        (" 4.5 ", 4.5),
+        ("1e3", 1000),
+        ("−3", -3),
+        ("1 234", 1234),
+        (".5", 0.5),
+        ("", None),
+        ("  ", None),
+        ("1,234.5", 1234.5),
+        ("1 %", 1),
+        ("nan", None),
+        ("n/a", None),
+    ],
 )
 def test_a_number_is_read_when_it_is_one(text: str, value: float | None) -> None:
     assert parse_value(AGE, text) == (value, "")
 
 
-@pytest.mark.parametrize("text", ["abc", "1,5", "1,234.5", "nan", "inf", "0x10", "1e999", "1e39", "١٢", "--1", "1 %"])
+@pytest.mark.parametrize("text", ["abc", "1,5", "1_5", "inf", "0x10", "1e999", "1e39", "١٢", "--1", "$1"])
 def test_text_is_refused_with_a_reason_when_it_is_not_a_number(text: str) -> None:
     value, error = parse_value(AGE, text)
     assert value is None
@@ -82,3 +96,29 @@ def test_a_warning_is_given_when_the_model_has_hardly_seen_the_value(
 ) -> None:
     warning = value_warning(feature, value)
     assert (word in warning) if word else warning == ""
+
+
+PRICE = Feature(name="price", kind="numeric", nullable=True, reading=Reading(decimal=",", affixes=("€",)))
+DAY = Feature(name="day", kind="date", nullable=True, reading=Reading(date_order="dmy"))
+
+
+@pytest.mark.parametrize(
+    ("feature", "text", "value"),
+    [
+        (PRICE, "1.234,5", 1234.5),
+        (PRICE, "7,140 €", 7.14),
+        (PRICE, "1.234", 1234),
+        (DAY, "31.01.2020", "2020-01-31T00:00:00"),
+        (DAY, "2020-01-31 14:05", "2020-01-31T14:05:00"),
+    ],
+)
+def test_text_is_read_as_the_cells_of_the_table_when_they_are_written_in_another_way(
+    feature: Feature, text: str, value: object
+) -> None:
+    assert parse_value(feature, text) == (value, "")
+    assert parse_value(feature, cell_text(feature, parse_value(feature, text)[0])) == (value, "")
+
+
+def test_the_mark_is_named_when_a_number_does_not_fit_the_table() -> None:
+    assert "decimal comma, such as 1234,5" in parse_value(PRICE, "1234.5")[1]
+    assert "not a date such as 2020-01-31" in parse_value(DAY, "soon")[1]

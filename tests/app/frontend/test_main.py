@@ -83,7 +83,9 @@ def test_public_app_shows_typical_values_and_no_row_of_the_table(locked: Locked)
     with app_running(url, locked.folder / "public", **env(locked, APP_PUBLIC="true")) as app:
         page = Page(app.get().text)
         shown = page.form_values()
-    typical = input_texts({feature.name: feature.typical for feature in locked.built.manifest.features})
+    typical = input_texts(
+        locked.built.manifest, {feature.name: feature.typical for feature in locked.built.manifest.features}
+    )
     assert {name.removeprefix("x."): text for name, text in shown.items() if name.startswith("x.")} == typical
     assert all(golden.record != typical for golden in locked.built.manifest.golden)
 

@@ -31,13 +31,15 @@ def get_page(served: Served, **values: str) -> Page:
 
 def result_page(served: Served, record: dict[str, Scalar], **more: str) -> Page:
     """Return the page that a browser gets for the form with `record` in it."""
-    return get_page(served, **{f"x.{name}": text for name, text in input_texts(record).items()}, **more)
+    return get_page(
+        served, **{f"x.{name}": text for name, text in input_texts(served.built.manifest, record).items()}, **more
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_form_holds_a_real_row_when_it_is_opened(served: dict[Task, Served], task: Task) -> None:
     page = get_page(served[task])
-    expected = input_texts(example_rows(served[task].built.manifest)[0])
+    expected = input_texts(served[task].built.manifest, example_rows(served[task].built.manifest)[0])
     assert {name: page.form_values()[f"x.{name}"] for name in expected} == expected
     assert not [tag for tag, attributes in page.tags if attributes.get("class") == "big-figure"]
 
@@ -91,7 +93,7 @@ def test_each_example_comes_in_turn_when_the_button_is_pressed(served: dict[Task
     assert len(rows) > 3
     for number, row in enumerate([*rows, rows[0]]):
         sent = get_page(served["binary"], example=str(number)).form_values()
-        assert {name: sent[f"x.{name}"] for name in row} == input_texts(row)
+        assert {name: sent[f"x.{name}"] for name in row} == input_texts(served["binary"].built.manifest, row)
 
 
 @pytest.mark.parametrize("name", ["example", "model"])
@@ -237,7 +239,11 @@ def test_names_are_text_and_nothing_else_when_they_are_made_of_markup(tmp_path: 
         record = records(built, 1)[0]
         form = Page(app.get().text).form_values()
         assert {f"x.{name}" for name in NASTY} <= set(form)
-        sent = {**form, **{f"x.{name}": text for name, text in input_texts(record).items()}, "curve": NASTY[0]}
+        sent = {
+            **form,
+            **{f"x.{name}": text for name, text in input_texts(built.manifest, record).items()},
+            "curve": NASTY[0],
+        }
         page = Page(app.get("/", **sent).text)
         answer = api.predict(record).json()
         assert f"The model predicts {answer['prediction']}" in page.text

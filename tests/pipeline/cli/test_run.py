@@ -110,7 +110,7 @@ def test_folder_is_data_01_when_its_only_table_is_hidden(tmp_path: Path, capsys:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["adult.data", "t.csv.gz", "book.xlsx"])
+@pytest.mark.parametrize("name", ["adult.data", "t.csv.bak", "book.docx"])
 def test_file_is_refused_by_its_name_when_that_is_not_a_tables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

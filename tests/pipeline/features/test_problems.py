@@ -1,7 +1,7 @@
 """The problems that a run's parameters cause are known to the panel, which cannot import them."""
 
 from pipeline.core.params import INVALID_PARAMS_IDS
-from pipeline.features.problems import InvalidParamsError
+from pipeline.core.problems import InvalidParamsError
 
 
 def test_the_panel_knows_the_ids_when_parameters_are_refused() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.problems import DataError
-from pipeline.features.target import Target, infer_name, resolve
+from pipeline.features.target import Target, guess_warning, infer_name, resolve
 from pipeline.ingest import tables
 from pipeline.ingest.columns import Table
 
@@ -42,7 +42,7 @@ def test_the_columns_are_listed_when_the_wanted_target_is_none_of_them() -> None
 def table(folder: Path, values: list[str]) -> Table:
     path = folder / "t.csv"
     path.write_text("x,t\n" + "".join(f"{i},{value}\n" for i, value in enumerate(values)), "utf-8")
-    return tables.read([path])
+    return tables.read([path], target="t")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,22 @@ def table(folder: Path, values: list[str]) -> Table:
         (["0", "1", "2"], "regression", [], "number"),
         ([str(i) for i in range(21)] * 10, "regression", [], "number"),
         (["0.1", "0.2", "0.3"] * 10, "regression", [], "number"),
+        (["9007199254740993", "9007199254740995"] * 9, "binary", ["9007199254740993", "9007199254740995"], "string"),
+        (["100000001", "100000002"] * 9, "binary", ["100000001", "100000002"], "integer"),
+        (["100000001", "100000002", "300000000"] * 9, "multiclass", ["100000001", "100000002", "300000000"], "integer"),
+        (["1", "2", "3", "4", "5"] * 10, "multiclass", ["1", "2", "3", "4", "5"], "integer"),  # ratings
+        (["2019", "2020", "2021"] * 10, "regression", [], "number"),  # years
+        (["750", "2250", "2000"] * 10, "regression", [], "number"),  # prices in steps of 250
+        (["199", "249", "299", "450"] * 10, "regression", [], "number"),
+        (["1", "7", "13000"] * 10, "regression", [], "number"),
+        (["0", "5", "10"] * 10, "multiclass", ["0", "5", "10"], "integer"),
+        (["10234", "20455", "99123"] * 10, "multiclass", ["10234", "20455", "99123"], "integer"),
+        (["$750.00", "$2251.00", "$2002.00"] * 10, "regression", [], "number"),
+        (["01", "02", "10"] * 10, "multiclass", ["01", "02", "10"], "string"),
+        (["yes", "Yes", "YES ", "no", "no", "No"] * 3, "binary", ["no", "yes"], "string"),
+        (["a", "A", "b"] * 9, "multiclass", ["A", "a", "b"], "string"),  # one letter may be a code
+        (["None", "Apnea", "Insomnia"] * 9, "multiclass", ["Apnea", "Insomnia", "None"], "string"),
+        (["-", "+"] * 9, "binary", ["+", "-"], "string"),
     ],
 )
 def test_the_task_follows_from_the_values_when_none_is_given(
@@ -75,6 +91,27 @@ def test_each_row_has_its_class_when_some_have_none(tmp_path: Path) -> None:
     target = resolve(table(tmp_path, ["yes", "", "no", "yes"]), "t", "auto")
     assert target.present.tolist() == [True, False, True, True]
     assert labels(target) == ["yes", "no", "yes"]
+
+
+def test_spellings_of_a_class_are_said_when_they_are_taken_as_one(tmp_path: Path) -> None:
+    target = resolve(table(tmp_path, ["yes", "Yes", "YES ", "yes", "no", "no"] * 3), "t", "auto")
+    assert target.remarks == ["spellings taken as one class: 'yes' = 'Yes' = 'YES'"]
+    assert labels(target)[:5] == ["yes", "yes", "yes", "yes", "no"]
+
+
+def test_large_numbers_keep_every_digit_when_they_are_predicted(tmp_path: Path) -> None:
+    target = resolve(table(tmp_path, [str(1300000067 + i) for i in range(30)]), "t", "auto")
+    assert target.task == "regression"
+    assert target.values[:3].tolist() == [1300000067, 1300000068, 1300000069]
+
+
+def test_a_target_is_found_when_its_name_is_given_in_another_case() -> None:
+    assert infer_name(["a", "Loan Status"], " loan status") == "Loan Status"
+
+
+def test_a_guess_is_called_so_when_the_name_often_means_something_else() -> None:
+    assert guess_warning("target", ["a", "target"]) == ""
+    assert guess_warning("class", ["survived", "class"]).startswith("The target 'class' was guessed from its name.")
 
 
 def test_the_given_task_wins_when_it_fits(tmp_path: Path) -> None:
@@ -98,9 +135,6 @@ def test_a_target_is_refused_when_it_does_not_vary(tmp_path: Path, values: list[
         (["a", "b"], "regression", "needs numbers"),
         (["1", "2", "3"], "binary", "it has 3"),
         ([f"word {i}" for i in range(101)] * 3, "auto", "At most 100"),
-        (["100000001", "100000002"] * 9, "auto", "not distinguished"),
-        (["100000001", "100000002", "300000000"] * 9, "auto", "not distinguished"),
-        (["100000001", "100000002"] * 9, "regression", "not distinguished"),
         ([f"2024-01-{i:02d}" for i in range(1, 29)], "auto", "dates"),
     ],
 )

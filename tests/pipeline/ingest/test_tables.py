@@ -1,6 +1,8 @@
 """Any table becomes typed columns: numbers, booleans, texts, and what no model can take."""
 
+import datetime as dt
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.problems import DataError
 from pipeline.ingest import column_builder, frames, tables
-from pipeline.ingest.columns import Column, NumberColumn, Table, TextColumn, UnusableColumn
+from pipeline.ingest.columns import Column, DateColumn, NumberColumn, Table, TextColumn, UnusableColumn
 
 
 def read(folder: Path, text: str | bytes) -> Table:
@@ -78,7 +80,7 @@ def test_numbers_keep_their_size_when_one_file_has_decimal_commas_and_another_po
     (tmp_path / "b.csv").write_text("a,b\n7.25,2.5\n8.5,2.5\n")
     columns = tables.read([tmp_path / "a.csv", tmp_path / "b.csv"]).columns
     assert values(columns["b"]) == [1.5, 1.5, 2.5, 2.5]
-    assert isinstance(columns["a"], TextColumn)  # what is one and a half to one file is no number to the other
+    assert values(columns["a"]) == [1234.5, 2.5, 7.25, 8.5]
 
 
 def test_names_stay_as_they_are_when_they_are_odd(tmp_path: Path) -> None:
@@ -139,14 +141,14 @@ def test_infinite_values_become_missing_with_a_count_when_there_are_any(tmp_path
 
 
 @pytest.mark.parametrize("header", ["customer_id", "customerId", "ID"])
-def test_identifiers_and_dates_and_free_text_are_opaque_when_they_are_read(tmp_path: Path, header: str) -> None:
+def test_identifiers_and_free_text_are_opaque_when_they_are_read(tmp_path: Path, header: str) -> None:
     rows = "".join(f"{i},person {i},2024-01-{i % 28 + 1:02d},{i % 3}\n" for i in range(120))
     table = read(tmp_path, f"{header},name,day,n\n{rows}")
     assert [name for name, column in table.columns.items() if isinstance(column, UnusableColumn)] == [
         header,
         "name",
-        "day",
     ]
+    assert isinstance(table.columns["day"], DateColumn)
 
 
 def test_codes_keep_their_zeros_when_later_pieces_are_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +200,8 @@ def test_parquet_gives_the_same_columns_when_it_holds_the_same_table(tmp_path: P
     assert {name: columns[name].hashes().tolist() for name in "nibt"} == {
         name: as_csv[name].hashes().tolist() for name in "nibt"
     }
-    assert isinstance(columns["when"], UnusableColumn)
+    assert isinstance(columns["when"], DateColumn)
+    assert values(columns["when"])[0] == "2024-01-01T00:00:00"
     assert isinstance(columns["list"], UnusableColumn)
 
 
@@ -272,3 +275,35 @@ def test_a_table_or_a_named_problem_comes_out_when_the_text_is_hostile(
     except DataError:
         return  # every other exception fails the test
     assert all(len(column.hashes()) == table.n_rows for column in table.columns.values())
+
+
+def test_every_type_of_parquet_is_read_when_it_has_values(tmp_path: Path) -> None:
+    n = 40
+    day = dt.datetime.fromisoformat("2020-01-01T12:00:00+01:00")
+    table = pa.table(
+        {
+            "decimal": pa.array([Decimal(f"{i % 7}.25") if i else None for i in range(n)], pa.decimal128(12, 2)),
+            "words": pa.array(["x", "y"] * (n // 2)).dictionary_encode(),
+            "zoned": pa.array([day + dt.timedelta(days=i % 28) for i in range(n)], pa.timestamp("us", "Europe/Berlin")),
+            "day": pa.array([(day + dt.timedelta(days=i % 28)).date() for i in range(n)]),
+            "lasts": pa.array([dt.timedelta(hours=6 * (i % 7)) for i in range(n)]),
+            "who": pa.array([{"age": i * 7 % 11, "at": {"city": "uv"[i % 2]}} for i in range(n)]),
+            "tags": pa.array([[1, 2]] * n),
+            "account": pa.array([2**60 + (i % 3) for i in range(n)], pa.int64()),
+            "half": pa.array([float(i % 5) for i in range(n)], pa.float16()),
+            "flag": pa.array([True, None] * (n // 2)),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    columns = tables.read([tmp_path / "t.parquet"]).columns
+    assert values(columns["decimal"])[:2] == [None, 1.25]
+    assert values(columns["words"])[:2] == ["x", "y"]
+    assert values(columns["zoned"])[0] == "2020-01-01T11:00:00"
+    assert values(columns["day"])[1] == "2020-01-02T00:00:00"
+    assert values(columns["lasts"])[:2] == [0, 0.25]
+    assert values(columns["who.age"])[:2] == [0, 7]
+    assert values(columns["who.at.city"])[:2] == ["u", "v"]
+    assert isinstance(columns["tags"], UnusableColumn)
+    assert values(columns["account"])[:2] == ["1152921504606846976", "1152921504606846977"]
+    assert values(columns["half"])[:2] == [0, 1]
+    assert values(columns["flag"])[:2] == [1, None]

@@ -306,3 +306,41 @@ def test_a_huge_value_is_reported_when_it_would_hide_the_others(tmp_path: Path) 
     assert [warning + "scaled by its quartiles instead."] == result.warnings
     result, _ = run(tmp_path, Params(estimator="linear"))
     assert [warning + "correct them, or use another estimator."] == result.warnings
+
+
+def raw_table(folder: Path, rows: list[str]) -> None:
+    (folder / "raw").mkdir(parents=True)
+    (folder / "raw" / "t.csv").write_text("\n".join([*rows, ""]), "utf-8")
+
+
+def test_rows_without_a_target_are_counted_with_their_words_when_they_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        f"{i * 7 % 31}.5,{'' if i % 20 == 0 else 'N/A' if i % 20 == 1 else 'yes' if i % 3 else 'no'}"
+        for i in range(200)
+    ]
+    raw_table(tmp_path, ["size,target", *rows])
+    result, log = run(tmp_path)
+    (warning,) = [text for text in result.warnings if "left out" in text]
+    assert warning == (
+        "20 rows, 10% of all, without a value in 'target' (read as missing: 'N/A' 10 times) are left out. To keep a word as a "
+        "class, name it in columns.target.kept."
+    )
+    assert warning in " ".join(log)
+
+
+def test_duplicates_are_counted_when_rows_or_columns_repeat(tmp_path: Path) -> None:
+    sizes = [f"{i * 7 % 31}.{i:03}" for i in range(100)]
+    rows = [f"{size},{size},{'uvw'[i % 3]},{'yes' if i % 5 else 'no'}" for i, size in enumerate(sizes)]
+    raw_table(tmp_path, ["size,same,land,target", *rows, *rows[:3]])
+    _, log = run(tmp_path)
+    assert any("3 rows (2.9%) repeat another one" in line for line in log)
+    assert any("Column 'same' holds the same values as 'size'" in line for line in log)
+
+
+def test_what_gives_the_target_away_is_kept_for_the_gate_when_there_is_something(tmp_path: Path) -> None:
+    rows = [f"{i * 7 % 31}.5,{'ab'[i % 2]}-{i % 6},{'ab'[i % 2]}" for i in range(200)]
+    raw_table(tmp_path, ["size,code,class", *rows])
+    result, _ = run(tmp_path)
+    assert result.leakage == {"code": "determines class exactly"}
+    assert result.target_is_guess
+    assert result.warnings[0].startswith("The target 'class' was guessed from its name.")

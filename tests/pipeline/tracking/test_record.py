@@ -22,6 +22,7 @@ def test_record_is_whole_when_training_ends(record: Path) -> None:
         "record.json",
         "model.onnx",
         "manifest.json",
+        "cells.py",
         "evaluation.json",
         "profile.json",
         "plots",

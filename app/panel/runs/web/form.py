@@ -152,7 +152,7 @@ def _value(field: FormField, text: str) -> object:
         lines = [line.strip() for line in text.split("\n") if line.strip()]
         # Where an empty list and "the built-in ones" differ, an empty box means the latter.
         return lines or (None if Params.model_fields[field.name].default is None else [])
-    return text.strip() or (None if field.name == "target" else "")
+    return text.strip() or (None if field.name in {"target", "sheet"} else "")
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - of any parameter

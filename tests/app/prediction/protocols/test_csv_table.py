@@ -57,7 +57,7 @@ def test_each_row_is_answered_when_the_table_comes_after_the_answer_has_begun(se
     with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
         connection.sendall(HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + _chunk(b"id,age\n"))
         answer = b""
-        while b"error\n" not in answer:  # the header line of the answer
+        while b"remark\n" not in answer:  # the header line of the answer
             answer += connection.recv(65536)
         for first in range(0, 3000, 100):
             connection.sendall(_chunk(b"".join(b"%d,40\n" % i for i in range(first, first + 100))))

@@ -1,0 +1,151 @@
+"""Finds columns that number the rows or identify them, by what they hold and how they are called."""
+
+import re
+from typing import Final
+
+import numpy as np
+
+from pipeline.ingest.columns import EXACT_BELOW, Column, Floats, NumberColumn
+
+ROW_NUMBER_SHARE: Final = 0.9
+MIN_ROWS: Final = 20  # that must be numbered in order before a column of another name counts as row numbers
+MIN_PERMUTED_ROWS: Final = 100  # whose numbers occur once each, in any order
+# Names of row numbers, as programs and people write them.
+_ROW_NUMBER: Final = re.compile(
+    r"unnamed: ?\d+(\.\d+)*|_c0|#|index|level_0|obs|observation|seq|sequence"
+    r"|row[ _.]?(id|nr|no|num|number|names?|index)?|(s|sr|sl|ser|lfd|serial)\.? ?[-_]?(no|nr|num|number)\.?|(no|nr)\.?"
+    r"|rec(ord)?[ _.]?(no|nr|num|number|id)?|case[ _.]?(no|nr|num|number|id)?",
+    re.IGNORECASE,
+)
+# Words by which an identifier ends; whole words only: paid and humid are none.
+_IDENTIFIER_WORDS: Final = frozenset(
+    {"id", "ids", "uid", "uuid", "guid", "pk", "key", "objectid", "fid", "oid", "serial"}
+)
+# What stands before id where the two are written as one word.
+_IDENTIFIED: Final = re.compile(
+    r"(phone|telephone|mobile|customer|client|user|passenger|person|people|patient|employee|emp|staff|member|student|player|team|driver|host|owner|buyer"
+    r"|seller|vendor|supplier|account|acct|card|order|invoice|policy|claim|loan|contract|session|visit|trip|ride|booking|ticket"
+    r"|transaction|txn|event|object|item|product|prod|article|listing|property|store|shop|station|device|sensor|machine"
+    r"|sample|subject|row|record|case|movie|game|match|tweet|message|url|index|unique|encounter|respondent|participant)"
+    r"s?(id|no|nr|num|number|code|key)",
+    re.IGNORECASE,
+)
+# A column of one of these may count up with the rows and still say something: rows of a series stand in its order.
+_MEASURES: Final = frozenset(
+    {
+        "time",
+        "t",
+        "zeit",
+        "date",
+        "day",
+        "days",
+        "tag",
+        "tage",
+        "week",
+        "woche",
+        "month",
+        "monat",
+        "year",
+        "jahr",
+        "hour",
+        "hours",
+    }
+    | {
+        "stunde",
+        "minute",
+        "minutes",
+        "second",
+        "seconds",
+        "step",
+        "epoch",
+        "cycle",
+        "period",
+        "age",
+        "alter",
+        "rank",
+        "ranking",
+    }
+    | {
+        "position",
+        "pos",
+        "level",
+        "distance",
+        "depth",
+        "temperature",
+        "iteration",
+        "round",
+        "lap",
+        "dose",
+        "frame",
+        "generation",
+        "mileage",
+        "weight",
+        "score",
+        "rating",
+        "size",
+        "length",
+        "height",
+        "price",
+    }
+)
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def is_row_number(column: Column) -> bool:
+    """Return True for a column that only numbers the rows: by its name, because it counts up or never repeats, or under
+    another name because it counts up from one row to the next all the way.
+    """
+    if not isinstance(column, NumberColumn) or column.boolean:
+        return False
+    steps = np.diff(column.values)
+    counts_up = bool((steps == 1).sum() >= ROW_NUMBER_SHARE * max(len(steps), 1))
+    if _ROW_NUMBER.fullmatch(column.name.strip()):
+        return counts_up or _is_distinct(column.values)
+    if len(steps) < MIN_ROWS - 1 or _is_named_like_identifier(column.name) or _is_measure(column.name):
+        return False
+    # Several files may each begin again.
+    starts = np.flatnonzero(steps != 1)
+    begins_again = bool((column.values[starts + 1] == column.values[0]).all())
+    return begins_again and len(starts) <= len(steps) // MIN_ROWS
+
+
+def is_identifier(column: Column) -> bool:
+    """Return True for a column of distinct whole numbers that is named like an identifier, or that holds each of as many
+    neighbouring numbers as there are rows once.
+    """
+    if not isinstance(column, NumberColumn) or column.boolean:
+        return False
+    present = column.values[~np.isnan(column.values)]
+    if len(present) < ROW_NUMBER_SHARE * len(column.values) or not _is_distinct(present):
+        return False
+    if _is_named_like_identifier(column.name):
+        return True
+    low, high, n_rows = float(present.min()), float(present.max()), len(column.values)
+    is_permutation = n_rows >= MIN_PERMUTED_ROWS and low in {0, 1} and high - low == n_rows - 1
+    return is_permutation and len(np.unique(present)) == n_rows and not _is_measure(column.name)
+
+
+def is_called_row_number(name: str) -> bool:
+    """Return whether a name alone says that the column numbers the rows."""
+    return bool(_ROW_NUMBER.fullmatch(name.strip()))
+
+
+def _is_named_like_identifier(name: str) -> bool:
+    words = _words(name)
+    compact = "".join(words[-2:])  # customer_id, or customerid as one word
+    return bool(words) and (words[-1] in _IDENTIFIER_WORDS or bool(_IDENTIFIED.fullmatch(compact)))
+
+
+def _is_measure(name: str) -> bool:
+    return not _MEASURES.isdisjoint(_words(name))
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name in lower case: customerID, customer_id and Customer Id have the same two."""
+    return [word.lower() for word in _WORDS.findall(name)] or [name.lower()]
+
+
+def _is_distinct(values: Floats) -> bool:
+    whole = len(values) > 0 and not np.isnan(values).any() and bool(np.all(values == np.floor(values)))
+    # Huge neighbouring numbers may be the same float32.
+    return whole and len(np.unique(values)) >= min(ROW_NUMBER_SHARE * len(values), EXACT_BELOW // 2)

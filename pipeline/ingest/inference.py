@@ -1,0 +1,330 @@
+"""Decides what a column of texts is (numbers, booleans, dates or categories) and how its cells are read, from all of them."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.core.cells import MISSING_NUMBERS, MISSING_TOKENS, PLAIN, Reading, is_missing
+from pipeline.core.params import ColumnOptions
+from pipeline.core.sentences import listed, plural
+from pipeline.core.table_profile import Category, ColumnReport
+from pipeline.ingest import date_reading, number_reading
+from pipeline.ingest.columns import Column, DateColumn, NumberColumn, TextColumn, number_column
+
+NUMBER_SHARE: Final = 0.95  # of the present values; a text column with at least this share of numbers is numeric
+DATE_SHARE: Final = 0.95
+# A column with fewer numbers may be numeric, too, if the rest are a few words that repeat: words for missing of its own.
+TOKEN_NUMBER_SHARE: Final = 0.5
+MAX_TOKENS: Final = 4
+MIN_TOKEN_ROWS: Final = 2
+MIN_NUMBERS: Final = 10  # distinct ones; fewer beside words are rather codes
+CLASS_SHARE: Final = 0.1  # of the rows; a word for missing as frequent as this in the target is a class
+MIN_CLASSES: Final = 2
+LONG_NUMBER: Final = 2**53  # from here on even float64 rounds whole numbers
+N_LONG_DIGITS: Final = 16
+MIN_WORD_ROWS: Final = 5  # of a word for missing that may be meant as a category
+MAX_MISSING_WORDS: Final = 50  # of a column, that are kept with the model
+MAX_LISTED: Final = 20
+MAX_SHOWN: Final = 3
+N_EXAMPLES: Final = 5
+
+NO_OPTIONS: Final = ColumnOptions()
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known beside the texts of a column. `file_mark` is the decimal mark that other columns show, "" if none does.
+
+    `is_target`: a frequent word for missing is a class, and spellings of a word are told apart by whoever makes classes.
+    """
+
+    options: ColumnOptions = NO_OPTIONS
+    file_mark: str = ""
+    delimiter: str = ","
+    is_target: bool = False
+
+
+@dataclass
+class Typed:
+    """A column with its type, the report of how it was read, and warnings for the log."""
+
+    column: Column
+    report: ColumnReport
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The distinct texts of a column that are not missing, their places among all of its labels, and their row counts."""
+
+    labels: list[str]
+    places: npt.NDArray[np.intp]
+    counts: Counts
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.counts.sum())
+
+
+def infer(column: TextColumn, circumstances: Circumstances) -> Typed:
+    """Return a column of texts as the type that its labels have: boolean (true/false), number, date, or still text.
+
+    Two words like yes and no stay text, so that requests use the words of the table. `column.labels` are the texts of the
+    files without blanks around them, words for missing included.
+    """
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.labels))
+    options = circumstances.options
+    kept, warnings = _kept_words(column, counts, circumstances)
+    words = Reading(missing=options.missing, kept=kept)
+    texts = _present(column.labels, counts, words)
+    report = ColumnReport(name=column.name, kind="categorical", reading=words, examples=texts.labels[:N_EXAMPLES])
+    typed = Typed(column, report, warnings)
+    found = None
+    if options.kind in {"auto", "numeric"}:
+        found = _as_boolean(column, texts, words) or _as_number(column, texts, words, circumstances, warnings)
+    if found is None and options.kind in {"auto", "date"}:
+        found = _as_date(column, texts, words, circumstances, warnings)
+    if found is None:
+        found = _as_category(column, texts, words, circumstances)
+        if options.kind in {"numeric", "date"}:
+            warnings.append(f"Column {column.name!r}: no value can be read as a {options.kind.removesuffix('ric')}.")
+    typed.column, report = found
+    missing = _missing_words(column.labels, counts, report.reading, report.kind)
+    typed.report = report.model_copy(update={"examples": texts.labels[:N_EXAMPLES], "missing": missing})
+    unusual = [word for word in missing if word.value not in {cell.value for cell in report.unread}]
+    if unusual and not circumstances.is_target:
+        _say_missing(typed, unusual)
+    return typed
+
+
+def _say_missing(typed: Typed, words: list[Category]) -> None:
+    """Say which words were read as missing; where they could be categories, how to keep them."""
+    name = typed.report.name
+    shown = listed([f"{word.value!r} {plural(word.count, 'time')}" for word in words], MAX_SHOWN)
+    is_word = any(character.isalpha() for character in words[0].value)
+    could_be = typed.report.kind == "categorical" and is_word and words[0].count >= MIN_WORD_ROWS
+    if could_be:
+        typed.warnings.append(
+            f"Column {name!r}: read as missing: {shown}. If it is a category, name it in columns.{name}.kept."
+        )
+    typed.report.remarks.append(f"read as missing: {shown}")
+
+
+def report_of_numbers(column: NumberColumn) -> ColumnReport:
+    """Return the report of a column that was read as plain numbers or booleans."""
+    present = column.values[~np.isnan(column.values)][:1000]
+    distinct = [f"{value:g}" for value in dict.fromkeys(present.tolist())]
+    kind = "boolean" if column.boolean else "numeric"
+    remarks = ["decimal commas"] if column.reading.decimal == "," and not np.all(present == np.floor(present)) else []
+    return ColumnReport(
+        name=column.name, kind=kind, reading=column.reading, examples=distinct[:N_EXAMPLES], remarks=remarks
+    )
+
+
+def _present(labels: Sequence[str], counts: Counts, words: Reading) -> _Texts:
+    places = np.array(
+        [i for i, label in enumerate(labels) if counts[i] and not is_missing(label, words)], dtype=np.intp
+    )
+    return _Texts([labels[i] for i in places], places, counts[places])
+
+
+def _kept_words(column: TextColumn, counts: Counts, circumstances: Circumstances) -> tuple[tuple[str, ...], list[str]]:
+    """Return the words for missing that are values here, and a warning where the target decided that."""
+    kept = tuple(word for word in circumstances.options.kept if word in MISSING_TOKENS)
+    if not circumstances.is_target:
+        return kept, []
+    words = {
+        label: int(counts[i])
+        for i, label in enumerate(column.labels)
+        if label in MISSING_TOKENS and counts[i] and label not in {*circumstances.options.missing, *kept}
+    }
+    others = [label for label in column.labels if label not in MISSING_TOKENS]
+    numbers, _ = number_reading.parse(others[:1000], PLAIN)
+    if others and (~np.isnan(numbers)).mean() > TOKEN_NUMBER_SHARE:
+        return kept, []
+    classes = {word: n for word, n in words.items() if n >= CLASS_SHARE * counts.sum() or len(others) < MIN_CLASSES}
+    if not classes:
+        return kept, []
+    shown = listed([f"{word!r} ({plural(n, 'row')})" for word, n in classes.items()], MAX_SHOWN)
+    warning = (
+        f"Target {column.name!r}: {shown} {'is a class' if len(classes) == 1 else 'are classes'} here, though usually it "
+        f"means missing. To leave these rows out, name it in columns.{column.name}.missing."
+    )
+    return (*kept, *classes), [warning]
+
+
+def _as_boolean(column: TextColumn, texts: _Texts, words: Reading) -> tuple[Column, ColumnReport] | None:
+    if not texts.labels or not {label.lower() for label in texts.labels} <= {"true", "false"}:
+        return None
+    values = np.full(len(column.labels), np.nan)
+    values[texts.places] = [float(label.lower() == "true") for label in texts.labels]
+    numbers = dataclasses.replace(number_column(column.name, by_code(values, column.codes), True), reading=words)
+    return numbers, ColumnReport(name=column.name, kind="boolean", reading=words)
+
+
+def _as_number(
+    column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances, warnings: list[str]
+) -> tuple[Column, ColumnReport] | None:
+    options = circumstances.options
+    if not texts.labels or (options.kind == "auto" and (has_leading_zeros(texts.labels) or _are_long(texts.labels))):
+        return None
+    found = number_reading.decide(
+        texts.labels, texts.counts, circumstances.file_mark, circumstances.delimiter, options.decimal
+    )
+    reading = dataclasses.replace(found.reading, missing=words.missing, kept=words.kept)
+    numbers, unread = number_reading.parse(texts.labels, reading)
+    is_number = ~np.isnan(numbers)
+    n_numbers = int(texts.counts[is_number].sum())
+    n_present = n_numbers + int(texts.counts[unread].sum())
+    # Words such as s and x mean missing among numbers only.
+    n_words = texts.n_rows - n_present
+    if not n_numbers or (options.kind == "auto" and n_words > n_numbers):
+        return None
+    is_mostly = n_numbers >= NUMBER_SHARE * n_present
+    if options.kind == "auto" and not is_mostly and not _are_tokens(texts, unread, numbers, n_numbers, n_present):
+        return None
+    odd = _by_count(texts, unread)
+    # The same words are missing in a request; where there are too many of them, each is an error there.
+    missing = (
+        tuple(dict.fromkeys((*words.missing, *(word for word, _ in odd)))) if len(odd) <= MAX_MISSING_WORDS else ()
+    )
+    reading = dataclasses.replace(reading, missing=missing or words.missing)
+    if odd:
+        warnings.append(_odd_warning(column.name, odd, "non-numeric value"))
+    if found.doubt:
+        choice = f"columns.{column.name}.decimal"
+        warnings.append(f"Column {column.name!r}: {found.doubt}. To change that, set {choice}.")
+    warnings.extend(f"Column {column.name!r}: {caution}." for caution in found.cautions)
+    values = np.full(len(column.labels), np.nan)
+    values[texts.places] = numbers
+    narrow = dataclasses.replace(number_column(column.name, by_code(values, column.codes)), reading=reading)
+    return narrow, ColumnReport(
+        name=column.name,
+        kind="numeric",
+        reading=reading,
+        remarks=[*found.remarks, *found.cautions],
+        unread=_categories(odd),
+    )
+
+
+def _are_tokens(
+    texts: _Texts, unread: npt.NDArray[np.bool_], numbers: npt.NDArray[np.float64], n: int, total: int
+) -> bool:
+    """Return whether what is no number are a few words that repeat beside many numbers."""
+    words = [label for label, odd in zip(texts.labels, unread.tolist(), strict=True) if odd]
+    repeat = bool((texts.counts[unread] >= MIN_TOKEN_ROWS).all())
+    plain = not any(character.isdigit() for word in words for character in word)
+    distinct = len(np.unique(numbers[~np.isnan(numbers)]))
+    return n >= TOKEN_NUMBER_SHARE * total and len(words) <= MAX_TOKENS and repeat and plain and distinct >= MIN_NUMBERS
+
+
+def has_leading_zeros(labels: Sequence[str]) -> bool:
+    """Return whether texts are codes: whole numbers of which one begins with a 0 that would be lost."""
+    return any(len(label) > 1 and label[0] == "0" and label.isdecimal() for label in labels)
+
+
+def _are_long(labels: Sequence[str]) -> bool:
+    """Return whether one is a whole number of so many digits that it would be rounded: numbers of accounts and the like."""
+    return any(len(label) >= N_LONG_DIGITS and label.isdecimal() and int(label) >= LONG_NUMBER for label in labels)
+
+
+def _as_date(
+    column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances, warnings: list[str]
+) -> tuple[Column, ColumnReport] | None:
+    if not texts.labels or (circumstances.options.kind == "auto" and date_reading.looks_like_version(texts.labels)):
+        return None
+    order, doubt = date_reading.date_order(texts.labels)
+    if circumstances.options.date_order != "auto":
+        order, doubt = circumstances.options.date_order, ""
+    reading = dataclasses.replace(words, date_order=order)
+    dates, unread = date_reading.parse(texts.labels, reading)
+    n_dates = int(texts.counts[[bool(date) for date in dates]].sum())
+    n_present = n_dates + int(texts.counts[unread].sum())
+    is_mostly = n_dates >= DATE_SHARE * n_present and 2 * n_dates >= texts.n_rows
+    if not n_dates or (circumstances.options.kind == "auto" and not is_mostly):
+        return None
+    odd = _by_count(texts, unread)
+    if len(odd) <= MAX_MISSING_WORDS:
+        reading = dataclasses.replace(reading, missing=(*reading.missing, *(word for word, _ in odd)))
+    if odd:
+        warnings.append(_odd_warning(column.name, odd, "value that is no date", "values that are no dates"))
+    if doubt:
+        warnings.append(f"Column {column.name!r}: {doubt}. To change that, set columns.{column.name}.date_order.")
+    cleaned = dict(zip(texts.labels, dates, strict=True))
+    column = _relabelled(column, [cleaned.get(label, "") for label in column.labels])
+    remarks = {"dmy": ["day before month"], "mdy": ["month before day"]}.get(order, [])
+    report = ColumnReport(name=column.name, kind="date", reading=reading, remarks=remarks, unread=_categories(odd))
+    return DateColumn(column.name, column.codes, column.labels, reading), report
+
+
+def _as_category(
+    column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances
+) -> tuple[Column, ColumnReport]:
+    folded: dict[str, list[int]] = {}
+    for i, label in enumerate(texts.labels):
+        folded.setdefault(label.casefold(), []).append(i)
+    variants = [group for group in folded.values() if len(group) > 1]
+    # One letter in two cases may be two codes, such as m for minutes and M for months.
+    folds = not circumstances.is_target and all(len(texts.labels[group[0]]) > 1 for group in variants)
+    spelling = {label: label for label in texts.labels}
+    remarks = []
+    if folds and variants:
+        for group in variants:
+            usual = texts.labels[max(group, key=lambda i: int(texts.counts[i]))]
+            spelling |= {texts.labels[i]: usual for i in group}
+        shown = listed([" = ".join(repr(texts.labels[i]) for i in group) for group in variants], MAX_SHOWN)
+        remarks.append(f"spellings taken as one category: {shown}")
+    reading = dataclasses.replace(words, folds_case=folds)
+    labels = [spelling.get(label, "") for label in column.labels]
+    relabelled = dataclasses.replace(_relabelled(column, labels), reading=reading)
+    return relabelled, ColumnReport(name=column.name, kind="categorical", reading=reading, remarks=remarks)
+
+
+def _relabelled(column: TextColumn, labels: Sequence[str]) -> TextColumn:
+    """Return the column with other labels for its codes, equal ones merged and "" as missing."""
+    positions: dict[str, int] = {}
+    table = [positions.setdefault(label, len(positions)) if label else -1 for label in labels]
+    codes = np.array([*table, -1], dtype=np.int32)[column.codes]
+    return TextColumn(column.name, codes, list(positions), column.reading)
+
+
+def by_code(values: npt.ArrayLike, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """Return the value of each code; NaN for the code -1."""
+    table = np.append(np.asarray(values, dtype=np.float64), np.nan)
+    return np.asarray(table[codes], dtype=np.float64)
+
+
+def _missing_words(labels: Sequence[str], counts: Counts, reading: Reading, kind: str) -> list[Category]:
+    """Return the words that were read as missing, blank cells aside, most frequent first."""
+    words = [
+        (label, int(counts[i]))
+        for i, label in enumerate(labels)
+        if label and counts[i] and (is_missing(label, reading) or (kind != "categorical" and _is_number_word(label)))
+    ]
+    return _categories(sorted(words, key=lambda word: (-word[1], word[0]))[:MAX_LISTED])
+
+
+def _is_number_word(label: str) -> bool:
+    return label.lower() in MISSING_NUMBERS
+
+
+def _by_count(texts: _Texts, chosen: npt.NDArray[np.bool_]) -> list[tuple[str, int]]:
+    places = np.flatnonzero(chosen)
+    pairs = [(texts.labels[i], int(texts.counts[i])) for i in places.tolist()]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _categories(pairs: Sequence[tuple[str, int]]) -> list[Category]:
+    return [Category(value=value[:200], count=count) for value, count in pairs[:MAX_LISTED]]
+
+
+def _odd_warning(name: str, odd: list[tuple[str, int]], one: str, many: str = "") -> str:
+    n_rows = sum(count for _, count in odd)
+    examples = ", ".join(repr(text) + (f" {count:,} times" if count > 1 else "") for text, count in odd[:MAX_SHOWN])
+    return f"Column {name!r}: {plural(n_rows, one, many) if many else plural(n_rows, one)} treated as missing ({examples})."

@@ -1,0 +1,205 @@
+"""Decides how the numbers of a column are written, from all of its texts: marks, units, currency, multipliers, footnotes."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.core.cells import MULTIPLIERS, PLAIN, Reading, read_number
+
+CURRENCIES: Final = frozenset(
+    {
+        "$",
+        "€",
+        "£",
+        "¥",
+        "₹",
+        "₽",
+        "₩",
+        "₺",
+        "₴",
+        "₫",
+        "₦",
+        "฿",
+        "¢",
+        "us$",
+        "a$",
+        "c$",
+        "r$",
+        "kr",
+        "kr.",
+        "zł",
+        "kč",
+        "ft",
+    }
+    | {"usd", "eur", "gbp", "jpy", "inr", "cny", "rmb", "chf", "cad", "aud", "nzd", "sek", "nok", "dkk", "pln", "czk"}
+    | {"huf", "rub", "try", "brl", "mxn", "zar", "sgd", "hkd", "krw", "rs", "rs.", "euro", "dollars", "fr.", "sfr"}
+)
+# 10+ and <5 say which side of a number the value lies on.
+BOUNDS: Final = frozenset({"+", "<", ">", "<=", ">=", "≤", "≥", "~", "≈", "±", "ca.", "c."})
+UNIT_SHARE: Final = 0.5  # of the numbers must have the unit; the others may be bare
+MAX_AFFIX_CHARS: Final = 20
+MAX_FLAG_SHARE: Final = 0.8  # of the numbers that may have the letter of a footnote; where all do, it is a unit
+_FLAG: Final = re.compile(r"[a-z]|[*†‡§#!]{1,3}|[¹²³]|\([a-z]\)|\[\d+\]")
+_PARTS: Final = re.compile(r"(\D*?)([-+]?(?:\d[\d.,' :]*\d|\d)[.,]?|[.,]\d+)(\D*|(?: ?\[\d+\]))", re.ASCII)
+_CLOCK: Final = re.compile(r"\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?", re.ASCII)
+# Numbers that show which mark is the decimal one, and those with three digits behind the only mark, which do not.
+_COMMA_DECIMAL: Final = re.compile(
+    r"\d*,\d{1,2}|\d+,\d{4,}|0+,\d+|\d{4,},\d{3}|\d{1,3}(\.\d{3})+,\d+|[1-9]\d{0,2}(\.\d{3}){2,}", re.ASCII
+)
+_POINT_DECIMAL: Final = re.compile(
+    r"\d*\.\d{1,2}|\d+\.\d{4,}|0+\.\d+|\d{4,}\.\d{3}|\d{1,3}(,\d{2,3})+\.\d+|[1-9]\d{0,2}(,\d{3}){2,}"
+    r"|[1-9]\d?(,\d{2})+,\d{3}|\d{1,3}([ ']\d{3})+\.\d+",
+    re.ASCII,
+)
+_AMBIGUOUS: Final = re.compile(r"[1-9]\d{0,2}([.,])\d{3}", re.ASCII)
+_WHOLE: Final = re.compile(r"\d+", re.ASCII)
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NumberReading:
+    """How the numbers of a column are read; `doubt` says what its texts leave open, `remarks` what a person may not expect,
+    and `cautions` what is lost.
+    """
+
+    reading: Reading
+    doubt: str = ""
+    remarks: list[str] = field(default_factory=list)
+    cautions: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A text that is a number with something around it, in lower case."""
+
+    count: int
+    before: str
+    digits: str
+    after: str
+    is_apart: bool  # a blank stands before `after`
+
+
+def decide(
+    labels: Sequence[str], counts: Counts, file_mark: str, delimiter: str, decimal: str = "auto"
+) -> NumberReading:
+    """Return how the texts are read as numbers, those that are some.
+
+    `counts` are their numbers of rows. `file_mark` is the decimal mark that other columns of the files show, "" if none
+    does; `decimal` is the mark that a person chose.
+    """
+    parts = [split for label, count in zip(labels, counts.tolist(), strict=True) if (split := _split(label, count))]
+    if not parts:
+        return NumberReading(PLAIN)
+    remarks: list[str] = []
+    cautions: list[str] = []
+    multiplied = _is_multiplied(parts)
+    affixes = _affixes(parts, multiplied, remarks, cautions)
+    clock = sum(p.count for p in parts if _CLOCK.fullmatch(p.digits)) > 0.5 * sum(p.count for p in parts)
+    if clock:
+        remarks.append("clock times and durations: 1:30 is 1.5")
+    if multiplied:
+        remarks.append("k, M and bn multiply by a thousand, a million and a billion")
+    digits = [p.digits for p in parts]
+    mark, doubt = (decimal, "") if decimal != "auto" else decimal_mark(digits, file_mark, delimiter)
+    if mark == ",":
+        remarks.append("decimal commas")
+    return NumberReading(
+        Reading(decimal=mark, affixes=affixes, multiplied=multiplied, clock=clock), doubt, remarks, cautions
+    )
+
+
+def decimal_mark(digits: Iterable[str], file_mark: str, delimiter: str) -> tuple[str, str]:
+    """Return the decimal mark of a column and, where its numbers do not decide it, a sentence on what was assumed."""
+    texts = [text for text in digits if "," in text or "." in text or _WHOLE.fullmatch(text)]
+    n_comma = sum(_COMMA_DECIMAL.fullmatch(text) is not None for text in texts)
+    n_point = sum(_POINT_DECIMAL.fullmatch(text) is not None for text in texts)
+    if n_comma != n_point:
+        return ("," if n_comma > n_point else "."), ""
+    ambiguous = [text for text in texts if _AMBIGUOUS.fullmatch(text)]
+    if not ambiguous:
+        return (file_mark or "."), ""
+    mark = "," if "," in ambiguous[0] else "."
+    other = "." if mark == "," else ","
+    # Numbers below a thousand have no mark where it groups digits; decimals that are written out would all have one.
+    has_bare = any(len(text) <= 3 for text in texts if _WHOLE.fullmatch(text))
+    file_mark = file_mark or ("." if delimiter == "," else "")
+    is_decimal = mark == file_mark if file_mark else not has_bare
+    decided = mark if is_decimal else other
+    if file_mark and not (is_decimal and has_bare and mark == ","):
+        return decided, ""
+    shown = ambiguous[0]
+    value = shown.replace(mark, "." if is_decimal else "")
+    return decided, f"{shown!r} may mean two numbers; it was read as {value}"
+
+
+def parse(labels: Sequence[str], reading: Reading) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return the number of each text, NaN where it is missing or no number, and which of them are no numbers."""
+    values = np.full(len(labels), np.nan)
+    unread = np.zeros(len(labels), dtype=np.bool_)
+    for i, label in enumerate(labels):
+        try:
+            values[i] = read_number(label, reading)
+        except ValueError:
+            unread[i] = True
+    return values, unread
+
+
+def _split(label: str, count: int) -> _Parts | None:
+    """Return the parts of a text that is one number with other characters before and after it."""
+    text = label.replace("\u00a0", " ").replace("\u202f", " ").replace("\u2009", " ").replace("’", "'")
+    text = text.replace("−", "-").replace("–", "-").lower().strip()
+    match = _PARTS.fullmatch(text)
+    if match is None:
+        return None
+    before = match[1].strip("-+( ")
+    after = match[3].strip(")% ") if match[3][-1:] in {")", "%"} and "(" not in match[3] else match[3].strip(" ")
+    after = after.rstrip("-") if after == "-" else after
+    if len(before) > MAX_AFFIX_CHARS or len(after) > MAX_AFFIX_CHARS:
+        return None
+    return _Parts(count, before, match[2].lstrip("+-"), after.strip(), match[3].startswith(" "))
+
+
+def _is_multiplied(parts: list[_Parts]) -> bool:
+    """Return whether k, M and bn stand for factors: several of them, or one beside bare numbers or a currency."""
+    suffixes = [p for p in parts if p.after in MULTIPLIERS and not p.is_apart]
+    kinds = {p.after for p in suffixes}
+    if not suffixes:
+        return False
+    if len(kinds) > 1 or any(p.before in CURRENCIES for p in suffixes):
+        return True
+    return kinds == {"k"} or (kinds < {"m", "mn", "mio", "bn"} and any(not p.after for p in parts))
+
+
+def _affixes(parts: list[_Parts], multiplied: bool, remarks: list[str], cautions: list[str]) -> tuple[str, ...]:
+    """Return the texts around numbers that do not count, longest first."""
+    n_rows = sum(p.count for p in parts)
+    by_affix: dict[str, int] = {}
+    for p in parts:
+        # Words before a number make a name of it, such as Type 2.
+        before = {p.before} if p.before in CURRENCIES or p.before in BOUNDS else set()
+        after = set() if multiplied and p.after in MULTIPLIERS else {p.after}
+        for affix in (before | after) - {""}:
+            by_affix[affix] = by_affix.get(affix, 0) + p.count
+    currencies = [affix for affix in by_affix if affix in CURRENCIES]
+    bounds = [affix for affix in by_affix if affix in BOUNDS]
+    others = {a: n for a, n in by_affix.items() if a not in CURRENCIES and a not in BOUNDS}
+    units = [affix for affix, n in others.items() if n > UNIT_SHARE * n_rows]
+    flags = [affix for affix, n in others.items() if affix not in units and _FLAG.fullmatch(affix)]
+    if sum(others[flag] for flag in flags) > MAX_FLAG_SHARE * n_rows:
+        flags = []
+    if len(currencies) > 1:
+        cautions.append(f"several currencies, not converted: {', '.join(sorted(currencies))}")
+    elif currencies or units:
+        remarks.append(f"without {', '.join(map(repr, [*currencies, *units]))}")
+    if bounds:
+        n_bounds = sum(by_affix[bound] for bound in bounds)
+        cautions.append(f"{', '.join(map(repr, sorted(bounds)))} left out of {n_bounds:,} values, which may lie beyond")
+    if flags:
+        n_flags = sum(others[flag] for flag in flags)
+        cautions.append(f"letters of footnotes left out of {n_flags:,} values: {', '.join(map(repr, sorted(flags)))}")
+    return tuple(sorted({*currencies, *bounds, *units, *flags}, key=lambda affix: (-len(affix), affix)))

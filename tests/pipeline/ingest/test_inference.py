@@ -1,0 +1,360 @@
+"""Every column is read as a person would read it, whatever its cells look like; what is doubtful is said."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.core.cells import Cells, Reading, read_number
+from pipeline.core.params import ColumnOptions
+from pipeline.ingest import column_builder, tables
+from pipeline.ingest.columns import Column, DateColumn, NumberColumn, Table, TextColumn
+from pipeline.ingest.inference import Circumstances, infer
+
+N = 40
+
+
+def table_of(
+    folder: Path,
+    cells: list[str] | Callable[[int], str],
+    *,
+    delimiter: str = ",",
+    n_rows: int = N,
+    options: ColumnOptions | None = None,
+    target: str = "",
+) -> Table:
+    """Return the table with the cells in the column `a`, beside a column `b` of words and one of whole numbers."""
+    texts = [cells(i) for i in range(n_rows)] if callable(cells) else cells
+    quoted = [f'"{text}"' if delimiter in text or "\n" in text else text for text in texts]
+    rows = [delimiter.join([text, "xyz"[i % 3], str(i % 4)]) for i, text in enumerate(quoted)]
+    path = folder / "t.csv"
+    path.write_text("\n".join([delimiter.join("abc"), *rows, ""]), encoding="utf-8")
+    return tables.read([path], options={"a": options} if options else None, target=target)
+
+
+def values(column: Column) -> list[Any]:
+    if isinstance(column, TextColumn):
+        return [column.labels[code] if code >= 0 else None for code in column.codes]
+    assert isinstance(column, NumberColumn)
+    return [None if np.isnan(value) else float(value) for value in column.values]
+
+
+NUMBERS: dict[str, tuple[str, list[str], list[float | None]]] = {
+    "a currency before": (",", ["$1,234.50", "$5", "-$7.25", "$10"], [1234.5, 5, -7.25, 10]),
+    "a currency behind": (";", ["1.234,50 €", "5 €", "7,25 €", "10 €"], [1234.5, 5, 7.25, 10]),
+    "a currency code": (",", ["USD 12", "USD 1,300", "usd 5", "USD 7"], [12, 1300, 5, 7]),
+    "accounting parentheses": (",", ["(123.45)", "7", "(1,000)", "0.5"], [-123.45, 7, -1000, 0.5]),
+    "a trailing minus": (",", ["123.45-", "7", "1-", "0.5"], [-123.45, 7, -1, 0.5]),
+    "a Unicode minus": (",", ["−123.45", "7", "–1", "0.5"], [-123.45, 7, -1, 0.5]),
+    "percent signs": (",", ["5%", "12.5 %", "-3%", "0%"], [5, 12.5, -3, 0]),
+    "thousands by commas": (",", ["1,000", "999", "12,345", "1,234,567"], [1000, 999, 12345, 1234567]),
+    "thousands by dots": (";", ["1.000", "999", "12.345", "200"], [1000, 999, 12345, 200]),
+    "thousands by several dots": (";", ["1.234.567", "999", "12.345", "200"], [1234567, 999, 12345, 200]),
+    "thousands by blanks": (",", ["1 000", "999", "12 345", "1 234 567"], [1000, 999, 12345, 1234567]),
+    "thousands by no-break blanks": (",", ["1\u00a0000", "999", "12\u202f345", "7"], [1000, 999, 12345, 7]),
+    "thousands by apostrophes": (",", ["1'000", "999", "12’345", "7.5"], [1000, 999, 12345, 7.5]),
+    "Indian grouping": (",", ["1,23,456", "999", "12,34,567.5", "7"], [123456, 999, 1234567.5, 7]),
+    "one unit": (",", ["1248 CC", "998 CC", "1,498 cc", "2000CC"], [1248, 998, 1498, 2000]),
+    "a unit and bare numbers": (",", ["12 kg", "13", "11.5 kg", "10kg"], [12, 13, 11.5, 10]),
+    "multipliers": (",", ["3.5k", "2M", "900", "1.25bn"], [3500, 2e6, 900, 1.25e9]),
+    "a currency and multipliers": (",", ["$3.5M", "$200k", "$1M", "$900k"], [3.5e6, 2e5, 1e6, 9e5]),
+    "clock times": (",", ["1:30", "0:45", "12:00", "2:15:36"], [1.5, 0.75, 12, 2.26]),
+    "bounds": (",", ["9", "10+", "<5", "7"], [9, 10, 5, 7]),
+    "letters of footnotes": (",", ["3.20 b", "4.5", "1.9", "2.25 e"], [3.2, 4.5, 1.9, 2.25]),
+    "a decimal comma in quotes": (",", ["0,125", "0,5", "1,25", "7"], [0.125, 0.5, 1.25, 7]),
+    "decimal commas with three digits after a zero": (",", ["0,125", "0,500", "0,250", "0,750"], [0.125, 0.5, 0.25, 0.75]),
+    "exponents": (",", ["1e3", "2.5E-1", "$7", "1"], [1000, 0.25, 7, 1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_are_read_as_a_person_reads_them_when_they_are_written_with(tmp_path: Path, kind: str) -> None:
+    delimiter, cells, expected = NUMBERS[kind]
+    column = table_of(tmp_path, cells * 10, delimiter=delimiter).columns["a"]
+    assert isinstance(column, NumberColumn)
+    assert values(column) == pytest.approx(expected * 10)
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_a_request_reads_a_cell_as_training_did_when_it_is_written_with(tmp_path: Path, kind: str) -> None:
+    delimiter, cells, _ = NUMBERS[kind]
+    column = table_of(tmp_path, cells * 10, delimiter=delimiter).columns["a"]
+    assert isinstance(column, NumberColumn)
+    reader = Cells("numeric", column.reading)
+    assert [np.float32(reader.number(cell)) for cell in cells] == column.values[:4].tolist()
+
+
+@pytest.mark.parametrize(
+    ("cells", "n_labels"),
+    [
+        (["Type 1", "Type 2", "Type 3", "Type 2"], 3),  # names
+        (["12 kg", "26 lb", "13 kg", "28 lb"], 4),  # two units
+        (["00501", "94110", "02134", "10001"], 4),  # postal codes
+        (["07", "7", "10", "7"], 3),
+        (["18-24", "25-34", "35+", "18-24"], 3),  # ranges
+        (["1.2.3", "1.2.10", "2.0.1", "1.2.3"], 3),  # versions
+        (["A1", "B2", "A1", "C3"], 3),
+    ],
+)
+def test_texts_stay_texts_when_they_only_look_like_numbers(tmp_path: Path, cells: list[str], n_labels: int) -> None:
+    column = table_of(tmp_path, cells * 10).columns["a"]
+    assert isinstance(column, TextColumn)
+    assert len(column.labels) == n_labels
+
+
+def test_the_mark_is_decided_from_all_rows_when_decimals_begin_late(tmp_path: Path) -> None:
+    column = table_of(tmp_path, lambda i: "0" if i < 5200 else f"8,{i % 100:02}", delimiter=";", n_rows=6000).columns[
+        "a"
+    ]
+    assert values(column)[5200:5202] == pytest.approx([8.0, 8.01])
+    assert max(values(column)) < 9
+
+
+def test_the_reading_is_said_when_a_number_may_mean_two(tmp_path: Path) -> None:
+    table = table_of(tmp_path, lambda i: f"{i + 1}.{100 + i}", delimiter=";")
+    assert values(table.columns["a"])[:2] == pytest.approx([1.1, 2.101])
+    assert table.warnings == [
+        "Column 'a': '1.100' may mean two numbers; it was read as 1.100. To change that, set columns.a.decimal."
+    ]
+    decided = table_of(tmp_path, lambda i: f"{i + 1}.{100 + i}", delimiter=";", options=ColumnOptions(decimal=","))
+    assert values(decided.columns["a"])[:2] == [1100, 2101]
+    assert decided.warnings == []
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "\\N",
+        "..",
+        ":",
+        "*",
+        "—",
+        "(null)",
+        "s",
+        "NaT",
+        "N/D",
+        "Unknown",
+        "#DIV/0!",
+        "#N/A",
+        "Not Available",
+        "none",
+        "PrivacySuppressed",
+        "n.a.",
+        "NULL",
+        "nan",
+    ],
+)
+def test_a_word_means_missing_when_it_stands_among_numbers(tmp_path: Path, word: str) -> None:
+    table = table_of(tmp_path, lambda i: word if i % 4 == 0 else str(i + 0.5))
+    column = table.columns["a"]
+    assert isinstance(column, NumberColumn)
+    assert values(column)[:3] == [None, 1.5, 2.5]
+
+
+def test_words_that_repeat_among_numbers_mean_missing_and_are_listed_with_counts(tmp_path: Path) -> None:
+    table = table_of(tmp_path, lambda i: "withheld" if i % 4 == 0 else str(i + 0.5))
+    assert values(table.columns["a"])[:3] == [None, 1.5, 2.5]
+    assert table.warnings == ["Column 'a': 10 non-numeric values treated as missing ('withheld' 10 times)."]
+    column = table.columns["a"]
+    assert isinstance(column, NumberColumn)
+    assert np.isnan(Cells("numeric", column.reading).number("withheld"))
+    assert [(cell.value, cell.count) for cell in table.reports["a"].unread] == [("withheld", 10)]
+
+
+def test_a_column_stays_text_when_words_among_numbers_are_many_or_numbers_few(tmp_path: Path) -> None:
+    assert isinstance(
+        table_of(tmp_path, lambda i: f"word{'abcdefg'[i % 7]}" if i % 3 else "5").columns["a"], TextColumn
+    )
+    assert isinstance(table_of(tmp_path, lambda i: ["1", "2", "K", "A"][i % 4]).columns["a"], TextColumn)
+
+
+def test_a_usual_word_for_missing_is_a_value_when_a_person_says_so(tmp_path: Path) -> None:
+    cells = ["ZA", "NA", "", "BW"] * 10
+    table = table_of(tmp_path, cells)
+    assert values(table.columns["a"])[:4] == ["ZA", None, None, "BW"]
+    assert [(word.value, word.count) for word in table.reports["a"].missing] == [("NA", 10)]
+    kept = table_of(tmp_path, cells, options=ColumnOptions(kept=("NA",))).columns["a"]
+    assert values(kept)[:4] == ["ZA", "NA", None, "BW"]
+    assert isinstance(kept, TextColumn)
+    assert Cells("categorical", kept.reading, kept.labels).text(" NA ") == "NA"
+
+
+def test_a_word_means_missing_when_a_person_says_so(tmp_path: Path) -> None:
+    column = table_of(tmp_path, ["red", "blue", "tbd", "red"] * 10, options=ColumnOptions(missing=("tbd",))).columns[
+        "a"
+    ]
+    assert values(column)[:4] == ["red", "blue", None, "red"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes"),
+    [(["None", "Apnea", "Insomnia", "None"], 3), (["-", "+", "+", "-"], 2), (["NA", "yes", "yes", "no"], 3)],
+)
+def test_a_frequent_word_for_missing_is_a_class_and_said_when_it_stands_in_the_target(
+    tmp_path: Path, cells: list[str], classes: int
+) -> None:
+    table = table_of(tmp_path, cells * 10, target="a")
+    column = table.columns["a"]
+    assert isinstance(column, TextColumn)
+    assert len(column.labels) == classes
+    assert None not in values(column)
+    assert "is a class here, though usually it means missing" in table.warnings[0]
+    assert "columns.a.missing" in table.warnings[0]
+
+
+def test_spellings_of_a_category_are_one_and_said_when_only_their_case_differs(tmp_path: Path) -> None:
+    table = table_of(tmp_path, ["Red", "red", "RED", "red", "blue"] * 8)
+    column = table.columns["a"]
+    assert values(column)[:5] == ["red", "red", "red", "red", "blue"]
+    assert "Column 'a': spellings taken as one category: 'Red' = 'red' = 'RED'" in table.notes
+    assert isinstance(column, TextColumn)
+    assert Cells("categorical", column.reading, column.labels).text("rED") == "red"
+
+
+def test_letters_stay_two_categories_when_only_their_case_differs(tmp_path: Path) -> None:
+    column = table_of(tmp_path, ["m", "M", "m", "h"] * 10).columns["a"]
+    assert values(column)[:4] == ["m", "M", "m", "h"]
+    assert isinstance(column, TextColumn)
+    assert Cells("categorical", column.reading, column.labels).text("M") == "M"
+
+
+DATES: dict[str, tuple[list[str], list[str]]] = {
+    "ISO": (["2020-01-31", "2020-02-01"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "a time": (["2020-01-31 14:05", "2020-02-01T23:59:59"], ["2020-01-31T14:05:00", "2020-02-01T23:59:59"]),
+    "a zone": (["2020-01-31T01:00:00+02:00", "2020-02-01T00:00:00Z"], ["2020-01-30T23:00:00", "2020-02-01T00:00:00"]),
+    "the day first": (["31/01/2020", "01/02/2020"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "the month first": (["01/31/2020", "02/01/2020"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "dots": (["31.01.2020", "01.02.2020"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "two digits": (["01/31/20", "02/01/99"], ["2020-01-31T00:00:00", "1999-02-01T00:00:00"]),
+    "names of months": (["31 Jan 2020", "1-Feb-2020"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "American long form": (["January 31, 2020", "Feb 1, 2020"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "half days": (["1/31/2020 2:05 PM", "2/1/2020 12:00 AM"], ["2020-01-31T14:05:00", "2020-02-01T00:00:00"]),
+    "months": (["2020-01", "2020-02"], ["2020-01-01T00:00:00", "2020-02-01T00:00:00"]),
+}
+
+
+@pytest.mark.parametrize("kind", DATES)
+def test_dates_are_read_when_they_are_written_with(tmp_path: Path, kind: str) -> None:
+    cells, expected = DATES[kind]
+    table = table_of(tmp_path, cells * 20)
+    column = table.columns["a"]
+    assert isinstance(column, DateColumn)
+    assert values(column)[:2] == expected
+    assert table.warnings == []
+    reader = Cells("date", column.reading)
+    assert [reader.text(cell) for cell in cells] == expected
+
+
+def test_the_order_of_day_and_month_is_said_when_no_date_decides_it(tmp_path: Path) -> None:
+    table = table_of(tmp_path, lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2020")
+    assert "may mean two days; the month was taken to come first" in table.warnings[0]
+    decided = table_of(tmp_path, lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2020", options=ColumnOptions(date_order="dmy"))
+    assert values(decided.columns["a"])[7] == "2020-01-08T00:00:00"
+    assert decided.warnings == []
+
+
+def test_a_column_is_of_dates_when_a_few_cells_are_none(tmp_path: Path) -> None:
+    table = table_of(tmp_path, lambda i: "pending" if i == 5 else f"2020-01-{1 + i % 28:02}")
+    assert isinstance(table.columns["a"], DateColumn)
+    assert table.warnings == ["Column 'a': 1 value that is no date treated as missing ('pending')."]
+
+
+def test_numbers_stay_numbers_when_there_are_more_distinct_texts_than_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_builder, "MAX_LABELS", 10)
+    table = table_of(tmp_path, lambda i: f"${i + 1},{500 + i}.25" if i != 30 else "?!")
+    column = table.columns["a"]
+    assert isinstance(column, NumberColumn)
+    assert values(column)[:2] == [1500.25, 2501.25]
+    assert values(column)[30] is None
+    assert table.warnings == ["Column 'a': 1 non-numeric value treated as missing ('?!')."]
+    assert column.reading.affixes == ("$",)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    numbers=st.lists(
+        st.one_of(st.integers(-(10**7), 10**7).map(str), st.decimals(-1000, 1000, places=3).map(str), st.floats(width=32, allow_nan=False, allow_infinity=False).map(str)),
+        min_size=3,
+        max_size=30,
+    ),
+    words=st.lists(st.sampled_from(["", "NA", "null", " ", "n/a", "-", "\\N"]), max_size=5),
+)  # fmt: skip
+def test_plain_numbers_are_the_same_when_pandas_reads_them_and_when_a_request_does(
+    tmp_path_factory: pytest.TempPathFactory, numbers: list[str], words: list[str]
+) -> None:
+    cells = numbers + words
+    path = tmp_path_factory.mktemp("plain") / "t.csv"
+    path.write_text("\n".join(["a,b", *(f"{cell},x" for cell in cells), ""]))
+    column = tables.read([path]).columns.get("a")
+    if not isinstance(column, NumberColumn):  # a row number, an ID
+        return
+    reader = Cells("numeric", column.reading)
+    expected = np.array([reader.number(cell) for cell in cells]).astype(np.float32)
+    assert np.array_equal(column.values, expected, equal_nan=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    value=st.decimals(-(10**9), 10**9, places=2),
+    decimal=st.sampled_from([".", ","]),
+    mark=st.sampled_from(["", " ", "'", "other", "\u00a0"]),
+    around=st.sampled_from(["{}", "{} kg", "${}", "({})", "  {} "]),
+)
+def test_a_number_keeps_its_value_when_it_is_written_with_any_marks(
+    value: Any, decimal: str, mark: str, around: str
+) -> None:
+    group = ("," if decimal == "." else ".") if mark == "other" else mark
+    whole, fraction = f"{abs(value):,.2f}".split(".")
+    text = whole.replace(",", group) + decimal + fraction
+    negative = value < 0 and around != "({})"
+    text = around.format(text) if not negative else "-" + around.format(text).strip()
+    reading = Reading(decimal=decimal, affixes=("kg", "$"))
+    expected = -abs(float(value)) if around == "({})" else float(value)
+    assert read_number(text, reading) == pytest.approx(expected)
+
+
+def column_of(labels: list[str], decimal: str = ".") -> Column:
+    """Return the column that is inferred from a text column with each of the labels once."""
+    column = TextColumn("a", np.arange(len(labels), dtype=np.int32), labels)
+    return infer(column, Circumstances(file_mark=decimal, delimiter=";")).column
+
+
+@pytest.mark.parametrize(
+    ("text", "is_date"),
+    [
+        ("2024-01-05", True),
+        ("2024-01-05T10:00:00Z", True),
+        ("12/1/2010 8:26", True),
+        ("1/5/24", True),
+        ("05-Jan-2024", True),
+        ("January 5, 2024", True),
+        ("5 Sept 24 23:59", True),
+        ("1.2.20", False),
+        ("May 5", False),
+        ("10-12", False),
+    ],
+)
+def test_dates_are_known_when_they_are_written_in_other_ways(text: str, is_date: bool) -> None:
+    assert isinstance(column_of([text]), DateColumn) == is_date
+
+
+@pytest.mark.parametrize(
+    ("decimal", "labels", "expected"),
+    [
+        (",", ["0,123", "1,234"], [0.123, 1.234]),
+        (",", ["12,5 %", "7 %", "-0,5%"], [12.5, 7.0, -0.5]),
+        (",", ["1.234,50", "999,90", "2.000.000,00"], [1234.5, 999.9, 2e6]),
+        (",", ["1.234", "999", "1.000.000"], [1234.0, 999.0, 1e6]),
+        (".", ["1,234.50", "999.90", "5%", "-2,000,000"], [1234.5, 999.9, 5.0, -2e6]),
+    ],
+)
+def test_numbers_keep_their_size_when_they_have_marks(decimal: str, labels: list[str], expected: list[float]) -> None:
+    column = column_of(labels, decimal)
+    assert isinstance(column, NumberColumn)
+    assert column.values.tolist() == pytest.approx(expected)
