@@ -15,6 +15,7 @@ from app.panel.auth.routes import RunningServices
 from app.panel.auth.secrets import check_api_key
 from app.panel.auth.service import Auth
 from app.panel.clock import Clock, SystemClock
+from app.panel.datasets.preview import PreviewLimits, Previews
 from app.panel.datasets.service import Datasets
 from app.panel.datasets.uploads import Uploads
 from app.panel.db.migrate import open_database
@@ -44,7 +45,7 @@ from app.panel.runs.domain.retry import RetryPolicy
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.stage_process.launcher import Launcher
-from app.panel.runs.web.routes import LiveModels
+from app.panel.runs.web.routes import KnownColumns, LiveModels
 from app.panel.sample_table import SampleTable
 from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
@@ -144,6 +145,9 @@ def create_app(
     runs = RunService(store=store, queries=queries, settings=settings, notifier=notifier, schedule=schedule)
     ticker = Ticker(schedule, runs, notifier, clock)
     audit = AuditLog(db, clock)
+    datasets = Datasets(settings.data_dir, clock, audit)
+    limits = PreviewLimits(launcher.memory_bytes, settings.max_table_cells)
+    previews = Previews(settings.data_dir, datasets, limits, next_params=runs.next_params)
     links = ServiceLinks(settings, in_container=bool(own_container_id()))
     renderer = PageRenderer(settings, clock, lambda: health(services.view()), links)
     drift = DriftService(
@@ -199,12 +203,19 @@ def create_app(
         audit,
         AuditQueries(db),
         Accounts(auth, clock),
-        Datasets(settings.data_dir, clock, audit),
+        datasets,
+        previews,
         uploads,
     )
     return build(
         objects,
-        {RunStates: active_runs, RunIds: queries, LiveModels: model_queries, RunningServices: services},
+        {
+            RunStates: active_runs,
+            RunIds: queries,
+            LiveModels: model_queries,
+            RunningServices: services,
+            KnownColumns: previews,
+        },
         workers,
     )
 

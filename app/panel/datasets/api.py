@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
+from app.panel.datasets.preview import Previews
 from app.panel.datasets.service import Datasets
 from app.panel.datasets.uploads import OPENAPI, Uploads
 from app.web.dependencies import provided
@@ -32,10 +33,18 @@ def list_tables(datasets: Tables) -> list[TableResponse]:
 
 @router.post("", status_code=201, openapi_extra=OPENAPI)
 async def upload_table(
-    request: Request, datasets: Tables, uploads: Annotated[Uploads, provided(Uploads)]
+    request: Request,
+    datasets: Tables,
+    uploads: Annotated[Uploads, provided(Uploads)],
+    previews: Annotated[Previews, provided(Previews)],
 ) -> TableResponse:
-    """Add a CSV or Parquet file to `data/raw`; with `replace` it is the only one afterwards. One upload at a time."""
+    """Add a table to `data/raw`; with `replace` it is the only one afterwards. One upload at a time.
+
+    It is read first, as a run would, and refused with the reader's problem if it is no table, or not one with those there.
+    """
     async with uploads.receive(request) as upload:
+        await run_in_threadpool(datasets.check, upload)
+        await run_in_threadpool(previews.check, upload)
         return TableResponse.model_validate(await run_in_threadpool(datasets.add, upload))
 
 

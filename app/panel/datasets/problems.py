@@ -8,8 +8,9 @@ from pipeline.core.table_files import TABLE_SUFFIXES
 class TableNameError(ProblemError):
     """The table name is not valid.
 
-    A name has at most 120 characters and 200 bytes: letters, digits, spaces and `. ( ) + - _`, no path, and ends in
-    `.csv`, `.tsv`, `.txt`, `.parquet` or `.pq`. Rename the file and upload it again.
+    A name has at most 120 characters and 200 bytes: letters, digits, spaces and `. ( ) + - _`, no path, and ends as one of a
+    table does: `.csv`, `.tsv`, `.txt`, `.parquet`, `.pq`, `.feather`, `.arrow`, `.xlsx`, `.xls`, `.xlsb`, `.ods`, `.json`,
+    `.jsonl`, `.ndjson`, or packed `.gz`, `.bz2`, `.xz`, `.zst`, `.zip`. Rename the file and upload it again.
     """
 
     id = "FILE-01"
@@ -143,3 +144,26 @@ class UploadDiskError(ProblemError):
             why=f"{free_bytes // MIB:,} MB are free on the disk of data/raw, and {needed_bytes // MIB:,} MB are needed.",
             fix="Free some space.",
         )
+
+
+class PreviewError(ProblemError):
+    """The table could not be looked at.
+
+    The process that reads it ended without an answer, or took more than five minutes. It may have run out of memory
+    (`STAGE_MEMORY_BYTES`). The panel's log says more. Copy the file into `data/raw` yourself to have a run read it.
+    """
+
+    id = "FILE-08"
+    status = 500
+    retryable = True
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "The table could not be looked at.",
+            why=why,
+            fix="Try again, or copy the file into data/raw yourself.",
+        )
+
+
+class RefusedTableError(ProblemError):
+    """An upload that is no table; it has the id of what its reader found."""

@@ -1,4 +1,4 @@
-"""Lists, adds and removes raw tables. Looks at names and sizes only; a run checks the content."""
+"""Lists, adds and removes raw tables. Looks at names and sizes only; `preview` looks at the content."""
 
 import contextlib
 import os
@@ -61,11 +61,7 @@ class Datasets:
         Raises ProblemError FILE-01 (422, name), FILE-02 (422, empty), FILE-03 (409, name is taken), FILE-05 (507, disk).
         """
         name, replace = upload.name, upload.replace
-        check_name(name)
-        if not replace:
-            self._check_free(name)
-        if upload.n_bytes == 0:
-            raise EmptyUploadError(name)
+        self.check(upload)
         try:
             with self._place_lock:
                 self._place(upload.part, name, replace=replace)
@@ -73,6 +69,14 @@ class Datasets:
             raise TableWriteError(name, error) from error
         self._audit.note("dataset.upload", name, after={"n_bytes": upload.n_bytes, "replace": replace})
         return Table(name, upload.n_bytes, self._clock.now())
+
+    def check(self, upload: Upload) -> None:
+        """Raise as `add` does for a name that does not fit or is taken, and for an empty file."""
+        check_name(upload.name)
+        if not upload.replace:
+            self._check_free(upload.name)
+        if upload.n_bytes == 0:
+            raise EmptyUploadError(upload.name)
 
     def remove(self, name: str) -> None:
         """Move a table to `data/replaced/`. Raises ProblemError FILE-04 (404) if there is none of that name."""

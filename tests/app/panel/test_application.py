@@ -236,6 +236,7 @@ VERBS: Final = {
     "POST /services/{name}/restart": RESTART,
     "POST /api/v1/services/{name}/restart": RESTART,
     "POST /data": UPLOAD,
+    "POST /data/run": Verb("run.start", r"run \d+", form={"target": ""}),
     "POST /api/v1/datasets": UPLOAD,
     "POST /data/{name}/remove": REMOVE,
     "DELETE /api/v1/datasets/{name}": REMOVE,
@@ -261,6 +262,8 @@ VERBS: Final = {
     "POST /login": Verb("session.login", "admin", lambda panel: panel.auth.users.set_password("admin", STRONG)),
     "POST /logout": Verb("session.logout", "admin [0-9a-f]{8}", lambda panel: panel.client.cookies.clear(), form={}),
 }
+# These have a form, and change nothing.
+LOOKS: Final = ("POST /data/preview",)
 # Who acts is nobody yet, or has to enter a password: these are for browsers only.
 FOR_BROWSERS: Final = re.compile("POST /(login|logout|access/password)")
 
@@ -311,7 +314,15 @@ def cookie(panel: Panel, user: str = "admin") -> dict[str, str]:
 
 
 def test_each_route_that_changes_something_has_been_decided_on() -> None:
-    assert sorted(unsafe_routes()) == sorted(VERBS)
+    assert sorted(unsafe_routes()) == sorted([*VERBS, *LOOKS])
+
+
+@pytest.mark.parametrize("route", LOOKS)
+def test_no_row_is_left_when_somebody_only_looks(panel: Panel, route: str) -> None:
+    last = panel.last_row()
+    method, path = route.split()
+    assert panel.client.request(method, path, data={"target": ""}, headers=cookie(panel)).status_code == 200
+    assert list(panel.rows(after=last)) == []
 
 
 @pytest.mark.parametrize("route", sorted(VERBS))

@@ -177,6 +177,10 @@ class RunService:
             NewRun(trigger=Trigger.SCHEDULE, from_stage=STAGES[0], params=params, requested_by="schedule"), reason
         )
 
+    def next_params(self) -> Params:
+        """Return the parameters of a run that somebody starts without any."""
+        return self._repeated_params(Trigger.MANUAL)
+
     def _defaults(self) -> dict[str, Any]:
         return {"target": self._settings.target, "seed": self._settings.seed}
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.core.figures import plots as pipeline_plots
 from pipeline.core.metric_labels import metric_label
-from pipeline.core.stage import EVALUATION_FILE, TrainResult, read_result
+from pipeline.core.stage import EVALUATION_FILE, DataResult, TrainResult, read_result
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,14 @@ def read_train(run_dir: Path) -> TrainResult | None:
         return read_result(run_dir, "train_model", TrainResult)
     except (OSError, ValidationError):
         return None
+
+
+def read_leakage(run_dir: Path) -> tuple[tuple[str, str], ...]:
+    """Return the features that give the target away, each with how; none before the data are processed."""
+    try:
+        return tuple(read_result(run_dir, "process_data", DataResult).leakage.items())
+    except (OSError, ValidationError):
+        return ()
 
 
 def metric_rows(result: TrainResult) -> tuple[MetricRow, ...]:

@@ -47,6 +47,13 @@ class LiveModels(Protocol):
         """Return the live model, None if there is none."""
 
 
+class KnownColumns(Protocol):
+    """The columns of the tables, which lie above runs."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the columns that were seen last, () if nobody has looked."""
+
+
 @dataclass(frozen=True)
 class RunSources:
     """The objects that the pages of runs are drawn from."""
@@ -58,6 +65,7 @@ class RunSources:
     queries: Annotated[RunQueries, provided(RunQueries)]
     logs: Annotated[LogStore, provided(LogStore)]
     models: Annotated[LiveModels, provided(LiveModels)]
+    tables: Annotated[KnownColumns, provided(KnownColumns)]
 
 
 Sources = Annotated[RunSources, Depends()]
@@ -102,6 +110,7 @@ def new_run(request: Request, sources: Sources, run: str = "", stage: str = "") 
         stages=_rerun_from(parent) if parent else (),
         n_errors=0,
         key=secrets.token_urlsafe(16),
+        columns=sources.tables.names(),
     )
     return sources.renderer.render(request, view, section="runs")
 
@@ -161,11 +170,22 @@ def cancel_run(run_id: str, runs: Service) -> Response:
 
 
 @router.post("/runs/{run_id}/rerun")
-def rerun_run(run_id: str, runs: Service, stage: Annotated[str, Form()] = "", idempotency_key: Key = "") -> Response:
-    """Start a run like this one from `stage` on, and show it."""
+def rerun_run(  # noqa: PLR0917 - FastAPI passes all by keyword
+    run_id: str,
+    runs: Service,
+    queries: Annotated[RunQueries, provided(RunQueries)],
+    stage: Annotated[str, Form()] = "",
+    ignore: Annotated[str, Form()] = "",
+    idempotency_key: Key = "",
+) -> Response:
+    """Start a run like this one from `stage` on, without the column `ignore` if one is named, and show it."""
+    params = {**queries.detail(run_id).params} if ignore else None
+    if params is not None:
+        params["ignore"] = [*dict.fromkeys([*params.get("ignore", []), ignore])]
     started = runs.rerun(
         run_id,
         from_stage=_stage(stage),
+        params=params,
         idempotency_key=idempotency_key or None,
         requested_by=ACTOR,
     )
@@ -185,6 +205,7 @@ def _start_changed(sources: RunSources, request: Request, texts: dict[str, str])
             stages=_rerun_from(parent) if parent else (),
             n_errors=len(errors),
             key=key,
+            columns=sources.tables.names(),
         )
         return sources.renderer.render(request, view, section="runs", status=422)
     if parent is not None:
@@ -218,6 +239,7 @@ def _run_view(sources: RunSources, request: Request, detail: RunDetail, log: Log
         log=log,
         key=secrets.token_urlsafe(16),
         poll_s=2 if row.active else 0,
+        leakage=results.read_leakage(run_dir),
     )
 
 

@@ -58,6 +58,7 @@ class RunView(View):
     """One run. `rerun_from` are the stages from which it can be done again: those whose predecessors finished.
 
     `failed_stage` is the first that did not finish, None if all did. `log` is None where only the part above it is drawn.
+    `leakage` are features that give the target away, each with how.
     """
 
     TEMPLATE: ClassVar[str] = "panel/run.html"
@@ -77,11 +78,15 @@ class RunView(View):
     log: LogView | None
     key: str
     poll_s: int
+    leakage: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class NewRunView(View):
-    """The form of a new run. `parent` is the run that it continues, `from_stage` where; `n_errors` fields are not valid."""
+    """The form of a new run. `parent` is the run that it continues, `from_stage` where; `n_errors` fields are not valid.
+
+    `columns` are those of the tables, if they are known: suggestions for the target.
+    """
 
     TEMPLATE: ClassVar[str] = "panel/run_new.html"
 
@@ -91,6 +96,7 @@ class NewRunView(View):
     stages: tuple[tuple[str, str], ...]
     n_errors: int
     key: str
+    columns: tuple[str, ...]
 
 
 def stage_choices(names: tuple[str, ...] = STAGES) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from starlette.types import Message
 from app.panel.audit.log import AuditLog
 from app.panel.clock import SystemClock
 from app.panel.datasets import api
+from app.panel.datasets.preview import PreviewLimits, Previews
 from app.panel.datasets.service import Datasets
 from app.panel.datasets.uploads import Uploads
 from app.panel.db.engine import Database
@@ -24,6 +26,7 @@ from app.panel.pages.renderer import PageRenderer
 from app.panel.runs.domain.service import MIN_FREE_BYTES
 from app.panel.settings import Settings
 from app.web.app_objects import provide
+from pipeline.core.params import Params
 
 FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n'
 FIELD = b'--b\r\nContent-Disposition: form-data; name="replace"\r\n\r\n%s\r\n'
@@ -46,7 +49,11 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     clock = SystemClock()
     app = FastAPI()
-    provide(app, (Datasets(tmp_path, clock, AuditLog(Database(tmp_path / "panel.db"), clock)), Uploads(tmp_path)))
+    datasets = Datasets(tmp_path, clock, AuditLog(Database(tmp_path / "panel.db"), clock))
+    # Whatever arrives is a table: this is about how it arrives.
+    content = (sys.executable, "-c", "print('{}')")
+    previews = Previews(tmp_path, datasets, PreviewLimits(0), next_params=Params, command=content)
+    provide(app, (datasets, previews, Uploads(tmp_path)))
     error_handlers.install(app, PageRenderer(Settings(), clock))
     app.include_router(api.router)
     return app
