@@ -40,24 +40,29 @@ _INFINITE: Final = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
 _GROUPED: Final = re.compile(
     r"([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3}|[1-9]\d{0,2}([ ']\d{3})+)(\.\d*)?", re.ASCII
 )
-_CLOCK: Final = re.compile(r"(\d+):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?", re.ASCII)
+_CLOCK: Final = re.compile(r"(\d+):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?: ?([ap])\.?m\.?)?", re.ASCII)
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
 # Other characters for the minus sign, the blank and the apostrophe.
 _SAME_MARKS: Final = str.maketrans(
     {**dict.fromkeys("−–‒﹣－", "-"), **dict.fromkeys("\u00a0\u2007\u2009\u202f\t", " "), "’": "'", "ʼ": "'"}
+    | {**dict(zip("０１２３４５６７８９", "0123456789", strict=True)), "．": ".", "，": ","}
 )
+_WEEKDAY: Final = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]{0,6}\.?,? +)?"
 _TIME: Final = (
     r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?"
     r" ?(?P<half>[AaPp]\.?[Mm]\.?)? ?(?P<zone>Z|UTC|GMT|[-+]\d{2}:?\d{2})?)?"
 )
 _YEAR_FIRST: Final = re.compile(
-    r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?:(?P=mark)(?P<day>\d{1,2}))?" + _TIME, re.ASCII
+    _WEEKDAY + r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?:(?P=mark)(?P<day>\d{1,2}))?" + _TIME, re.ASCII
 )
 _YEAR_LAST: Final = re.compile(
-    r"(?P<first>\d{1,2})(?P<mark>[-/.])(?P<then>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME, re.ASCII
+    _WEEKDAY + r"(?P<first>\d{1,2})(?P<mark>[-/.])(?P<then>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME, re.ASCII
 )
+_COMPACT: Final = re.compile(r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})" + _TIME, re.ASCII)
+_QUARTER: Final = re.compile(r"(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])", re.ASCII)
 _NAMED_MONTH: Final = re.compile(
-    r"(?:(?P<day>\d{1,2})[-. ]+)?(?P<name>[A-Za-z]{3,9})\.?[- ]+(?:(?P<day_after>\d{1,2}),? +)?(?P<year>\d{4}|\d{2})"
+    _WEEKDAY
+    + r"(?:(?P<day>\d{1,2})[-. ]+)?(?P<name>[A-Za-z]{3,9})\.?[- ]+(?:(?P<day_after>\d{1,2}),? +)?(?P<year>\d{4}|\d{2})"
     + _TIME,
     re.ASCII,
 )
@@ -70,7 +75,7 @@ class Reading:
 
     `decimal` is the decimal mark, "." or ","; the other one groups thousands. `affixes` are what may stand around a number
     and does not count, in lower case: units, currencies, the letters of footnotes. `multiplied`: k, M and bn multiply.
-    `clock`: 1:30 is one and a half. `missing` are words for missing besides the usual ones; `kept` are usual ones that
+    `clock`: 1:30 is one and a half, 1:30 pm 13 and a half. `missing` are words for missing besides the usual ones; `kept` are usual ones that
     are values here. `folds_case`: Red and RED are the category red. `date_order` is the order of day, month and year in
     dates that do not begin with the year.
     """
@@ -86,6 +91,11 @@ class Reading:
 
 
 PLAIN: Final = Reading()
+
+
+def with_usual_marks(text: str) -> str:
+    """Return a text in lower case with the usual characters for digits, the minus sign, blanks and apostrophes."""
+    return text.translate(_SAME_MARKS).lower()
 
 
 def is_missing(text: str, reading: Reading = PLAIN) -> bool:
@@ -105,9 +115,10 @@ def read_number(text: str, reading: Reading = PLAIN) -> float:
         return nan
     if _INFINITE.fullmatch(text):
         return -inf if text[0] == "-" else inf
-    sign, digits = _without_signs(text.translate(_SAME_MARKS).lower(), reading)
+    sign, digits = _without_signs(with_usual_marks(text), reading)
     if reading.clock and (match := _CLOCK.fullmatch(digits)):
-        return sign * (int(match[1]) + int(match[2]) / 60 + float(match[3] or 0) / 3600)
+        hours = int(match[1]) % 12 + 12 * (match[4] == "p") if match[4] else int(match[1])
+        return sign * (hours + int(match[2]) / 60 + float(match[3] or 0) / 3600)
     factor = 1.0
     if reading.multiplied and (suffix := digits.lstrip("0123456789.,' ")) in MULTIPLIERS:
         digits, factor = digits.removesuffix(suffix).rstrip(), MULTIPLIERS[suffix]
@@ -145,9 +156,11 @@ def read_date(text: str, reading: Reading = PLAIN) -> str:
     text = text.strip()
     if is_missing(text, reading) or text.lower() in MISSING_NUMBERS:
         return ""
-    for pattern in (_YEAR_FIRST, _YEAR_LAST, _NAMED_MONTH):
+    for pattern in (_YEAR_FIRST, _YEAR_LAST, _NAMED_MONTH, _COMPACT):
         if match := pattern.fullmatch(text):
             return _as_iso(match, reading)
+    if match := _QUARTER.fullmatch(text):
+        return f"{match['year']}-{3 * int(match['quarter']) - 2:02}-01T00:00:00"
     raise ValueError(f"{text[:60]!r} is not a date.")
 
 

@@ -98,7 +98,7 @@ def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass
     exact = table.exact_target
     numbers = column.values if isinstance(column, NumberColumn) and exact is None else exact
     labels, class_type, codes = _labels(column, present, numbers)
-    # Numbers that were kept exactly are below the limit of float64: longer ones are texts.
+    # Those that float32 rounds are kept exactly, but where texts were read as numbers; longer ones than float64 holds are texts.
     is_rounded = exact is None and class_type == "integer" and any(abs(int(label)) >= EXACT_BELOW for label in labels)
     if len(labels) < 2 and not is_rounded:
         raise ConstantTargetError(name, labels, int(present.sum()), table.n_rows)

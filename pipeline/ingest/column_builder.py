@@ -16,6 +16,8 @@ from pipeline.ingest.columns import Column, Hashes, NumberColumn, TextColumn, Un
 from pipeline.ingest.inference import LONG_NUMBER, NUMBER_SHARE, has_leading_zeros
 
 SECONDS_PER_DAY: Final = 86_400  # a duration is a number of days
+FIRST_DAY: Final = 19_000_101
+LAST_DAY: Final = 21_000_101
 MAX_LABELS: Final = 500_000  # more distinct texts than this are not kept: they are numbers, or an ID or free text
 _MARKED_NUMBER: Final = re.compile(r"[-+]?[\d.,]*[.,][\d.,]*%?", re.ASCII)
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
@@ -36,9 +38,10 @@ class ColumnBuilder:
     positions: dict[str, int] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)  # of "boolean", "number", "text": pieces without a value have none
     keeps_exact: bool = False
-    exact: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    exact: list[npt.NDArray[np.float64] | None] = field(default_factory=list)  # None for a piece that float32 holds
     infinite: int = 0
     has_fractions: bool = False
+    has_only_days: bool = True  # whole numbers such as 20200131
     has_long_numbers: bool = False  # whole ones that even float64 rounds
     reading: Reading | None = None
     unread: Counter[str] = field(default_factory=Counter)
@@ -47,13 +50,23 @@ class ColumnBuilder:
 
     @property
     def exact_numbers(self) -> npt.NDArray[np.float64] | None:
-        """Return the numbers before they were rounded to float32; None if it was not to keep them or there are texts."""
-        return np.concatenate(self.exact) if self.keeps_exact and self.kinds == {"number"} else None
+        """Return the numbers before they were rounded to float32; None if none was, if it was not to keep them, or if there are
+        texts.
+        """
+        if not self.keeps_exact or self.kinds != {"number"} or all(piece is None for piece in self.exact):
+            return None
+        pairs = zip(self.exact, self.pieces, strict=True)
+        return np.concatenate([rounded.astype(np.float64) if exact is None else exact for exact, rounded in pairs])
 
     @property
     def mixed(self) -> bool:
         """Return True where pieces differ in kind: then only the text of the files shows what the column holds."""
         return len(self.kinds) > 1 and not self.unusable_reason
+
+    @property
+    def may_be_dates(self) -> bool:
+        """Return True where each number is written like a day, so that only the text shows whether it is one."""
+        return self.has_only_days and self.kinds == {"number"} and not self.has_fractions
 
     @property
     def is_whole(self) -> bool:
@@ -75,7 +88,7 @@ class ColumnBuilder:
             self._add_hashes(piece)
         elif piece.isna().all():
             self.pieces.append(np.full(len(piece), np.nan, dtype=np.float32))
-            self.exact.append(np.full(len(piece), np.nan))
+            self.exact.append(None)
         elif piece.dtype.kind in "biuf":
             self._add_numbers(piece)
         else:
@@ -103,11 +116,13 @@ class ColumnBuilder:
     def _add_numbers(self, piece: "pd.Series[Any]") -> None:
         self.kinds.add("boolean" if piece.dtype.kind == "b" else "number")
         values = piece.to_numpy(dtype=np.float64, na_value=np.nan)
+        self.has_only_days = self.has_only_days and _are_days(values[~np.isnan(values)])
         if piece.dtype.kind in "iu":
             self.has_long_numbers = self.has_long_numbers or bool((np.abs(values) >= LONG_NUMBER).any())
-        if self.keeps_exact:
-            self.exact.append(values)
         column = number_column("", values)
+        if self.keeps_exact:
+            is_exact = np.array_equal(column.values, values, equal_nan=True)
+            self.exact.append(None if is_exact else values)
         self.infinite += column.infinite
         self.has_fractions = self.has_fractions or (piece.dtype.kind == "f" and not _is_whole(column.values))
         self.pieces.append(column.values)
@@ -170,9 +185,21 @@ class ColumnBuilder:
         self.row_hashes.append(TextColumn("", codes.astype(np.int32), list(positions)).hashes())
 
 
+def _are_days(values: npt.NDArray[np.float64]) -> bool:
+    """Return whether all numbers are written like days, such as 20200131."""
+    if not len(values) or not FIRST_DAY <= values[0] < LAST_DAY:  # as nearly always
+        return False
+    months, days = values // 100 % 100, values % 100
+    is_day = (values >= FIRST_DAY) & (values < LAST_DAY) & (months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)
+    return bool(is_day.all())
+
+
 def _is_whole(values: npt.NDArray[np.float32]) -> bool:
-    present = values[~np.isnan(values)]
-    return bool(np.all(present == np.floor(present)))
+    for part in (values[:100], values):  # a fraction is nearly always among the first
+        present = part[~np.isnan(part)]
+        if not np.all(present == np.floor(present)):
+            return False
+    return True
 
 
 def _iso_texts(piece: "pd.Series[Any]") -> "pd.Series[Any]":

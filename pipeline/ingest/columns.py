@@ -79,7 +79,8 @@ class Table:
     """The typed columns in file order, all of `n_rows`. `notes` and `warnings` are for the log.
 
     `reports` say how each column of the files was read, also those that are no columns here because they number the rows.
-    `exact_target` are the values of a numeric target before they were rounded to float32, NaN where missing.
+    `exact_target` are the values of a numeric target before they were rounded to float32, NaN where missing; None where
+    float32 holds them.
     """
 
     columns: dict[str, Column]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.core.sentences import listed, plural
 from pipeline.ingest import quotes
@@ -22,6 +21,7 @@ from pipeline.ingest.dialect import (
     uses_decimal_comma,
 )
 from pipeline.ingest.headers import Source, checked_names
+from pipeline.ingest.notes import NOTE
 from pipeline.ingest.problems import EmptyTableError, HeaderError
 from pipeline.ingest.text_problems import (
     DelimiterError,
@@ -34,10 +34,14 @@ from pipeline.ingest.text_problems import (
 
 MAX_LINE_BYTES: Final = 2**21  # a line of this length is always refused; one of half of it never
 MAX_NOTES: Final = 10  # lines below a table
-_SAMPLED_ROWS: Final = 5000  # that show what a column holds
+_SAMPLED_ROWS: Final = 5000  # that show which mark numbers have
+_WORD_ROWS: Final = 200  # that show whether a column holds words
 _HEAD_BYTES: Final = 2**20  # a header longer than this is not a header
 _BLOCK_BYTES: Final = 2**22
+_CACHED_BYTES: Final = 2**16
+_ZERO: Final = np.uint8(ord("0"))
 _N_DIGITS: Final = np.uint8(10)
+_SEPARATORS: Final = tuple(np.uint8(byte) for byte in b',;\t|\n"')
 
 # First bytes of files in other formats: what they are, what to do, and a command for it.
 _OTHER_FORMATS: Final = (
@@ -60,7 +64,7 @@ def inspect(path: Path) -> Source:
     for pattern, description, fix, command in _OTHER_FORMATS:
         if pattern.match(start):
             raise NotATableError.of_other_format(path, description, fix, command)
-    n_lines, zeros = _count_lines(path)
+    characters = _count_lines(path)
     text = _decode(path, start)
     head = find_head(path, text)
     delimiter = head.delimiter
@@ -71,8 +75,9 @@ def inspect(path: Path) -> Source:
     first = [None] * head.has_row_names
     names = [name or (None if i == 0 and not first else f"column {i + 1}") for i, name in enumerate(header)]
     columns = checked_names(path, [*first, *names])
-    is_quoted, quote_notes = _check_quotes(path, head, len(columns))
-    sample = sample_rows(text, delimiter, _SAMPLED_ROWS, head.skip, is_quoted=is_quoted)[1:]
+    is_quoted, quote_notes = _check_quotes(path, head, len(columns)) if characters.has_quotes else (True, [])
+    n_sampled = _WORD_ROWS if delimiter == "," else _SAMPLED_ROWS
+    sample = sample_rows(text, delimiter, n_sampled, head.skip, is_quoted=is_quoted)[1:]
     is_comma = delimiter != "," and uses_decimal_comma(sample)
     decimal = "," if is_comma else "."
     return Source(
@@ -84,11 +89,11 @@ def inspect(path: Path) -> Source:
         (*_notes(head, header, is_comma), *quote_notes),
         head.skip,
         # A short row is filled up: a line of one byte may become as many values as there are columns.
-        n_cells=n_lines * len(columns),
+        n_cells=characters.n_lines * len(columns),
         is_quoted=is_quoted,
-        text_columns=text_columns(columns, sample, decimal),
+        text_columns=text_columns(columns, sample[:_WORD_ROWS], decimal),
         doubtful_columns=frozenset() if delimiter == "," else doubtful_columns(columns, sample),
-        has_leading_zeros=_has_leading_zeros(zeros, delimiter),
+        has_leading_zeros=characters.has_leading_zeros,
     )
 
 
@@ -169,19 +174,19 @@ def _uneven_rows(source: Source) -> tuple[list[_Uneven], int]:
         for row in rows:
             if any(row):
                 if len(row) != len(source.columns):
-                    is_words = len(row) == 1 and any(map(str.isalpha, row[0]))
+                    is_words = (len(row) == 1 and any(map(str.isalpha, row[0]))) or bool(NOTE.fullmatch(row[0]))
                     uneven.append(_Uneven(n_filled, rows.line_num + source.skip + 1, len(row), is_words))
                 n_filled += 1
     return uneven, n_filled
 
 
-def _count_lines(path: Path) -> tuple[int, frozenset[bytes]]:
-    """Return the number of lines below the first, and the characters before cells that may begin with a 0 that counts.
+def _count_lines(path: Path) -> "_Characters":
+    """Return what one pass over the characters of a file shows.
 
     Refuses what would cost a reader far more memory than the file is large.
     """
     n_lines, last = 0, b""
-    before_zeros: set[bytes] = set()
+    has_zeros = has_quotes = False
     with path.open("rb") as file:
         while block := file.read(MAX_LINE_BYTES // 2):
             if b"\0" in block:
@@ -191,20 +196,36 @@ def _count_lines(path: Path) -> tuple[int, frozenset[bytes]]:
                 raise LongLineError(path, len(block), file.tell())
             n_returns = block.count(b"\r")
             n_lines += block.count(b"\n") + n_returns - (block.count(b"\r\n") if n_returns else 0)
-            before_zeros |= _before_zeros(np.frombuffer(last + block, dtype=np.uint8))
+            has_zeros = has_zeros or _has_leading_zero(last + block)
+            has_quotes = has_quotes or b'"' in block
             last = block[-2:]
-    return n_lines - (last[-1:] in {b"\n", b"\r"}), frozenset(before_zeros)
+    return _Characters(n_lines - (last[-1:] in {b"\n", b"\r"}), has_zeros, has_quotes)
 
 
-def _before_zeros(block: npt.NDArray[np.uint8]) -> set[bytes]:
-    """Return the characters that stand before a 0 with a digit behind it."""
-    is_zero = block[1:-1] == ord("0")
-    is_zero &= block[2:] - np.uint8(ord("0")) < _N_DIGITS  # smaller ones wrap around
-    return {bytes([byte]) for byte in np.flatnonzero(np.bincount(block[:-2][is_zero], minlength=256)).tolist()}
+class _Characters(NamedTuple):
+    """The number of lines below the first, whether a cell seems to be a number that begins with a 0, whether there are quotes."""
+
+    n_lines: int
+    has_leading_zeros: bool
+    has_quotes: bool
 
 
-def _has_leading_zeros(before_zeros: frozenset[bytes], delimiter: str) -> bool:
-    return not before_zeros.isdisjoint({delimiter.encode(), b"\n", b"\r", b'"', b" "})
+def _has_leading_zero(block: bytes) -> bool:
+    """Return whether a cell begins with a 0 before another digit; any usual delimiter counts."""
+    characters = np.frombuffer(block, dtype=np.uint8)
+    # In pieces that fit the processor's cache: each step below goes over all characters.
+    for start in range(0, len(characters), _CACHED_BYTES):
+        piece = characters[start : start + _CACHED_BYTES + 2]
+        found = piece[1:-1] == _ZERO
+        found &= piece[2:] - _ZERO < _N_DIGITS  # what is below 0 wraps around
+        before = piece[:-2]
+        is_start = before == _SEPARATORS[0]
+        for separator in _SEPARATORS[1:]:
+            is_start |= before == separator
+        found &= is_start
+        if found.any():
+            return True
+    return False
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -26,9 +26,6 @@ _POINT_NUMBER: Final = re.compile(
 )
 
 _DOUBTFUL: Final = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
-_PLAIN_NUMBER: Final = re.compile(
-    r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?|true|false", re.ASCII | re.IGNORECASE
-)
 
 
 @contextmanager
@@ -182,9 +179,13 @@ def doubtful_columns(columns: Sequence[str | None], rows: list[list[str]]) -> fr
 
 
 def _is_plain(cell: str, decimal: str) -> bool:
-    return cell in MISSING_TOKENS or bool(
-        _PLAIN_NUMBER.fullmatch(cell.replace(decimal, ".") if decimal == "," else cell)
-    )
+    """Return whether pandas reads a cell as a number, a boolean or missing."""
+    number = cell.replace(",", ".") if decimal == "," else cell
+    try:
+        float(number)
+    except ValueError:
+        return cell in MISSING_TOKENS or cell.lower() in {"true", "false"}
+    return number.isascii() and "_" not in number
 
 
 def sample_rows(text: str, delimiter: str, n_rows: int, skip: int = 0, *, is_quoted: bool = True) -> list[list[str]]:

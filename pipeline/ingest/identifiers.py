@@ -9,6 +9,7 @@ from pipeline.ingest.columns import EXACT_BELOW, Column, Floats, NumberColumn
 
 ROW_NUMBER_SHARE: Final = 0.9
 MIN_ROWS: Final = 20  # that must be numbered in order before a column of another name counts as row numbers
+PROBED_ROWS: Final = 100
 MIN_PERMUTED_ROWS: Final = 100  # whose numbers occur once each, in any order
 # Names of row numbers, as programs and people write them.
 _ROW_NUMBER: Final = re.compile(
@@ -97,6 +98,9 @@ def is_row_number(column: Column) -> bool:
     """
     if not isinstance(column, NumberColumn) or column.boolean:
         return False
+    first_steps = np.diff(column.values[:PROBED_ROWS])
+    if not is_called_row_number(column.name) and (first_steps == 1).sum() < ROW_NUMBER_SHARE * len(first_steps):
+        return False  # as nearly always: no need to look at all rows
     steps = np.diff(column.values)
     counts_up = bool((steps == 1).sum() >= ROW_NUMBER_SHARE * max(len(steps), 1))
     if _ROW_NUMBER.fullmatch(column.name.strip()):
@@ -115,14 +119,14 @@ def is_identifier(column: Column) -> bool:
     """
     if not isinstance(column, NumberColumn) or column.boolean:
         return False
-    present = column.values[~np.isnan(column.values)]
-    if len(present) < ROW_NUMBER_SHARE * len(column.values) or not _is_distinct(present):
-        return False
     if _is_named_like_identifier(column.name):
-        return True
-    low, high, n_rows = float(present.min()), float(present.max()), len(column.values)
-    is_permutation = n_rows >= MIN_PERMUTED_ROWS and low in {0, 1} and high - low == n_rows - 1
-    return is_permutation and len(np.unique(present)) == n_rows and not _is_measure(column.name)
+        present = column.values[~np.isnan(column.values)]
+        return len(present) >= ROW_NUMBER_SHARE * len(column.values) and _is_distinct(present)
+    # The minimum is NaN if a value is missing.
+    low, high, n_rows = float(column.values.min()), float(column.values.max()), len(column.values)
+    if n_rows < MIN_PERMUTED_ROWS or low not in {0, 1} or high - low != n_rows - 1 or _is_measure(column.name):
+        return False
+    return len(np.unique(column.values)) == n_rows
 
 
 def is_called_row_number(name: str) -> bool:

@@ -24,13 +24,16 @@ MIN_TOKEN_ROWS: Final = 2
 MIN_NUMBERS: Final = 10  # distinct ones; fewer beside words are rather codes
 CLASS_SHARE: Final = 0.1  # of the rows; a word for missing as frequent as this in the target is a class
 MIN_CLASSES: Final = 2
+LETTER_PAIRS: Final = ({"y", "n"}, {"t", "f"}, {"m", "f"}, {"w", "m"})  # in either case they mean the same
 LONG_NUMBER: Final = 2**53  # from here on even float64 rounds whole numbers
 N_LONG_DIGITS: Final = 16
+MIN_COMPACT_DATES: Final = 10
 MIN_WORD_ROWS: Final = 5  # of a word for missing that may be meant as a category
 MAX_MISSING_WORDS: Final = 50  # of a column, that are kept with the model
 MAX_LISTED: Final = 20
 MAX_SHOWN: Final = 3
 N_EXAMPLES: Final = 5
+N_SHOWN_ROWS: Final = 100  # among which examples are looked for
 
 NO_OPTIONS: Final = ColumnOptions()
 
@@ -118,7 +121,8 @@ def _say_missing(typed: Typed, words: list[Category]) -> None:
 
 def report_of_numbers(column: NumberColumn) -> ColumnReport:
     """Return the report of a column that was read as plain numbers or booleans."""
-    present = column.values[~np.isnan(column.values)][:1000]
+    first = column.values[:N_SHOWN_ROWS]
+    present = first[~np.isnan(first)]
     distinct = [f"{value:g}" for value in dict.fromkeys(present.tolist())]
     kind = "boolean" if column.boolean else "numeric"
     remarks = ["decimal commas"] if column.reading.decimal == "," and not np.all(present == np.floor(present)) else []
@@ -172,7 +176,9 @@ def _as_number(
     column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances, warnings: list[str]
 ) -> tuple[Column, ColumnReport] | None:
     options = circumstances.options
-    if not texts.labels or (options.kind == "auto" and (has_leading_zeros(texts.labels) or _are_long(texts.labels))):
+    if not texts.labels or (options.kind == "auto" and _are_compact_dates(texts.labels)):
+        return None
+    if options.kind == "auto" and (has_leading_zeros(texts.labels) or _are_long(texts.labels)):
         return None
     found = number_reading.decide(
         texts.labels, texts.counts, circumstances.file_mark, circumstances.delimiter, options.decimal
@@ -234,6 +240,12 @@ def _are_long(labels: Sequence[str]) -> bool:
     return any(len(label) >= N_LONG_DIGITS and label.isdecimal() and int(label) >= LONG_NUMBER for label in labels)
 
 
+def _are_compact_dates(labels: Sequence[str]) -> bool:
+    """Return whether all texts are days such as 20200131, of which there are too many for that to be by chance."""
+    _, unread = date_reading.parse(labels[:1000], PLAIN)
+    return len(labels) >= MIN_COMPACT_DATES and not unread.any() and all(label[:8].isdecimal() for label in labels)
+
+
 def _as_date(
     column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances, warnings: list[str]
 ) -> tuple[Column, ColumnReport] | None:
@@ -271,7 +283,9 @@ def _as_category(
         folded.setdefault(label.casefold(), []).append(i)
     variants = [group for group in folded.values() if len(group) > 1]
     # One letter in two cases may be two codes, such as m for minutes and M for months.
-    folds = not circumstances.is_target and all(len(texts.labels[group[0]]) > 1 for group in variants)
+    is_letter_pair = set(folded) in LETTER_PAIRS
+    is_safe = is_letter_pair or all(len(texts.labels[group[0]]) > 1 for group in variants)
+    folds = not circumstances.is_target and is_safe
     spelling = {label: label for label in texts.labels}
     remarks = []
     if folds and variants:

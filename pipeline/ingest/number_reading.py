@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.cells import MULTIPLIERS, PLAIN, Reading, read_number
+from pipeline.core.cells import MULTIPLIERS, PLAIN, Reading, read_number, with_usual_marks
 
 CURRENCIES: Final = frozenset(
     {
@@ -45,7 +45,7 @@ MAX_AFFIX_CHARS: Final = 20
 MAX_FLAG_SHARE: Final = 0.8  # of the numbers that may have the letter of a footnote; where all do, it is a unit
 _FLAG: Final = re.compile(r"[a-z]|[*†‡§#!]{1,3}|[¹²³]|\([a-z]\)|\[\d+\]")
 _PARTS: Final = re.compile(r"(\D*?)([-+]?(?:\d[\d.,' :]*\d|\d)[.,]?|[.,]\d+)(\D*|(?: ?\[\d+\]))", re.ASCII)
-_CLOCK: Final = re.compile(r"\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?", re.ASCII)
+_CLOCK: Final = re.compile(r"\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[ap]\.?m\.?)?", re.ASCII)
 # Numbers that show which mark is the decimal one, and those with three digits behind the only mark, which do not.
 _COMMA_DECIMAL: Final = re.compile(
     r"\d*,\d{1,2}|\d+,\d{4,}|0+,\d+|\d{4,},\d{3}|\d{1,3}(\.\d{3})+,\d+|[1-9]\d{0,2}(\.\d{3}){2,}", re.ASCII
@@ -151,8 +151,9 @@ def parse(labels: Sequence[str], reading: Reading) -> tuple[npt.NDArray[np.float
 
 def _split(label: str, count: int) -> _Parts | None:
     """Return the parts of a text that is one number with other characters before and after it."""
-    text = label.replace("\u00a0", " ").replace("\u202f", " ").replace("\u2009", " ").replace("’", "'")
-    text = text.replace("−", "-").replace("–", "-").lower().strip()
+    text = with_usual_marks(label).strip()
+    if _CLOCK.fullmatch(text):
+        return _Parts(count, "", text, "", False)
     match = _PARTS.fullmatch(text)
     if match is None:
         return None
@@ -188,7 +189,9 @@ def _affixes(parts: list[_Parts], multiplied: bool, remarks: list[str], cautions
     currencies = [affix for affix in by_affix if affix in CURRENCIES]
     bounds = [affix for affix in by_affix if affix in BOUNDS]
     others = {a: n for a, n in by_affix.items() if a not in CURRENCIES and a not in BOUNDS}
-    units = [affix for affix, n in others.items() if n > UNIT_SHARE * n_rows]
+    usual = [affix for affix, n in others.items() if n > UNIT_SHARE * n_rows]
+    # 1 year, 2 years
+    units = [affix for affix in others if affix in usual or f"{affix}s" in usual or affix.removesuffix("s") in usual]
     flags = [affix for affix, n in others.items() if affix not in units and _FLAG.fullmatch(affix)]
     if sum(others[flag] for flag in flags) > MAX_FLAG_SHARE * n_rows:
         flags = []

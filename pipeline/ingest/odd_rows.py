@@ -12,6 +12,7 @@ from pipeline.core.cells import PLAIN
 from pipeline.core.sentences import listed, plural
 from pipeline.ingest import number_reading
 from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn
+from pipeline.ingest.notes import NOTE
 
 MAX_LISTED: Final = 5
 LAST_ROWS: Final = 10  # among which totals and notes are looked for
@@ -21,9 +22,6 @@ BEYOND: Final = 3  # times the largest other number
 _TOTAL: Final = re.compile(
     r"(grand |sub ?|over)?(totals?|totale?s?|sum|summe|gesamt|insgesamt|suma|somme|average|mean|mittelwert|durchschnitt)\b.*",
     re.IGNORECASE,
-)
-_NOTE: Final = re.compile(
-    r"(\*|†|note|notes|source|sources|footnote|quelle|anmerkung|hinweis|fuente|copyright|©).*", re.IGNORECASE
 )
 
 Mask = npt.NDArray[np.bool_]
@@ -127,14 +125,18 @@ def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDA
         if any(isinstance(column, UnusableColumn) for column in columns.values()):
             break
         filled = [column for column in columns.values() if not _is_missing(column, row)]
-        if len(filled) != 1 or len(columns) < 2:
+        if not filled or len(columns) < 2:
             break
         column = filled[0]
+        # One that says so may hold the delimiter.
+        is_called_so = isinstance(column, TextColumn) and bool(NOTE.fullmatch(_label(column, row)))
+        if len(filled) != 1 and not (is_called_so and len(filled) < len(columns)):
+            break
         if not isinstance(column, TextColumn) or not _is_once(column, row):
             break
         label = _label(column, row)
         if not (
-            _NOTE.fullmatch(label)
+            NOTE.fullmatch(label)
             or len(label) > 3 * max(len(other) for other in column.labels if other != label)
             or _is_odd_one_out(column, int(column.codes[row]))
         ):

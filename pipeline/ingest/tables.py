@@ -134,7 +134,9 @@ def _to_read_as_text(
     raw_files: list[Source], builders: Mapping[str, ColumnBuilder], options: Mapping[str, ColumnOptions]
 ) -> list[str]:
     """Return the columns of which only the text of the files shows what they hold."""
-    names = {name for name, builder in builders.items() if builder.mixed or builder.has_long_numbers}
+    names = {
+        name for name, builder in builders.items() if builder.mixed or builder.has_long_numbers or builder.may_be_dates
+    }
     names |= {name for name, chosen in options.items() if name in builders and chosen != NO_OPTIONS}
     for file in raw_files:
         names |= file.doubtful_columns

@@ -59,10 +59,12 @@ def test_a_number_sign_belongs_to_the_header_when_numbers_follow(tmp_path: Path)
     assert list(read(tmp_path, "#chrom,pos\n1,5.5\n2,7.5\n1,8.5\n").columns) == ["#chrom", "pos"]
 
 
-@pytest.mark.parametrize("notes", ["Source: own survey\n", "* preliminary\nSource: own survey\n"])
-def test_notes_below_a_table_are_left_out_when_they_have_one_cell(tmp_path: Path, notes: str) -> None:
-    rows = "".join(f"{i * 7 % 11}.5,{'uv'[i % 2]}\n" for i in range(20))
-    table = read(tmp_path, f"x,b\n{rows}{notes}")
+@pytest.mark.parametrize(
+    "notes", ["Source: own survey\n", "* preliminary\nSource: survey, 2020\n", "Note, all in kg\n"]
+)
+def test_notes_below_a_table_are_left_out_when_there_are_some(tmp_path: Path, notes: str) -> None:
+    rows = "".join(f"{i * 7 % 11}.5,{'uv'[i % 2]},{i % 3}\n" for i in range(20))
+    table = read(tmp_path, f"x,b,c\n{rows}{notes}")
     assert table.n_rows == 20
     assert isinstance(table.columns["x"], NumberColumn)
     assert "a note below the table" in table.warnings[0]

@@ -67,6 +67,9 @@ NUMBERS: dict[str, tuple[str, list[str], list[float | None]]] = {
     "letters of footnotes": (",", ["3.20 b", "4.5", "1.9", "2.25 e"], [3.2, 4.5, 1.9, 2.25]),
     "a decimal comma in quotes": (",", ["0,125", "0,5", "1,25", "7"], [0.125, 0.5, 1.25, 7]),
     "decimal commas with three digits after a zero": (",", ["0,125", "0,500", "0,250", "0,750"], [0.125, 0.5, 0.25, 0.75]),
+    "one year and more": (",", ["1 year", "2 years", "10 years", "30 years"], [1, 2, 10, 30]),
+    "half days": (",", ["1:30 PM", "12:15 am", "11:00 a.m.", "12:45 p.m."], [13.5, 0.25, 11, 12.75]),
+    "wide digits": (",", ["１２", "７．５", "−３", "９９"], [12, 7.5, -3, 99]),
     "exponents": (",", ["1e3", "2.5E-1", "$7", "1"], [1000, 0.25, 7, 1]),
 }  # fmt: skip
 
@@ -215,6 +218,20 @@ def test_spellings_of_a_category_are_one_and_said_when_only_their_case_differs(t
     assert Cells("categorical", column.reading, column.labels).text("rED") == "red"
 
 
+@pytest.mark.parametrize("letters", ["YNyn", "TFtf", "MFmf"])
+def test_letters_are_one_category_when_all_of_them_are_a_usual_pair_in_both_cases(tmp_path: Path, letters: str) -> None:
+    column = table_of(tmp_path, [*letters] * 10).columns["a"]
+    assert isinstance(column, TextColumn)
+    assert len(column.labels) == 2
+
+
+def test_whole_numbers_are_dates_when_each_is_written_like_a_day(tmp_path: Path) -> None:
+    column = table_of(tmp_path, lambda i: f"2020{1 + i % 12:02}{1 + i % 28:02}").columns["a"]
+    assert isinstance(column, DateColumn)
+    assert values(column)[0] == "2020-01-01T00:00:00"
+    assert isinstance(table_of(tmp_path, lambda i: f"2020{1 + i % 13:02}01").columns["a"], NumberColumn)
+
+
 def test_letters_stay_two_categories_when_only_their_case_differs(tmp_path: Path) -> None:
     column = table_of(tmp_path, ["m", "M", "m", "h"] * 10).columns["a"]
     assert values(column)[:4] == ["m", "M", "m", "h"]
@@ -233,6 +250,8 @@ DATES: dict[str, tuple[list[str], list[str]]] = {
     "names of months": (["31 Jan 2020", "1-Feb-2020"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
     "American long form": (["January 31, 2020", "Feb 1, 2020"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
     "half days": (["1/31/2020 2:05 PM", "2/1/2020 12:00 AM"], ["2020-01-31T14:05:00", "2020-02-01T00:00:00"]),
+    "the weekday": (["Friday, 31 January 2020", "Sat 2020-02-01"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "quarters": (["2020Q1", "2020-Q4"], ["2020-01-01T00:00:00", "2020-10-01T00:00:00"]),
     "months": (["2020-01", "2020-02"], ["2020-01-01T00:00:00", "2020-02-01T00:00:00"]),
 }
 
