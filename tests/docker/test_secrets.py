@@ -96,7 +96,8 @@ def test_api_and_app_are_replaced_when_the_key_was_changed(stack: Stack) -> None
 @pytest.mark.timeout(600)
 def test_an_upload_needs_disk_and_no_memory_when_it_is_larger_than_the_memory_for_files(stack: Stack) -> None:
     """/tmp is memory and holds 256 MB; what is uploaded is on the disk from its first megabyte on."""
-    rows = b"a,b\n" + b"1,2\n" * (300 * 2**18)
+    # Many bytes and few cells: one that does not fit the memory of a run is refused.
+    rows = b"a,b\n" + (b"x" * 1021 + b",2\n") * (300 * 2**10)
     replace = b'--x\r\nContent-Disposition: form-data; name="replace"\r\n\r\ntrue\r\n'
     head = replace + b'--x\r\nContent-Disposition: form-data; name="file"; filename="large.csv"\r\n\r\n'
     request = urllib.request.Request(
