@@ -22,7 +22,7 @@ FLOAT32_EPSILON: Final = 2.0**-23  # relative
 MIDNIGHT: Final = "T00:00:00"
 NEWLINE: Final = re.compile(r"\r\n|\r|\n")
 
-Widget = Literal["number", "select", "text"]
+Widget = Literal["number", "select", "text", "textarea"]
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,8 @@ def value_warning(feature: Feature, value: Scalar) -> str:
         return "" if feature.nullable else "Never missing in the training data: the imputed value is a guess."
     if feature.kind == "categorical" and value not in feature.categories:
         return "Not in the training data: treated as an unknown category."
+    if isinstance(value, str) and feature.cells.is_unseen(value):
+        return "No word of it was among those that the model looks for."
     return "" if isinstance(value, str | bool) else _number_warning(feature, value)
 
 
@@ -233,6 +235,8 @@ def _choose_widget(feature: Feature, *, has_error: bool) -> Widget:
         return "select"
     if feature.kind == "date":
         return "text"
+    if feature.kind == "text":
+        return "textarea"
     if feature.kind == "categorical":
         return "select" if len(feature.categories) <= MAX_SELECT_OPTIONS else "text"
     # An input of type number would drop text that is not a number instead of showing it.
@@ -266,6 +270,8 @@ def _build_hint(feature: Feature) -> str:
         parts.append(f"most often {value_text(feature, feature.categories[0])}")
         if len(feature.categories) > MAX_SELECT_OPTIONS:
             parts.append(plural(len(feature.categories), "category", "categories"))
+    elif feature.kind == "text":
+        parts.append(f"text, of which the model knows {plural(len(feature.words), 'word')}")
     if feature.missing_share >= 0.0005:
         parts.append(f"missing in {percent(feature.missing_share)}")
     return ", ".join(parts)

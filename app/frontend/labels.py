@@ -1,11 +1,13 @@
 """Columns, values and classes as a person reads them. Pure."""
 
 import re
+from textwrap import shorten
 from typing import Final
 
 from app.web.formats import short_number
 from pipeline.core.bundle import Feature, Scalar
 
+MAX_SHOWN_TEXT: Final = 80
 CAMEL_CASE: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]{2}")
 HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|(?<=[A-Za-z])(?=\d\d)|(?<=\d)(?=[A-Z])")
 
@@ -41,6 +43,8 @@ def value_text(feature: Feature, value: Scalar) -> str:
         return "yes" if value == 1 else "no"
     if feature.kind == "date" and isinstance(value, str):
         return value.removesuffix("T00:00:00").replace("T", " ")
+    if feature.kind == "text" and isinstance(value, str):
+        return f"“{shorten(value, MAX_SHOWN_TEXT, placeholder=' …')}”"
     if feature.kind == "categorical" or isinstance(value, str):
         return f"“{value}”"
     return f"{short_number(float(value))} {feature.unit}".rstrip()

@@ -23,6 +23,7 @@ from app.frontend.what_if_view import build_what_if
 from app.web.app_objects import provided_object
 from app.web.templating import render_response
 from pipeline.core.bundle import Feature, Manifest, Scalar
+from pipeline.core.prediction_api import Curve
 from pipeline.core.problems import ProblemError
 
 # Servers and proxies take addresses of 8 KB and more; a form that would not fit is sent as a body.
@@ -116,11 +117,11 @@ async def _predict(
     """Return the prediction as the page shows it, or None if another model made a part of it, unless `is_last`."""
     feature = _curve_feature(manifest, options.get("curve", ""))
     prediction, explanation, curve = await asyncio.gather(
-        api.predict(record), api.explain(record), api.curve(record, feature.name), return_exceptions=True
+        api.predict(record), api.explain(record), _curve(api, record, feature), return_exceptions=True
     )
     if isinstance(prediction, BaseException):
         raise prediction
-    answers = [each for each in (prediction, explanation, curve) if not isinstance(each, BaseException)]
+    answers = [each for each in (prediction, explanation, curve) if each and not isinstance(each, BaseException)]
     if any(each.model_version != manifest.version for each in answers) and not is_last:
         return None  # before anything is built: the other model may have other classes, or none
     version = prediction.model_version
@@ -139,9 +140,9 @@ async def _predict(
     what_if: WhatIf | None = None
     if isinstance(curve, BaseException):
         notes.append(_unavailable("curve", curve))
-    else:
+    elif feature and curve:
         what_if = build_what_if(manifest, form, feature, curve=curve, prediction=prediction)
-    link = _link(form, version, feature.name if options.get("curve") else "")
+    link = _link(form, version, feature.name if feature and options.get("curve") else "")
     return build_result(manifest, prediction, link=link, reasons=reasons, what_if=what_if, notes=tuple(notes))
 
 
@@ -156,12 +157,15 @@ def _unavailable(part: str, error: BaseException) -> str:
     return f"The {part} is not available: {error.what}"
 
 
-def _curve_feature(manifest: Manifest, name: str) -> Feature:
-    """Return the feature `name`, or the most important one if the model has no such feature."""
-    features = {feature.name: feature for feature in manifest.features}
-    if name in features:
-        return features[name]
-    return max(manifest.features, key=lambda feature: manifest.importances.get(feature.name, 0.0))
+async def _curve(api: PredictionApi, record: dict[str, Scalar], feature: Feature | None) -> Curve | None:
+    return None if feature is None else await api.curve(record, feature.name)
+
+
+def _curve_feature(manifest: Manifest, name: str) -> Feature | None:
+    """Return the feature `name`, or the most important one if it has no curve; None if all features are texts."""
+    features = {feature.name: feature for feature in manifest.features if feature.kind != "text"}
+    most_important = max(features.values(), key=lambda each: manifest.importances.get(each.name, 0.0), default=None)
+    return features.get(name, most_important)
 
 
 def _link(form: Form, version: int, curve: str) -> str:

@@ -29,7 +29,9 @@ def build_what_if(manifest: Manifest, form: Form, feature: Feature, *, curve: Cu
     score_name = _score_name(manifest, prediction)
     return WhatIf(
         options=tuple(
-            Option(each.name, column_label(each.name), each.name == feature.name) for each in manifest.features
+            Option(each.name, column_label(each.name), each.name == feature.name)
+            for each in manifest.features
+            if each.kind != "text"
         ),
         field_id=next(field.id for field in form.fields if field.feature == feature.name),
         label=column_label(feature.name),

@@ -29,7 +29,7 @@ MAX_MODEL_BYTES: Final = 256 * 2**20  # of a graph: training exports no larger o
 
 # Inputs and outputs of every model.onnx. An input is absent when the table has no such column.
 NUMERIC_INPUT: Final = "numeric"  # float32 [n, number of numeric and boolean features], missing = NaN
-CATEGORICAL_INPUT: Final = "categorical"  # string [n, number of categorical features and dates], missing = ""
+CATEGORICAL_INPUT: Final = "categorical"  # string [n, number of categorical features, dates and texts], missing = ""
 PROBABILITIES_OUTPUT: Final = "probabilities"  # float32 [n, n_classes], columns in the order of `classes`
 VALUE_OUTPUT: Final = "value"  # float32 [n, 1], regression only
 # How far a prediction may be from the one it must equal: the graph from scikit-learn's when it is exported, a golden row
@@ -56,9 +56,9 @@ class Feature(_Record):
     """One raw column that the model uses, in the order of the graph's inputs.
 
     `reading` is how its cells were read in training, and are read in every request. `min max median histogram` are None
-    for categorical features and dates; `categories` (most frequent first) and `category_counts` are empty for all but
-    categorical ones. `integer`: every training value was whole. `example`: the value of a real training row, None if it
-    was missing there; of a date as `YYYY-MM-DDThh:mm:ss`. `missing_share` is in [0, 1].
+    for categorical features, dates and texts; `categories` (most frequent first) and `category_counts` are empty for all but
+    categorical ones; `words` are those that the model looks for in a text. `integer`: every training value was whole. `example`: the value of a real training row, None if it
+    was missing there; of a text its words, of a date as `YYYY-MM-DDThh:mm:ss`. `missing_share` is in [0, 1].
     """
 
     name: str
@@ -77,6 +77,7 @@ class Feature(_Record):
     histogram: Histogram | None = None
     categories: list[str] = []
     category_counts: list[int] = []
+    words: list[str] = []
     earliest: str = ""  # of dates, as `YYYY-MM-DDThh:mm:ss`
     middle: str = ""
     latest: str = ""
@@ -85,12 +86,17 @@ class Feature(_Record):
     @property
     def is_text(self) -> bool:
         """Return whether the feature is a column of the graph's `categorical` input, not of `numeric`."""
-        return self.kind in {"categorical", "date"}
+        return self.kind in {"categorical", "date", "text"}
+
+    @property
+    def is_counted(self) -> bool:
+        """Return whether live rows are compared with those of training by their values: new dates and texts are always new."""
+        return self.kind not in {"date", "text"}
 
     @property
     def cells(self) -> Cells:
         """Return what reads the cells of this column, as training did."""
-        return Cells(self.kind, self.reading, self.categories)
+        return Cells(self.kind, self.reading, self.words if self.kind == "text" else self.categories)
 
     @property
     def typical(self) -> Scalar:

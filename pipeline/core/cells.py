@@ -1,4 +1,4 @@
-"""Turns the text of a cell into a value: what counts as missing, as a number, as a category, as a date.
+"""Turns the text of a cell into a value: what counts as missing, as a number, a category, a date, as words of a text.
 
 How the cells of a column are read is decided once, in training, and stored with the model as a `Reading`. Training, every
 protocol of the API, the prediction app and the model that MLflow loads then run this very file, so that a cell means the
@@ -6,6 +6,7 @@ same to all of them. It needs nothing but the standard library: MLflow runs it w
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from math import inf, nan
 from typing import Final, Literal
 
-Kind = Literal["numeric", "boolean", "categorical", "date"]
+Kind = Literal["numeric", "boolean", "categorical", "date", "text"]
 DateOrder = Literal["", "ymd", "dmy", "mdy"]
 
 # What stands for "nothing", in every column, whatever spaces are around it.
@@ -66,6 +67,10 @@ _NAMED_MONTH: Final = re.compile(
     + _TIME,
     re.ASCII,
 )
+# Letters and digits in a row; of the Chinese and Japanese, who leave no blanks between words, each character.
+_WORD: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff]|[^\\W_\u3040-\u30ff\u3400-\u9fff]+")
+MAX_READ_CHARACTERS: Final = 20_000  # of a text; what comes after is not read, in training and in requests
+MAX_READ_WORDS: Final = 500
 _PIVOT_YEAR: Final = 69  # two digits from here on are of the last century, as POSIX has it
 
 
@@ -164,6 +169,19 @@ def read_date(text: str, reading: Reading = PLAIN) -> str:
     raise ValueError(f"{text[:60]!r} is not a date.")
 
 
+def read_text(text: str, reading: Reading = PLAIN) -> str:
+    """Return the words of a text in lower case, with a blank between each two; "" if it is missing or has no word.
+
+    Reading the answer again gives the same. Only the first MAX_READ_CHARACTERS and MAX_READ_WORDS count.
+    """
+    text = text.strip()
+    if is_missing(text, reading):
+        return ""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text[:MAX_READ_CHARACTERS]).casefold())
+    words = " ".join(_WORD.findall(plain)[:MAX_READ_WORDS])
+    return "" if is_missing(words, reading) else words
+
+
 def match_names(sent: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     """Return the known name that each name sent stands for: itself, or else the one that differs from it only in case and
     blanks, if there is just one on either side. Names without one are absent.
@@ -189,12 +207,15 @@ def _folded(name: str) -> str:
 
 
 class Cells:
-    """Reads the cells of one column of a model, from text or as JSON has them."""
+    """Reads the cells of one column of a model, from text or as JSON has them.
+
+    `categories` are those that training has seen; of a text column the words that the model looks for.
+    """
 
     def __init__(self, kind: Kind, reading: Reading = PLAIN, categories: Iterable[str] = ()) -> None:
         self.kind = kind
         self.reading = reading
-        self.is_text = kind in {"categorical", "date"}
+        self.is_text = kind in {"categorical", "date", "text"}
         self._known = {category: category for category in categories}
         self._folded = {}
         if reading.folds_case:
@@ -211,16 +232,24 @@ class Cells:
         return number
 
     def text(self, text: str) -> str:
-        """Return the category, or the date as `YYYY-MM-DDThh:mm:ss`; "" if missing. Raises ValueError for what is no date."""
+        """Return the category, the date as `YYYY-MM-DDThh:mm:ss`, or the words of a text; "" if missing. Raises ValueError for
+        what is no date.
+        """
         if text in self._known:
             return text
         if self.kind == "date":
             return read_date(text, self.reading)
+        if self.kind == "text":
+            return read_text(text, self.reading)
         category = read_category(text, self.reading)
         return category if category in self._known else self._folded.get(category.casefold(), category)
 
     def is_unseen(self, category: str) -> bool:
-        """Return whether training has not seen a category that was read; never of missing ones and of dates."""
+        """Return whether training has not seen a category that was read, or no word of a text; never of missing ones and of
+        dates.
+        """
+        if self.kind == "text":
+            return category != "" and self._known.keys().isdisjoint(category.split())
         return self.kind == "categorical" and category != "" and category not in self._known
 
 

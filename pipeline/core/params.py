@@ -89,7 +89,7 @@ class ColumnOptions(_Group):
     NA for Namibia.
     """
 
-    kind: Literal["auto", "numeric", "categorical", "date"] = "auto"
+    kind: Literal["auto", "numeric", "categorical", "date", "text"] = "auto"
     decimal: Literal["auto", ".", ","] = "auto"
     date_order: Literal["auto", "ymd", "dmy", "mdy"] = "auto"
     missing: tuple[str, ...] = ()

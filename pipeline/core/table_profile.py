@@ -33,7 +33,7 @@ class ColumnReport(_Record):
     """
 
     name: str
-    kind: Literal["numeric", "boolean", "categorical", "date", "other", "skipped"]
+    kind: Literal["numeric", "boolean", "categorical", "date", "text", "other", "skipped"]
     reading: Reading = PLAIN
     examples: list[str] = []
     remarks: list[str] = []
@@ -45,13 +45,13 @@ class ColumnProfile(_Record):
     """One column over the training rows. Numeric statistics are None for other kinds and for columns without values.
 
     `distinct` counts distinct values without missing ones. The keys of `quantiles` are shares, as text. `categories`
-    are the most frequent ones, most frequent first. `reason` says why a column is dropped. `report` says how it was read.
+    are the most frequent ones, most frequent first; of texts the words that most rows have. `reason` says why a column is dropped. `report` says how it was read.
     `earliest`, `middle` and `latest` are of dates, whose histogram is over days since 1970.
     """
 
     name: str
     role: Role
-    kind: Literal["numeric", "boolean", "categorical", "date", "other"]
+    kind: Literal["numeric", "boolean", "categorical", "date", "text", "other"]
     reason: str = ""
     missing: int
     missing_share: float

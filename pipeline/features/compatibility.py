@@ -15,7 +15,7 @@ from pipeline.features.target import Target
 from pipeline.ingest.columns import Column, DateColumn, Hashes, NumberColumn, Table
 
 MAX_LISTED: Final = 8
-_KINDS: Final = {"categorical": "text", "date": "a date"}
+_KINDS: Final = {"categorical": "text", "text": "text", "date": "a date"}
 
 
 def live_model(models_dir: Path) -> Manifest | None:

@@ -18,7 +18,7 @@ from pipeline.features.processed_dataset import (
     TRAIN_FILE,
     VALIDATION_COLUMN,
 )
-from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn
+from pipeline.ingest.columns import Column, DateColumn, NumberColumn, TextColumn, UnusableColumn
 from pipeline.onnx.session import Graph, RawRows
 
 
@@ -74,6 +74,8 @@ def _column_arrays(X: npt.NDArray[np.float32]) -> list[pa.Array]:
 
 
 def _raw_type(column: Column) -> pa.DataType:
+    if isinstance(column, DateColumn):
+        return pa.string()
     return pa.dictionary(pa.int32(), pa.string()) if isinstance(column, TextColumn) else pa.float32()
 
 
@@ -81,5 +83,7 @@ def _raw_array(column: Column, batch: slice, rows: npt.NDArray[np.bool_]) -> pa.
     if isinstance(column, TextColumn):
         codes = column.codes[batch][rows]
         return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(column.labels, pa.string()))
+    if isinstance(column, DateColumn):
+        return pa.array(column.texts(batch)[rows], pa.string())
     assert isinstance(column, NumberColumn)
     return pa.array(column.values[batch][rows])

@@ -34,8 +34,11 @@ class GraphWriter(Protocol):
     def matches(self, text: str, pattern: str) -> str:
         """Add whether texts match a pattern."""
 
-    def split(self, text: str, delimiter: str) -> str:
-        """Add the parts of texts [n] as [n, parts]."""
+    def split(self, text: str, delimiter: str) -> tuple[str, str]:
+        """Add the parts of texts [n] as [n, parts], and their numbers [n]."""
+
+    def flat(self, column: str) -> str:
+        """Add a column [n, 1] as [n]."""
 
     def cast(self, name: str, to: int) -> str:
         """Add a cast."""
@@ -112,7 +115,7 @@ def _add_date(writer: GraphWriter, fit: DateFit) -> tuple[str, str]:
     texts = writer.columns(CATEGORICAL_INPUT, [fit.place])
     missing = writer.node("Not", writer.matches(texts, _ISO_PATTERN))
     filled = writer.node("Where", missing, writer.tensor(np.array([[_PLACEHOLDER]], dtype=object)), texts)
-    halves = writer.split(_flat(writer, filled), "T")
+    halves, _ = writer.split(writer.flat(filled), "T")
     date = _numbers(writer, halves, 0, "-")
     time = _numbers(writer, halves, 1, ":")
     year, month, day = (writer.columns(date, [i]) for i in range(3))
@@ -161,12 +164,8 @@ def _add_date(writer: GraphWriter, fit: DateFit) -> tuple[str, str]:
 
 def _numbers(writer: GraphWriter, halves: str, half: int, delimiter: str) -> str:
     """Return the numbers in one half of the texts, float64 [n, 3]."""
-    return writer.cast(writer.split(_flat(writer, writer.columns(halves, [half])), delimiter), TensorProto.DOUBLE)
-
-
-def _flat(writer: GraphWriter, column: str) -> str:
-    """Return a column [n, 1] as [n]."""
-    return writer.node("Squeeze", column, writer.tensor(np.array([1], dtype=np.int64)))
+    numbers, _ = writer.split(writer.flat(writer.columns(halves, [half])), delimiter)
+    return writer.cast(numbers, TensorProto.DOUBLE)
 
 
 def _days(writer: GraphWriter, year: str, month: str, day: str) -> str:

@@ -1,13 +1,15 @@
 """The profile of each column of a job, and the features as the bundle's manifest describes them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.table_profile import ColumnProfile, Role
 from pipeline.features.job import Job
 from pipeline.features.profile import describe, to_feature
-from pipeline.ingest.columns import NumberColumn, TextColumn
+from pipeline.ingest.columns import FeatureColumn, NumberColumn
 from pipeline.ingest.sample_table import MEANINGS
 
 _EXAMPLE_ROWS = 20_000  # training rows among which the example is chosen
@@ -25,15 +27,19 @@ def profile_columns(job: Job) -> dict[str, ColumnProfile]:
     return profiles
 
 
-def describe_features(job: Job, profiles: dict[str, ColumnProfile]) -> list[Feature]:
-    """Return the features with one training row as example, if possible one in which nothing is missing."""
+def describe_features(
+    job: Job, profiles: dict[str, ColumnProfile], words: Mapping[str, list[str]] = MappingProxyType({})
+) -> list[Feature]:
+    """Return the features, those of texts with the `words` that the model looks for, with one training row as example, if possible one in which nothing is missing."""
     candidates = np.flatnonzero(job.train)[:_EXAMPLE_ROWS]
     n_missing = np.zeros(len(candidates), dtype=np.int64)
     for column in job.selection.features:
-        n_missing += _is_missing(column, candidates)
+        n_missing += ~column.present[candidates]
     row = int(candidates[int(np.argmin(n_missing))])
     features = [
-        to_feature(profiles[column.name], _value(column, row)).model_copy(update={"reading": column.reading})
+        to_feature(profiles[column.name], _value(column, row)).model_copy(
+            update={"reading": column.reading, "words": words.get(column.name, [])}
+        )
         for column in job.selection.features
     ]
     if not job.table.columns.keys() >= MEANINGS.keys():
@@ -42,10 +48,9 @@ def describe_features(job: Job, profiles: dict[str, ColumnProfile]) -> list[Feat
     return [feature.model_copy(update=texts.get(feature.name, {})) for feature in features]
 
 
-def _value(column: NumberColumn | TextColumn, row: int) -> Scalar:
-    if isinstance(column, TextColumn):
-        code = int(column.codes[row])
-        return column.labels[code] if code >= 0 else None
+def _value(column: FeatureColumn, row: int) -> Scalar:
+    if not isinstance(column, NumberColumn):
+        return str(column.texts(slice(row, row + 1))[0]) or None
     value = float(column.values[row])
     if np.isnan(value):
         return None
@@ -53,8 +58,3 @@ def _value(column: NumberColumn | TextColumn, row: int) -> Scalar:
         return bool(value)
     # The shortest number that is the same float32: 0.1, not 0.10000000149.
     return int(value) if value.is_integer() and abs(value) < 2**53 else float(str(column.values[row]))
-
-
-def _is_missing(column: NumberColumn | TextColumn, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    missing = column.codes[rows] < 0 if isinstance(column, TextColumn) else np.isnan(column.values[rows])
-    return np.asarray(missing)

@@ -1,7 +1,7 @@
 """Writes the preparation graph: raw columns in, prepared float32 columns out.
 
 Its steps: infinite values become missing; derived features from the raw values; imputation; scaling; missing
-indicators; encoding of categories. Derived features and scaling are computed in float64 inside, which makes them equal to
+indicators; encoding of categories; words of texts. Derived features and scaling are computed in float64 inside, which makes them equal to
 scikit-learn's to the last bit of float32, and a row's answer independent of the rows that come with it.
 """
 
@@ -24,6 +24,20 @@ from pipeline.features.processed_dataset import TARGET_COLUMN, VALIDATION_COLUMN
 OPSET: Final = 21
 ML_OPSET: Final = 3
 IR_VERSION: Final = 10
+
+
+@dataclass(frozen=True)
+class WordFit:
+    """The words of a text column that the model looks for. `place` is the column's position in the graph's text input."""
+
+    name: str
+    place: int
+    words: list[str]
+
+    @property
+    def count_name(self) -> str:
+        """Return the name of the output column with the number of words."""
+        return f"{self.name} (words)"
 
 
 @dataclass(frozen=True)
@@ -54,9 +68,13 @@ def prepare_graph(
     derived: Sequence[Derived],
     numbers: NumberFit,
     texts: Sequence[TextFit],
+    *,
     dates: Sequence[DateFit] = (),
+    words: Sequence[WordFit] = (),
 ) -> Prepared:
-    """Return the whole graph over the columns `numeric` and those of `texts` and `dates`, each at its place in its input."""
+    """Return the whole graph over the columns `numeric` and those of `texts`, `dates` and `words`, each at its place in its
+    input.
+    """
     writer, blocks = _Writer(), []
     sources: list[tuple[str, list[str]]] = []
     parts: list[str] = []
@@ -66,6 +84,9 @@ def prepare_graph(
         sources += [(name, [name]) for name in numeric] + [(feature.name, list(feature.columns)) for feature in derived]
     parts += add_dates(writer, dates)
     sources += [(name, [fit.name]) for fit in dates for name in fit.outputs] + difference_names(dates)
+    split = [writer.split(writer.flat(writer.columns(CATEGORICAL_INPUT, [fit.place])), " ") for fit in words]
+    parts += [writer.word_count(counts) for _, counts in split]
+    sources += [(fit.count_name, [fit.name]) for fit in words]
     if parts:
         values = writer.joined(parts)
         missing = writer.node("IsNaN", values)
@@ -79,9 +100,13 @@ def prepare_graph(
         blocks.append(writer.encoded(text.place, text))
         names = [f"{text.name} = {known or '(missing)'}" for known in text.known] if text.one_hot else [text.name]
         sources += [(name, [text.name]) for name in names]
+    for fit, (tokens, _) in zip(words, split, strict=True):
+        if fit.words:
+            blocks.append(writer.words(tokens, fit.words))
+            sources += [(f"{fit.name}: {word}", [fit.name]) for word in fit.words]
     writer.node_to(PREPARED_OUTPUT, "Identity", writer.joined(blocks))
     outputs = _distinct([name for name, _ in sources])
-    model = writer.serialized(len(numeric), len(texts) + len(dates), len(outputs))
+    model = writer.serialized(len(numeric), len(texts) + len(dates) + len(words), len(outputs))
     return Prepared(model, outputs, {name: raw for name, (_, raw) in zip(outputs, sources, strict=True)})
 
 
@@ -100,11 +125,14 @@ class _Writer:
     def matches(self, text: str, pattern: str) -> str:
         return self._add("RegexFullMatch", [text], pattern=pattern)
 
-    def split(self, text: str, delimiter: str) -> str:
+    def split(self, text: str, delimiter: str) -> tuple[str, str]:
         output = f"prepare_{len(self.nodes)}"
         node = helper.make_node("StringSplit", [text], [output, f"{output}_counts"], delimiter=delimiter)
         self.nodes.append(node)
-        return output
+        return output, f"{output}_counts"
+
+    def flat(self, column: str) -> str:
+        return self.node("Squeeze", column, self.tensor(np.array([1], dtype=np.int64)))
 
     def cast(self, name: str, to: int) -> str:
         return self._add("Cast", [name], to=to)
@@ -166,6 +194,28 @@ class _Writer:
             return code
         indicators = self.node("Equal", code, self.tensor(np.array([ranks], dtype=np.float32)))
         return self.cast(indicators, TensorProto.FLOAT)
+
+    def word_count(self, counts: str) -> str:
+        """Add the numbers of words, float32 [n, 1], NaN where there is none, since the text is missing."""
+        column = self.node("Unsqueeze", counts, self.tensor(np.array([1], dtype=np.int64)))
+        none = self.node("Equal", column, self.tensor(np.array([[0]], dtype=np.int64)))
+        nan = self.tensor(np.array([[np.nan]], dtype=np.float32))
+        return self.node("Where", none, nan, self.cast(column, TensorProto.FLOAT))
+
+    def words(self, tokens: str, words: Sequence[str]) -> str:
+        """Add for each word whether it is among the tokens [n, any], float32 [n, words] of 0 and 1."""
+        return self._add(
+            "TfIdfVectorizer",
+            [tokens],
+            mode="IDF",  # with these weights: whether it occurs
+            min_gram_length=1,
+            max_gram_length=1,
+            max_skip_count=0,
+            ngram_counts=[0],
+            ngram_indexes=list(range(len(words))),
+            pool_strings=list(words),
+            weights=[1.0] * len(words),
+        )
 
     def serialized(self, n_numeric: int, n_categorical: int, n_outputs: int) -> bytes:
         """Return the graph's bytes, equal for equal graphs."""

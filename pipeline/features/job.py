@@ -12,7 +12,7 @@ from pipeline.features.expressions import Derived, built_in, parse_all
 from pipeline.features.selection import Selection
 from pipeline.features.split import Split
 from pipeline.features.target import Target
-from pipeline.ingest.columns import NumberColumn, Table, TextColumn
+from pipeline.ingest.columns import DateColumn, NumberColumn, Table, TextColumn
 
 BATCH_ROWS: Final = 65_536  # fits into the cache, and bounds the memory that the graph needs beside the table
 
@@ -55,9 +55,9 @@ class Job:
         return [column for column in self.selection.features if isinstance(column, NumberColumn)]
 
     @property
-    def texts(self) -> list[TextColumn]:
+    def texts(self) -> list[TextColumn | DateColumn]:
         """Return the features of the graph's categorical input, in order."""
-        return [column for column in self.selection.features if isinstance(column, TextColumn)]
+        return [column for column in self.selection.features if isinstance(column, TextColumn | DateColumn)]
 
     def derived(self) -> list[Derived]:
         """Return the derived features that apply. Raises DataError DATA-20, DATA-21 or DATA-22 for a bad declaration."""
@@ -84,5 +84,5 @@ class Job:
         columns = self.texts
         values = np.empty((batch.stop - batch.start, len(columns)), dtype=object)
         for i, column in enumerate(columns):
-            values[:, i] = np.array([*column.labels, ""], dtype=object)[column.codes[batch]]
+            values[:, i] = column.texts(batch)
         return values

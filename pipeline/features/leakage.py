@@ -8,7 +8,8 @@ import numpy.typing as npt
 from sklearn.tree import DecisionTreeClassifier
 
 from pipeline.features.target import Target
-from pipeline.ingest.columns import NumberColumn, TextColumn
+from pipeline.features.words import word_counts
+from pipeline.ingest.columns import FeatureColumn, FreeTextColumn, NumberColumn, TextColumn
 
 MIN_ROWS: Final = 20  # that must show it before a column is said to leak the target
 MAX_ROWS: Final = 10_000
@@ -22,13 +23,11 @@ MAX_CHANCE: Final = 1e-9  # that a column without any relation would look like t
 Codes = npt.NDArray[np.int64]
 
 
-def find_leakage(
-    features: list[NumberColumn | TextColumn], target: Target, train: npt.NDArray[np.bool_]
-) -> dict[str, str]:
+def find_leakage(features: list[FeatureColumn], target: Target, train: npt.NDArray[np.bool_]) -> dict[str, str]:
     """Return the features that give the target away, each with a clause that says how: `determines it exactly`.
 
     Found are columns of which each value has one class (missing counts as a value), that separate the classes nearly
-    perfectly, that are missing exactly where the target is of one class, and numbers that are nearly a function of the
+    perfectly, texts with a word that tells the class, columns that are missing exactly where the target is of one class, and numbers that are nearly a function of the
     number to predict. Samples at most MAX_ROWS of the rows `train`.
     """
     rows = np.flatnonzero(train)
@@ -40,11 +39,26 @@ def find_leakage(
     targets = target.values[rows]
     found = {}
     for column in features:
-        values = column.codes[rows] if isinstance(column, TextColumn) else column.values[rows]
+        if isinstance(column, FreeTextColumn):
+            word = _telling_word(column, rows, targets, len(target.classes)) if target.classes else ""
+            if word:
+                found[column.name] = f"has the word {word!r}, which alone tells {{}} in nearly every row"
+                continue
+        values = _values(column, rows)
         how = _of_classes(values, targets, target.classes) if target.classes else _of_number(values, targets)
         if how:
             found[column.name] = how
     return found
+
+
+def _values(column: FeatureColumn, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Return numbers, NaN where missing, or codes, -1 where missing."""
+    if isinstance(column, NumberColumn):
+        return column.values[rows]
+    if isinstance(column, TextColumn):
+        return column.codes[rows]
+    _, codes = np.unique(column.moments[rows], return_inverse=True)
+    return np.where(column.present[rows], codes, -1)
 
 
 def warnings(found: dict[str, str], target: str) -> list[str]:
@@ -74,6 +88,18 @@ def _of_classes(values: npt.NDArray[Any], codes: npt.NDArray[Any], classes: list
         return "determines {} in nearly every row"
     is_number = values.dtype.kind == "f"
     return "alone separates the classes of {} nearly perfectly" if is_number and _separates(values, codes) else ""
+
+
+def _telling_word(column: FreeTextColumn, rows: npt.NDArray[np.intp], codes: npt.NDArray[Any], n_classes: int) -> str:
+    """Return the word of which it is enough to know whether it occurs, "" if there is none."""
+    present, words = word_counts(column, rows)
+    sizes = np.bincount(codes.astype(np.int64), minlength=n_classes)
+    with_word = np.stack([np.asarray(present[codes == k].sum(axis=0)).ravel() for k in range(n_classes)])
+    for i, word in enumerate(words):
+        inside = with_word[:, i].astype(np.int64)
+        if _is_nearly_pure(np.stack([inside, sizes - inside])):
+            return word
+    return ""
 
 
 def _separates(values: npt.NDArray[Any], codes: npt.NDArray[Any]) -> bool:

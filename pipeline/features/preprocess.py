@@ -20,10 +20,11 @@ from pipeline.features.date_graph import difference_names
 from pipeline.features.expressions import Derived
 from pipeline.features.feature_schema import describe_features, profile_columns
 from pipeline.features.fitting import NumberFit, fit_numbers, fit_text
-from pipeline.features.graph import Prepared, derived_graph, prepare_graph
+from pipeline.features.graph import Prepared, WordFit, derived_graph, prepare_graph
 from pipeline.features.job import Job
 from pipeline.features.processed_dataset import GRAPH_FILE, META_FILE, Preparation
-from pipeline.ingest.columns import DateColumn
+from pipeline.features.text_fitting import fit_words
+from pipeline.ingest.columns import DateColumn, FreeTextColumn, TextColumn
 from pipeline.onnx.session import Graph, RawRows
 
 KEPT: Final = 3  # processed sets; older ones are removed
@@ -51,14 +52,15 @@ def build(job: Job, parent: Path, key: str, warn: Callable[[str], None]) -> Prep
 
 def _write(job: Job, folder: Path, warn: Callable[[str], None]) -> Preparation:
     derived = job.derived()
-    prepared = _fit(job, derived, warn)
+    words = fit_words(job)
+    prepared = _fit(job, derived, words, warn)
     profiles = profile_columns(job)
     meta = Preparation(
         task=job.target.task,
         target=job.target.name,
         classes=job.target.classes,
         class_type=job.target.class_type,
-        features=describe_features(job, profiles),
+        features=describe_features(job, profiles, {fit.name: fit.words for fit in words}),
         derived=[feature.text for feature in derived],
         outputs=prepared.outputs,
         sources=prepared.sources,
@@ -78,13 +80,13 @@ def _write(job: Job, folder: Path, warn: Callable[[str], None]) -> Preparation:
     return meta
 
 
-def _fit(job: Job, derived: list[Derived], warn: Callable[[str], None]) -> Prepared:
+def _fit(job: Job, derived: list[Derived], words: list[WordFit], warn: Callable[[str], None]) -> Prepared:
     """Return the graph with the statistics of the training rows."""
     train, numeric = job.train, job.numeric
     derived_values = _derive(job, derived)
     dates, date_values = fit_dates(job)
     n_raw, n_derived = len(numeric), len(derived)
-    # A missing date is marked once, at its first feature.
+    # A missing date is marked once, at its first feature; a missing text at its number of words.
     firsts, place = set(), n_raw + n_derived
     for fit in dates:
         firsts.add(place)
@@ -96,19 +98,33 @@ def _fit(job: Job, derived: list[Derived], warn: Callable[[str], None]) -> Prepa
     def values(i: int) -> Floats:
         if i < n_raw:
             return numeric[i].values[train]
-        return derived_values[:, i - n_raw] if i < n_raw + n_derived else date_values(i - n_raw - n_derived)
+        if i < n_raw + n_derived:
+            return derived_values[:, i - n_raw]
+        return date_values(i - n_raw - n_derived) if i < first_text else _word_counts(job, words[i - first_text])
 
-    n_columns = place + len(difference_names(dates))
+    first_text = place + len(difference_names(dates))
+    n_columns = first_text + len(words)
+    firsts.update(range(first_text, n_columns))
     numbers = fit_numbers(n_raw, n_columns, values, job.params, also_indicated=firsts)
     names = [column.name for column in numeric] + [feature.name for feature in derived]
     names += [name for fit in dates for name in fit.outputs] + [name for name, _ in difference_names(dates)]
+    names += [fit.count_name for fit in words]
     _warn_of_merged(job, names, numbers, values, warn)
     texts = [
         fit_text(column, train, job.params, place)
         for place, column in enumerate(job.texts)
-        if not isinstance(column, DateColumn)
+        if not isinstance(column, DateColumn | FreeTextColumn)
     ]
-    return prepare_graph([column.name for column in numeric], derived, numbers, texts, dates)
+    return prepare_graph([column.name for column in numeric], derived, numbers, texts, dates=dates, words=words)
+
+
+def _word_counts(job: Job, fit: WordFit) -> Floats:
+    """Return the numbers of words of the training rows, NaN where the text is missing."""
+    column = job.texts[fit.place]
+    assert isinstance(column, TextColumn)
+    counts = [float(len(label.split())) for label in column.labels]
+    table = np.array([*counts, np.nan], dtype=np.float32)
+    return np.asarray(table[column.codes[job.train]])
 
 
 def _derive(job: Job, derived: list[Derived]) -> Floats:

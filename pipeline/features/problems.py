@@ -99,7 +99,7 @@ class TooFewRowsError(DataError):
 class NoFeatureError(InvalidParamsError):
     """No column is left to predict from.
 
-    Every column is ignored, constant, empty, an identifier, free text or a date. The message gives the reason for each.
+    Every column is ignored, constant, empty or an identifier. The message gives the reason for each.
     """
 
     id = "DATA-15"

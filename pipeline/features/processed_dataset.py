@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.core.bundle import ClassType, Feature
+from pipeline.core.cells import Cells
 from pipeline.core.params import Task
 from pipeline.features.problems import ProcessedDatasetGoneError
 
@@ -123,10 +124,10 @@ def load_raw_test_frame(processed_dir: Path) -> pd.DataFrame:
 
 def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Texts]:
     """Return the two inputs of a graph with these features: numeric float32 [n, k], NaN where missing; categorical str
-    [n, m], "" where missing. A column that the frame lacks is missing in every row, as is a non-numeric value.
+    [n, m], "" where missing. A column that the frame lacks is missing in every row, as is a value that does not fit.
     """
     numeric = [feature.name for feature in features if not feature.is_text]
-    categorical = [feature.name for feature in features if feature.is_text]
+    categorical = [feature for feature in features if feature.is_text]
     numbers = np.full((len(frame), len(numeric)), np.nan, dtype=np.float32)
     texts = np.full((len(frame), len(categorical)), "", dtype=object)
     for i, name in enumerate(numeric):
@@ -134,20 +135,25 @@ def raw_inputs(features: list[Feature], frame: pd.DataFrame) -> tuple[Floats, Te
             column = frame[name]
             is_numeric = column.dtype.kind in "fiub"
             numbers[:, i] = column if is_numeric else pd.to_numeric(column.astype(object), errors="coerce")
-    for i, name in enumerate(categorical):
-        if name in frame:
-            texts[:, i] = _texts(frame[name])
+    for i, feature in enumerate(categorical):
+        if feature.name in frame:
+            texts[:, i] = _texts(frame[feature.name], feature.cells)
     return numbers, texts
 
 
-def _texts(column: "pd.Series[Any]") -> Texts:
-    present = column.notna().to_numpy()
-    texts = np.full(len(column), "", dtype=object)
+def _texts(column: "pd.Series[Any]", cells: Cells) -> Texts:
+    """Return the cells as the model reads them: those of an older model may be read in another way than the table is now."""
+    codes, distinct = pd.factorize(column)
+    return np.array([*(_text(value, cells) for value in distinct.tolist()), ""], dtype=object)[codes]
+
+
+def _text(value: object, cells: Cells) -> str:
     # A whole number that was text before is written as such: "3", not "3.0".
-    texts[present] = [
-        f"{v:.0f}" if isinstance(v, float) and v.is_integer() else str(v) for v in column[present].tolist()
-    ]
-    return texts
+    text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+    try:
+        return cells.text(text)
+    except ValueError:
+        return ""
 
 
 def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame]:

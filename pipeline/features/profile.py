@@ -2,6 +2,7 @@
 so that drift can be measured against what the model has seen.
 """
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -9,10 +10,11 @@ import numpy.typing as npt
 
 from pipeline.core.bundle import Feature, Histogram, Scalar
 from pipeline.core.table_profile import Category, ColumnProfile, Role
-from pipeline.ingest.columns import Column, DateColumn, NumberColumn, TextColumn, UnusableColumn
+from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, NumberColumn, TextColumn, UnusableColumn
 
 QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 N_BINS: Final = 20
+SECONDS_PER_DAY: Final = 86_400
 MAX_CATEGORIES: Final = 50  # of a column: the profile lists them, the model knows them, others are treated as unknown
 
 Mask = npt.NDArray[np.bool_]
@@ -30,6 +32,8 @@ def describe(column: Column, rows: Mask, role: Role, reason: str = "") -> Column
         )
     if isinstance(column, DateColumn):
         return _dates(column, rows, role, reason)
+    if isinstance(column, FreeTextColumn):
+        return _texts(column, rows, role, reason)
     categories, missing = count_categories(column, rows)
     return ColumnProfile(
         name=column.name,
@@ -61,6 +65,8 @@ def to_feature(profile: ColumnProfile, example: Scalar) -> Feature:
             category_counts=[category.count for category in profile.categories],
             example=example,
         )
+    if profile.kind == "text":
+        return Feature(**common, kind="text", example=example)
     if profile.kind == "date":
         ends = {"earliest": profile.earliest, "middle": profile.middle, "latest": profile.latest}
         return Feature(**common, kind="date", histogram=profile.histogram, example=example, **ends)
@@ -79,27 +85,49 @@ def to_feature(profile: ColumnProfile, example: Scalar) -> Feature:
 
 
 def _dates(column: DateColumn, rows: Mask, role: Role, reason: str) -> ColumnProfile:
-    codes = column.codes[rows]
-    present = np.sort(np.array([*column.labels, ""], dtype=object)[codes[codes >= 0]])
+    moments = column.moments[rows]
+    present = np.sort(moments[~np.isnat(moments)])
     profile = ColumnProfile(
         name=column.name,
         role=role,
         kind="date",
         reason=reason,
-        missing=len(codes) - len(present),
-        missing_share=(len(codes) - len(present)) / max(len(codes), 1),
-        distinct=len(np.unique(codes[codes >= 0])),
+        missing=len(moments) - len(present),
+        missing_share=(len(moments) - len(present)) / max(len(moments), 1),
+        distinct=1 + int(np.count_nonzero(present[1:] != present[:-1])) if len(present) else 0,
     )
     if not len(present):
         return profile
-    days = (present.astype("datetime64[s]").astype(np.int64) / 86_400).astype(np.float32)
+    days = (present.astype(np.int64) / SECONDS_PER_DAY).astype(np.float32)
+    earliest, middle, latest = np.datetime_as_string(present[[0, len(present) // 2, -1]], unit="s").tolist()
     return profile.model_copy(
         update={
-            "earliest": present[0],
-            "middle": present[len(present) // 2],
-            "latest": present[-1],
+            "earliest": earliest,
+            "middle": middle,
+            "latest": latest,
             "histogram": _histogram(days, float(days[0]), float(days[-1])),
         }
+    )
+
+
+def _texts(column: FreeTextColumn, rows: Mask, role: Role, reason: str) -> ColumnProfile:
+    codes = column.codes[rows]
+    present, n_rows = np.unique(codes[codes >= 0], return_counts=True)
+    n_missing = len(codes) - int(n_rows.sum())
+    of_words: Counter[str] = Counter()
+    for code, n in zip(present.tolist(), n_rows.tolist(), strict=True):
+        for word in set(column.labels[code].split()):
+            of_words[word] += n
+    frequent = sorted(of_words.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_CATEGORIES]
+    return ColumnProfile(
+        name=column.name,
+        role=role,
+        kind="text",
+        reason=reason,
+        missing=n_missing,
+        missing_share=n_missing / max(len(codes), 1),
+        distinct=len(present),
+        categories=[Category(value=word, count=count) for word, count in frequent],
     )
 
 

@@ -90,8 +90,10 @@ def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass
     if isinstance(column, UnusableColumn):
         raise UnfitTargetError(name, f"It cannot be used: {column.reason}.")
     if isinstance(column, DateColumn):
-        raise UnfitTargetError(name, f"It holds dates such as {column.labels[0]!r}, which cannot be predicted.")
-    present = column.codes >= 0 if isinstance(column, TextColumn) else ~np.isnan(column.values)
+        raise UnfitTargetError(
+            name, f"It holds dates such as {column.texts(column.present)[0]!r}, which cannot be predicted."
+        )
+    present = column.present
     remarks: list[str] = []
     if isinstance(column, TextColumn):
         column = _folded(column, remarks)

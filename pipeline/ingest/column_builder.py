@@ -11,30 +11,41 @@ import pandas as pd
 
 from pipeline.core.cells import Reading
 from pipeline.core.sentences import plural
-from pipeline.ingest import number_reading
-from pipeline.ingest.columns import Column, Hashes, NumberColumn, TextColumn, UnusableColumn, number_column
-from pipeline.ingest.inference import LONG_NUMBER, NUMBER_SHARE, has_leading_zeros
+from pipeline.ingest import date_reading, number_reading, text_reading
+from pipeline.ingest.columns import (
+    Column,
+    DateColumn,
+    Hashes,
+    Moments,
+    NumberColumn,
+    TextColumn,
+    UnusableColumn,
+    number_column,
+)
+from pipeline.ingest.inference import DATE_SHARE, LONG_NUMBER, NUMBER_SHARE, has_leading_zeros
 
 SECONDS_PER_DAY: Final = 86_400  # a duration is a number of days
 FIRST_DAY: Final = 19_000_101
 LAST_DAY: Final = 21_000_101
-MAX_LABELS: Final = 500_000  # more distinct texts than this are not kept: they are numbers, or an ID or free text
+MAX_LABELS: Final = 500_000  # more distinct texts than this are kept only if they are texts of several words
+MAX_CHARACTERS: Final = 400_000_000  # of the distinct texts of several words that are kept
 _MARKED_NUMBER: Final = re.compile(r"[-+]?[\d.,]*[.,][\d.,]*%?", re.ASCII)
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
 
 
 @dataclass
 class ColumnBuilder:
-    """The pieces of one column: float32 values, or int32 positions in `positions`.
+    """The pieces of one column: float32 values, int32 positions in `positions`, or moments.
 
     Texts are kept as they are written, without blanks around them; the words for missing are told apart when all of them
-    are known. Texts of more distinct numbers than are kept become numbers at once, as `reading` says. `keeps_exact`: numbers
-    are also kept as float64.
+    are known. Texts of more distinct numbers or dates than are kept become numbers or dates at once, as `reading` says.
+    `keeps_exact`: numbers are also kept as float64.
     """
 
+    name: str = ""
     file_mark: str = ""
     delimiter: str = ","
-    pieces: list[npt.NDArray[np.float32] | npt.NDArray[np.int32]] = field(default_factory=list)
+    pieces: list[npt.NDArray[np.float32] | npt.NDArray[np.int32] | Moments] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)  # of "boolean", "number", "text": pieces without a value have none
     keeps_exact: bool = False
@@ -44,6 +55,9 @@ class ColumnBuilder:
     has_only_days: bool = True  # whole numbers such as 20200131
     has_long_numbers: bool = False  # whole ones that even float64 rounds
     reading: Reading | None = None
+    are_dates: bool = False
+    are_texts: bool = False
+    doubt: str = ""
     unread: Counter[str] = field(default_factory=Counter)
     unusable_reason: str = ""  # why the values are not kept; `row_hashes` are then complete
     row_hashes: list[Hashes] = field(default_factory=list)
@@ -87,7 +101,7 @@ class ColumnBuilder:
         if self.unusable_reason:
             self._add_hashes(piece)
         elif piece.isna().all():
-            self.pieces.append(np.full(len(piece), np.nan, dtype=np.float32))
+            self.pieces.append(self._nothing(len(piece)))
             self.exact.append(None)
         elif piece.dtype.kind in "biuf":
             self._add_numbers(piece)
@@ -98,6 +112,8 @@ class ColumnBuilder:
         """Return the column as it was read; texts are not parsed yet."""
         if self.unusable_reason:
             return UnusableColumn(name, np.concatenate(self.row_hashes), self.unusable_reason)
+        if self.reading is not None and self.are_dates:
+            return DateColumn(name, np.concatenate(self.pieces), self.reading)
         if self.reading is not None:
             return NumberColumn(name, np.concatenate(self.pieces), False, self.infinite, self.reading)
         if "text" in self.kinds:
@@ -108,10 +124,22 @@ class ColumnBuilder:
     def warnings(self, name: str) -> list[str]:
         """Return what the log should say of texts that became numbers at once."""
         n_rows = sum(self.unread.values())
+        doubt = [f"Column {name!r}: {self.doubt}."] if self.doubt else []
         if not n_rows:
-            return []
+            return doubt
         examples = ", ".join(repr(text) for text, _ in self.unread.most_common(3))
-        return [f"Column {name!r}: {plural(n_rows, 'non-numeric value')} treated as missing ({examples})."]
+        return [*doubt, f"Column {name!r}: {plural(n_rows, *self._odd_kind)} treated as missing ({examples})."]
+
+    @property
+    def _odd_kind(self) -> tuple[str, str]:
+        if self.are_dates:
+            return "value that is no date", "values that are no dates"
+        return "non-numeric value", "non-numeric values"
+
+    def _nothing(self, n_rows: int) -> npt.NDArray[np.float32] | Moments:
+        if self.are_dates:
+            return np.full(n_rows, np.datetime64("NaT", "s"))
+        return np.full(n_rows, np.nan, dtype=np.float32)
 
     def _add_numbers(self, piece: "pd.Series[Any]") -> None:
         self.kinds.add("boolean" if piece.dtype.kind == "b" else "number")
@@ -138,12 +166,15 @@ class ColumnBuilder:
             return
         self.pieces.append(np.array([*map(self._position, texts), -1], dtype=np.int32)[codes])
         if len(self.positions) > MAX_LABELS:
-            self._keep_no_labels()
+            self._judge_labels()
 
     def _add_parsed(self, texts: list[str], codes: npt.NDArray[np.intp], reading: Reading) -> None:
-        values, unread = number_reading.parse(texts, reading)
+        values, unread = (date_reading if self.are_dates else number_reading).parse(texts, reading)
         counts = np.bincount(codes[codes >= 0], minlength=len(texts))
         self.unread.update({texts[i]: int(counts[i]) for i in np.flatnonzero(unread).tolist()})
+        if self.are_dates:
+            self.pieces.append(np.append(values, np.datetime64("NaT", "s"))[codes])
+            return
         column = number_column("", np.append(values, np.nan)[codes])
         self.infinite += column.infinite
         self.pieces.append(column.values)
@@ -155,19 +186,41 @@ class ColumnBuilder:
     def _position(self, text: str) -> int:
         return self.positions.setdefault(text, len(self.positions)) if text else -1
 
-    def _keep_no_labels(self) -> None:
-        """Make the texts numbers if they are some; else keep their hashes only."""
+    def _judge_labels(self) -> None:
+        """Make texts that are too many numbers or dates if they are some; keep those of several words; of others keep hashes."""
+        if self.are_texts:
+            if sum(map(len, self.positions)) > MAX_CHARACTERS:
+                self._keep_hashes_only(f"texts of more than {MAX_CHARACTERS:,} characters")
+            return
         labels = list(self.positions)
+        if reading := self._number_reading(labels) or self._date_reading(labels):
+            codes, self.reading = self._text("").codes, reading
+            self.positions.clear()
+            self.pieces.clear()
+            self._add_parsed(labels, codes.astype(np.intp), reading)
+        elif text_reading.are_texts(self.name, labels):
+            self.are_texts = True
+        else:
+            self._keep_hashes_only(
+                f"more than {MAX_LABELS:,} distinct values without words in common: looks like an ID"
+            )
+
+    def _number_reading(self, labels: list[str]) -> Reading | None:
         mark = "," if self.file_mark == "," else ""
         found = number_reading.decide(labels, np.ones(len(labels), dtype=np.int64), mark, self.delimiter)
         values, _ = number_reading.parse(labels, found.reading)
-        if has_leading_zeros(labels) or (~np.isnan(values)).sum() < NUMBER_SHARE * len(labels):
-            self._keep_hashes_only(f"more than {MAX_LABELS:,} distinct values: looks like an ID or free text")
-            return
-        texts, self.reading = self._text("").codes, found.reading
-        self.positions.clear()
-        self.pieces.clear()
-        self._add_parsed(labels, texts.astype(np.intp), found.reading)
+        are_numbers = (~np.isnan(values)).sum() >= NUMBER_SHARE * len(labels)
+        return found.reading if are_numbers and not has_leading_zeros(labels) else None
+
+    def _date_reading(self, labels: list[str]) -> Reading | None:
+        if date_reading.looks_like_version(labels):
+            return None
+        order, doubt = date_reading.date_order(labels)
+        reading = Reading(date_order=order)
+        moments, _ = date_reading.parse(labels, reading)
+        self.are_dates = bool((~np.isnat(moments)).sum() >= DATE_SHARE * len(labels))
+        self.doubt = doubt if self.are_dates else ""
+        return reading if self.are_dates else None
 
     def _keep_hashes_only(self, reason: str) -> None:
         """Keep one hash per row from here on, and of all rows so far."""

@@ -1,7 +1,7 @@
 """Columns in memory, and the type of each.
 
 Numbers are float32 from the start, because float32 is what the model is served with. Text is a code per row and a list
-of labels. A column that no model can use (free text, identifiers, dates) keeps one hash per row, so that it still
+of labels. A column that no model can use (identifiers) keeps one hash per row, so that it still
 counts for the split.
 """
 
@@ -18,6 +18,8 @@ from pipeline.core.table_profile import ColumnReport
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
+Moments = npt.NDArray[np.datetime64]
+Rows = slice | npt.NDArray[np.bool_] | npt.NDArray[np.intp]
 
 EXACT_BELOW: Final = 2**24  # from here on neighbouring whole numbers may be the same float32
 
@@ -31,6 +33,11 @@ class NumberColumn:
     boolean: bool = False
     infinite: int = 0
     reading: Reading = PLAIN
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Return which rows are not missing."""
+        return ~np.isnan(self.values)
 
     def hashes(self) -> Hashes:
         """Return one hash per row, of its value only: equal values of different widths have equal hashes."""
@@ -53,9 +60,43 @@ class TextColumn:
         table = np.append(pd.util.hash_array(np.array([*self.labels], dtype=object)), np.uint64(0))
         return table[self.codes]
 
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Return which rows are not missing."""
+        return np.asarray(self.codes >= 0)
 
-class DateColumn(TextColumn):
-    """A column of dates: `labels` are `YYYY-MM-DDThh:mm:ss`."""
+    def texts(self, rows: Rows) -> npt.NDArray[np.object_]:
+        """Return the chosen rows, "" where missing."""
+        return np.array([*self.labels, ""], dtype=object)[self.codes[rows]]
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """datetime64[s] [n], NaT where missing."""
+
+    name: str
+    moments: Moments
+    reading: Reading = PLAIN
+
+    def hashes(self) -> Hashes:
+        """Return one hash per row, of its moment only."""
+        return self.moments.astype(np.int64).view(np.uint64)
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Return which rows are not missing."""
+        return ~np.isnat(self.moments)
+
+    def texts(self, rows: Rows) -> npt.NDArray[np.object_]:
+        """Return the chosen rows as `YYYY-MM-DDThh:mm:ss`, "" where missing."""
+        chosen = self.moments[rows]
+        texts = np.datetime_as_string(chosen, unit="s").astype(object)
+        texts[np.isnat(chosen)] = ""
+        return texts
+
+
+class FreeTextColumn(TextColumn):
+    """A column of texts of several words: `labels` are their words in lower case, with a blank between each two."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +112,8 @@ class UnusableColumn:
         return self.row_hashes
 
 
-Column = NumberColumn | TextColumn | UnusableColumn
+FeatureColumn = NumberColumn | TextColumn | DateColumn
+Column = FeatureColumn | UnusableColumn
 
 
 @dataclass(frozen=True)
@@ -109,4 +151,6 @@ def take(column: Column, rows: npt.NDArray[np.bool_]) -> Column:
         return replace(column, values=column.values[rows])
     if isinstance(column, TextColumn):
         return replace(column, codes=column.codes[rows])
+    if isinstance(column, DateColumn):
+        return replace(column, moments=column.moments[rows])
     return replace(column, row_hashes=column.row_hashes[rows])

@@ -1,5 +1,6 @@
 """Decides whether the texts of a column are dates, and in which order they have day and month."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -8,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.cells import DateOrder, Reading, read_date
+from pipeline.ingest.columns import Moments
 
 _DAY_MONTH: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)", re.ASCII)
 _LAST_MONTH: Final = 12
+# What numpy reads a hundred times as fast, and alike.
+_ISO: Final = re.compile(r"(?!0000)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}:\d{2})?", re.ASCII)
 
 
 def date_order(labels: Sequence[str]) -> tuple[DateOrder, str]:
@@ -30,8 +34,11 @@ def date_order(labels: Sequence[str]) -> tuple[DateOrder, str]:
     return order, f"{shown!r} may mean two days; {'the month' if order == 'mdy' else 'the day'} was taken to come first"
 
 
-def parse(labels: Sequence[str], reading: Reading) -> tuple[list[str], npt.NDArray[np.bool_]]:
-    """Return each text as `YYYY-MM-DDThh:mm:ss`, "" where it is missing or no date, and which of them are no dates."""
+def parse(labels: Sequence[str], reading: Reading) -> tuple[Moments, npt.NDArray[np.bool_]]:
+    """Return the moment of each text, NaT where it is missing or no date, and which of them are no dates."""
+    if all(map(_ISO.fullmatch, labels)):
+        with contextlib.suppress(ValueError):  # 2021-02-30
+            return np.array(labels, dtype="datetime64[s]"), np.zeros(len(labels), dtype=np.bool_)
     dates: list[str] = []
     unread = np.zeros(len(labels), dtype=np.bool_)
     for i, label in enumerate(labels):
@@ -40,7 +47,7 @@ def parse(labels: Sequence[str], reading: Reading) -> tuple[list[str], npt.NDArr
         except ValueError:
             dates.append("")
             unread[i] = True
-    return dates, unread
+    return np.array([date or "NaT" for date in dates], dtype="datetime64[s]"), unread
 
 
 def looks_like_version(labels: Sequence[str]) -> bool:

@@ -105,7 +105,7 @@ def is_row_number(column: Column) -> bool:
     counts_up = bool((steps == 1).sum() >= ROW_NUMBER_SHARE * max(len(steps), 1))
     if _ROW_NUMBER.fullmatch(column.name.strip()):
         return counts_up or _is_distinct(column.values)
-    if len(steps) < MIN_ROWS - 1 or _is_named_like_identifier(column.name) or _is_measure(column.name):
+    if len(steps) < MIN_ROWS - 1 or is_named_like_identifier(column.name) or _is_measure(column.name):
         return False
     # Several files may each begin again.
     starts = np.flatnonzero(steps != 1)
@@ -119,7 +119,7 @@ def is_identifier(column: Column) -> bool:
     """
     if not isinstance(column, NumberColumn) or column.boolean:
         return False
-    if _is_named_like_identifier(column.name):
+    if is_named_like_identifier(column.name):
         present = column.values[~np.isnan(column.values)]
         return len(present) >= ROW_NUMBER_SHARE * len(column.values) and _is_distinct(present)
     # The minimum is NaN if a value is missing.
@@ -134,7 +134,8 @@ def is_called_row_number(name: str) -> bool:
     return bool(_ROW_NUMBER.fullmatch(name.strip()))
 
 
-def _is_named_like_identifier(name: str) -> bool:
+def is_named_like_identifier(name: str) -> bool:
+    """Return whether a column is called what identifiers are called: customer_id, customerid, CustomerID."""
     words = _words(name)
     compact = "".join(words[-2:])  # customer_id, or customerid as one word
     return bool(words) and (words[-1] in _IDENTIFIER_WORDS or bool(_IDENTIFIED.fullmatch(compact)))

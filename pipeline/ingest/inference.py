@@ -1,4 +1,4 @@
-"""Decides what a column of texts is (numbers, booleans, dates or categories) and how its cells are read, from all of them."""
+"""Decides what a column of texts is (numbers, booleans, dates, categories or free text) and how its cells are read, from all of them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from pipeline.core.cells import MISSING_NUMBERS, MISSING_TOKENS, PLAIN, Reading,
 from pipeline.core.params import ColumnOptions
 from pipeline.core.sentences import listed, plural
 from pipeline.core.table_profile import Category, ColumnReport
-from pipeline.ingest import date_reading, number_reading
-from pipeline.ingest.columns import Column, DateColumn, NumberColumn, TextColumn, number_column
+from pipeline.ingest import date_reading, number_reading, text_reading
+from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, NumberColumn, TextColumn, number_column
 
 NUMBER_SHARE: Final = 0.95  # of the present values; a text column with at least this share of numbers is numeric
 DATE_SHARE: Final = 0.95
@@ -76,7 +76,8 @@ class _Texts:
 
 
 def infer(column: TextColumn, circumstances: Circumstances) -> Typed:
-    """Return a column of texts as the type that its labels have: boolean (true/false), number, date, or still text.
+    """Return a column of texts as the type that its labels have: boolean (true/false), number, date, category or free
+    text.
 
     Two words like yes and no stay text, so that requests use the words of the table. `column.labels` are the texts of the
     files without blanks around them, words for missing included.
@@ -93,6 +94,8 @@ def infer(column: TextColumn, circumstances: Circumstances) -> Typed:
         found = _as_boolean(column, texts, words) or _as_number(column, texts, words, circumstances, warnings)
     if found is None and options.kind in {"auto", "date"}:
         found = _as_date(column, texts, words, circumstances, warnings)
+    if found is None and options.kind in {"auto", "text"}:
+        found = _as_text(column, texts, words, circumstances)
     if found is None:
         found = _as_category(column, texts, words, circumstances)
         if options.kind in {"numeric", "date"}:
@@ -129,6 +132,12 @@ def report_of_numbers(column: NumberColumn) -> ColumnReport:
     return ColumnReport(
         name=column.name, kind=kind, reading=column.reading, examples=distinct[:N_EXAMPLES], remarks=remarks
     )
+
+
+def report_of_dates(column: DateColumn) -> ColumnReport:
+    """Return the report of a column of more distinct dates than texts are kept."""
+    examples = [text for text in dict.fromkeys(column.texts(slice(N_SHOWN_ROWS)).tolist()) if text]
+    return ColumnReport(name=column.name, kind="date", reading=column.reading, examples=examples[:N_EXAMPLES])
 
 
 def _present(labels: Sequence[str], counts: Counts, words: Reading) -> _Texts:
@@ -256,7 +265,7 @@ def _as_date(
         order, doubt = circumstances.options.date_order, ""
     reading = dataclasses.replace(words, date_order=order)
     dates, unread = date_reading.parse(texts.labels, reading)
-    n_dates = int(texts.counts[[bool(date) for date in dates]].sum())
+    n_dates = int(texts.counts[~np.isnat(dates)].sum())
     n_present = n_dates + int(texts.counts[unread].sum())
     is_mostly = n_dates >= DATE_SHARE * n_present and 2 * n_dates >= texts.n_rows
     if not n_dates or (circumstances.options.kind == "auto" and not is_mostly):
@@ -268,11 +277,29 @@ def _as_date(
         warnings.append(_odd_warning(column.name, odd, "value that is no date", "values that are no dates"))
     if doubt:
         warnings.append(f"Column {column.name!r}: {doubt}. To change that, set columns.{column.name}.date_order.")
-    cleaned = dict(zip(texts.labels, dates, strict=True))
-    column = _relabelled(column, [cleaned.get(label, "") for label in column.labels])
+    moments = np.full(len(column.labels) + 1, np.datetime64("NaT", "s"))
+    moments[texts.places] = dates
     remarks = {"dmy": ["day before month"], "mdy": ["month before day"]}.get(order, [])
     report = ColumnReport(name=column.name, kind="date", reading=reading, remarks=remarks, unread=_categories(odd))
-    return DateColumn(column.name, column.codes, column.labels, reading), report
+    return DateColumn(column.name, moments[column.codes], reading), report
+
+
+def _as_text(
+    column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances
+) -> tuple[Column, ColumnReport] | None:
+    if not texts.labels or circumstances.is_target:
+        return None
+    if circumstances.options.kind == "auto" and not (
+        text_reading.are_many(texts.counts) and text_reading.are_texts(column.name, texts.labels)
+    ):
+        return None
+    # In lower case, as the words of a text are.
+    reading = dataclasses.replace(words, kept=tuple(dict.fromkeys((*words.kept, *map(str.casefold, words.kept)))))
+    parsed, remarks = text_reading.parse(texts.labels, reading)
+    cleaned = dict(zip(texts.labels, parsed, strict=True))
+    found = _relabelled(column, [cleaned.get(label, "") for label in column.labels])
+    report = ColumnReport(name=column.name, kind="text", reading=reading, remarks=remarks)
+    return FreeTextColumn(column.name, found.codes, found.labels, reading), report
 
 
 def _as_category(
@@ -319,7 +346,9 @@ def _missing_words(labels: Sequence[str], counts: Counts, reading: Reading, kind
     words = [
         (label, int(counts[i]))
         for i, label in enumerate(labels)
-        if label and counts[i] and (is_missing(label, reading) or (kind != "categorical" and _is_number_word(label)))
+        if label
+        and counts[i]
+        and (is_missing(label, reading) or (kind in {"numeric", "boolean", "date"} and _is_number_word(label)))
     ]
     return _categories(sorted(words, key=lambda word: (-word[1], word[0]))[:MAX_LISTED])
 

@@ -77,7 +77,7 @@ def _unit_row(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.
         if isinstance(column, UnusableColumn):
             continue
         if not isinstance(column, TextColumn):
-            if not np.isnan(column.values[0]):
+            if column.present[0]:
                 return none  # a number: a row of data
             continue
         code = int(column.codes[0])
@@ -158,9 +158,7 @@ def _label(column: TextColumn, row: int) -> str:
 
 
 def _is_missing(column: Column, row: int) -> bool:
-    if isinstance(column, TextColumn):
-        return bool(column.codes[row] < 0)
-    return isinstance(column, NumberColumn) and bool(np.isnan(column.values[row]))
+    return not isinstance(column, UnusableColumn) and not column.present[row]
 
 
 def _is_once(column: TextColumn, row: int) -> bool:

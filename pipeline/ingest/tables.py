@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,10 +26,9 @@ from pipeline.ingest.conversion import plain_files
 from pipeline.ingest.frames import read_frames
 from pipeline.ingest.headers import Source
 from pipeline.ingest.identifiers import is_called_row_number, is_identifier, is_row_number
-from pipeline.ingest.inference import NO_OPTIONS, Circumstances, infer, report_of_numbers
+from pipeline.ingest.inference import NO_OPTIONS, Circumstances, infer, report_of_dates, report_of_numbers
 from pipeline.ingest.problems import EmptyTableError
-
-IDENTIFIER_SHARE: Final = 0.5  # of the rows have a text that no other row has
+from pipeline.ingest.text_reading import IDENTIFIER_SHARE, MIN_DISTINCT
 
 
 def read(
@@ -102,6 +101,8 @@ def _add_typed(table: Table, column: Column, circumstances: Circumstances) -> No
         table.warnings.extend(typed.warnings)
     elif isinstance(column, NumberColumn):
         report = report_of_numbers(column)
+    elif isinstance(column, DateColumn):
+        report = report_of_dates(column)
     if is_row_number(column):
         if is_called_row_number(column.name):
             table.notes.append(f"Column {column.name!r} numbers the rows; skipped")
@@ -117,10 +118,12 @@ def _add_typed(table: Table, column: Column, circumstances: Circumstances) -> No
 
 
 def _usable(column: Column, warn: Callable[[str], None]) -> Column:
-    """Return the column, as one that no model can use if it is an ID or free text."""
-    if isinstance(column, TextColumn) and not isinstance(column, DateColumn):
-        if len(column.labels) > max(50, IDENTIFIER_SHARE * np.sum(column.codes >= 0)):
-            reason = f"{len(column.labels):,} distinct values: looks like an ID or free text"
+    """Return the column, as one that no model can use if it is an ID."""
+    if isinstance(column, TextColumn):
+        if type(column) is TextColumn and len(column.labels) > max(
+            MIN_DISTINCT, IDENTIFIER_SHARE * np.sum(column.codes >= 0)
+        ):
+            reason = f"{len(column.labels):,} distinct values without words in common: looks like an ID"
             return UnusableColumn(column.name, column.hashes(), reason)
         return column
     if is_identifier(column):
@@ -155,7 +158,9 @@ def _file_mark(raw_files: list[Source], builders: Mapping[str, ColumnBuilder]) -
 def _read_columns(raw_files: list[Source], target: str) -> tuple[dict[str, ColumnBuilder], int]:
     """Return the columns in the order of the first file, and the number of rows."""
     first = raw_files[0]
-    builders = {name: ColumnBuilder(first.decimal, first.delimiter, keeps_exact=name == target) for name in first.names}
+    builders = {
+        name: ColumnBuilder(name, first.decimal, first.delimiter, keeps_exact=name == target) for name in first.names
+    }
     n_rows = 0
     for file in raw_files:
         n_file_rows = 0
@@ -179,7 +184,7 @@ def _has_blank(piece: "pd.Series[Any]") -> bool:
 def _read_as_text(raw_files: list[Source], names: list[str]) -> dict[str, ColumnBuilder]:
     """Return columns that are numeric in one piece and text in another, read again as they are written."""
     first = raw_files[0]
-    builders = {name: ColumnBuilder(first.decimal, first.delimiter) for name in names}
+    builders = {name: ColumnBuilder(name, first.decimal, first.delimiter) for name in names}
     for file in raw_files:
         for frame in read_frames(file, names):
             for name in names:

@@ -1,12 +1,16 @@
 """ONNX graphs in memory and the rows that they take."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
 from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
+
+# Of rows with texts: the graph holds each text as wide as the longest one, 16 KB of 500 words.
+PART_ROWS: Final = 8_000
 
 Floats = npt.NDArray[np.float32]
 Texts = npt.NDArray[np.object_]
@@ -49,6 +53,12 @@ class Graph:
 
     def run(self, rows: RawRows) -> Floats:
         """Return the graph's output for raw rows, float32 [n, width]."""
+        if CATEGORICAL_INPUT in self._inputs and len(rows) > PART_ROWS:
+            parts = [slice(start, start + PART_ROWS) for start in range(0, len(rows), PART_ROWS)]
+            return np.concatenate([self._run_part(rows.take(part)) for part in parts])
+        return self._run_part(rows)
+
+    def _run_part(self, rows: RawRows) -> Floats:
         feed: dict[str, npt.NDArray[np.generic]] = {}
         if NUMERIC_INPUT in self._inputs:
             feed[NUMERIC_INPUT] = np.ascontiguousarray(rows.numeric, dtype=np.float32)

@@ -19,7 +19,7 @@ from pipeline.features.processed_dataset import Preparation
 from pipeline.features.split import Mask, check_split, row_hashes, split
 from pipeline.features.target import Target, guess_warning, infer_name, resolve
 from pipeline.ingest import sources, tables
-from pipeline.ingest.columns import Hashes, NumberColumn, Table, TextColumn, take
+from pipeline.ingest.columns import FeatureColumn, Hashes, Table, take
 from pipeline.stages.problems import DataChangedError
 from pipeline.stages.step_timer import StepTimer
 
@@ -174,11 +174,9 @@ def _log_target(target: Target, events: Events) -> None:
     events.log(f"Target {target.name!r}: {target.task}, {listed(shares, MAX_CLASSES_LISTED)}")
 
 
-def _log_missing(features: list[NumberColumn | TextColumn], n_rows: int, events: Events) -> None:
+def _log_missing(features: list[FeatureColumn], n_rows: int, events: Events) -> None:
     """Log the columns with the most missing values, most first."""
-    counts = [
-        (int((np.isnan(f.values) if isinstance(f, NumberColumn) else f.codes < 0).sum()), f.name) for f in features
-    ]
+    counts = [(int((~f.present).sum()), f.name) for f in features]
     incomplete = sorted((column for column in counts if column[0]), key=lambda column: -column[0])
     for count, name in incomplete[:MAX_COLUMNS_LISTED]:
         events.log(f"Column {name!r}: {plural(count, 'value')} missing ({count / n_rows:.1%})")

@@ -19,7 +19,7 @@ from app.frontend.form import build_form
 from pipeline.core.bundle import Manifest, bundle_dir, publish, read_manifest, write_pointer
 from pipeline.core.params import ColumnOptions, Params
 from pipeline.ingest import tables
-from pipeline.ingest.columns import NumberColumn, TextColumn
+from pipeline.ingest.columns import DateColumn, NumberColumn, TextColumn
 from pipeline.onnx.session import Graph, RawRows
 from pipeline.tracking.mlflow_model import PipelineModel
 from tests.app.prediction.conftest import Api, running
@@ -27,7 +27,7 @@ from tests.pipeline.cycle import run_stages
 
 pytestmark = pytest.mark.process
 
-HEADER = ("preis", "gewicht", "quote", "farbe", "land", "aktiv", "netto", "tag")
+HEADER = ("preis", "gewicht", "quote", "farbe", "land", "aktiv", "netto", "tag", "notiz")
 MODEL = "/v2/models/automated-ml-pipeline/infer"
 N_TRAIN = 400
 Row = Mapping[str, str]
@@ -64,6 +64,7 @@ def training_rows() -> list[dict[str, str]]:
                 "aktiv": ["True", "false", "TRUE"][i % 3],
                 "netto": f"({amount})" if net < 0 else amount,
                 "tag": f"{1 + i % 28:02}.{1 + i % 12:02}.2023" if i % 11 else "",
+                "notiz": f"{'Sehr gut' if positive else 'Leider schlecht'}, {price:.0f} Stück!" if i % 7 else "",
                 "ziel": "ja" if positive else "nein",
             }
         )
@@ -117,8 +118,8 @@ def training_side(trained: Trained, rows: Sequence[Row]) -> list[float]:
     texts = np.empty((n, len(trained.manifest.categorical)), dtype=object)
     for i, feature in enumerate(trained.manifest.categorical):
         words = columns[feature.name]
-        assert isinstance(words, TextColumn)
-        texts[:, i] = np.array([*words.labels, ""], dtype=object)[words.codes[-n:]]
+        assert isinstance(words, TextColumn | DateColumn)
+        texts[:, i] = words.texts(slice(-n, None))
     return [float(p) for p in trained.graph.run(RawRows(numeric, texts))[:, 1]]
 
 
@@ -213,6 +214,7 @@ ROWS = st.fixed_dictionaries(
         "aktiv": spaced(st.sampled_from(["True", "FALSE", "true", "false", "", "null", "NA"])),
         "tag": spaced(st.builds("{:02}.{:02}.{}".format, st.integers(1, 28), st.integers(1, 12), st.integers(1990, 2030)) | st.sampled_from(["", "n/a", "2024-02-29", "3 März 2024".replace("ä", "a"), "1.2.2022 14:05"])),
         "netto": spaced(AMOUNTS.filter(lambda cell: "€" not in cell)),
+        "notiz": spaced(st.lists(st.sampled_from(["SEHR", "gut,", "leider", "ｓｃｈｌｅｃｈｔ!", "Stu\u0308ck", "neu", "N.A.", "-"]), max_size=6).map(" ".join) | st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=30)),
     }
 )  # fmt: skip
 
@@ -268,6 +270,22 @@ def test_what_was_not_understood_is_said_when_a_row_has_it(trained: Trained) -> 
     assert json.loads(refused.text)["errors"][0]["field"] == "preis"
 
 
+def test_texts_have_no_curve_and_no_counts_when_the_model_has_some(trained: Trained) -> None:
+    row = {name: training_rows()[1][name] for name in HEADER}
+    refused = trained.api.client.post("/curve", json={"record": row, "feature": "notiz"})
+    assert (refused.status_code, refused.json()["why"]) == (
+        422,
+        "The feature 'notiz' is text: there is no curve of its values.",
+    )
+    counted = trained.api.client.get("/stats").json()["features"]
+    assert set(HEADER) - set(counted) == {"tag", "notiz"}
+    schema = trained.api.client.get("/openapi.json").json()["components"]["schemas"]["Record"]["properties"]["notiz"]
+    assert (schema["type"], "maxLength" in schema) == (["string", "null"], False)
+    long = by_json(trained, "/predict", {**row, "notiz": "sehr gut " * 5_000})
+    assert long["unseen"] == []
+    assert by_json(trained, "/predict", {**row, "notiz": "qwertz"})["unseen"] == ["notiz"]
+
+
 def test_a_table_is_refused_when_it_has_too_few_of_the_features(trained: Trained) -> None:
     with running(trained.api.models_dir, API_REQUIRED_FEATURE_SHARE="0.8") as api:
         api.wait_for(1)
@@ -275,7 +293,7 @@ def test_a_table_is_refused_when_it_has_too_few_of_the_features(trained: Trained
         for path in ("/predict/csv", "/invocations"):
             response = api.client.post(path, content=b"preis;farbe\n1,5;rot\n", headers=csv_type)
             assert response.status_code == 400
-            assert "2 of the 8 features" in response.json()["why"]
+            assert "2 of the 9 features" in response.json()["why"]
         split = {"dataframe_split": {"columns": ["preis"], "data": [["1,5"]]}}
         assert api.client.post("/invocations", json=split).status_code == 400
         whole = as_csv(training_rows()[:1], HEADER)

@@ -9,7 +9,13 @@ from typing import Any, Final
 from pipeline.core.params import ColumnOptions
 
 CHOICES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
-    "kind": (("auto", "decided from its values"), ("numeric", "number"), ("categorical", "category"), ("date", "date")),
+    "kind": (
+        ("auto", "decided from its values"),
+        ("numeric", "number"),
+        ("categorical", "category"),
+        ("date", "date"),
+        ("text", "text"),
+    ),
     "decimal": (("auto", "decided from its values"), (".", "point: 1,234.5"), (",", "comma: 1.234,5")),
     "date_order": (
         ("auto", "decided from its values"),

@@ -61,7 +61,7 @@ def compare(manifest: Manifest, stats: Stats, threshold: float) -> DriftReport:
         (
             _feature(feature, stats.features[feature.name], n_rows, threshold)
             for feature in manifest.features
-            if feature.kind != "date"
+            if feature.is_counted
         ),
         key=lambda each: -(each.psi or 0.0),
     )

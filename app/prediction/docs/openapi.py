@@ -27,6 +27,7 @@ KINDS: Final[dict[str, Document]] = {
     "boolean": {"type": ["boolean", "integer", "null"], "enum": [True, False, 1, 0, None]},
     "categorical": {"type": ["string", "number", "boolean", "null"], "maxLength": MAX_TEXT},
     "date": {"type": ["string", "null"], "maxLength": MAX_TEXT},
+    "text": {"type": ["string", "null"]},
 }
 
 
@@ -140,6 +141,8 @@ def _feature(feature: Feature) -> Document:
         parts.append(f"Usually {feature.low:g} to {feature.high:g}; other values are accepted too.")
     if feature.kind == "categorical":
         parts.append(f"Usually one of: {', '.join(feature.categories[:20])}; other texts are accepted too.")
+    if feature.kind == "text":
+        parts.append("Text of any length.")
     if feature.kind == "date":
         parts.append(
             f"In training from {feature.earliest} to {feature.latest}; other ways to write a date are accepted too."
@@ -167,7 +170,7 @@ def _prediction(model: Model | None) -> Document:
         "unseen": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "Features with a category that training has not seen",
+            "description": "Features with a category that training has not seen, or a text without any known word",
         },
     }
     if not is_regression:

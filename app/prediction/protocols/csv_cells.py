@@ -22,6 +22,7 @@ EXPECTED: Final = {
     "boolean": "yes or no",
     "categorical": f"text of at most {MAX_TEXT:,} characters",
     "date": "a date",
+    "text": "text",
 }
 # Spreadsheets write it above the header, and take the delimiter from it.
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
@@ -101,7 +102,7 @@ def value(cell: str, model: Model, name: str) -> Scalar:
     if not cells.is_text:
         number = cells.number(cell)
         return None if number != number else number  # noqa: PLR0124 - only NaN differs from itself
-    if len(cell) > MAX_TEXT and len(cell.strip()) > MAX_TEXT:
+    if cells.kind != "text" and len(cell) > MAX_TEXT and len(cell.strip()) > MAX_TEXT:
         raise ValueError(cell)
     return cells.text(cell) or None
 

@@ -4,7 +4,7 @@ The score is the probability of the positive class (binary), of the class that i
 (multiclass), or the value (regression).
 
 **Contributions** are Shapley values against the typical row: medians for numbers, the more frequent of yes and no, the
-most frequent category. For the features N in which record and typical row differ, and v(S) the score of the typical row
+most frequent category, no text. For the features N in which record and typical row differ, and v(S) the score of the typical row
 with the values of the record in S:
 
     contribution(i) = sum over S in N without i of  |S|! (|N|-|S|-1)! / |N|!  (v(S + i) - v(S))
@@ -86,7 +86,8 @@ def curve(model: Model, rows: Rows, name: str, request_id: str) -> Curve:
 
     Numbers: about 50 from the 1st to the 99th percentile of the training data, whole if those were whole, with the
     row's own value among them, ascending; booleans: false and true; categories: those of the training data, most
-    frequent first, and the row's own; dates: some from the earliest to the latest. Raises InvalidExplanationError API-13 or NonFiniteScoreError API-15.
+    frequent first, and the row's own; dates: some from the earliest to the latest. Raises InvalidExplanationError API-13, also for texts,
+    or NonFiniteScoreError API-15.
     """
     row = _only(rows)
     ordered = [*model.numeric, *model.categorical]
@@ -95,6 +96,8 @@ def curve(model: Model, rows: Rows, name: str, request_id: str) -> Curve:
         raise InvalidExplanationError(
             f"The model has no feature {name[:100]!r}. It has: {', '.join(model.names[:50])}."
         )
+    if ordered[place].kind == "text":
+        raise InvalidExplanationError(f"The feature {name[:100]!r} is text: there is no curve of its values.")
     column = _explained_class(model, rows)
     feature, own, k = ordered[place], _value(model, row, place), len(model.numeric)
     values = _grid(feature, own) if place < k else _category_grid(feature, own)

@@ -52,7 +52,7 @@ class Tensor:
 
 def inputs_of(model: Model) -> list[dict[str, Any]]:
     """Return the inputs for the model's metadata: one per feature."""
-    kinds = {"numeric": "FP32", "boolean": "BOOL", "categorical": "BYTES", "date": "BYTES"}
+    kinds = {"numeric": "FP32", "boolean": "BOOL", "categorical": "BYTES", "date": "BYTES", "text": "BYTES"}
     return [{"name": f.name, "datatype": kinds[f.kind], "shape": [-1]} for f in model.manifest.features]
 
 
@@ -143,6 +143,10 @@ def _read_texts(model: Model, feature: Feature, values: Array) -> list[str]:
     texts: list[str] = []
     errors: list[dict[str, object]] = []
     for i, value in enumerate(values.tolist()):
+        if len(value) > MAX_TEXT and feature.kind != "text":
+            raise InvalidTensorsError(
+                f"Input {feature.name[:100]!r}: {value[:60]!r} is not a string of at most {MAX_TEXT} characters."
+            )
         try:
             texts.append(cells.text(value))
         except ValueError:
@@ -229,10 +233,8 @@ def _flat(name: str, data: object, depth: int) -> list[Any]:
 
 def _texts(name: str, values: Sequence[object]) -> Array:
     for value in values:
-        if value is not None and (not isinstance(value, str) or len(value) > MAX_TEXT):
-            raise InvalidTensorsError(
-                f"Input {name[:100]!r}: {str(value)[:60]!r} is not a string of at most {MAX_TEXT} characters."
-            )
+        if value is not None and not isinstance(value, str):
+            raise InvalidTensorsError(f"Input {name[:100]!r}: {str(value)[:60]!r} is not a string.")
     texts_array = np.empty(len(values), dtype=object)
     texts_array[:] = ["" if value is None else value for value in values]
     return texts_array

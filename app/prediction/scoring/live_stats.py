@@ -79,7 +79,7 @@ class LiveStats:
                     out_of_range=int(self._outside[i]),
                 )
             for i, feature in enumerate(self._model.categorical):
-                if feature.kind == "date":  # of which each new one is one that training has not seen
+                if not feature.is_counted:
                     continue
                 *counts, unseen, missing = self._category_counts[i].tolist()
                 features[feature.name] = CategoryCounts(counts=counts, missing=missing, unseen=unseen)
@@ -121,7 +121,7 @@ class LiveStats:
                 self._outside[i] += np.count_nonzero(is_outside)
         if categorical is not None:
             for i, at in enumerate(self._category_at):
-                if self._model.categorical[i].kind == "date":
+                if not self._model.categorical[i].is_counted:
                     continue
                 unseen, missing = len(at), len(at) + 1
                 places = [missing if text == "" else at.get(text, unseen) for text in categorical[:, i]]

@@ -22,7 +22,7 @@ from pipeline.core.cells import FLOAT32_MAX, Cells, match_names
 from pipeline.core.sentences import listed
 from pipeline.onnx.session import Floats, Texts
 
-MAX_TEXT: Final = 1_000
+MAX_TEXT: Final = 1_000  # of a category or a date; of a free text the first characters are read, however many come
 # What msgspec raises for a body that it cannot read as rows of the model.
 UNREADABLE: Final = (msgspec.MsgspecError, OverflowError, RecursionError, ValueError)
 SHOWN_NAMES: Final = 30
@@ -54,7 +54,8 @@ class Rows:
         return absent
 
     def unseen(self, model: Model) -> list[list[str]]:
-        """Return for each row the names of the features whose category training has not seen, in the model's order."""
+        """Return for each row the names of the features whose category training has not seen, or in whose text
+        it knows no word, in the model's order."""
         names: list[list[str]] = [[] for _ in range(len(self))]
         if self.categorical is not None:
             for j, cells in enumerate(model.text_cells):
@@ -202,6 +203,7 @@ def row_type(model: Model) -> type[msgspec.Struct] | None:
         "boolean": bool | Literal[0, 1] | None,
         "categorical": text | None,
         "date": text | None,
+        "text": str | None,
     }
     ordered = [*model.numeric, *model.categorical]
     fields = [(f"f{i}", kinds[feature.kind], None) for i, feature in enumerate(ordered)]
@@ -228,7 +230,7 @@ def _number(value: object, feature: Feature, cells: Cells) -> float | None:
 
 
 def _text(value: object, cells: Cells) -> str | None:
-    """Return a category or a date, "" for a word that means missing, or None for what is neither."""
+    """Return a category, a date or the words of a text, "" for a word that means missing, or None for what is neither."""
     if isinstance(value, bool):
         value = "true" if value else "false"
     elif isinstance(value, float):
@@ -237,7 +239,7 @@ def _text(value: object, cells: Cells) -> str | None:
         value = str(int(value)) if value.is_integer() else repr(value)
     elif isinstance(value, int):
         value = str(value)
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
+    if not isinstance(value, str) or (len(value) > MAX_TEXT and cells.kind != "text"):
         return None
     try:
         return cells.text(value)
@@ -254,6 +256,8 @@ def _expected(feature: Feature) -> str:
         return "Expected true, false or null."
     if feature.kind == "categorical":
         return f"Expected text, for example {', '.join(map(repr, feature.categories[:5]))}, or null."
+    if feature.kind == "text":
+        return "Expected text, or null."
     if feature.kind == "date":
         return "Expected a date such as 2020-01-31 or 2020-01-31T14:05:00, or null."
     span = "" if feature.low is None or feature.high is None else f", usually {feature.low:g} to {feature.high:g}"

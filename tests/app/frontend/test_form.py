@@ -1,14 +1,16 @@
 """The text of inputs becomes the record for the model."""
 
 import math
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.frontend.form import cell_text, parse_value, value_warning
+from app.frontend.form import build_form, cell_text, parse_value, value_warning
 from app.web.formats import input_text
-from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.bundle import Feature, Manifest, Scalar
 from pipeline.core.cells import Reading
 
 AGE = Feature(name="age", kind="numeric", nullable=False, integer=True, min=21, max=99, low=24, high=87, median=52)
@@ -122,3 +124,20 @@ def test_text_is_read_as_the_cells_of_the_table_when_they_are_written_in_another
 def test_the_mark_is_named_when_a_number_does_not_fit_the_table() -> None:
     assert "decimal comma, such as 1234,5" in parse_value(PRICE, "1234.5")[1]
     assert "not a date such as 2020-01-31" in parse_value(DAY, "soon")[1]
+
+
+REVIEW = Feature(name="review", kind="text", nullable=False, words=["clean", "loud"])
+
+
+def test_a_text_is_taken_as_its_words_when_it_is_typed() -> None:
+    assert parse_value(REVIEW, " Very CLEAN,\r\nbut loud! ") == ("very clean but loud", "")
+    assert parse_value(REVIEW, "...") == (None, "")
+    assert value_warning(REVIEW, "very clean") == ""
+    assert value_warning(REVIEW, "très propre") == "No word of it was among those that the model looks for."
+
+
+def test_a_text_has_several_lines_to_write_in_and_keeps_what_was_typed_when_it_is_shown() -> None:
+    manifest = SimpleNamespace(features=[REVIEW])
+    (field,) = build_form(cast("Manifest", manifest), {"review": "Clean & quiet"}).fields
+    assert (field.widget, field.text) == ("textarea", "Clean & quiet")
+    assert field.hint == "text, of which the model knows 2 words"

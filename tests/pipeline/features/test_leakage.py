@@ -88,6 +88,11 @@ def yes_or_no(i: int) -> str:
             id="two ranges",
         ),
         pytest.param(lambda i: CLASS[i] * 9 + NOISE[i], "alone separates the classes of {} nearly perfectly", id="a score"),
+        pytest.param(
+            lambda i: f"Case {i} of {'ab'[i % 2]} was {'approved' if CLASS[i] else 'sent back'} by {'xyz'[i % 3]}",
+            "has the word 'approved', which alone tells {} in nearly every row",
+            id="a word of a text",
+        ),
         pytest.param(lambda i: f"{CLASS[i]}" if i else "2", "determines {} exactly", id="the class itself"),
     ],
 )  # fmt: skip
@@ -106,6 +111,10 @@ def test_a_column_is_reported_with_how_it_gives_the_class_away_when(
         pytest.param(lambda i: f"word{i % 80}", id="rare words"),
         pytest.param(lambda i: f"{CLASS[i]}" if i % 10 else "either", id="most of its values"),
         pytest.param(lambda i: int(i == 7), id="one row"),
+        pytest.param(
+            lambda i: f"Case {i} was {'good' if CLASS[i] and i % 9 else 'bad'}, {'xyz'[i % 3]}", id="a telling word"
+        ),
+        pytest.param(lambda i: f"2020-0{1 + i % 9}-{1 + i % 28:02}", id="dates"),
     ],
 )
 def test_nothing_is_reported_when_a_column_is(tmp_path: Path, cells: Callable[[int], object]) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.bundle import Feature
+from pipeline.core.cells import Reading
 from pipeline.core.problems import DataError
 from pipeline.features import processed_dataset
 from pipeline.features.processed_dataset import raw_inputs
@@ -36,6 +37,18 @@ def test_values_are_converted_when_a_column_changed_its_kind() -> None:
     numbers, texts = raw_inputs(FEATURES, frame)
     np.testing.assert_array_equal(numbers[:, 0], np.array([2.0, np.nan], dtype=np.float32))
     assert texts[:, 0].tolist() == ["3", "2.5"]
+
+
+def test_cells_are_read_as_the_model_does_when_the_table_is_read_in_another_way_now() -> None:
+    folding, words = Reading(folds_case=True), ["slow", "good"]
+    features = [
+        Feature(name="colour", kind="categorical", nullable=True, reading=folding, categories=["Red"]),
+        Feature(name="review", kind="text", nullable=True, words=words),
+        Feature(name="day", kind="date", nullable=True),
+    ]
+    frame = pd.DataFrame({"colour": ["RED", None], "review": ["Good, but SLOW!", None], "day": ["soon", "2020-01-31"]})
+    _, texts = raw_inputs(features, frame)
+    assert texts.tolist() == [["Red", "good but slow", ""], ["", "", "2020-01-31T00:00:00"]]
 
 
 @pytest.mark.parametrize(

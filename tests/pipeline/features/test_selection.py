@@ -30,7 +30,7 @@ def test_useless_columns_are_left_out_with_the_reason_when_there_are_some(tmp_pa
         "same": "the same value in every training row",
         "empty": "no value in any training row",
         "same text": "the same value in every training row",
-        "name": "60 distinct values: looks like an ID or free text",
+        "name": "60 distinct values without words in common: looks like an ID",
         "unwanted": "ignored",
     }
     assert "There is no column 'nowhere' to ignore." in selection.warnings

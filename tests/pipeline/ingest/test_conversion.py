@@ -18,7 +18,7 @@ from pyarrow import feather
 
 from pipeline.core.problems import DataError
 from pipeline.ingest import conversion, tables
-from pipeline.ingest.columns import Column, NumberColumn, Table, TextColumn
+from pipeline.ingest.columns import Column, DateColumn, NumberColumn, Table, TextColumn
 from tests.builders.workbooks import write_ods, write_xlsx
 
 CSV = b"a,b\n1.5,x\n2.5,y\n"
@@ -26,8 +26,8 @@ EXPECTED = {"a": [1.5, 2.5], "b": ["x", "y"]}
 
 
 def values(column: Column) -> list[Any]:
-    if isinstance(column, TextColumn):
-        return [column.labels[code] if code >= 0 else None for code in column.codes]
+    if isinstance(column, TextColumn | DateColumn):
+        return [text or None for text in column.texts(slice(None))]
     assert isinstance(column, NumberColumn)
     return [None if np.isnan(value) else float(value) for value in column.values]
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.problems import DataError
 from pipeline.ingest import tables
-from pipeline.ingest.columns import Column, NumberColumn, Table, TextColumn
+from pipeline.ingest.columns import Column, DateColumn, NumberColumn, Table, TextColumn
 
 EXPECTED = {"x": [1.5, 2.25, 9.75], "b": ["u", "v", "u"]}
 
@@ -20,8 +20,8 @@ def read(folder: Path, text: str) -> Table:
 
 
 def values(column: Column) -> list[Any]:
-    if isinstance(column, TextColumn):
-        return [column.labels[code] if code >= 0 else None for code in column.codes]
+    if isinstance(column, TextColumn | DateColumn):
+        return [text or None for text in column.texts(slice(None))]
     assert isinstance(column, NumberColumn)
     return [None if np.isnan(value) else float(value) for value in column.values]
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.cells import Cells, Reading, read_number
+from pipeline.core.cells import Cells, Reading, read_number, read_text
 from pipeline.core.params import ColumnOptions
-from pipeline.ingest import column_builder, tables
-from pipeline.ingest.columns import Column, DateColumn, NumberColumn, Table, TextColumn
+from pipeline.ingest import column_builder, frames, tables
+from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, NumberColumn, Table, TextColumn, UnusableColumn
 from pipeline.ingest.inference import Circumstances, infer
 
 N = 40
@@ -37,8 +37,8 @@ def table_of(
 
 
 def values(column: Column) -> list[Any]:
-    if isinstance(column, TextColumn):
-        return [column.labels[code] if code >= 0 else None for code in column.codes]
+    if isinstance(column, TextColumn | DateColumn):
+        return [text or None for text in column.texts(slice(None))]
     assert isinstance(column, NumberColumn)
     return [None if np.isnan(value) else float(value) for value in column.values]
 
@@ -293,6 +293,103 @@ def test_numbers_stay_numbers_when_there_are_more_distinct_texts_than_are_kept(
     assert values(column)[30] is None
     assert table.warnings == ["Column 'a': 1 non-numeric value treated as missing ('?!')."]
     assert column.reading.affixes == ("$",)
+
+
+def test_dates_stay_dates_when_there_are_more_distinct_ones_than_texts_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cell(i: int) -> str:
+        return {30: "soon", 31: "", 39: "n/a"}.get(i, f"{1 + i % 28}.{1 + i % 12}.2020 {i % 24}:05")
+
+    few = table_of(tmp_path, cell).columns["a"]
+    monkeypatch.setattr(column_builder, "MAX_LABELS", 10)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 15)
+    table = table_of(tmp_path, cell)
+    column = table.columns["a"]
+    assert isinstance(column, DateColumn)
+    assert values(column) == values(few)
+    assert column.hashes().tolist() == few.hashes().tolist()
+    assert values(column)[29:32] == ["2020-06-02T05:05:00", None, None]
+    assert table.warnings == ["Column 'a': 1 value that is no date treated as missing ('soon')."]
+    assert table.reports["a"].kind == "date"
+    assert table.reports["a"].examples[0] == "2020-01-01T00:05:00"
+
+
+OPINIONS = ("lovely", "spotless", "dirty", "loud", "warm", "cold")
+
+
+def review(i: int) -> str:
+    return f"Room {i} was {OPINIONS[i % 6]} and {OPINIONS[i % 5]}, paid {i * 7}!"
+
+
+TEXTS: dict[str, tuple[Callable[[int], str], str]] = {
+    "reviews": (review, "room 1 was spotless and spotless paid 7"),
+    "names of people": (lambda i: f"Smith{i}, {['Mr', 'Mrs', 'Miss', 'Dr'][i % 4]}. J.", "smith1 mrs j"),
+    "addresses": (lambda i: f"{i} {['Main', 'Oak', 'Park'][i % 3]} {['Street', 'Lane'][i % 2]}", "1 oak lane"),
+    "Japanese": (lambda i: f"部屋{i}は{['綺麗', '汚い', '静か'][i % 3]}でした", "部 屋 1 は 汚 い で し た"),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_texts_are_read_as_words_when_they_are(tmp_path: Path, kind: str) -> None:
+    cell, expected = TEXTS[kind]
+    table = table_of(tmp_path, cell, n_rows=150)
+    column = table.columns["a"]
+    assert isinstance(column, FreeTextColumn)
+    assert (values(column)[1], table.reports["a"].kind, table.warnings) == (expected, "text", [])
+    assert Cells("text", column.reading).text(cell(1).upper()) == expected
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda i: f"ORD-{i:05}",
+        lambda i: f"{i * 7919 % 99991:05x}-{i * 104729 % 99991:05x}",
+        lambda i: f"user{i}",
+        lambda i: f"{i}.{i * 7} / {i + 3}",
+    ],
+)
+def test_a_column_is_left_out_when_its_texts_have_no_words_in_common(
+    tmp_path: Path, cell: Callable[[int], str]
+) -> None:
+    column = table_of(tmp_path, cell, n_rows=150).columns["a"]
+    assert isinstance(column, UnusableColumn)
+    assert column.reason == "150 distinct values without words in common: looks like an ID"
+
+
+def test_texts_are_categories_when_they_repeat_or_are_the_target(tmp_path: Path) -> None:
+    table = table_of(tmp_path, lambda i: review(i % 40), n_rows=150)
+    assert table.reports["a"].kind == "categorical"
+    assert table_of(tmp_path, review, n_rows=150, target="a").reports["a"].kind == "categorical"
+    chosen = table_of(tmp_path, lambda i: review(i % 40), n_rows=150, options=ColumnOptions(kind="text"))
+    assert isinstance(chosen.columns["a"], FreeTextColumn)
+    options = ColumnOptions(kind="text", kept=("NA",))
+    kept = table_of(tmp_path, lambda i: "NA" if i % 2 else review(i), options=options).columns["a"]
+    assert isinstance(kept, FreeTextColumn)
+    assert values(kept)[1] == "na"
+    assert Cells("text", kept.reading).text("na") == "na"
+
+
+def test_texts_are_kept_when_there_are_more_distinct_ones_than_ids_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_builder, "MAX_LABELS", 60)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 50)
+    assert isinstance(table_of(tmp_path, review, n_rows=150).columns["a"], FreeTextColumn)
+    monkeypatch.setattr(column_builder, "MAX_CHARACTERS", 100)
+    column = table_of(tmp_path, review, n_rows=150).columns["a"]
+    assert isinstance(column, UnusableColumn)
+    assert column.reason == "texts of more than 100 characters"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    text=st.text(max_size=40) | st.lists(st.sampled_from(["NA", "nil", "İ", "ﬁ", "ß", "?", "ｎ", "None"])).map(" ".join)
+)
+def test_words_are_the_same_when_they_are_read_again(text: str) -> None:
+    words = read_text(text)
+    assert read_text(words) == words
+    assert words == " ".join(words.split())
 
 
 @settings(max_examples=150, deadline=None)

@@ -27,8 +27,8 @@ def read(folder: Path, text: str | bytes) -> Table:
 
 def values(column: Column) -> list[Any]:
     """Return the values of a column as Python objects, None where missing."""
-    if isinstance(column, TextColumn):
-        return [column.labels[code] if code >= 0 else None for code in column.codes]
+    if isinstance(column, TextColumn | DateColumn):
+        return [text or None for text in column.texts(slice(None))]
     assert isinstance(column, NumberColumn)
     return [None if np.isnan(value) else float(value) for value in column.values]
 
