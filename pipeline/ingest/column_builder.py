@@ -144,9 +144,9 @@ class ColumnBuilder:
     def _add_numbers(self, piece: "pd.Series[Any]") -> None:
         self.kinds.add("boolean" if piece.dtype.kind == "b" else "number")
         values = piece.to_numpy(dtype=np.float64, na_value=np.nan)
-        self.has_only_days = self.has_only_days and _are_days(values[~np.isnan(values)])
+        self.has_only_days = self.has_only_days and _are_days(values)
         if piece.dtype.kind in "iu":
-            self.has_long_numbers = self.has_long_numbers or bool((np.abs(values) >= LONG_NUMBER).any())
+            self.has_long_numbers = self.has_long_numbers or max(values.max(), -values.min()) >= LONG_NUMBER
         column = number_column("", values)
         if self.keeps_exact:
             is_exact = np.array_equal(column.values, values, equal_nan=True)
@@ -239,9 +239,12 @@ class ColumnBuilder:
 
 
 def _are_days(values: npt.NDArray[np.float64]) -> bool:
-    """Return whether all numbers are written like days, such as 20200131."""
-    if not len(values) or not FIRST_DAY <= values[0] < LAST_DAY:  # as nearly always
-        return False
+    """Return whether all numbers are written like days, such as 20200131; NaN is missing."""
+    for part in (values[:100], values):  # nearly always the first are none
+        present = part[~np.isnan(part)]
+        if len(present) and not FIRST_DAY <= present[0] < LAST_DAY:
+            return False
+    values = present
     months, days = values // 100 % 100, values % 100
     is_day = (values >= FIRST_DAY) & (values < LAST_DAY) & (months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)
     return bool(is_day.all())
