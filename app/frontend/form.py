@@ -124,7 +124,7 @@ def cell_text(feature: Feature, value: Scalar) -> str:
     """Return a value as the cells of its column are written: with a decimal comma where they have one."""
     text = input_text(value)
     if feature.kind == "date":
-        return text.removesuffix(MIDNIGHT)
+        return text.removesuffix(MIDNIGHT).replace("T", " ")
     is_number = isinstance(value, float) and not isinstance(value, bool)
     return text.replace(".", ",") if is_number and feature.reading.decimal == "," else text
 
@@ -271,7 +271,7 @@ def _build_hint(feature: Feature) -> str:
         if len(feature.categories) > MAX_SELECT_OPTIONS:
             parts.append(plural(len(feature.categories), "category", "categories"))
     elif feature.kind == "text":
-        parts.append(f"text, of which the model knows {plural(len(feature.words), 'word')}")
+        parts.append(f"text, in which the model looks for {plural(len(feature.words), 'word')}")
     if feature.missing_share >= 0.0005:
         parts.append(f"missing in {percent(feature.missing_share)}")
     return ", ".join(parts)

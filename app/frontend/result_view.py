@@ -36,6 +36,7 @@ def build_result(
     threshold = prediction.threshold if manifest.task == "binary" else None
     label = class_label(prediction.prediction, manifest.classes)
     is_regression = manifest.task == "regression"
+    texts = {feature.name for feature in manifest.features if feature.kind == "text"}
     return Result(
         sentence=result_sentence(manifest, prediction),
         score_text=short_number(score) if is_regression else percent(score),
@@ -49,7 +50,8 @@ def build_result(
             for feature in manifest.features
             if feature.name in prediction.imputed
         ),
-        unseen=tuple(column_label(name) for name in prediction.unseen),
+        unseen=tuple(column_label(name) for name in prediction.unseen if name not in texts),
+        unknown_texts=tuple(column_label(name) for name in prediction.unseen if name in texts),
         version=prediction.model_version,
         request_id=prediction.request_id,
         link=link,

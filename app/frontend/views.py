@@ -100,6 +100,7 @@ class Result:
     distribution: Distribution | None
     imputed: tuple[tuple[str, str], ...]
     unseen: tuple[str, ...]
+    unknown_texts: tuple[str, ...]
     version: int
     request_id: str
     link: str

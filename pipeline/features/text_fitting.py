@@ -13,8 +13,8 @@ from pipeline.ingest.columns import FreeTextColumn
 
 PROBED_ROWS: Final = 20_000  # training rows among which words are compared
 MAX_WORDS: Final = 300  # of a column
-MIN_WORDS: Final = 20  # of a column, however long the table is
-MAX_VALUES: Final = 40_000_000  # prepared ones of all words: 160 MB
+MIN_WORDS: Final = 10  # of a column, however long the table is
+MAX_VALUES: Final = 20_000_000  # prepared ones of all words: 80 MB on disk, and some 300 MB in training
 
 
 def fit_words(job: Job) -> list[WordFit]:

@@ -110,20 +110,23 @@ def _add_typed(table: Table, column: Column, circumstances: Circumstances) -> No
             table.warnings.append(f"Column {column.name!r} counts up from row to row; it is left out as row numbers.")
         table.reports[column.name] = report.model_copy(update={"kind": "skipped"})
         return
-    column = _usable(column, table.warnings.append)
+    column = _usable(column, table.warnings.append, is_target=circumstances.is_target)
+    if isinstance(column, UnusableColumn):
+        report = report.model_copy(update={"kind": "other"})
     if report.remarks:
         table.notes.append(f"Column {column.name!r}: {'; '.join(report.remarks)}")
     table.reports[column.name] = report
     table.columns[column.name] = column
 
 
-def _usable(column: Column, warn: Callable[[str], None]) -> Column:
+def _usable(column: Column, warn: Callable[[str], None], *, is_target: bool) -> Column:
     """Return the column, as one that no model can use if it is an ID."""
     if isinstance(column, TextColumn):
         if type(column) is TextColumn and len(column.labels) > max(
             MIN_DISTINCT, IDENTIFIER_SHARE * np.sum(column.codes >= 0)
         ):
-            reason = f"{len(column.labels):,} distinct values without words in common: looks like an ID"
+            looks_like = "" if is_target else " without words in common: looks like an ID"
+            reason = f"{len(column.labels):,} distinct values{looks_like}"
             return UnusableColumn(column.name, column.hashes(), reason)
         return column
     if is_identifier(column):

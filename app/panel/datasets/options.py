@@ -3,7 +3,8 @@
 Fields are named by the position of their column, since a name may hold anything: `name.3`, `kind.3`, `missing.3`.
 """
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.core.params import ColumnOptions
@@ -53,6 +54,12 @@ def changed_params(params: Mapping[str, Any], texts: Mapping[str, str]) -> dict[
     return {**params, "columns": columns, "ignore": ignored, "target": target, "sheet": sheet}
 
 
+def join_words(words: Sequence[str]) -> str:
+    """Return words as a person writes them in one field: between commas, those with a comma in quotes."""
+    return ", ".join('"' + word.replace('"', '""') + '"' if {",", '"'} & set(word) else word for word in words)
+
+
 def _words(text: str) -> tuple[str, ...]:
-    """Return the words between commas."""
-    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    """Return the words between commas; one in quotes may have a comma."""
+    words = next(csv.reader([text.strip()], skipinitialspace=True), [])
+    return tuple(dict.fromkeys(word.strip() for word in words if word.strip()))

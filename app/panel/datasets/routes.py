@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from app.panel.datasets.options import CHOICES, changed_params
+from app.panel.datasets.options import CHOICES, changed_params, join_words
 from app.panel.datasets.preview import Previews
 from app.panel.datasets.profile import bar_counts, read_profile
 from app.panel.datasets.service import MAX_UPLOAD_BYTES, Datasets, Table
@@ -65,6 +65,11 @@ class ShownPreview:
     is_busy: bool = False
     is_changed: bool = False
     choices: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=lambda: CHOICES)
+
+    def words(self, column: str, option: Literal["missing", "kept"]) -> str:
+        """Return the words that somebody decided about for a column, as the field holds them."""
+        chosen = self.options.get(column, ColumnOptions())
+        return join_words(chosen.missing if option == "missing" else chosen.kept)
 
     @classmethod
     def of(cls, result: PreviewResult | None, params: Params, *, is_changed: bool = False) -> "ShownPreview":

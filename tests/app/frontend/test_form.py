@@ -140,4 +140,4 @@ def test_a_text_has_several_lines_to_write_in_and_keeps_what_was_typed_when_it_i
     manifest = SimpleNamespace(features=[REVIEW])
     (field,) = build_form(cast("Manifest", manifest), {"review": "Clean & quiet"}).fields
     assert (field.widget, field.text) == ("textarea", "Clean & quiet")
-    assert field.hint == "text, of which the model knows 2 words"
+    assert field.hint == "text, in which the model looks for 2 words"

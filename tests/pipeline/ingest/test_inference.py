@@ -360,7 +360,9 @@ def test_a_column_is_left_out_when_its_texts_have_no_words_in_common(
 def test_texts_are_categories_when_they_repeat_or_are_the_target(tmp_path: Path) -> None:
     table = table_of(tmp_path, lambda i: review(i % 40), n_rows=150)
     assert table.reports["a"].kind == "categorical"
-    assert table_of(tmp_path, review, n_rows=150, target="a").reports["a"].kind == "categorical"
+    target = table_of(tmp_path, review, n_rows=150, target="a").columns["a"]
+    assert isinstance(target, UnusableColumn)
+    assert target.reason == "150 distinct values"
     chosen = table_of(tmp_path, lambda i: review(i % 40), n_rows=150, options=ColumnOptions(kind="text"))
     assert isinstance(chosen.columns["a"], FreeTextColumn)
     options = ColumnOptions(kind="text", kept=("NA",))

@@ -1,17 +1,20 @@
 """The form of the Data page becomes parameters of a run."""
 
-from app.panel.datasets.options import changed_params
+from app.panel.datasets.options import changed_params, join_words
 from pipeline.core.params import Params
 
 
 def test_decisions_become_parameters_when_the_form_is_sent() -> None:
     texts = {"target": "result", "name.0": "land", "kind.0": "categorical", "kept.0": "NA, -", "missing.0": "tbd"}
+    texts["missing.0"] = 'tbd, "not said, or refused", ""'
     texts |= {"name.1": "id", "kind.1": "auto", "ignore.1": "on", "name.2": "a.b", "decimal.2": ","}
     params = Params.model_validate(changed_params(Params().model_dump(mode="json"), texts))
     assert params.target == "result"
     assert params.ignore == ("id",)
     assert params.columns["land"].kept == ("NA", "-")
-    assert params.columns["land"].missing == ("tbd",)
+    assert params.columns["land"].missing == ("tbd", "not said, or refused")
+    assert join_words(params.columns["land"].missing) == 'tbd, "not said, or refused"'
+    assert join_words(params.columns["land"].kept) == "NA, -"
     assert params.columns["a.b"].decimal == ","
     assert set(params.columns) == {"land", "a.b"}
 
