@@ -80,11 +80,13 @@ def _page(
 ) -> PredictPage:
     n_examples = len(example_rows(manifest))
     n_chars = sum(len(quote(field.name)) + 24 for field in form.fields)
+    # A text may be as long as a whole address, and must not end in one.
+    may_be_link = n_chars < MAX_LINK_CHARS and not any(field.widget == "textarea" for field in form.fields)
     return PredictPage(
         model=summarize_model(manifest),
         fields=form.fields,
         n_errors=form.n_errors,
-        method="get" if n_chars < MAX_LINK_CHARS else "post",
+        method="get" if may_be_link else "post",
         example_index=example_index,
         example_url=f"/?example={(example_index + 1) % n_examples}",
         n_examples=n_examples,

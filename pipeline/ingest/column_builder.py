@@ -1,5 +1,6 @@
 """Collects one column from the pieces of the files, each piece in its final width as soon as it is read."""
 
+import dataclasses
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from pipeline.ingest.columns import (
     UnusableColumn,
     number_column,
 )
-from pipeline.ingest.inference import DATE_SHARE, LONG_NUMBER, NUMBER_SHARE, has_leading_zeros
+from pipeline.ingest.inference import DATE_SHARE, LONG_NUMBER, MAX_MISSING_WORDS, NUMBER_SHARE, has_leading_zeros
 
 SECONDS_PER_DAY: Final = 86_400  # a duration is a number of days
 FIRST_DAY: Final = 19_000_101
@@ -112,10 +113,13 @@ class ColumnBuilder:
         """Return the column as it was read; texts are not parsed yet."""
         if self.unusable_reason:
             return UnusableColumn(name, np.concatenate(self.row_hashes), self.unusable_reason)
-        if self.reading is not None and self.are_dates:
-            return DateColumn(name, np.concatenate(self.pieces), self.reading)
         if self.reading is not None:
-            return NumberColumn(name, np.concatenate(self.pieces), False, self.infinite, self.reading)
+            # The same words are missing in a request; where there are too many of them, each is an error there.
+            words = tuple(self.unread) if len(self.unread) <= MAX_MISSING_WORDS else ()
+            reading = dataclasses.replace(self.reading, missing=words)
+            if self.are_dates:
+                return DateColumn(name, np.concatenate(self.pieces), reading)
+            return NumberColumn(name, np.concatenate(self.pieces), False, self.infinite, reading)
         if "text" in self.kinds:
             return self._text(name)
         reading = Reading(self.file_mark or ".")

@@ -22,6 +22,7 @@ from pipeline.ingest import tables
 from pipeline.ingest.columns import DateColumn, NumberColumn, TextColumn
 from pipeline.onnx.session import Graph, RawRows
 from pipeline.tracking.mlflow_model import PipelineModel
+from tests.app.frontend.conftest import Page, app_running
 from tests.app.prediction.conftest import Api, running
 from tests.pipeline.cycle import run_stages
 
@@ -284,6 +285,15 @@ def test_texts_have_no_curve_and_no_counts_when_the_model_has_some(trained: Trai
     long = by_json(trained, "/predict", {**row, "notiz": "sehr gut " * 5_000})
     assert long["unseen"] == []
     assert by_json(trained, "/predict", {**row, "notiz": "qwertz"})["unseen"] == ["notiz"]
+
+
+def test_the_apps_form_takes_a_text_when_it_is_longer_than_an_address_may_be(trained: Trained, tmp_path: Path) -> None:
+    with app_running(f"http://127.0.0.1:{trained.api.port}", tmp_path / "log") as app:
+        page = Page(app.get().text)
+        assert [attributes.get("method") for tag, attributes in page.tags if tag == "form"] == ["post"]
+        values = {**page.form_values(), "x.notiz": "Leider schlecht. " * 5_000}
+        response = app.client.post("/", data=values, headers={"Origin": app.url})
+        assert "The model predicts" in Page(response.text).text
 
 
 def test_a_table_is_refused_when_it_has_too_few_of_the_features(trained: Trained) -> None:

@@ -293,6 +293,7 @@ def test_numbers_stay_numbers_when_there_are_more_distinct_texts_than_are_kept(
     assert values(column)[30] is None
     assert table.warnings == ["Column 'a': 1 non-numeric value treated as missing ('?!')."]
     assert column.reading.affixes == ("$",)
+    assert np.isnan(Cells("numeric", column.reading).number("?!"))
 
 
 def test_dates_stay_dates_when_there_are_more_distinct_ones_than_texts_are_kept(
@@ -311,6 +312,7 @@ def test_dates_stay_dates_when_there_are_more_distinct_ones_than_texts_are_kept(
     assert column.hashes().tolist() == few.hashes().tolist()
     assert values(column)[29:32] == ["2020-06-02T05:05:00", None, None]
     assert table.warnings == ["Column 'a': 1 value that is no date treated as missing ('soon')."]
+    assert Cells("date", column.reading).text("soon") == ""
     assert table.reports["a"].kind == "date"
     assert table.reports["a"].examples[0] == "2020-01-01T00:05:00"
 
