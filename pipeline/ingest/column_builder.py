@@ -210,8 +210,10 @@ class ColumnBuilder:
             )
 
     def _number_reading(self, labels: list[str]) -> Reading | None:
-        mark = "," if self.file_mark == "," else ""
-        found = number_reading.decide(labels, np.ones(len(labels), dtype=np.int64), mark, self.delimiter)
+        mark, counts = "," if self.file_mark == "," else "", np.ones(len(labels), dtype=np.int64)
+        if not number_reading.may_be_numbers(labels, counts):
+            return None
+        found = number_reading.decide(labels, counts, mark, self.delimiter)
         values, _ = number_reading.parse(labels, found.reading)
         are_numbers = (~np.isnan(values)).sum() >= NUMBER_SHARE * len(labels)
         return found.reading if are_numbers and not has_leading_zeros(labels) else None

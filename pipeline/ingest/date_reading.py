@@ -1,6 +1,5 @@
 """Decides whether the texts of a column are dates, and in which order they have day and month."""
 
-import contextlib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -13,8 +12,8 @@ from pipeline.ingest.columns import Moments
 
 _DAY_MONTH: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)", re.ASCII)
 _LAST_MONTH: Final = 12
-# What numpy reads a hundred times as fast, and alike.
-_ISO: Final = re.compile(r"(?!0000)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}:\d{2})?", re.ASCII)
+_YEAR_FIRST: Final = re.compile(r"(?!0000)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
+_YEAR_LAST: Final = re.compile(r"\d{2}([-/.])\d{2}\1(?!0000)\d{4}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 
 
 def date_order(labels: Sequence[str]) -> tuple[DateOrder, str]:
@@ -36,18 +35,33 @@ def date_order(labels: Sequence[str]) -> tuple[DateOrder, str]:
 
 def parse(labels: Sequence[str], reading: Reading) -> tuple[Moments, npt.NDArray[np.bool_]]:
     """Return the moment of each text, NaT where it is missing or no date, and which of them are no dates."""
-    if all(map(_ISO.fullmatch, labels)):
-        with contextlib.suppress(ValueError):  # 2021-02-30
-            return np.array(labels, dtype="datetime64[s]"), np.zeros(len(labels), dtype=np.bool_)
-    dates: list[str] = []
+    try:
+        return _parsed([_usual(label, reading.date_order) for label in labels], labels, reading)
+    except ValueError:  # one is no day of the calendar, such as 2021-02-30
+        return _parsed([""] * len(labels), labels, reading)
+
+
+def _usual(label: str, order: DateOrder) -> str:
+    """Return what numpy reads like `read_date`, five times as fast: a date in the form of most tables; "" for any other."""
+    if _YEAR_FIRST.fullmatch(label):
+        return label
+    if order in {"dmy", "mdy"} and _YEAR_LAST.fullmatch(label):
+        day, month = (label[:2], label[3:5]) if order == "dmy" else (label[3:5], label[:2])
+        return f"{label[6:10]}-{month}-{day}{label[10:]}"
+    return ""
+
+
+def _parsed(usual: list[str], labels: Sequence[str], reading: Reading) -> tuple[Moments, npt.NDArray[np.bool_]]:
     unread = np.zeros(len(labels), dtype=np.bool_)
+    texts = usual.copy()
     for i, label in enumerate(labels):
-        try:
-            dates.append(read_date(label, reading))
-        except ValueError:
-            dates.append("")
-            unread[i] = True
-    return np.array([date or "NaT" for date in dates], dtype="datetime64[s]"), unread
+        if not usual[i]:
+            try:
+                texts[i] = read_date(label, reading) or "NaT"
+            except ValueError:
+                texts[i] = "NaT"
+                unread[i] = True
+    return np.array(texts, dtype="datetime64[s]"), unread
 
 
 def looks_like_version(labels: Sequence[str]) -> bool:

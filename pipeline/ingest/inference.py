@@ -189,6 +189,8 @@ def _as_number(
         return None
     if options.kind == "auto" and (has_leading_zeros(texts.labels) or _are_long(texts.labels)):
         return None
+    if options.kind == "auto" and not number_reading.may_be_numbers(texts.labels, texts.counts):
+        return None
     found = number_reading.decide(
         texts.labels, texts.counts, circumstances.file_mark, circumstances.delimiter, options.decimal
     )

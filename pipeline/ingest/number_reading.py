@@ -57,6 +57,7 @@ _POINT_DECIMAL: Final = re.compile(
 )
 _AMBIGUOUS: Final = re.compile(r"[1-9]\d{0,2}([.,])\d{3}", re.ASCII)
 _WHOLE: Final = re.compile(r"\d+", re.ASCII)
+PROBED_TEXTS: Final = 2_000
 
 Counts = npt.NDArray[np.int64]
 
@@ -82,6 +83,17 @@ class _Parts:
     digits: str
     after: str
     is_apart: bool  # a blank stands before `after`
+
+
+def may_be_numbers(labels: Sequence[str], counts: Counts) -> bool:
+    """Return False where none of many texts is a number, of the most frequent ones and of others from all over the column."""
+    if len(labels) <= PROBED_TEXTS:
+        return True
+    frequent = np.argpartition(counts, -PROBED_TEXTS // 2)[-PROBED_TEXTS // 2 :]
+    places = np.union1d(frequent, np.arange(0, len(labels), len(labels) // PROBED_TEXTS))
+    probed = [labels[i] for i in places.tolist()]
+    values, _ = parse(probed, decide(probed, counts[places], "", "").reading)
+    return not np.isnan(values).all()
 
 
 def decide(

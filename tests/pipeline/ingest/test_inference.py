@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.cells import Cells, Reading, read_number, read_text
 from pipeline.core.params import ColumnOptions
-from pipeline.ingest import column_builder, frames, tables
+from pipeline.ingest import column_builder, date_reading, frames, number_reading, tables
 from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, NumberColumn, Table, TextColumn, UnusableColumn
 from pipeline.ingest.inference import Circumstances, infer
 
@@ -268,6 +268,33 @@ def test_dates_are_read_when_they_are_written_with(tmp_path: Path, kind: str) ->
     assert [reader.text(cell) for cell in cells] == expected
 
 
+PART = st.integers(0, 40)
+MARKS = st.sampled_from(["-", "/", "."])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    labels=st.lists(
+        st.builds("{:02}{}{:02}{}{:04}{}".format, PART, MARKS, PART, MARKS, st.sampled_from([0, 1, 1969, 2024, 9999]), st.sampled_from(["", " 7:05", " 24:00", "T23:59", " 12:30:60", " 00:00:00"]))
+        | st.builds("{:04}-{:02}-{:02}{}".format, st.sampled_from([0, 1, 1900, 2024]), PART, PART, st.sampled_from(["", " 07:05", "T24:00", "  01:02:03", "Z"]))
+        | st.sampled_from(["", "n/a", "soon", "29.02.2024"]),
+        max_size=6,
+    ),
+    order=st.sampled_from(["", "dmy", "mdy", "ymd"]),
+)  # fmt: skip
+def test_dates_are_the_same_when_many_are_read_at_once_and_when_a_request_has_one(
+    labels: list[str], order: Any
+) -> None:
+    reading = Reading(date_order=order)
+    moments, unread = date_reading.parse(labels, reading)
+    for label, moment, is_unread in zip(labels, DateColumn("", moments).texts(slice(None)), unread, strict=True):
+        try:
+            expected, fits = Cells("date", reading).text(label), True
+        except ValueError:
+            expected, fits = "", False
+        assert (moment, not is_unread) == (expected, fits), label
+
+
 def test_the_order_of_day_and_month_is_said_when_no_date_decides_it(tmp_path: Path) -> None:
     table = table_of(tmp_path, lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2020")
     assert "may mean two days; the month was taken to come first" in table.warnings[0]
@@ -294,6 +321,14 @@ def test_numbers_stay_numbers_when_there_are_more_distinct_texts_than_are_kept(
     assert table.warnings == ["Column 'a': 1 non-numeric value treated as missing ('?!')."]
     assert column.reading.affixes == ("$",)
     assert np.isnan(Cells("numeric", column.reading).number("?!"))
+
+
+def test_many_distinct_texts_are_numbers_when_they_are_some(tmp_path: Path) -> None:
+    n = 3 * number_reading.PROBED_TEXTS
+    assert isinstance(table_of(tmp_path, lambda i: f"{i * 7 + 0.5} kg", n_rows=n).columns["a"], NumberColumn)
+    frequent = table_of(tmp_path, lambda i: f"{i % 20}" if i % 40 else f"x{i}", n_rows=50 * n)
+    assert isinstance(frequent.columns["a"], NumberColumn)
+    assert isinstance(table_of(tmp_path, lambda i: f"x{i * 7}", n_rows=n).columns["a"], UnusableColumn)
 
 
 def test_dates_stay_dates_when_there_are_more_distinct_ones_than_texts_are_kept(
