@@ -58,7 +58,7 @@ class Feature(_Record):
     `reading` is how its cells were read in training, and are read in every request. `min max median histogram` are None
     for categorical features, dates and texts; `categories` (most frequent first) and `category_counts` are empty for all but
     categorical ones; `words` are those that the model looks for in a text. `integer`: every training value was whole. `example`: the value of a real training row, None if it
-    was missing there; of a text its words, of a date as `YYYY-MM-DDThh:mm:ss`. `missing_share` is in [0, 1].
+    was missing there; of a text the `words` in it, of a date as `YYYY-MM-DDThh:mm:ss`. `missing_share` is in [0, 1].
     """
 
     name: str
@@ -97,6 +97,11 @@ class Feature(_Record):
     def cells(self) -> Cells:
         """Return what reads the cells of this column, as training did."""
         return Cells(self.kind, self.reading, self.words if self.kind == "text" else self.categories)
+
+    def known_words(self, text: str) -> str:
+        """Return those of a text's words that the model looks for, in their order."""
+        known = frozenset(self.words)
+        return " ".join(word for word in text.split() if word in known)
 
     @property
     def typical(self) -> Scalar:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from math import inf, nan
 from typing import Final, Literal
 
@@ -67,8 +68,10 @@ _NAMED_MONTH: Final = re.compile(
     + _TIME,
     re.ASCII,
 )
-# Letters and digits in a row; of the Chinese and Japanese, who leave no blanks between words, each character.
-_WORD: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff]|[^\\W_\u3040-\u30ff\u3400-\u9fff]+")
+_ASCII_WORD: Final = re.compile(r"[a-z0-9]+")
+_ALONE: Final = (
+    "\u3040-\u30ff\u3400-\u9fff"  # Chinese and Japanese, without blanks between words: each character is one
+)
 MAX_READ_CHARACTERS: Final = 20_000  # of a text; what comes after is not read, in training and in requests
 MAX_READ_WORDS: Final = 500
 _PIVOT_YEAR: Final = 69  # two digits from here on are of the last century, as POSIX has it
@@ -177,9 +180,20 @@ def read_text(text: str, reading: Reading = PLAIN) -> str:
     text = text.strip()
     if is_missing(text, reading):
         return ""
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text[:MAX_READ_CHARACTERS]).casefold())
-    words = " ".join(_WORD.findall(plain)[:MAX_READ_WORDS])
+    plain = text[:MAX_READ_CHARACTERS].casefold()
+    if not plain.isascii():
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain).casefold())
+        plain = folded.replace("i\u0307", "i")  # the Turkish dotted capital
+    plain = plain[:MAX_READ_CHARACTERS]
+    words = " ".join((_ASCII_WORD if plain.isascii() else _word()).findall(plain)[:MAX_READ_WORDS])
     return "" if is_missing(words, reading) else words
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """Return what matches a word: letters and digits, with the marks that many scripts write above, below and behind them."""
+    marks = "".join(mark for mark in map(chr, range(0x300, 0x10000)) if unicodedata.category(mark)[0] == "M")
+    return re.compile(f"[{_ALONE}]|[^\\W_{_ALONE}](?:[^\\W_{_ALONE}]|[{marks}])*")
 
 
 def match_names(sent: Iterable[str], known: Iterable[str]) -> dict[str, str]:
@@ -235,12 +249,12 @@ class Cells:
         """Return the category, the date as `YYYY-MM-DDThh:mm:ss`, or the words of a text; "" if missing. Raises ValueError for
         what is no date.
         """
-        if text in self._known:
-            return text
         if self.kind == "date":
             return read_date(text, self.reading)
         if self.kind == "text":
             return read_text(text, self.reading)
+        if text in self._known:
+            return text
         category = read_category(text, self.reading)
         return category if category in self._known else self._folded.get(category.casefold(), category)
 
@@ -249,7 +263,7 @@ class Cells:
         dates.
         """
         if self.kind == "text":
-            return category != "" and self._known.keys().isdisjoint(category.split())
+            return category != "" and bool(self._known) and self._known.keys().isdisjoint(category.split())
         return self.kind == "categorical" and category != "" and category not in self._known
 
 

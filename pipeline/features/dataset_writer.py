@@ -18,7 +18,7 @@ from pipeline.features.processed_dataset import (
     TRAIN_FILE,
     VALIDATION_COLUMN,
 )
-from pipeline.ingest.columns import Column, DateColumn, NumberColumn, TextColumn, UnusableColumn
+from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, NumberColumn, TextColumn, UnusableColumn
 from pipeline.onnx.session import Graph, RawRows
 
 
@@ -26,6 +26,11 @@ def write_rows(job: Job, prepared: Prepared, folder: Path) -> None:
     """Write the prepared training and test rows, and the raw test rows, into `folder`."""
     graph = Graph(prepared.model)
     raw_columns = _raw_columns(job)
+    dictionaries = {
+        name: pa.array(column.labels, pa.string())
+        for name, column in raw_columns.items()
+        if isinstance(column, TextColumn) and not isinstance(column, FreeTextColumn)
+    }
     schemas = _schemas(job, prepared.outputs, raw_columns)
     with ExitStack() as stack:
         writers = {
@@ -39,7 +44,10 @@ def write_rows(job: Job, prepared: Prepared, folder: Path) -> None:
             arrays = {
                 TRAIN_FILE: [*_column_arrays(X[train]), pa.array(target[train]), pa.array(validation[train])],
                 TEST_FILE: [*_column_arrays(X[test]), pa.array(target[test])],
-                RAW_TEST_FILE: [*(_raw_array(c, batch, test) for c in raw_columns.values()), pa.array(target[test])],
+                RAW_TEST_FILE: [
+                    *(_raw_array(c, batch, test, dictionaries) for c in raw_columns.values()),
+                    pa.array(target[test]),
+                ],
             }
             if job.held_out:
                 arrays[RAW_TEST_FILE].append(pa.array(job.held_out.rows[batch][test]))
@@ -74,15 +82,21 @@ def _column_arrays(X: npt.NDArray[np.float32]) -> list[pa.Array]:
 
 
 def _raw_type(column: Column) -> pa.DataType:
-    if isinstance(column, DateColumn):
+    if isinstance(column, DateColumn | FreeTextColumn):
         return pa.string()
     return pa.dictionary(pa.int32(), pa.string()) if isinstance(column, TextColumn) else pa.float32()
 
 
-def _raw_array(column: Column, batch: slice, rows: npt.NDArray[np.bool_]) -> pa.Array:
+def _raw_array(
+    column: Column, batch: slice, rows: npt.NDArray[np.bool_], dictionaries: dict[str, pa.Array]
+) -> pa.Array:
+    if isinstance(column, FreeTextColumn):
+        # As it is written: an older model may read it as a category.
+        codes = column.codes[batch][rows].tolist()
+        return pa.array([column.written[code] if code >= 0 else None for code in codes], pa.string())
     if isinstance(column, TextColumn):
         codes = column.codes[batch][rows]
-        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(column.labels, pa.string()))
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), dictionaries[column.name])
     if isinstance(column, DateColumn):
         return pa.array(column.texts(batch)[rows], pa.string())
     assert isinstance(column, NumberColumn)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pipeline.features.date_graph import DateFit, difference_names
 from pipeline.features.graph import date_graph
 from pipeline.features.job import Job
-from pipeline.ingest.columns import DateColumn, Moments
+from pipeline.ingest.columns import DateColumn, Moments, moment_texts
 from pipeline.onnx.session import Graph, RawRows
 
 SECONDS_PER_DAY: Final = 86_400
@@ -58,7 +58,7 @@ def _by_row(values: Floats, codes: npt.NDArray[np.intp]) -> Callable[[int], Floa
 
 def _features(fit: DateFit, moments: Moments) -> Floats:
     """Return the features of each moment, by the same graph that will serve."""
-    texts = DateColumn("", moments).texts(slice(None))[:, None]
+    texts = moment_texts(moments)[:, None]
     return Graph(date_graph([fit], 1)).run(RawRows(np.empty((len(texts), 0), dtype=np.float32), texts))
 
 

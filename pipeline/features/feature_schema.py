@@ -37,8 +37,10 @@ def describe_features(
         n_missing += ~column.present[candidates]
     row = int(candidates[int(np.argmin(n_missing))])
     features = [
-        to_feature(profiles[column.name], _value(column, row)).model_copy(
-            update={"reading": column.reading, "words": words.get(column.name, [])}
+        _without_other_words(
+            to_feature(profiles[column.name], _value(column, row)).model_copy(
+                update={"reading": column.reading, "words": words.get(column.name, [])}
+            )
         )
         for column in job.selection.features
     ]
@@ -46,6 +48,13 @@ def describe_features(
         return features
     texts = {name: {"unit": unit, "description": meaning} for name, (unit, meaning) in MEANINGS.items()}
     return [feature.model_copy(update=texts.get(feature.name, {})) for feature in features]
+
+
+def _without_other_words(feature: Feature) -> Feature:
+    """Return the feature with the words of its example that the model looks for: the others are a person's own."""
+    if feature.kind != "text":
+        return feature
+    return feature.model_copy(update={"example": feature.known_words(str(feature.example or "")) or None})
 
 
 def _value(column: FeatureColumn, row: int) -> Scalar:

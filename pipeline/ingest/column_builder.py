@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.core.cells import Reading
+from pipeline.core.params import ColumnOptions
 from pipeline.core.sentences import plural
 from pipeline.ingest import date_reading, number_reading, text_reading
 from pipeline.ingest.columns import (
@@ -22,8 +23,17 @@ from pipeline.ingest.columns import (
     TextColumn,
     UnusableColumn,
     number_column,
+    number_hashes,
+    text_hashes,
 )
-from pipeline.ingest.inference import DATE_SHARE, LONG_NUMBER, MAX_MISSING_WORDS, NUMBER_SHARE, has_leading_zeros
+from pipeline.ingest.inference import (
+    DATE_SHARE,
+    LONG_NUMBER,
+    MAX_MISSING_WORDS,
+    NO_OPTIONS,
+    NUMBER_SHARE,
+    has_leading_zeros,
+)
 
 SECONDS_PER_DAY: Final = 86_400  # a duration is a number of days
 FIRST_DAY: Final = 19_000_101
@@ -39,13 +49,15 @@ class ColumnBuilder:
     """The pieces of one column: float32 values, int32 positions in `positions`, or moments.
 
     Texts are kept as they are written, without blanks around them; the words for missing are told apart when all of them
-    are known. Texts of more distinct numbers or dates than are kept become numbers or dates at once, as `reading` says.
+    are known. Texts of more distinct numbers or dates than are kept become numbers or dates at once, as `reading` says, and
+    `row_hashes` are those of the dates; `options` are what a person decided.
     `keeps_exact`: numbers are also kept as float64.
     """
 
     name: str = ""
     file_mark: str = ""
     delimiter: str = ","
+    options: ColumnOptions = NO_OPTIONS
     pieces: list[npt.NDArray[np.float32] | npt.NDArray[np.int32] | Moments] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)  # of "boolean", "number", "text": pieces without a value have none
@@ -113,13 +125,18 @@ class ColumnBuilder:
         """Return the column as it was read; texts are not parsed yet."""
         if self.unusable_reason:
             return UnusableColumn(name, np.concatenate(self.row_hashes), self.unusable_reason)
+        if reason := self._misjudged():
+            hashes = np.concatenate(self.row_hashes) if self.are_dates else number_hashes(np.concatenate(self.pieces))
+            return UnusableColumn(name, hashes, reason)
         if self.reading is not None:
             # The same words are missing in a request; where there are too many of them, each is an error there.
             words = tuple(self.unread) if len(self.unread) <= MAX_MISSING_WORDS else ()
-            reading = dataclasses.replace(self.reading, missing=words)
+            missing = tuple(dict.fromkeys((*self.options.missing, *words)))
+            reading = dataclasses.replace(self.reading, missing=missing)
+            values: Any = np.concatenate(self.pieces)
             if self.are_dates:
-                return DateColumn(name, np.concatenate(self.pieces), reading)
-            return NumberColumn(name, np.concatenate(self.pieces), False, self.infinite, reading)
+                return DateColumn(name, values, np.concatenate(self.row_hashes), reading)
+            return NumberColumn(name, values, False, self.infinite, reading)
         if "text" in self.kinds:
             return self._text(name)
         reading = Reading(self.file_mark or ".")
@@ -134,6 +151,16 @@ class ColumnBuilder:
         examples = ", ".join(repr(text) for text, _ in self.unread.most_common(3))
         return [*doubt, f"Column {name!r}: {plural(n_rows, *self._odd_kind)} treated as missing ({examples})."]
 
+    def _misjudged(self) -> str:
+        """Return why texts that were taken for numbers or dates by the first ones cannot be used as such, or ""."""
+        if self.reading is None or self.options.kind != "auto":
+            return ""
+        n_unread = sum(self.unread.values())
+        n_read = sum(int((~np.isnan(piece)).sum()) for piece in self.pieces)
+        if n_unread <= (1 - (DATE_SHARE if self.are_dates else NUMBER_SHARE)) * (n_unread + n_read):
+            return ""
+        return f"{'dates' if self.are_dates else 'numbers'} and {n_unread:,} values that are none"
+
     @property
     def _odd_kind(self) -> tuple[str, str]:
         if self.are_dates:
@@ -142,6 +169,7 @@ class ColumnBuilder:
 
     def _nothing(self, n_rows: int) -> npt.NDArray[np.float32] | Moments:
         if self.are_dates:
+            self.row_hashes.append(np.zeros(n_rows, dtype=np.uint64))
             return np.full(n_rows, np.datetime64("NaT", "s"))
         return np.full(n_rows, np.nan, dtype=np.float32)
 
@@ -177,7 +205,9 @@ class ColumnBuilder:
         counts = np.bincount(codes[codes >= 0], minlength=len(texts))
         self.unread.update({texts[i]: int(counts[i]) for i in np.flatnonzero(unread).tolist()})
         if self.are_dates:
-            self.pieces.append(np.append(values, np.datetime64("NaT", "s"))[codes])
+            moments = np.append(values, np.datetime64("NaT", "s"))[codes]
+            self.pieces.append(moments)
+            self.row_hashes.append(np.where(np.isnat(moments), np.uint64(0), text_hashes(texts)[codes]))
             return
         column = number_column("", np.append(values, np.nan)[codes])
         self.infinite += column.infinite
@@ -197,12 +227,16 @@ class ColumnBuilder:
                 self._keep_hashes_only(f"texts of more than {MAX_CHARACTERS:,} characters")
             return
         labels = list(self.positions)
-        if reading := self._number_reading(labels) or self._date_reading(labels):
+        kind = self.options.kind
+        reading = self._number_reading(labels) if kind in {"auto", "numeric"} else None
+        if reading is None and kind in {"auto", "date"}:
+            reading = self._date_reading(labels)
+        if reading is not None:
             codes, self.reading = self._text("").codes, reading
             self.positions.clear()
             self.pieces.clear()
             self._add_parsed(labels, codes.astype(np.intp), reading)
-        elif text_reading.are_texts(self.name, labels):
+        elif kind == "text" or (kind == "auto" and text_reading.are_texts(self.name, labels)):
             self.are_texts = True
         else:
             self._keep_hashes_only(
@@ -211,21 +245,27 @@ class ColumnBuilder:
 
     def _number_reading(self, labels: list[str]) -> Reading | None:
         mark, counts = "," if self.file_mark == "," else "", np.ones(len(labels), dtype=np.int64)
-        if not number_reading.may_be_numbers(labels, counts):
+        is_chosen = self.options.kind == "numeric"
+        if not is_chosen and (not number_reading.may_be_numbers(labels, counts) or has_leading_zeros(labels)):
             return None
-        found = number_reading.decide(labels, counts, mark, self.delimiter)
-        values, _ = number_reading.parse(labels, found.reading)
-        are_numbers = (~np.isnan(values)).sum() >= NUMBER_SHARE * len(labels)
-        return found.reading if are_numbers and not has_leading_zeros(labels) else None
+        found = number_reading.decide(labels, counts, mark, self.delimiter, self.options.decimal)
+        reading = dataclasses.replace(found.reading, missing=self.options.missing)
+        values, _ = number_reading.parse(labels, reading)
+        are_numbers = is_chosen or (~np.isnan(values)).sum() >= NUMBER_SHARE * len(labels)
+        return reading if are_numbers else None
 
     def _date_reading(self, labels: list[str]) -> Reading | None:
-        if date_reading.looks_like_version(labels):
+        is_chosen = self.options.kind == "date"
+        if not is_chosen and date_reading.looks_like_version(labels):
             return None
         order, doubt = date_reading.date_order(labels)
-        reading = Reading(date_order=order)
+        if self.options.date_order != "auto":
+            order, doubt = self.options.date_order, ""
+        reading = Reading(date_order=order, missing=self.options.missing)
         moments, _ = date_reading.parse(labels, reading)
-        self.are_dates = bool((~np.isnat(moments)).sum() >= DATE_SHARE * len(labels))
-        self.doubt = doubt if self.are_dates else ""
+        self.are_dates = is_chosen or bool((~np.isnat(moments)).sum() >= DATE_SHARE * len(labels))
+        if self.are_dates and doubt:
+            self.doubt = f"{doubt}. To change that, set columns.{self.name}.date_order"
         return reading if self.are_dates else None
 
     def _keep_hashes_only(self, reason: str) -> None:

@@ -5,7 +5,9 @@ of labels. A column that no model can use (identifiers) keeps one hash per row, 
 counts for the split.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -41,24 +43,32 @@ class NumberColumn:
 
     def hashes(self) -> Hashes:
         """Return one hash per row, of its value only: equal values of different widths have equal hashes."""
-        canonical = self.values + np.float32(0)  # -0.0 becomes 0.0
-        canonical[np.isnan(canonical)] = np.nan
-        return canonical.view(np.uint32).astype(np.uint64)
+        return number_hashes(self.values)
 
 
 @dataclass(frozen=True)
 class TextColumn:
-    """int32 [n] positions in `labels`, -1 where missing. Labels are stripped, distinct, in order of appearance."""
+    """int32 [n] positions in `labels`, -1 where missing. Labels are stripped, distinct, in order of appearance.
+
+    `row_hashes` are those of the texts as they are written, where labels are not.
+    """
 
     name: str
     codes: Codes
     labels: list[str]
     reading: Reading = PLAIN
+    row_hashes: Hashes | None = None
 
     def hashes(self) -> Hashes:
-        """Return one hash per row, of its label only."""
-        table = np.append(pd.util.hash_array(np.array([*self.labels], dtype=object)), np.uint64(0))
-        return table[self.codes]
+        """Return one hash per row, of its text as it is written: however a column is read, rows stay in their sets."""
+        if self.row_hashes is not None:
+            return self.row_hashes
+        return text_hashes(self.labels)[self.codes]
+
+    @cached_property
+    def label_array(self) -> npt.NDArray[np.object_]:
+        """Return the labels, and "" for the code -1."""
+        return np.array([*self.labels, ""], dtype=object)
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
@@ -67,7 +77,7 @@ class TextColumn:
 
     def texts(self, rows: Rows) -> npt.NDArray[np.object_]:
         """Return the chosen rows, "" where missing."""
-        return np.array([*self.labels, ""], dtype=object)[self.codes[rows]]
+        return np.asarray(self.label_array[self.codes[rows]])
 
 
 @dataclass(frozen=True)
@@ -76,11 +86,12 @@ class DateColumn:
 
     name: str
     moments: Moments
+    row_hashes: Hashes
     reading: Reading = PLAIN
 
     def hashes(self) -> Hashes:
-        """Return one hash per row, of its moment only."""
-        return self.moments.astype(np.int64).view(np.uint64)
+        """Return one hash per row, of its text as it is written."""
+        return self.row_hashes
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
@@ -89,14 +100,20 @@ class DateColumn:
 
     def texts(self, rows: Rows) -> npt.NDArray[np.object_]:
         """Return the chosen rows as `YYYY-MM-DDThh:mm:ss`, "" where missing."""
-        chosen = self.moments[rows]
-        texts = np.datetime_as_string(chosen, unit="s").astype(object)
-        texts[np.isnat(chosen)] = ""
-        return texts
+        return moment_texts(self.moments[rows])
 
 
+@dataclass(frozen=True)
 class FreeTextColumn(TextColumn):
-    """A column of texts of several words: `labels` are their words in lower case, with a blank between each two."""
+    """A column of texts of several words: `labels` are their words in lower case, with a blank between each two, and may be
+    equal; `written` are the texts as they are written.
+    """
+
+    written: list[str] = field(default_factory=list)
+
+    def hashes(self) -> Hashes:
+        """Return one hash per row, of its text as it is written."""
+        return text_hashes(self.written)[self.codes]
 
 
 @dataclass(frozen=True)
@@ -134,6 +151,25 @@ class Table:
     exact_target: npt.NDArray[np.float64] | None = None
 
 
+def moment_texts(moments: Moments) -> npt.NDArray[np.object_]:
+    """Return moments as `YYYY-MM-DDThh:mm:ss`, "" where missing."""
+    texts = np.datetime_as_string(moments, unit="s").astype(object)
+    texts[np.isnat(moments)] = ""
+    return texts
+
+
+def number_hashes(values: Floats) -> Hashes:
+    """Return the hash of each number."""
+    canonical = values + np.float32(0)  # -0.0 becomes 0.0
+    canonical[np.isnan(canonical)] = np.nan
+    return canonical.view(np.uint32).astype(np.uint64)
+
+
+def text_hashes(labels: Sequence[str]) -> Hashes:
+    """Return the hash of each text, and 0 for the code -1."""
+    return np.append(pd.util.hash_array(np.array([*labels], dtype=object)), np.uint64(0))
+
+
 def number_column(name: str, values: npt.NDArray[np.generic], boolean: bool = False) -> NumberColumn:
     """Return a column of numbers; infinite values, and those too large for float32, become missing."""
     with np.errstate(over="ignore"):
@@ -150,7 +186,8 @@ def take(column: Column, rows: npt.NDArray[np.bool_]) -> Column:
     if isinstance(column, NumberColumn):
         return replace(column, values=column.values[rows])
     if isinstance(column, TextColumn):
-        return replace(column, codes=column.codes[rows])
+        hashes = None if column.row_hashes is None else column.row_hashes[rows]
+        return replace(column, codes=column.codes[rows], row_hashes=hashes)
     if isinstance(column, DateColumn):
-        return replace(column, moments=column.moments[rows])
+        return replace(column, moments=column.moments[rows], row_hashes=column.row_hashes[rows])
     return replace(column, row_hashes=column.row_hashes[rows])

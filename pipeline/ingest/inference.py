@@ -13,7 +13,7 @@ from pipeline.core.params import ColumnOptions
 from pipeline.core.sentences import listed, plural
 from pipeline.core.table_profile import Category, ColumnReport
 from pipeline.ingest import date_reading, number_reading, text_reading
-from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, NumberColumn, TextColumn, number_column
+from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, Hashes, NumberColumn, TextColumn, number_column
 
 NUMBER_SHARE: Final = 0.95  # of the present values; a text column with at least this share of numbers is numeric
 DATE_SHARE: Final = 0.95
@@ -283,7 +283,8 @@ def _as_date(
     moments[texts.places] = dates
     remarks = {"dmy": ["day before month"], "mdy": ["month before day"]}.get(order, [])
     report = ColumnReport(name=column.name, kind="date", reading=reading, remarks=remarks, unread=_categories(odd))
-    return DateColumn(column.name, moments[column.codes], reading), report
+    row_moments = moments[column.codes]
+    return DateColumn(column.name, row_moments, _hashes(column, ~np.isnat(row_moments)), reading), report
 
 
 def _as_text(
@@ -295,13 +296,13 @@ def _as_text(
         text_reading.are_many(texts.counts) and text_reading.are_texts(column.name, texts.labels)
     ):
         return None
-    # In lower case, as the words of a text are.
+    # In lower case, too, as the words of a text are.
     reading = dataclasses.replace(words, kept=tuple(dict.fromkeys((*words.kept, *map(str.casefold, words.kept)))))
-    parsed, remarks = text_reading.parse(texts.labels, reading)
-    cleaned = dict(zip(texts.labels, parsed, strict=True))
-    found = _relabelled(column, [cleaned.get(label, "") for label in column.labels])
+    parsed, remarks = text_reading.parse(column.labels, reading)
+    places = np.array([i if text else -1 for i, text in enumerate(parsed)] + [-1], dtype=np.int32)
     report = ColumnReport(name=column.name, kind="text", reading=reading, remarks=remarks)
-    return FreeTextColumn(column.name, found.codes, found.labels, reading), report
+    codes = places[column.codes]
+    return FreeTextColumn(column.name, codes, parsed, reading, written=column.labels), report
 
 
 def _as_category(
@@ -325,8 +326,15 @@ def _as_category(
         remarks.append(f"spellings taken as one category: {shown}")
     reading = dataclasses.replace(words, folds_case=folds)
     labels = [spelling.get(label, "") for label in column.labels]
-    relabelled = dataclasses.replace(_relabelled(column, labels), reading=reading)
+    relabelled = _relabelled(column, labels)
+    hashes = _hashes(column, relabelled.present) if folds and variants else None
+    relabelled = dataclasses.replace(relabelled, reading=reading, row_hashes=hashes)
     return relabelled, ColumnReport(name=column.name, kind="categorical", reading=reading, remarks=remarks)
+
+
+def _hashes(column: TextColumn, present: npt.NDArray[np.bool_]) -> Hashes:
+    """Return the hash of each row's text as it is written, 0 where it is missing."""
+    return np.where(present, column.hashes(), np.uint64(0))
 
 
 def _relabelled(column: TextColumn, labels: Sequence[str]) -> TextColumn:

@@ -57,12 +57,12 @@ def read(
 
 
 def _read(raw_files: list[Source], options: Mapping[str, ColumnOptions], target: str) -> Table:
-    builders, n_rows = _read_columns(raw_files, target)
+    builders, n_rows = _read_columns(raw_files, target, options)
     if n_rows == 0:
         raise EmptyTableError.without_rows(raw_files[0].path)
     as_written = _to_read_as_text(raw_files, builders, options)
     if as_written:
-        builders |= _read_as_text(raw_files, as_written)
+        builders |= _read_as_text(raw_files, as_written, options)
     table = Table({}, n_rows, delimiter=raw_files[0].delimiter or ",")
     table.notes.extend(f"{file.path.name}: {note}" for file in raw_files for note in file.notes)
     table.notes.extend(
@@ -158,11 +158,16 @@ def _file_mark(raw_files: list[Source], builders: Mapping[str, ColumnBuilder]) -
     return "." if any(builder.has_fractions for builder in builders.values()) else ""
 
 
-def _read_columns(raw_files: list[Source], target: str) -> tuple[dict[str, ColumnBuilder], int]:
+def _read_columns(
+    raw_files: list[Source], target: str, options: Mapping[str, ColumnOptions]
+) -> tuple[dict[str, ColumnBuilder], int]:
     """Return the columns in the order of the first file, and the number of rows."""
     first = raw_files[0]
     builders = {
-        name: ColumnBuilder(name, first.decimal, first.delimiter, keeps_exact=name == target) for name in first.names
+        name: ColumnBuilder(
+            name, first.decimal, first.delimiter, options.get(name, NO_OPTIONS), keeps_exact=name == target
+        )
+        for name in first.names
     }
     n_rows = 0
     for file in raw_files:
@@ -184,10 +189,14 @@ def _has_blank(piece: "pd.Series[Any]") -> bool:
     return bool(piece.isna().any()) or (piece.dtype.kind not in "biuf" and bool((piece == "").any()))
 
 
-def _read_as_text(raw_files: list[Source], names: list[str]) -> dict[str, ColumnBuilder]:
+def _read_as_text(
+    raw_files: list[Source], names: list[str], options: Mapping[str, ColumnOptions]
+) -> dict[str, ColumnBuilder]:
     """Return columns that are numeric in one piece and text in another, read again as they are written."""
     first = raw_files[0]
-    builders = {name: ColumnBuilder(name, first.decimal, first.delimiter) for name in names}
+    builders = {
+        name: ColumnBuilder(name, first.decimal, first.delimiter, options.get(name, NO_OPTIONS)) for name in names
+    }
     for file in raw_files:
         for frame in read_frames(file, names):
             for name in names:

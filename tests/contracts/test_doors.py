@@ -296,6 +296,13 @@ def test_the_apps_form_takes_a_text_when_it_is_longer_than_an_address_may_be(tra
         assert "The model predicts" in Page(response.text).text
 
 
+def test_a_text_is_answered_alike_when_it_is_as_long_as_a_line_of_csv_may_be(trained: Trained) -> None:
+    row = {**{name: training_rows()[1][name] for name in HEADER}, "notiz": "leider " * 30_000}
+    expected = by_json(trained, "/predict", row)["probability"]
+    table = as_csv([row, row], HEADER)
+    assert by_csv(trained, "/predict/csv", table) == by_csv(trained, "/invocations", table) == [expected] * 2
+
+
 def test_a_table_is_refused_when_it_has_too_few_of_the_features(trained: Trained) -> None:
     with running(trained.api.models_dir, API_REQUIRED_FEATURE_SHARE="0.8") as api:
         api.wait_for(1)

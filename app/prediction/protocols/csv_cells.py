@@ -24,6 +24,7 @@ EXPECTED: Final = {
     "date": "a date",
     "text": "text",
 }
+csv.field_size_limit(MAX_LINE)  # one of the whole process; a text may be as long as a line
 # Spreadsheets write it above the header, and take the delimiter from it.
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 

@@ -1,6 +1,7 @@
 """Texts become features that a model learns from, and that serving computes alike."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -8,11 +9,12 @@ import pytest
 
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.rows import RowReader
-from pipeline.core.bundle import read_manifest
+from pipeline.core.bundle import publish, read_manifest, write_pointer
 from pipeline.core.params import ColumnOptions, Params
 from pipeline.features.processed_dataset import load_meta
 from tests.pipeline.cycle import run_stages
 
+Kind = Literal["categorical", "text"]
 N = 1500
 SUBJECTS = ["The room", "Breakfast", "Our waiter", "The view", "Parking", "The bathroom", "Check-in", "The bed"]
 GOOD = ["was lovely", "made our stay", "was spotless", "is worth every cent", "exceeded what we hoped for"]
@@ -44,6 +46,9 @@ def test_a_model_learns_from_words_when_the_table_has_texts(tmp_path: Path, esti
     (review,) = (feature for feature in manifest.features if feature.name == "review")
     assert (review.kind, review.nullable, review.categories) == ("text", True, [])
     assert {"lovely", "dirty", "awful"} <= set(review.words)
+    told = [str(golden.record["review"] or "") for golden in manifest.golden] + [str(review.example)]
+    assert any(told)
+    assert set(" ".join(told).split()) <= set(review.words)
     assert manifest.importances["review"] > 0.2
     processed = next(path for path in (tmp_path / "data" / "processed").iterdir() if (path / "prepare.json").exists())
     sources = load_meta(processed).sources
@@ -63,6 +68,30 @@ def test_a_model_learns_from_words_when_the_table_has_texts(tmp_path: Path, esti
     odd = reader.records([{"review": None}, {"review": "..."}, {"review": "qwertz"}, {"review": "lovely " * 30_000}])
     assert ["review" in names for names in odd.missing(model)] == [True, True, False, False]
     assert odd.unseen(model) == [[], [], ["review"], []]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("before", "after"), [("categorical", "text"), ("text", "categorical"), ("text", "text")])
+def test_the_live_model_is_compared_on_its_own_rows_when_a_column_becomes_text(
+    tmp_path: Path, before: Kind, after: Kind
+) -> None:
+    rng = np.random.default_rng(1)
+    rooms = [
+        f"{view}-View Room ({side}, {floor}. Floor)" for view in ("Sea", "Yard") for side in "NESW" for floor in "1234"
+    ]
+    room = rng.integers(0, len(rooms), 1500)
+    is_good = rng.normal(size=1500) + 2 * rng.normal(size=len(rooms))[room] > 0
+    table = pd.DataFrame({"room": [rooms[i] for i in room], "noise": rng.normal(size=1500), "again": is_good})
+    table["when"] = [f"{1 + i % 28}.{1 + i % 12}.{2000 + i % 20}" for i in range(1500)]
+    first = run_stages(tmp_path, table, Params(target="again", columns={"room": ColumnOptions(kind=before)}))
+    assert first.code == 0, first.events[-1]
+    write_pointer(tmp_path / "models", publish(tmp_path / "models", first.run_dir / "bundle", "r1"))
+    params = Params(target="again", columns={"room": ColumnOptions(kind=after)})
+    second = run_stages(tmp_path, None, params, run_id="r2", version=2)
+    assert second.code == 0, second.events[-1]
+    own = first.result.metrics["roc_auc"]
+    gate = second.result.verdict
+    assert gate.champion == pytest.approx(own, abs=1e-6)
 
 
 @pytest.mark.process

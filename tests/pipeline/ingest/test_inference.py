@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from pipeline.core.cells import Cells, Reading, read_number, read_text
 from pipeline.core.params import ColumnOptions
 from pipeline.ingest import column_builder, date_reading, frames, number_reading, tables
-from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, NumberColumn, Table, TextColumn, UnusableColumn
+from pipeline.ingest.columns import (
+    Column,
+    DateColumn,
+    FreeTextColumn,
+    NumberColumn,
+    Table,
+    TextColumn,
+    UnusableColumn,
+    moment_texts,
+)
 from pipeline.ingest.inference import Circumstances, infer
 
 N = 40
@@ -287,7 +296,7 @@ def test_dates_are_the_same_when_many_are_read_at_once_and_when_a_request_has_on
 ) -> None:
     reading = Reading(date_order=order)
     moments, unread = date_reading.parse(labels, reading)
-    for label, moment, is_unread in zip(labels, DateColumn("", moments).texts(slice(None)), unread, strict=True):
+    for label, moment, is_unread in zip(labels, moment_texts(moments), unread, strict=True):
         try:
             expected, fits = Cells("date", reading).text(label), True
         except ValueError:
@@ -298,7 +307,8 @@ def test_dates_are_the_same_when_many_are_read_at_once_and_when_a_request_has_on
 def test_the_order_of_day_and_month_is_said_when_no_date_decides_it(tmp_path: Path) -> None:
     table = table_of(tmp_path, lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2020")
     assert "may mean two days; the month was taken to come first" in table.warnings[0]
-    decided = table_of(tmp_path, lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2020", options=ColumnOptions(date_order="dmy"))
+    options = ColumnOptions(date_order="dmy", missing=("03/03/2020",))
+    decided = table_of(tmp_path, lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2020", options=options)
     assert values(decided.columns["a"])[7] == "2020-01-08T00:00:00"
     assert decided.warnings == []
 
@@ -403,10 +413,39 @@ def test_texts_are_categories_when_they_repeat_or_are_the_target(tmp_path: Path)
     chosen = table_of(tmp_path, lambda i: review(i % 40), n_rows=150, options=ColumnOptions(kind="text"))
     assert isinstance(chosen.columns["a"], FreeTextColumn)
     options = ColumnOptions(kind="text", kept=("NA",))
-    kept = table_of(tmp_path, lambda i: "NA" if i % 2 else review(i), options=options).columns["a"]
+    kept = table_of(tmp_path, lambda i: ["NA", "na", review(i)][i % 3], options=options).columns["a"]
     assert isinstance(kept, FreeTextColumn)
-    assert values(kept)[1] == "na"
+    assert values(kept)[:2] == ["na", "na"]
     assert Cells("text", kept.reading).text("na") == "na"
+
+
+def test_a_person_decides_when_there_are_more_distinct_texts_than_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cell(i: int) -> str:
+        return f"0{1 + i % 9}/{1 + i % 12:02}/20{10 + i % 11}"
+
+    monkeypatch.setattr(column_builder, "MAX_LABELS", 10)
+    assert "the month was taken to come first" in table_of(tmp_path, cell).warnings[0]
+    options = ColumnOptions(date_order="dmy", missing=("tba",))
+    column = table_of(tmp_path, cell, options=options).columns["a"]
+    assert isinstance(column, DateColumn)
+    assert values(column)[1] == "2011-02-02T00:00:00"
+    assert Cells("date", column.reading).text("tba") == ""
+    assert isinstance(table_of(tmp_path, cell, options=ColumnOptions(kind="text")).columns["a"], FreeTextColumn)
+    category = table_of(tmp_path, cell, options=ColumnOptions(kind="categorical")).columns["a"]
+    assert isinstance(category, UnusableColumn)
+
+
+def test_a_column_is_left_out_when_only_its_first_texts_are_dates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_builder, "MAX_LABELS", 10)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 20)
+    table = table_of(tmp_path, lambda i: f"2020-01-{1 + i:02}" if i < 20 else f"word {i}")
+    column = table.columns["a"]
+    assert isinstance(column, UnusableColumn)
+    assert column.reason == "dates and 20 values that are none"
 
 
 def test_texts_are_kept_when_there_are_more_distinct_ones_than_ids_are(
@@ -419,6 +458,32 @@ def test_texts_are_kept_when_there_are_more_distinct_ones_than_ids_are(
     column = table_of(tmp_path, review, n_rows=150).columns["a"]
     assert isinstance(column, UnusableColumn)
     assert column.reason == "texts of more than 100 characters"
+
+
+def test_a_word_for_missing_is_missing_when_the_model_looks_for_it_in_texts() -> None:
+    cells = Cells("text", Reading(), ["missing", "towel"])
+    assert [cells.text(text) for text in ("missing", " missing", "NA")] == ["", "", ""]
+    assert cells.text("Missing towel") == "missing towel"
+
+
+def test_no_text_is_unseen_when_the_model_looks_for_no_word() -> None:
+    assert not Cells("text", Reading(), []).is_unseen("good")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी भाषा", "हिन्दी भाषा"),
+        ("สวัสดี ครับ", "สวัสดี ครับ"),
+        ("Ångström, A\u030angström!", "ångström ångström"),
+        ("İSTANBUL istanbul", "istanbul istanbul"),
+        ("東京 Tower", "東 京 tower"),
+        ("ﬃ" * 9_990 + " good", "ffi" * 6_666 + "ff"),
+    ],
+)
+def test_words_keep_their_marks_when_the_script_writes_some(text: str, words: str) -> None:
+    assert read_text(text) == words
+    assert read_text(words) == words
 
 
 @settings(max_examples=300, deadline=None)
