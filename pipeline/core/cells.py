@@ -33,7 +33,15 @@ MISSING_NUMBERS: Final = frozenset(
 )
 BOOLEANS: Final = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(("false", "no", "0", "0.0"), False)
 FLOAT32_MAX: Final = 3.4028234663852886e38  # a model's numbers are float32: larger ones are no values
-MULTIPLIERS: Final = {"k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9}
+MULTIPLIERS: Final = (
+    {"k": 1e3, "m": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9, "cr": 1e7}
+    | dict.fromkeys(("thousand", "tsd", "tsd."), 1e3)
+    | dict.fromkeys(("lakh", "lakhs", "lac", "lacs"), 1e5)
+    | dict.fromkeys(("million", "millions", "mio", "mio.", "mln", "mill.", "millionen", "millones"), 1e6)
+    | dict.fromkeys(("crore", "crores"), 1e7)
+    | dict.fromkeys(("billion", "billions", "mrd", "mrd.", "milliarden"), 1e9)
+    | {"万": 1e4, "億": 1e8, "亿": 1e8}
+)
 MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 _PLAIN: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -43,10 +51,21 @@ _GROUPED: Final = re.compile(
     r"([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3}|[1-9]\d{0,2}([ ']\d{3})+)(\.\d*)?", re.ASCII
 )
 _CLOCK: Final = re.compile(r"(\d+):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?: ?([ap])\.?m\.?)?", re.ASCII)
+# Days, hours, minutes and seconds: 2h 50m, 1 day 01:30:00.
+_SPAN: Final = re.compile(
+    r"(?:(?P<d>\d+) ?d(?:ays?)?,? ?)?"
+    r"(?:(?P<clock>\d+:[0-5]\d:[0-5]\d(?:\.\d+)?)"
+    r"|(?:(?P<h>\d+) ?h(?:ours?|rs?)?,? ?)?(?:(?P<m>\d+) ?(?:m(?:in(?:utes?|s)?)?)?\.?,? ?)?(?:(?P<s>\d+) ?s(?:ec(?:onds?|s)?)?)?)",
+    re.ASCII,
+)
+_WRAPPED: Final = re.compile(r"""="(.*)"|'(?=[-+\d.])(.*)""", re.DOTALL)
+_NO_CENTS: Final = re.compile(r"(\d)(?:[.,](?:--?|—)|/-)(?=$|[^\d])")  # 50.- and 1,234/- are whole
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
 # Other characters for the minus sign, the blank and the apostrophe.
 _SAME_MARKS: Final = str.maketrans(
     {**dict.fromkeys("−–‒﹣－", "-"), **dict.fromkeys("\u00a0\u2007\u2009\u202f\t", " "), "’": "'", "ʼ": "'"}
+    | {"￥": "¥", "△": "-", "▲": "-", "٫": ".", "٬": ","}  # a triangle is a minus sign in Japanese accounts
+    | {**dict(zip("٠١٢٣٤٥٦٧٨٩", "0123456789", strict=True)), **dict(zip("۰۱۲۳۴۵۶۷۸۹", "0123456789", strict=True))}
     | {**dict(zip("０１２３４５６７８９", "0123456789", strict=True)), "．": ".", "，": ","}
 )
 _WEEKDAY: Final = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]{0,6}\.?,? +)?"
@@ -102,8 +121,12 @@ PLAIN: Final = Reading()
 
 
 def with_usual_marks(text: str) -> str:
-    """Return a text in lower case with the usual characters for digits, the minus sign, blanks and apostrophes."""
-    return text.translate(_SAME_MARKS).lower()
+    """Return a text in lower case with the usual characters for digits, the minus sign, blanks and apostrophes, without what
+    keeps a spreadsheet from reading it, and without the dash that stands for no cents.
+    """
+    if match := _WRAPPED.fullmatch(text):
+        text = match[1] or match[2] or ""
+    return _NO_CENTS.sub(r"\1", text.translate(_SAME_MARKS).lower())
 
 
 def is_missing(text: str, reading: Reading = PLAIN) -> bool:
@@ -127,8 +150,10 @@ def read_number(text: str, reading: Reading = PLAIN) -> float:
     if reading.clock and (match := _CLOCK.fullmatch(digits)):
         hours = int(match[1]) % 12 + 12 * (match[4] == "p") if match[4] else int(match[1])
         return sign * (hours + int(match[2]) / 60 + float(match[3] or 0) / 3600)
+    if reading.clock and is_span(digits):
+        return sign * _hours(digits)
     factor = 1.0
-    if reading.multiplied and (suffix := digits.lstrip("0123456789.,' ")) in MULTIPLIERS:
+    if reading.multiplied and (suffix := digits.lstrip("0123456789.,'").lstrip(" ")) in MULTIPLIERS:
         digits, factor = digits.removesuffix(suffix).rstrip(), MULTIPLIERS[suffix]
     if reading.decimal == ",":
         digits = digits.translate(_SWAP_MARKS)
@@ -137,6 +162,22 @@ def read_number(text: str, reading: Reading = PLAIN) -> float:
     if not _PLAIN.fullmatch(digits) or digits[0] in "+-":
         raise ValueError(f"{text[:60]!r} is not a number.")
     return sign * factor * float(digits)
+
+
+def is_span(text: str) -> bool:
+    """Return whether a text in lower case is a span of time in days, hours and minutes, or minutes and seconds."""
+    match = _SPAN.fullmatch(text)
+    return match is not None and text.strip(" 0123456789.") != ""
+
+
+def _hours(text: str) -> float:
+    match = _SPAN.fullmatch(text)
+    assert match is not None
+    hours = 24.0 * int(match["d"] or 0) + int(match["h"] or 0) + int(match["m"] or 0) / 60 + int(match["s"] or 0) / 3600
+    if match["clock"]:
+        clock_hours, minutes, seconds = match["clock"].split(":")
+        hours += int(clock_hours) + int(minutes) / 60 + float(seconds) / 3600
+    return hours
 
 
 def read_boolean(text: str, reading: Reading = PLAIN) -> float:

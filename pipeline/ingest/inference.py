@@ -27,6 +27,8 @@ MIN_CLASSES: Final = 2
 LETTER_PAIRS: Final = ({"y", "n"}, {"t", "f"}, {"m", "f"}, {"w", "m"})  # in either case they mean the same
 LONG_NUMBER: Final = 2**53  # from here on even float64 rounds whole numbers
 N_LONG_DIGITS: Final = 16
+MAX_CODES: Final = 20  # distinct texts that may be classes though they hold numbers
+BOUND_SHARE: Final = 0.5  # of the rows; where fewer are bounds, the others are numbers
 MIN_COMPACT_DATES: Final = 10
 MIN_WORD_ROWS: Final = 5  # of a word for missing that may be meant as a category
 MAX_MISSING_WORDS: Final = 50  # of a column, that are kept with the model
@@ -185,15 +187,13 @@ def _as_number(
     column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances, warnings: list[str]
 ) -> tuple[Column, ColumnReport] | None:
     options = circumstances.options
-    if not texts.labels or (options.kind == "auto" and _are_compact_dates(texts.labels)):
-        return None
-    if options.kind == "auto" and (has_leading_zeros(texts.labels) or _are_long(texts.labels)):
-        return None
-    if options.kind == "auto" and not number_reading.may_be_numbers(texts.labels, texts.counts):
+    if not texts.labels or (options.kind == "auto" and _are_no_numbers(texts)):
         return None
     found = number_reading.decide(
         texts.labels, texts.counts, circumstances.file_mark, circumstances.delimiter, options.decimal
     )
+    if options.kind == "auto" and _are_codes(texts, found, circumstances):
+        return None
     reading = dataclasses.replace(found.reading, missing=words.missing, kept=words.kept)
     numbers, unread = number_reading.parse(texts.labels, reading)
     is_number = ~np.isnan(numbers)
@@ -230,6 +230,12 @@ def _as_number(
     )
 
 
+def _are_codes(texts: _Texts, found: number_reading.NumberReading, circumstances: Circumstances) -> bool:
+    """Return whether numbers with something around them are rather classes: 1a and 1b in a target, <=50K and >50K."""
+    few = len(texts.labels) <= MAX_CODES
+    return few and ((circumstances.is_target and found.has_flags) or found.bound_share > BOUND_SHARE)
+
+
 def _are_tokens(
     texts: _Texts, unread: npt.NDArray[np.bool_], numbers: npt.NDArray[np.float64], n: int, total: int
 ) -> bool:
@@ -241,6 +247,12 @@ def _are_tokens(
     return n >= TOKEN_NUMBER_SHARE * total and len(words) <= MAX_TOKENS and repeat and plain and distinct >= MIN_NUMBERS
 
 
+def _are_no_numbers(texts: _Texts) -> bool:
+    """Return whether texts are dates or codes of digits, or none of them is a number."""
+    are_codes = _are_compact_dates(texts.labels) or has_leading_zeros(texts.labels) or _are_long(texts.labels)
+    return are_codes or not number_reading.may_be_numbers(texts.labels, texts.counts)
+
+
 def has_leading_zeros(labels: Sequence[str]) -> bool:
     """Return whether texts are codes: whole numbers of which one begins with a 0 that would be lost."""
     return any(len(label) > 1 and label[0] == "0" and label.isdecimal() for label in labels)
@@ -248,7 +260,8 @@ def has_leading_zeros(labels: Sequence[str]) -> bool:
 
 def _are_long(labels: Sequence[str]) -> bool:
     """Return whether one is a whole number of so many digits that it would be rounded: numbers of accounts and the like."""
-    return any(len(label) >= N_LONG_DIGITS and label.isdecimal() and int(label) >= LONG_NUMBER for label in labels)
+    long = (label.lstrip("-") for label in labels if len(label) >= N_LONG_DIGITS)
+    return any(label.isascii() and label.isdecimal() and int(label) >= LONG_NUMBER for label in long)
 
 
 def _are_compact_dates(labels: Sequence[str]) -> bool:

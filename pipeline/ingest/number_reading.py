@@ -8,43 +8,32 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.cells import MULTIPLIERS, PLAIN, Reading, read_number, with_usual_marks
+from pipeline.core.cells import MULTIPLIERS, PLAIN, Reading, is_span, read_number, with_usual_marks
 
-CURRENCIES: Final = frozenset(
-    {
-        "$",
-        "€",
-        "£",
-        "¥",
-        "₹",
-        "₽",
-        "₩",
-        "₺",
-        "₴",
-        "₫",
-        "₦",
-        "฿",
-        "¢",
-        "us$",
-        "a$",
-        "c$",
-        "r$",
-        "kr",
-        "kr.",
-        "zł",
-        "kč",
-        "ft",
-    }
-    | {"usd", "eur", "gbp", "jpy", "inr", "cny", "rmb", "chf", "cad", "aud", "nzd", "sek", "nok", "dkk", "pln", "czk"}
-    | {"huf", "rub", "try", "brl", "mxn", "zar", "sgd", "hkd", "krw", "rs", "rs.", "euro", "dollars", "fr.", "sfr"}
+_SYMBOLS: Final = (
+    "$ € £ ¥ ₹ ₽ ₩ ₺ ₴ ₫ ₦ ฿ ¢ ₱ ₪ ₿ ₲ ₡ ₵ us$ a$ au$ c$ ca$ can$ r$ hk$ nt$ s$ nz$ mx$ clp$ cop$ kr kr. zł kč ft ft. rm rp rp. tk"
+    " ksh bs bs. s/ s/. lei лв rs rs. euro euros dollars dollar fr. sfr rmb"
 )
+_CODES: Final = (
+    "aed ars aud bdt bgn bhd brl byn cad chf clp cny cop crc czk dkk dop dzd egp etb eur gbp gel ghs gtq hkd huf idr ils inr iqd"
+    " isk jod jpy kes krw kwd kzt lbp lkr mad mdl mxn myr ngn nok npr nzd omr pen php pkr pln pyg qar ron rsd rub sar sek sgd thb"
+    " tnd try twd tzs uah ugx usd uyu uzs ves vnd xaf xof yer zar zmw"
+)
+CURRENCIES: Final = frozenset({*_SYMBOLS.split(), *_CODES.split()})
 # 10+ and <5 say which side of a number the value lies on.
-BOUNDS: Final = frozenset({"+", "<", ">", "<=", ">=", "≤", "≥", "~", "≈", "±", "ca.", "c."})
+BOUNDS: Final = frozenset(
+    {"+", "<", ">", "<=", ">=", "≤", "≥", "~", "≈", "±", "ca.", "c.", "ca", "approx", "approx.", "about"}
+)
 UNIT_SHARE: Final = 0.5  # of the numbers must have the unit; the others may be bare
+SURE_UNIT_SHARE: Final = 0.95  # where fewer have it, the bare ones may be of another unit
+BARE_SHARE: Final = 0.5  # of the numbers must be bare where letters are those of footnotes, and not several units
 MAX_AFFIX_CHARS: Final = 20
-MAX_FLAG_SHARE: Final = 0.8  # of the numbers that may have the letter of a footnote; where all do, it is a unit
 _FLAG: Final = re.compile(r"[a-z]|[*†‡§#!]{1,3}|[¹²³]|\([a-z]\)|\[\d+\]")
-_PARTS: Final = re.compile(r"(\D*?)([-+]?(?:\d[\d.,' :]*\d|\d)[.,]?|[.,]\d+)(\D*|(?: ?\[\d+\]))", re.ASCII)
+_PARTS: Final = re.compile(
+    r"(\D*?)([-+]?(?:\d[\d.,' :]*\d|\d)[.,]?(?:e[-+]?\d{1,3})?|[.,]\d+)(\D*| \D*[a-z]\^?[23]|(?: ?\[\d+\]))", re.ASCII
+)
+_LETTERS: Final = frozenset({"k", "m", "mn", "b", "bn", "cr"})  # multipliers that may as well be units
+_INDIAN: Final = frozenset({"₹", "inr", "rs", "rs."})
 _CLOCK: Final = re.compile(r"\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[ap]\.?m\.?)?", re.ASCII)
 # Numbers that show which mark is the decimal one, and those with three digits behind the only mark, which do not.
 _COMMA_DECIMAL: Final = re.compile(
@@ -72,17 +61,26 @@ class NumberReading:
     doubt: str = ""
     remarks: list[str] = field(default_factory=list)
     cautions: list[str] = field(default_factory=list)
+    has_flags: bool = False  # letters of footnotes
+    bound_share: float = 0.0  # of the numbers that say only on which side of them the value lies
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """A text that is a number with something around it, in lower case."""
+    """A text that is a number with something around it, in lower case.
+
+    `after` begins with the `multiplier`, "" if there is none; `behind` is what follows it.
+    """
 
     count: int
     before: str
     digits: str
-    after: str
-    is_apart: bool  # a blank stands before `after`
+    after: str = ""
+    is_apart: bool = False  # a blank stands before `after`
+    multiplier: str = ""
+    behind: str = ""
+    is_capital: bool = False
+    is_percent: bool = False
 
 
 def may_be_numbers(labels: Sequence[str], counts: Counts) -> bool:
@@ -109,20 +107,24 @@ def decide(
         return NumberReading(PLAIN)
     remarks: list[str] = []
     cautions: list[str] = []
-    multiplied = _is_multiplied(parts)
-    affixes = _affixes(parts, multiplied, remarks, cautions)
-    clock = sum(p.count for p in parts if _CLOCK.fullmatch(p.digits)) > 0.5 * sum(p.count for p in parts)
+    n_rows = sum(p.count for p in parts)
+    clock = sum(p.count for p in parts if _CLOCK.fullmatch(p.digits) or is_span(p.digits)) > 0.5 * n_rows
     if clock:
         remarks.append("clock times and durations: 1:30 is 1.5")
+        parts = [p for p in parts if not is_span(p.digits + p.after)]  # of 45m the m is no unit
+    multiplied = _is_multiplied(parts)
+    affixes, has_flags, n_bounds = _affixes(parts, multiplied, remarks, cautions)
     if multiplied:
-        remarks.append("k, M and bn multiply by a thousand, a million and a billion")
+        remarks.append("k, M, million and the like multiply")
+    n_percent = sum(p.count for p in parts if p.is_percent)
+    if 0 < n_percent < n_rows:
+        cautions.append(f"{n_percent:,} of {n_rows:,} values have a percent sign: 5% is read as 5, like 5 without it")
     digits = [p.digits for p in parts]
     mark, doubt = (decimal, "") if decimal != "auto" else decimal_mark(digits, file_mark, delimiter)
     if mark == ",":
         remarks.append("decimal commas")
-    return NumberReading(
-        Reading(decimal=mark, affixes=affixes, multiplied=multiplied, clock=clock), doubt, remarks, cautions
-    )
+    reading = Reading(decimal=mark, affixes=affixes, multiplied=multiplied, clock=clock)
+    return NumberReading(reading, doubt, remarks, cautions, has_flags, n_bounds / n_rows)
 
 
 def decimal_mark(digits: Iterable[str], file_mark: str, delimiter: str) -> tuple[str, str]:
@@ -142,7 +144,7 @@ def decimal_mark(digits: Iterable[str], file_mark: str, delimiter: str) -> tuple
     file_mark = file_mark or ("." if delimiter == "," else "")
     is_decimal = mark == file_mark if file_mark else not has_bare
     decided = mark if is_decimal else other
-    if file_mark and not (is_decimal and has_bare and mark == ","):
+    if file_mark and not (is_decimal and has_bare):
         return decided, ""
     shown = ambiguous[0]
     value = shown.replace(mark, "." if is_decimal else "")
@@ -164,8 +166,8 @@ def parse(labels: Sequence[str], reading: Reading) -> tuple[npt.NDArray[np.float
 def _split(label: str, count: int) -> _Parts | None:
     """Return the parts of a text that is one number with other characters before and after it."""
     text = with_usual_marks(label).strip()
-    if _CLOCK.fullmatch(text):
-        return _Parts(count, "", text, "", False)
+    if _CLOCK.fullmatch(text) or (is_span(text) and any(mark in text for mark in "hd:")):
+        return _Parts(count, "", text)
     match = _PARTS.fullmatch(text)
     if match is None:
         return None
@@ -174,28 +176,64 @@ def _split(label: str, count: int) -> _Parts | None:
     after = after.rstrip("-") if after == "-" else after
     if len(before) > MAX_AFFIX_CHARS or len(after) > MAX_AFFIX_CHARS:
         return None
-    return _Parts(count, before, match[2].lstrip("+-"), after.strip(), match[3].startswith(" "))
+    multiplier, behind = _multiplier(after)
+    return _Parts(
+        count,
+        before,
+        match[2].lstrip("+-"),
+        after.strip(),
+        match[3].startswith(" "),
+        multiplier,
+        behind,
+        bool(multiplier) and multiplier.upper() in label,
+        "%" in match[3],
+    )
+
+
+def _multiplier(after: str) -> tuple[str, str]:
+    """Return the multiplier that what follows a number begins with, "" if it does not, and the rest."""
+    first, _, rest = after.strip().partition(" ")
+    if first in MULTIPLIERS:
+        return first, rest.strip()
+    for currency in CURRENCIES:  # k€
+        if (stem := first.removesuffix(currency)) != first and stem in MULTIPLIERS:
+            return stem, f"{currency} {rest}".strip()
+    return "", after.strip()
 
 
 def _is_multiplied(parts: list[_Parts]) -> bool:
-    """Return whether k, M and bn stand for factors: several of them, or one beside bare numbers or a currency."""
-    suffixes = [p for p in parts if p.after in MULTIPLIERS and not p.is_apart]
-    kinds = {p.after for p in suffixes}
-    if not suffixes:
+    """Return whether k, M and bn stand for factors: a word such as million, one beside a currency, several of them, or one
+    beside bare numbers. A small m is rather metres, minutes or months.
+    """
+    suffixes = [p for p in parts if p.multiplier]
+    kinds = {p.multiplier for p in suffixes}
+    if not kinds:
         return False
-    if len(kinds) > 1 or any(p.before in CURRENCIES for p in suffixes):
+    is_indian = bool(kinds & {"lakh", "lakhs", "lac", "lacs"}) or any(p.before in _INDIAN for p in suffixes)
+    if kinds == {"cr"} and not is_indian:  # credit
+        return False
+    if kinds - _LETTERS or any(p.before in CURRENCIES or p.behind in CURRENCIES for p in suffixes):
         return True
-    return kinds == {"k"} or (kinds < {"m", "mn", "mio", "bn"} and any(not p.after for p in parts))
+    attached = [p for p in suffixes if not p.is_apart]
+    kinds = {p.multiplier for p in attached}
+    if len(kinds) > 1 or kinds == {"k"}:
+        return True
+    has_bare = any(not p.after for p in parts)
+    return has_bare and (kinds in ({"mn"}, {"bn"}) or (kinds == {"m"} and all(p.is_capital for p in attached)))
 
 
-def _affixes(parts: list[_Parts], multiplied: bool, remarks: list[str], cautions: list[str]) -> tuple[str, ...]:
-    """Return the texts around numbers that do not count, longest first."""
+def _affixes(
+    parts: list[_Parts], multiplied: bool, remarks: list[str], cautions: list[str]
+) -> tuple[tuple[str, ...], bool, int]:
+    """Return the texts around numbers that do not count, longest first; whether letters of footnotes are among them; and how
+    many rows have bounds.
+    """
     n_rows = sum(p.count for p in parts)
     by_affix: dict[str, int] = {}
     for p in parts:
         # Words before a number make a name of it, such as Type 2.
         before = {p.before} if p.before in CURRENCIES or p.before in BOUNDS else set()
-        after = set() if multiplied and p.after in MULTIPLIERS else {p.after}
+        after = {p.behind} if multiplied and p.multiplier else {p.after}
         for affix in (before | after) - {""}:
             by_affix[affix] = by_affix.get(affix, 0) + p.count
     currencies = [affix for affix in by_affix if affix in CURRENCIES]
@@ -204,17 +242,24 @@ def _affixes(parts: list[_Parts], multiplied: bool, remarks: list[str], cautions
     usual = [affix for affix, n in others.items() if n > UNIT_SHARE * n_rows]
     # 1 year, 2 years
     units = [affix for affix in others if affix in usual or f"{affix}s" in usual or affix.removesuffix("s") in usual]
-    flags = [affix for affix, n in others.items() if affix not in units and _FLAG.fullmatch(affix)]
-    if sum(others[flag] for flag in flags) > MAX_FLAG_SHARE * n_rows:
+    flags = [affix for affix in others if affix not in units and _FLAG.fullmatch(affix)]
+    n_bare = sum(p.count for p in parts if not p.after)
+    if n_bare < BARE_SHARE * n_rows:
         flags = []
+    n_bounds = sum(by_affix[bound] for bound in bounds)
+    n_with_unit = sum(others[unit] for unit in units)
     if len(currencies) > 1:
         cautions.append(f"several currencies, not converted: {', '.join(sorted(currencies))}")
     elif currencies or units:
         remarks.append(f"without {', '.join(map(repr, [*currencies, *units]))}")
+    if units and n_with_unit < SURE_UNIT_SHARE * n_rows:
+        cautions.append(
+            f"{n_rows - n_with_unit:,} of {n_rows:,} values are without {usual[0]!r}, and were taken as if with it"
+        )
     if bounds:
-        n_bounds = sum(by_affix[bound] for bound in bounds)
         cautions.append(f"{', '.join(map(repr, sorted(bounds)))} left out of {n_bounds:,} values, which may lie beyond")
     if flags:
         n_flags = sum(others[flag] for flag in flags)
         cautions.append(f"letters of footnotes left out of {n_flags:,} values: {', '.join(map(repr, sorted(flags)))}")
-    return tuple(sorted({*currencies, *bounds, *units, *flags}, key=lambda affix: (-len(affix), affix)))
+    affixes = sorted({*currencies, *bounds, *units, *flags}, key=lambda affix: (-len(affix), affix))
+    return tuple(affixes), bool(flags), n_bounds

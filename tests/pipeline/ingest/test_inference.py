@@ -80,6 +80,27 @@ NUMBERS: dict[str, tuple[str, list[str], list[float | None]]] = {
     "half days": (",", ["1:30 PM", "12:15 am", "11:00 a.m.", "12:45 p.m."], [13.5, 0.25, 11, 12.75]),
     "wide digits": (",", ["１２", "７．５", "−３", "９９"], [12, 7.5, -3, 99]),
     "exponents": (",", ["1e3", "2.5E-1", "$7", "1"], [1000, 0.25, 7, 1]),
+    "exponents and decimal commas": (";", ["1,5E+03", "2,25E-01", "7,5", "1"], [1500, 0.225, 7.5, 1]),
+    "metres beside bare numbers": (",", ["1.75m", "1.80m", "1.62m", "1.55"], [1.75, 1.8, 1.62, 1.55]),
+    "months beside years": (",", ["34 y", "6 y", "2 y", "17 y"], [34, 6, 2, 17]),
+    "no cents": (",", ["50.-", "1'234.–", "50.50", "7.--"], [50, 1234, 50.5, 7]),
+    "no cents and a currency": (";", ["CHF 50.-", "CHF 1'234.-", "CHF 7.50", "CHF 9.-"], [50, 1234, 7.5, 9]),
+    "no cents in India": (",", ["INR 1,234/-", "INR 500/-", "INR 99.50", "INR 7/-"], [1234, 500, 99.5, 7]),
+    "words for millions": (",", ["$1.2 million", "$3 billion", "$950,000", "$2 million"], [1.2e6, 3e9, 950000, 2e6]),
+    "German words for millions": (";", ["2,6 Mio. €", "1 Mrd. €", "900.000 €", "1,5 Mio. €"], [2.6e6, 1e9, 9e5, 1.5e6]),
+    "lakhs and crores": (",", ["₹20 Lac", "₹1.5 Cr", "₹75 Lac", "₹2 Cr"], [2e6, 1.5e7, 7.5e6, 2e7]),
+    "a multiplier before a currency": (",", ["1.3k€", "2k€", "900 €", "1M€"], [1300, 2000, 900, 1e6]),
+    "ten thousands": (",", ["12.5万", "3万", "1亿", "7万"], [125000, 30000, 1e8, 70000]),
+    "square metres": (",", ["120 m2", "85.5 m2", "1,200 m2", "60 m²".replace("²", "2")], [120, 85.5, 1200, 60]),
+    "other currencies": (",", ["HK$1,200", "HK$5", "HK$7.50", "HK$10"], [1200, 5, 7.5, 10]),
+    "other currency codes": (",", ["AED 1,200", "AED 5", "AED 7.50", "AED 10"], [1200, 5, 7.5, 10]),
+    "rupiahs": (";", ["Rp 1.200.000", "Rp 5.000", "Rp 750", "Rp 10.000"], [1200000, 5000, 750, 10000]),
+    "a full-width yen": (",", ["￥1,234", "￥5", "￥12,000", "￥7"], [1234, 5, 12000, 7]),
+    "a triangle for minus": (",", ["△1,234", "5", "▲7", "12"], [-1234, 5, -7, 12]),
+    "what a spreadsheet leaves alone": (",", ['=""12.5""'.replace('""', '"'), "'7", "9", "3.5"], [12.5, 7, 9, 3.5]),
+    "Arabic digits": (",", ["١٢", "٣٫٥", "٧", "٩"], [12, 3.5, 7, 9]),
+    "hours and minutes": (",", ["2h 50m", "19h", "1h 5m", "45m"], [2 + 50 / 60, 19, 1 + 5 / 60, 0.75]),
+    "days and a clock": (",", ["0 days 01:30:00", "1 days 00:00:00", "2 days 12:00:00", "0 days 00:06:00"], [1.5, 24, 60, 0.1]),
 }  # fmt: skip
 
 
@@ -110,12 +131,35 @@ def test_a_request_reads_a_cell_as_training_did_when_it_is_written_with(tmp_path
         (["18-24", "25-34", "35+", "18-24"], 3),  # ranges
         (["1.2.3", "1.2.10", "2.0.1", "1.2.3"], 3),  # versions
         (["A1", "B2", "A1", "C3"], 3),
+        (["<=50K", ">50K", "<=50K", ">50K"], 2),  # sides of one number
+        (["<18", "18+", "<18", "18+"], 2),
+        (["2.5 kg", "576 g", "1 kg", "250 g"], 4),  # two units, one of one letter
+        (["20C", "68F", "21C", "70F"], 4),
+        (["12.5N", "12.5S", "9.1N", "3S"], 4),  # hemispheres
     ],
 )
 def test_texts_stay_texts_when_they_only_look_like_numbers(tmp_path: Path, cells: list[str], n_labels: int) -> None:
     column = table_of(tmp_path, cells * 10).columns["a"]
     assert isinstance(column, TextColumn)
     assert len(column.labels) == n_labels
+
+
+def test_classes_stay_apart_when_they_are_a_number_and_a_letter(tmp_path: Path) -> None:
+    for cells in (["1a", "1b", "2a", "2b"], ["1", "1", "1A", "2"]):
+        column = table_of(tmp_path, cells * 10, target="a").columns["a"]
+        assert sorted(set(values(column))) == sorted(set(cells))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["12 kg", "13", "11.5 kg", "10kg"], "10 of 40 values are without 'kg'"),
+        (["50%", "0.5", "25%", "0.1"], "20 of 40 values have a percent sign"),
+        (["$12.345", "$501", "$134.860", "$540.768"], "may mean two numbers"),
+    ],
+)
+def test_a_warning_says_it_when_numbers_are_doubtful(tmp_path: Path, cells: list[str], said: str) -> None:
+    assert said in " ".join(table_of(tmp_path, cells * 10).warnings)
 
 
 def test_the_mark_is_decided_from_all_rows_when_decimals_begin_late(tmp_path: Path) -> None:
