@@ -42,8 +42,39 @@ MULTIPLIERS: Final = (
     | dict.fromkeys(("billion", "billions", "mrd", "mrd.", "milliarden"), 1e9)
     | {"万": 1e4, "億": 1e8, "亿": 1e8}
 )
-MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
+# The beginnings of the names of months in English, German, French, Spanish, Portuguese, Italian, Dutch and Nordic languages.
+MONTHS: Final = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan ene gen",
+            "feb fev",
+            "mar mrz mrt maa",
+            "apr abr avr",
+            "may mai mei mag maj",
+            "jun juin giu",
+            "jul juil lug",
+            "aug ago aou",
+            "sep set",
+            "oct okt ott out",
+            "nov",
+            "dec dez dic des",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+# Hours from UTC; a name that is not here makes no date.
+ZONES: Final = {"Z": 0, "UTC": 0, "GMT": 0, "BST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "JST": 9} | {
+    "EST": -5,
+    "EDT": -4,
+    "CST": -6,
+    "CDT": -5,
+    "MST": -7,
+    "MDT": -6,
+    "PST": -8,
+    "PDT": -7,
+}
 _PLAIN: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _INFINITE: Final = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
 # A leading 0 stands alone before a decimal mark, never before thousands. The last two: 12,34,567 and 1'234'567.
@@ -69,31 +100,43 @@ _SAME_MARKS: Final = str.maketrans(
     | {**dict(zip("０１２３４５６７８９", "0123456789", strict=True)), "．": ".", "，": ","}
 )
 _WEEKDAY: Final = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]{0,6}\.?,? +)?"
-_TIME: Final = (
-    r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?"
-    r" ?(?P<half>[AaPp]\.?[Mm]\.?)? ?(?P<zone>Z|UTC|GMT|[-+]\d{2}:?\d{2})?)?"
+_CLOCK_TIME: Final = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?"
+    r" ?(?P<half>[AaPp]\.? ?[Mm]\.?)?(?: ?Uhr)? ?(?P<zone>Z|[A-Z]{3,4}|[-+]\d{2}(?::?\d{2})?)?(?: UTC)?"
 )
-_YEAR_FIRST: Final = re.compile(
-    _WEEKDAY + r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?:(?P=mark)(?P<day>\d{1,2}))?" + _TIME, re.ASCII
+_TIME: Final = rf"(?:(?:[T ]+|, ?|:){_CLOCK_TIME})?"
+_NAME: Final = r"(?P<name>[A-Za-zÀ-ÿ]{3,10})\.?"
+_DATES: Final = tuple(
+    re.compile(_WEEKDAY + pattern, re.ASCII)
+    for pattern in (
+        r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?:(?P=mark)(?P<day>\d{1,2}))?" + _TIME,
+        r"(?P<first>\d{1,2})(?P<mark>[-/.])(?P<then>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME,
+        # 31 Jan 2020, 31st January 2020, 31/Jan/2020, 31. Januar 2020, 31 de enero de 2020, January 2020, Jan 31, 2020
+        r"(?:(?P<day>\d{1,2})(?:st|nd|rd|th)?[-./ ]+(?:de +)?)?"
+        + _NAME
+        + r"[-./ ]+(?:de +)?(?:(?P<day_after>\d{1,2})(?:st|nd|rd|th)?(?:, *| +))?(?P<year>\d{4}|\d{2})"
+        + _TIME,
+        r"(?P<day>\d{2})(?P<name>[A-Za-z]{3})(?P<year>\d{4}|\d{2})" + _TIME,  # as SAS writes it
+        r"(?P<year>\d{4})[-./ ]" + _NAME + r"[-./ ](?P<day>\d{1,2})" + _TIME,
+        _NAME + rf" +(?P<day>\d{{1,2}}) +{_CLOCK_TIME} +(?P<year>\d{{4}})",  # as C writes it
+        r"(?P<year>\d{4})(?:年|\. ?)(?P<month>\d{1,2})(?:月|\. ?)(?P<day>\d{1,2})(?:日|\.)?" + _TIME,
+        r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})(?:\.0)?" + _TIME,
+        r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})T?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})",
+        r"(?P<month>0[1-9]|1[0-2])[-/.](?P<year>(?:19|20)\d{2})",
+        r"(?P<year>\d{4}) ?M(?P<month>\d{2})",
+        r"(?P<year>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])",
+        r"[Qq](?P<quarter>[1-4])[-/ ]?(?P<year>\d{4})",
+    )
 )
-_YEAR_LAST: Final = re.compile(
-    _WEEKDAY + r"(?P<first>\d{1,2})(?P<mark>[-/.])(?P<then>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME, re.ASCII
-)
-_COMPACT: Final = re.compile(r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})" + _TIME, re.ASCII)
-_QUARTER: Final = re.compile(r"(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])", re.ASCII)
-_NAMED_MONTH: Final = re.compile(
-    _WEEKDAY
-    + r"(?:(?P<day>\d{1,2})[-. ]+)?(?P<name>[A-Za-z]{3,9})\.?[- ]+(?:(?P<day_after>\d{1,2}),? +)?(?P<year>\d{4}|\d{2})"
-    + _TIME,
-    re.ASCII,
-)
+_NO_DATE: Final = "0000-00-00"  # as MySQL writes it
+_MAX_DATE_CHARACTERS: Final = 60
 _ASCII_WORD: Final = re.compile(r"[a-z0-9]+")
 _ALONE: Final = (
     "\u3040-\u30ff\u3400-\u9fff"  # Chinese and Japanese, without blanks between words: each character is one
 )
 MAX_READ_CHARACTERS: Final = 20_000  # of a text; what comes after is not read, in training and in requests
 MAX_READ_WORDS: Final = 500
-_PIVOT_YEAR: Final = 69  # two digits from here on are of the last century, as POSIX has it
+_PIVOT_YEAR: Final = 30  # two digits from here on are of the last century, as spreadsheets have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +246,11 @@ def read_date(text: str, reading: Reading = PLAIN) -> str:
     Raises ValueError for what is no date, and for one whose order of day and month the column does not have.
     """
     text = text.strip()
-    if is_missing(text, reading) or text.lower() in MISSING_NUMBERS:
+    if is_missing(text, reading) or text.lower() in MISSING_NUMBERS or text.startswith(_NO_DATE):
         return ""
-    for pattern in (_YEAR_FIRST, _YEAR_LAST, _NAMED_MONTH, _COMPACT):
+    for pattern in _DATES if len(text) <= _MAX_DATE_CHARACTERS else ():
         if match := pattern.fullmatch(text):
             return _as_iso(match, reading)
-    if match := _QUARTER.fullmatch(text):
-        return f"{match['year']}-{3 * int(match['quarter']) - 2:02}-01T00:00:00"
     raise ValueError(f"{text[:60]!r} is not a date.")
 
 
@@ -343,31 +384,42 @@ def _as_iso(match: re.Match[str], reading: Reading) -> str:
     year = int(parts["year"])
     if len(parts["year"]) == 2:
         year += 1900 if year >= _PIVOT_YEAR else 2000
+    day = int(parts.get("day") or parts.get("day_after") or 1)
     if "name" in parts:
-        month = MONTHS.index(parts["name"][:3].lower()) + 1 if parts["name"][:3].lower() in MONTHS else 0
-        day = int(parts["day"] or parts["day_after"] or 1)
+        month = _month(parts["name"])
     elif "first" in parts:
         if not reading.date_order:
             raise ValueError(f"{match[0][:60]!r} does not begin with the year, as the dates of this column do.")
         first, then = int(parts["first"]), int(parts["then"])
         day, month = (then, first) if reading.date_order == "mdy" else (first, then)
     else:
-        day, month = int(parts["day"] or 1), int(parts["month"])
-    hour = int(parts["hour"] or 0)
-    if parts["half"]:
+        month = 3 * int(parts["quarter"]) - 2 if "quarter" in parts else int(parts["month"])
+    hour = int(parts.get("hour") or 0)
+    if half := parts.get("half"):
         if not 1 <= hour <= 12:
             raise ValueError(f"{match[0][:60]!r} is not a time.")
-        hour = hour % 12 + (12 if parts["half"][0] in "Pp" else 0)
-    moment = datetime(year, month, day, hour, int(parts["minute"] or 0), int(parts["second"] or 0), tzinfo=UTC)
+        hour = hour % 12 + (12 if half[0] in "Pp" else 0)
+    minute, second = int(parts.get("minute") or 0), int(parts.get("second") or 0)
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     try:
-        moment = moment.replace(tzinfo=_zone(parts["zone"])).astimezone(UTC)
+        moment = moment.replace(tzinfo=_zone(parts.get("zone"))).astimezone(UTC)
     except OverflowError as error:  # beyond the years 1 to 9999
         raise ValueError(f"{match[0][:60]!r} is not a date.") from error
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
+def _month(name: str) -> int:
+    """Return the number of a month by the beginning of its name, 0 for any other word."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))
+    return MONTHS.get(plain[:4]) or MONTHS.get(plain[:3], 0)
+
+
 def _zone(text: str | None) -> timezone:
-    if text is None or text in {"Z", "UTC", "GMT"}:
+    if text is None:
         return UTC
-    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    if text in ZONES:
+        return timezone(timedelta(hours=ZONES[text]))
+    if text[0] not in "-+":
+        raise ValueError(f"{text!r} is not a time zone.")
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[3:].strip(":") or 0))
     return timezone(-offset if text[0] == "-" else offset)

@@ -38,6 +38,7 @@ from pipeline.ingest.inference import (
 SECONDS_PER_DAY: Final = 86_400  # a duration is a number of days
 FIRST_DAY: Final = 19_000_101
 LAST_DAY: Final = 21_000_101
+TIME_OF_DAY: Final = 1_000_000
 MAX_LABELS: Final = 500_000  # more distinct texts than this are kept only if they are texts of several words
 MAX_CHARACTERS: Final = 400_000_000  # of the distinct texts of several words that are kept
 _MARKED_NUMBER: Final = re.compile(r"[-+]?[\d.,]*[.,][\d.,]*%?", re.ASCII)
@@ -256,7 +257,7 @@ class ColumnBuilder:
 
     def _date_reading(self, labels: list[str]) -> Reading | None:
         is_chosen = self.options.kind == "date"
-        if not is_chosen and date_reading.looks_like_version(labels):
+        if not is_chosen and date_reading.are_no_dates(labels):
             return None
         order, doubt = date_reading.date_order(labels)
         if self.options.date_order != "auto":
@@ -285,14 +286,15 @@ class ColumnBuilder:
 
 
 def _are_days(values: npt.NDArray[np.float64]) -> bool:
-    """Return whether all numbers are written like days, such as 20200131; NaN is missing."""
+    """Return whether all numbers are written like days, such as 20200131, or like moments, 20200131140500; NaN is missing."""
     for part in (values[:100], values):  # nearly always the first are none
-        present = part[~np.isnan(part)]
+        present = part[np.isfinite(part)]
+        if len(present) and present[0] >= FIRST_DAY * TIME_OF_DAY:
+            present = present // TIME_OF_DAY
         if len(present) and not FIRST_DAY <= present[0] < LAST_DAY:
             return False
-    values = present
-    months, days = values // 100 % 100, values % 100
-    is_day = (values >= FIRST_DAY) & (values < LAST_DAY) & (months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)
+    months, days = present // 100 % 100, present % 100
+    is_day = (present >= FIRST_DAY) & (present < LAST_DAY) & (months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)
     return bool(is_day.all())
 
 

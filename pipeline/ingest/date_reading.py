@@ -1,6 +1,7 @@
 """Decides whether the texts of a column are dates, and in which order they have day and month."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,25 +13,41 @@ from pipeline.ingest.columns import Moments
 
 _DAY_MONTH: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)", re.ASCII)
 _LAST_MONTH: Final = 12
+PROBED_TEXTS: Final = 1_000
 _YEAR_FIRST: Final = re.compile(r"(?!0000)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 _YEAR_LAST: Final = re.compile(r"\d{2}([-/.])\d{2}\1(?!0000)\d{4}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 
 
 def date_order(labels: Sequence[str]) -> tuple[DateOrder, str]:
-    """Return the order of day, month and year, and a sentence on what was assumed where no date decides it."""
-    n_first = n_then = 0
-    mark = shown = ""
+    """Return the order of day, month and year, and a sentence on what was assumed where dates do not decide it."""
+    n_first, n_then = Counter[str](), Counter[str]()
+    shown: dict[str, str] = {}
     for label in labels:
         if match := _DAY_MONTH.match(label):
-            n_first += int(match[1]) > _LAST_MONTH
-            n_then += int(match[3]) > _LAST_MONTH
-            mark, shown = mark or match[2], shown or match[0]
-    if not mark:
+            mark = match[2]
+            n_first[mark] += int(match[1]) > _LAST_MONTH
+            n_then[mark] += int(match[3]) > _LAST_MONTH
+            shown.setdefault(mark, match[0])
+    if not shown:
         return "", ""
-    if n_first != n_then:
-        return ("dmy" if n_first > n_then else "mdy"), ""
-    order: DateOrder = "mdy" if mark == "/" else "dmy"
-    return order, f"{shown!r} may mean two days; {'the month' if order == 'mdy' else 'the day'} was taken to come first"
+    difference = n_first.total() - n_then.total()
+    first_mark = next(iter(shown))
+    order: DateOrder = "dmy" if difference > 0 or (not difference and first_mark != "/") else "mdy"
+    taken = f"{'the month' if order == 'mdy' else 'the day'} was taken to come first"
+    if not difference:
+        return order, f"{shown[first_mark]!r} may mean two days; {taken}"
+    if any(
+        (n_first[mark] > n_then[mark], n_first[mark] < n_then[mark]) != (order == "dmy", order == "mdy")
+        for mark in shown
+    ):
+        return order, f"dates are written in two ways, {' and '.join(map(repr, shown.values()))}; {taken} in both"
+    return order, ""
+
+
+def may_be_dates(labels: Sequence[str], reading: Reading) -> bool:
+    """Return False where none of many texts from all over the column is a date."""
+    probed = labels[:: max(1, len(labels) // PROBED_TEXTS)]
+    return len(labels) <= PROBED_TEXTS or not np.isnat(parse(probed, reading)[0]).all()
 
 
 def parse(labels: Sequence[str], reading: Reading) -> tuple[Moments, npt.NDArray[np.bool_]]:
@@ -64,6 +81,15 @@ def _parsed(usual: list[str], labels: Sequence[str], reading: Reading) -> tuple[
     return np.array(texts, dtype="datetime64[s]"), unread
 
 
-def looks_like_version(labels: Sequence[str]) -> bool:
-    """Return whether the texts are rather numbers of versions and chapters, such as 1.2.10, than dates."""
-    return any(re.fullmatch(r"\d\.\d{1,2}\.\d{2}|\d{1,2}\.\d\.\d{2}", label, re.ASCII) for label in labels[:1000])
+def are_no_dates(labels: Sequence[str]) -> bool:
+    """Return whether texts are rather numbers of versions and chapters, such as 1.2.10, or seasons, such as 2010-11."""
+    probed = labels[:1000]
+    seasons = [re.fullmatch(r"(\d{4})[-/](\d{2})", label, re.ASCII) for label in probed]
+    if all(match and int(match[2]) == (int(match[1]) + 1) % 100 for match in seasons):
+        return True
+    short = [re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.\d{2}", label, re.ASCII) for label in probed]
+    if not any(match and 1 in {len(match[1]), len(match[2])} for match in short):
+        return False
+    # 25.1.17 is a day: versions do not count that far.
+    are_days = all(match is None or int(match[2]) <= _LAST_MONTH for match in short)
+    return not (are_days and any(match and int(match[1]) > _LAST_MONTH for match in short))

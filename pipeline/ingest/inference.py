@@ -273,17 +273,20 @@ def _are_compact_dates(labels: Sequence[str]) -> bool:
 def _as_date(
     column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances, warnings: list[str]
 ) -> tuple[Column, ColumnReport] | None:
-    if not texts.labels or (circumstances.options.kind == "auto" and date_reading.looks_like_version(texts.labels)):
+    if not texts.labels or (circumstances.options.kind == "auto" and date_reading.are_no_dates(texts.labels)):
         return None
     order, doubt = date_reading.date_order(texts.labels)
     if circumstances.options.date_order != "auto":
         order, doubt = circumstances.options.date_order, ""
     reading = dataclasses.replace(words, date_order=order)
+    if circumstances.options.kind == "auto" and not date_reading.may_be_dates(texts.labels, reading):
+        return None
     dates, unread = date_reading.parse(texts.labels, reading)
     n_dates = int(texts.counts[~np.isnat(dates)].sum())
     n_present = n_dates + int(texts.counts[unread].sum())
     is_mostly = n_dates >= DATE_SHARE * n_present and 2 * n_dates >= texts.n_rows
-    if not n_dates or (circumstances.options.kind == "auto" and not is_mostly):
+    is_enough = is_mostly or _are_date_tokens(texts, unread, n_dates)
+    if not n_dates or (circumstances.options.kind == "auto" and not is_enough):
         return None
     odd = _by_count(texts, unread)
     if len(odd) <= MAX_MISSING_WORDS:
@@ -298,6 +301,17 @@ def _as_date(
     report = ColumnReport(name=column.name, kind="date", reading=reading, remarks=remarks, unread=_categories(odd))
     row_moments = moments[column.codes]
     return DateColumn(column.name, row_moments, _hashes(column, ~np.isnat(row_moments)), reading), report
+
+
+def _are_date_tokens(texts: _Texts, unread: npt.NDArray[np.bool_], n_dates: int) -> bool:
+    """Return whether what is no date are a few words that repeat beside many dates."""
+    words = [texts.labels[i] for i in np.flatnonzero(unread).tolist()] if unread.sum() <= MAX_TOKENS else []
+    repeat = bool((texts.counts[unread] >= MIN_TOKEN_ROWS).all())
+    plain = not any(character.isdigit() for word in words for character in word)
+    n_distinct = len(texts.labels) - len(words)
+    return (
+        bool(words) and repeat and plain and n_dates >= TOKEN_NUMBER_SHARE * texts.n_rows and n_distinct >= MIN_NUMBERS
+    )
 
 
 def _as_text(

@@ -292,7 +292,7 @@ def test_letters_stay_two_categories_when_only_their_case_differs(tmp_path: Path
     assert Cells("categorical", column.reading, column.labels).text("M") == "M"
 
 
-DATES: dict[str, tuple[list[str], list[str]]] = {
+DATES: dict[str, tuple[list[str], list[str | None]]] = {
     "ISO": (["2020-01-31", "2020-02-01"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
     "a time": (["2020-01-31 14:05", "2020-02-01T23:59:59"], ["2020-01-31T14:05:00", "2020-02-01T23:59:59"]),
     "a zone": (["2020-01-31T01:00:00+02:00", "2020-02-01T00:00:00Z"], ["2020-01-30T23:00:00", "2020-02-01T00:00:00"]),
@@ -305,6 +305,42 @@ DATES: dict[str, tuple[list[str], list[str]]] = {
     "half days": (["1/31/2020 2:05 PM", "2/1/2020 12:00 AM"], ["2020-01-31T14:05:00", "2020-02-01T00:00:00"]),
     "the weekday": (["Friday, 31 January 2020", "Sat 2020-02-01"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
     "quarters": (["2020Q1", "2020-Q4"], ["2020-01-01T00:00:00", "2020-10-01T00:00:00"]),
+    "zones of two digits": (
+        ["2020-01-31 01:00:00+02", "2020-02-01 00:00:00 +0000 UTC"],
+        ["2020-01-30T23:00:00", "2020-02-01T00:00:00"],
+    ),
+    "names of zones": (
+        ["2020-01-31 10:00:00 EST", "2020-02-01 10:00 CET"],
+        ["2020-01-31T15:00:00", "2020-02-01T09:00:00"],
+    ),
+    "a comma before the time": (
+        ["1/31/2020, 2:05:00 PM", "2/1/2020, 12:00:00 AM"],
+        ["2020-01-31T14:05:00", "2020-02-01T00:00:00"],
+    ),
+    "Uhr": (["31.01.2020, 14:05 Uhr", "01.02.2020 09:00 Uhr"], ["2020-01-31T14:05:00", "2020-02-01T09:00:00"]),
+    "short German days": (["31.1.20", "1.2.20"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "Chinese and Japanese": (["2020年1月31日", "2020年2月1日"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "Korean": (["2020. 1. 31.", "2020. 2. 1."], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "no marks and a time": (["20200131T140500", "20200201T000000"], ["2020-01-31T14:05:00", "2020-02-01T00:00:00"]),
+    "SAS": (["31JAN2020", "01FEB2020:09:30:00"], ["2020-01-31T00:00:00", "2020-02-01T09:30:00"]),
+    "ordinals": (["31st January 2020", "1st Feb 2020"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "slashes and names": (
+        ["31/Jan/2020", "01/Feb/2020:10:00:00 +0000"],
+        ["2020-01-31T00:00:00", "2020-02-01T10:00:00"],
+    ),
+    "the year and names": (["2020-Jan-31", "2020 Feb 01"], ["2020-01-31T00:00:00", "2020-02-01T00:00:00"]),
+    "C": (
+        ["Fri Jan 31 14:05:00 2020", "Sat Feb  1 00:00:00 +0000 2020"],
+        ["2020-01-31T14:05:00", "2020-02-01T00:00:00"],
+    ),
+    "German names": (["31. Januar 2020", "1. März 2020"], ["2020-01-31T00:00:00", "2020-03-01T00:00:00"]),
+    "French names": (["31 janv. 2020", "1 août 2020"], ["2020-01-31T00:00:00", "2020-08-01T00:00:00"]),
+    "Spanish names": (["31 de enero de 2020", "1 de agosto de 2020"], ["2020-01-31T00:00:00", "2020-08-01T00:00:00"]),
+    "month and year": (["01/2020", "02/2020"], ["2020-01-01T00:00:00", "2020-02-01T00:00:00"]),
+    "statisticians' months": (["2020M01", "2020M12"], ["2020-01-01T00:00:00", "2020-12-01T00:00:00"]),
+    "quarters before the year": (["Q1 2020", "Q4/2020"], ["2020-01-01T00:00:00", "2020-10-01T00:00:00"]),
+    "years of birth": (["5/12/45", "1/31/60"], ["1945-05-12T00:00:00", "1960-01-31T00:00:00"]),
+    "MySQL's no date": (["2020-01-31", "0000-00-00"], ["2020-01-31T00:00:00", None]),
     "months": (["2020-01", "2020-02"], ["2020-01-01T00:00:00", "2020-02-01T00:00:00"]),
 }
 
@@ -318,7 +354,7 @@ def test_dates_are_read_when_they_are_written_with(tmp_path: Path, kind: str) ->
     assert values(column)[:2] == expected
     assert table.warnings == []
     reader = Cells("date", column.reading)
-    assert [reader.text(cell) for cell in cells] == expected
+    assert [reader.text(cell) or None for cell in cells] == expected
 
 
 PART = st.integers(0, 40)
@@ -355,6 +391,29 @@ def test_the_order_of_day_and_month_is_said_when_no_date_decides_it(tmp_path: Pa
     decided = table_of(tmp_path, lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2020", options=options)
     assert values(decided.columns["a"])[7] == "2020-01-08T00:00:00"
     assert decided.warnings == []
+
+
+def test_two_ways_of_writing_dates_are_said_when_only_one_decides(tmp_path: Path) -> None:
+    table = table_of(tmp_path, lambda i: f"{13 + i % 9}-01-2017" if i % 2 else f"0{1 + i % 9}/05/2017")
+    assert "dates are written in two ways, '01/05/2017' and '14-01-2017'; the day was taken" in table.warnings[0]
+
+
+def test_dates_are_dates_when_a_word_stands_in_many_of_them(tmp_path: Path) -> None:
+    table = table_of(tmp_path, lambda i: "pending" if i % 4 == 0 else f"2020-01-{1 + i % 28:02}")
+    assert isinstance(table.columns["a"], DateColumn)
+    assert "10 values that are no dates treated as missing ('pending' 10 times)" in table.warnings[0]
+
+
+@pytest.mark.parametrize("cells", [["2010-11", "2011-12", "2009-10"], ["1.2.10", "1.10.20", "2.0.10"]])
+def test_texts_are_no_dates_when_they_are_seasons_or_versions(tmp_path: Path, cells: list[str]) -> None:
+    assert isinstance(table_of(tmp_path, cells * 14).columns["a"], TextColumn)
+
+
+def test_whole_numbers_are_moments_when_each_is_written_like_one(tmp_path: Path) -> None:
+    seconds = table_of(tmp_path, lambda i: f"2017{1 + i % 12:02}{1 + i % 28:02}{i % 24:02}0530").columns["a"]
+    assert values(seconds)[0] == "2017-01-01T00:05:30"
+    floats = table_of(tmp_path, lambda i: f"2017{1 + i % 12:02}{1 + i % 28:02}.0").columns["a"]
+    assert values(floats)[0] == "2017-01-01T00:00:00"
 
 
 def test_a_column_is_of_dates_when_a_few_cells_are_none(tmp_path: Path) -> None:
