@@ -181,7 +181,7 @@ def number_column(name: str, values: npt.NDArray[np.generic], boolean: bool = Fa
     return NumberColumn(name, narrow, boolean, n_infinite)
 
 
-def take(column: Column, rows: npt.NDArray[np.bool_]) -> Column:
+def take(column: Column, rows: Rows) -> Column:
     """Return the chosen rows of a column."""
     if isinstance(column, NumberColumn):
         return replace(column, values=column.values[rows])

@@ -1,6 +1,7 @@
 """Finds columns that number the rows or identify them, by what they hold and how they are called."""
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -19,98 +20,56 @@ _ROW_NUMBER: Final = re.compile(
     re.IGNORECASE,
 )
 # Words by which an identifier ends; whole words only: paid and humid are none.
-_IDENTIFIER_WORDS: Final = frozenset(
-    {"id", "ids", "uid", "uuid", "guid", "pk", "key", "objectid", "fid", "oid", "serial"}
+_IDENTIFIER_NAMES: Final = (
+    "id ids uid uuid guid pk key objectid fid oid serial mrn ssn nbr zpid isin iban vin imei matricula"
 )
+_IDENTIFIER_WORDS: Final = frozenset(_IDENTIFIER_NAMES.split())
 # What stands before id where the two are written as one word.
 _IDENTIFIED: Final = re.compile(
-    r"(phone|telephone|mobile|customer|client|user|passenger|person|people|patient|employee|emp|staff|member|student|player|team|driver|host|owner|buyer"
+    r"(phone|telephone|mobile|customer|client|user|passenger|person|people|patient|employee|emp|staff|member|student|player|team"
+    r"|driver|host|owner|buyer"
     r"|seller|vendor|supplier|account|acct|card|order|invoice|policy|claim|loan|contract|session|visit|trip|ride|booking|ticket"
     r"|transaction|txn|event|object|item|product|prod|article|listing|property|store|shop|station|device|sensor|machine"
+    r"|kunden?|auftrags|artikel|mitglieds|personal|konto|vertrags|rechnungs|matrikel"
     r"|sample|subject|row|record|case|movie|game|match|tweet|message|url|index|unique|encounter|respondent|participant)"
-    r"s?(id|no|nr|num|number|code|key)",
+    r"s?(id|no|nr|nbr|num|number|nummer|code|key)",
     re.IGNORECASE,
 )
 # A column of one of these may count up with the rows and still say something: rows of a series stand in its order.
-_MEASURES: Final = frozenset(
-    {
-        "time",
-        "t",
-        "zeit",
-        "date",
-        "day",
-        "days",
-        "tag",
-        "tage",
-        "week",
-        "woche",
-        "month",
-        "monat",
-        "year",
-        "jahr",
-        "hour",
-        "hours",
-    }
-    | {
-        "stunde",
-        "minute",
-        "minutes",
-        "second",
-        "seconds",
-        "step",
-        "epoch",
-        "cycle",
-        "period",
-        "age",
-        "alter",
-        "rank",
-        "ranking",
-    }
-    | {
-        "position",
-        "pos",
-        "level",
-        "distance",
-        "depth",
-        "temperature",
-        "iteration",
-        "round",
-        "lap",
-        "dose",
-        "frame",
-        "generation",
-        "mileage",
-        "weight",
-        "score",
-        "rating",
-        "size",
-        "length",
-        "height",
-        "price",
-    }
+_MEASURE_NAMES: Final = (
+    "time t zeit date day days tag tage week woche month monat year years jahr ano año anno annee année an hour hours hr hh"
+    " stunde heure hora minute minutes second seconds step epoch cycle period lag age alter rank ranking position pos level"
+    " distance depth temperature temp iteration round lap dose frame generation mileage weight score rating size length height"
+    " price speed velocity voltage current angle concentration pressure frequency wavelength energy power load force strain"
+    " dist dom doy yday jour interval latitude longitude lat lon"
 )
-_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_MEASURES: Final = frozenset(_MEASURE_NAMES.split())
+_WORDS: Final = re.compile(r"[A-ZÀ-Þ]+(?![a-zß-ÿ])|[A-ZÀ-Þ]?[a-zß-ÿ]+|\d+")
 
 
-def is_row_number(column: Column) -> bool:
+def is_row_number(column: Column, first_rows: Collection[int] = (0,)) -> bool:
     """Return True for a column that only numbers the rows: by its name, because it counts up or never repeats, or under
-    another name because it counts up from one row to the next all the way.
+    another name because it counts up from one row to the next all the way, beginning again at the first row of each file.
     """
     if not isinstance(column, NumberColumn) or column.boolean:
         return False
     first_steps = np.diff(column.values[:PROBED_ROWS])
     if not is_called_row_number(column.name) and (first_steps == 1).sum() < ROW_NUMBER_SHARE * len(first_steps):
         return False  # as nearly always: no need to look at all rows
-    steps = np.diff(column.values)
-    counts_up = bool((steps == 1).sum() >= ROW_NUMBER_SHARE * max(len(steps), 1))
     if _ROW_NUMBER.fullmatch(column.name.strip()):
-        return counts_up or _is_distinct(column.values)
+        return counts_up(column) or _is_distinct(column.values)
+    steps = np.diff(column.values)
     if len(steps) < MIN_ROWS - 1 or is_named_like_identifier(column.name) or _is_measure(column.name):
         return False
-    # Several files may each begin again.
-    starts = np.flatnonzero(steps != 1)
-    begins_again = bool((column.values[starts + 1] == column.values[0]).all())
+    starts = np.flatnonzero(steps != 1) + 1
+    begins_again = bool((column.values[starts] == column.values[0]).all()) and set(starts.tolist()) <= set(first_rows)
     return begins_again and len(starts) <= len(steps) // MIN_ROWS
+
+
+def counts_up(column: Column) -> bool:
+    """Return whether nearly each row's number is one more than that of the row before."""
+    steps = np.diff(column.values) if isinstance(column, NumberColumn) else np.array([])
+    return bool((steps == 1).sum() >= ROW_NUMBER_SHARE * max(len(steps), 1))
 
 
 def is_identifier(column: Column) -> bool:
@@ -138,7 +97,8 @@ def is_named_like_identifier(name: str) -> bool:
     """Return whether a column is called what identifiers are called: customer_id, customerid, CustomerID."""
     words = _words(name)
     compact = "".join(words[-2:])  # customer_id, or customerid as one word
-    return bool(words) and (words[-1] in _IDENTIFIER_WORDS or bool(_IDENTIFIED.fullmatch(compact)))
+    begins = len(words) > 1 and words[0] == "id"  # id_client
+    return bool(words) and (begins or words[-1] in _IDENTIFIER_WORDS or bool(_IDENTIFIED.fullmatch(compact)))
 
 
 def _is_measure(name: str) -> bool:

@@ -1,28 +1,42 @@
 """Finds rows of a table that are no data: the header once more, units below it, totals and notes at its end."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.cells import PLAIN
+from pipeline.core.cells import MISSING_NUMBERS, MISSING_TOKENS, PLAIN
 from pipeline.core.sentences import listed, plural
 from pipeline.ingest import number_reading
-from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn
+from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn, take
 from pipeline.ingest.notes import NOTE
 
 MAX_LISTED: Final = 5
 LAST_ROWS: Final = 10  # among which totals and notes are looked for
+MIN_ROWS: Final = 5  # whose sum a row must hold that is not called a total
+MAX_LABELS: Final = 2_000  # of a column in which subtotals may be called so
 NUMBER_SHARE: Final = 0.95
 SUM_TOLERANCE: Final = 5e-3  # relative: totals are rounded
+EXACT_TOLERANCE: Final = 1e-6  # of a row that is not called a total
 BEYOND: Final = 3  # times the largest other number
-_TOTAL: Final = re.compile(
-    r"(grand |sub ?|over)?(totals?|totale?s?|sum|summe|gesamt|insgesamt|suma|somme|average|mean|mittelwert|durchschnitt)\b.*",
-    re.IGNORECASE,
+_SUM: Final = (
+    r"totals?|totale?s?|totaal|totalt|totali|sum|sums|summe|summen|gesamt|insgesamt|suma|somme|celkem|razem|toplam|összesen"
+    r"|yhteensä|i alt|ukupno|overall|all|итого|всего|合計|总计|總計|合计|计|小計|합계|총계|σ|Σ|zusammen|ergebnis"
 )
+_MEAN: Final = r"averages?|avg\.?|mean|mittelwert|mittel|durchschnitt|moyenne|promedio|média|media"
+_OTHER_SUMMARY: Final = (
+    r"median|min\.?|max\.?|minimum|maximum|std\.?|std\.? ?dev\.?|stdev|sd|standard deviation|count|n"
+)
+_PREFIX: Final = r"(?:grand[ -]?|sub[ -]?|over|report |overall |netto ?|brutto ?|net |gross )?"
+# A total by its name alone; one with other words as well, such as North Total, must hold the sums of all columns.
+_TOTAL: Final = re.compile(
+    rf"{_PREFIX}(?:{_SUM}|{_MEAN}|gesamtsumme|gesamtergebnis|teilergebnis|zwischensumme|subtotal)[ :.]*", re.IGNORECASE
+)
+_CALLED_TOTAL: Final = re.compile(rf"(?:.*\b)?{_PREFIX}(?:{_SUM}|{_MEAN})\b.*", re.IGNORECASE)
+_SUMMARY: Final = re.compile(rf"(?:{_OTHER_SUMMARY})[ :.]*", re.IGNORECASE)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -43,79 +57,214 @@ class OddRows:
             self.remarks.append(f"{plural(len(rows), 'row')} {verb} {what}, left out: row {places} of the table.")
 
 
-def find(columns: Mapping[str, Column], n_rows: int) -> OddRows:
-    """Return the rows of the table that are no data. Columns are as they were read: texts are not parsed yet."""
-    odd = OddRows(np.zeros(n_rows, dtype=np.bool_))
-    odd.add(_repeated_headers(columns, n_rows), "the header again")
-    odd.add(_unit_row(columns, n_rows, odd.drop), "units and not values")
-    odd.add(_totals(columns, n_rows, odd.drop), "a total or an average of the others")
-    odd.add(_notes(columns, n_rows, odd.drop), "a note below the table")
+def find(columns: Mapping[str, Column], file_rows: Sequence[int]) -> OddRows:
+    """Return the rows of the table that are no data: of each file, which has so many of the rows, by itself.
+
+    Columns are as they were read: texts are not parsed yet.
+    """
+    odd = OddRows(np.zeros(sum(file_rows), dtype=np.bool_))
+    found: dict[str, list[npt.NDArray[np.intp]]] = {}
+    start = 0
+    for n_rows in file_rows:
+        rows = slice(start, start + n_rows)
+        of_file = columns if len(file_rows) == 1 else {name: take(column, rows) for name, column in columns.items()}
+        dropped = np.zeros(n_rows, dtype=np.bool_)
+        for what, find_rows in _KINDS.items():
+            places = find_rows(of_file, n_rows, dropped)
+            dropped[places] = True
+            found.setdefault(what, []).append(places + start)
+        start += n_rows
+    for what, rows_of_files in found.items():
+        odd.add(np.concatenate(rows_of_files), what)
     return odd
 
 
-def _repeated_headers(columns: Mapping[str, Column], n_rows: int) -> npt.NDArray[np.intp]:
-    """Return the rows in which each column holds its own name."""
+def _repeated_headers(columns: Mapping[str, Column], n_rows: int, _dropped: Mask) -> npt.NDArray[np.intp]:
+    """Return the rows in which each column holds its own name, in whatever case."""
     found = np.ones(n_rows, dtype=np.bool_)
     n_checked = 0
     for name, column in columns.items():
         if isinstance(column, UnusableColumn):
             continue
-        if not isinstance(column, TextColumn) or name.strip() not in column.labels:
+        spellings = {name.strip(), name.strip().lower(), name.strip().upper(), name.strip().title()}
+        codes = [
+            column.labels.index(text) for text in spellings if isinstance(column, TextColumn) and text in column.labels
+        ]
+        if not isinstance(column, TextColumn) or not codes:
             return np.array([], dtype=np.intp)
-        found &= column.codes == column.labels.index(name.strip())
+        found &= np.isin(column.codes, codes)
         n_checked += 1
     return np.flatnonzero(found) if n_checked > 1 else np.array([], dtype=np.intp)
 
 
-def _unit_row(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:
-    """Return the first row if it holds words where columns otherwise hold numbers, and nothing that occurs again."""
-    none = np.array([], dtype=np.intp)
-    if n_rows < 3 or dropped[0]:
-        return none
+def _unit_rows(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:
+    """Return the first row, or two, if they hold words where columns otherwise hold numbers, and nothing that occurs again."""
+    rows = []
+    for row in range(min(2, n_rows - 2)):
+        if dropped[row] or not _is_of_units(columns, row):
+            break
+        rows.append(row)
+    return np.array(rows, dtype=np.intp)
+
+
+def _is_of_units(columns: Mapping[str, Column], row: int) -> bool:
     n_words = 0
     for column in columns.values():
         if isinstance(column, UnusableColumn):
             continue
         if not isinstance(column, TextColumn):
-            if column.present[0]:
-                return none  # a number: a row of data
+            if column.present[row]:
+                return False  # a number: a row of data
             continue
-        code = int(column.codes[0])
+        code = int(column.codes[row])
         if code < 0:
             continue
-        _, is_word = number_reading.parse([column.labels[code]], PLAIN)
-        if not is_word[0] or int((column.codes == code).sum()) > 1:
-            return none
-        n_words += _is_odd_one_out(column, code)
-    return np.array([0], dtype=np.intp) if n_words else none
+        label = column.labels[code]
+        is_no_number = np.isnan(number_reading.parse([label], PLAIN)[0][0])
+        # s and - may be seconds and without a unit, and missing further down.
+        may_repeat = label in MISSING_TOKENS or label.lower() in MISSING_NUMBERS
+        if not is_no_number or (not may_repeat and int((column.codes == code).sum()) > 1):
+            return False
+        n_words += label not in MISSING_TOKENS and _is_odd_one_out(column, row)
+    return n_words > 0
 
 
-def _is_odd_one_out(column: TextColumn, code: int) -> bool:
-    """Return whether all labels but `code` are numbers, and that one is none."""
-    labels = [label for i, label in enumerate(column.labels) if i != code][:1000]
+def _is_odd_one_out(column: TextColumn, row: int) -> bool:
+    """Return whether all labels but those of the first rows and missing ones are numbers, and that of `row` is none."""
+    aside = {int(code) for code in column.codes[:2]} | {int(column.codes[row])}
+    labels = [label for i, label in enumerate(column.labels) if i not in aside][:1000]
     if not labels:
         return False
     counts = np.ones(len(labels), dtype=np.int64)
     reading = number_reading.decide(labels, counts, "", "").reading
-    numbers, _ = number_reading.parse(labels, reading)
-    _, unread = number_reading.parse([column.labels[code]], reading)
-    return bool(unread[0]) and (~np.isnan(numbers)).sum() >= NUMBER_SHARE * len(labels)
+    numbers, unread = number_reading.parse(labels, reading)
+    label, _ = number_reading.parse([column.labels[int(column.codes[row])]], reading)
+    return bool(np.isnan(label[0])) and not np.isnan(numbers).all() and unread.sum() <= (1 - NUMBER_SHARE) * len(labels)
 
 
 def _totals(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:
-    """Return the last rows that are called a total and in some column hold the sum or the mean of the rows before."""
-    rows = []
-    for row in _last_rows(n_rows, dropped):
-        named = [
-            column
-            for column in columns.values()
-            if isinstance(column, TextColumn) and (label := _label(column, row)) and _TOTAL.fullmatch(label)
-        ]
-        if not any(_is_once(column, row) for column in named):
-            continue
-        if any(_is_sum(column, row, dropped) for column in columns.values()):
+    """Return the rows that sum up others: subtotals of those since the last one, and of all among the first and last rows."""
+    numbers = _Numbers(columns)
+    dropped = dropped.copy()
+    rows = _subtotals(columns, numbers, n_rows, dropped)
+    for row in dict.fromkeys([*reversed(_last_rows(n_rows, dropped)), *([] if dropped[0] else [0])]):
+        others = ~dropped
+        others[row:] = False
+        if row == 0:
+            others = ~dropped
+            others[0] = False
+        if _is_total(columns, numbers, row, others):
             rows.append(row)
-    return np.array(rows, dtype=np.intp)
+            dropped[row] = True
+    return np.array(sorted(rows), dtype=np.intp)
+
+
+def _subtotals(columns: Mapping[str, Column], numbers: "_Numbers", n_rows: int, dropped: Mask) -> list[int]:
+    called = np.zeros(n_rows, dtype=np.bool_)
+    for column in columns.values():
+        if isinstance(column, TextColumn) and len(column.labels) <= MAX_LABELS:
+            codes = [i for i, label in enumerate(column.labels) if _CALLED_TOTAL.fullmatch(label)]
+            if codes:
+                called |= np.isin(column.codes, codes)
+    rows, start = [], 0
+    for row in np.flatnonzero(called & ~dropped).tolist():
+        others = np.zeros(n_rows, dtype=np.bool_)
+        others[start:row] = ~dropped[start:row]
+        n_same, n_other = numbers.compare(row, others, ("sum",), EXACT_TOLERANCE)
+        if n_same and not n_other and row < n_rows - 1:
+            rows.append(row)
+            dropped[row] = True
+            start = row + 1
+    return rows
+
+
+def _is_total(columns: Mapping[str, Column], numbers: "_Numbers", row: int, others: Mask) -> bool:
+    labels = [
+        label
+        for column in columns.values()
+        if isinstance(column, TextColumn) and (label := _label(column, row)) and _is_once(column, row)
+    ]
+    if any(map(_TOTAL.fullmatch, labels)):
+        n_same, _ = numbers.compare(row, others, ("sum", "mean"), SUM_TOLERANCE)
+        return n_same > 0 or numbers.is_beyond(row, others)
+    if any(map(_SUMMARY.fullmatch, labels)):
+        n_same, n_other = numbers.compare(row, others, ("median", "min", "max", "std", "count"), SUM_TOLERANCE)
+        return n_same > 0 and not n_other
+    if others.sum() < MIN_ROWS:
+        return False
+    is_called = any(map(_CALLED_TOTAL.fullmatch, labels))
+    has_label = any(isinstance(column, TextColumn) and _label(column, row) for column in columns.values())
+    if not is_called and has_label and not numbers.may_be_sum(row):
+        return False
+    n_same, n_other = numbers.compare(row, others, ("sum",), SUM_TOLERANCE if is_called else EXACT_TOLERANCE)
+    # Two sums are no chance; nor is one where all words are missing.
+    return not n_other and n_same > (0 if is_called or (not has_label and len(columns) > 1) else 1)
+
+
+class _Numbers:
+    """The columns as numbers, each parsed when it is first asked for."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self._columns = columns
+        self._known: dict[str, npt.NDArray[np.float64] | None] = {}
+
+    def compare(self, row: int, others: Mask, kinds: Sequence[str], tolerance: float) -> tuple[int, int]:
+        """Return in how many columns the number in `row` is one of the `kinds` of summary of `others`, and in how many not."""
+        n_same = n_other = 0
+        for values in self._of(row):
+            rest = values[others]
+            rest = rest[~np.isnan(rest)]
+            if len(rest) < 2 or np.all(rest == rest[0]):
+                continue
+            number = float(values[row])
+            is_same = (
+                any(abs(number - size) <= tolerance * abs(number) for size in _summaries(rest, kinds)) and number != 0
+            )
+            n_same += is_same
+            n_other += not is_same
+            if n_other and kinds == ("sum",):
+                break
+        return n_same, n_other
+
+    def is_beyond(self, row: int, others: Mask) -> bool:
+        """Return whether a number is as far beyond the others as only a sum is: it may be of rows that the table does not have."""
+        return any(
+            len(rest := values[others & ~np.isnan(values)]) > 1
+            and float(values[row]) > BEYOND * float(np.abs(rest).max())
+            for values in self._of(row)
+        )
+
+    def may_be_sum(self, row: int) -> bool:
+        """Return False where the first number is smaller than what some others add up to already."""
+        values = next(self._of(row, parse=False), None)
+        if values is None:
+            return False
+        sample = np.delete(values[:100], row) if row < len(values[:100]) else values[:100]
+        sample = sample[~np.isnan(sample)]
+        return bool((sample < 0).any()) or float(values[row]) >= 0.999 * float(sample.sum())
+
+    def _of(self, row: int, *, parse: bool = True) -> Iterator[npt.NDArray[np.float64]]:
+        for name, column in self._columns.items():
+            if not parse and not isinstance(column, NumberColumn):
+                continue
+            if name not in self._known:
+                self._known[name] = _numbers(column)
+            values = self._known[name]
+            if values is not None and not np.isnan(values[row]):
+                yield values
+
+
+def _summaries(values: npt.NDArray[np.float64], kinds: Sequence[str]) -> list[float]:
+    sizes: dict[str, Callable[[npt.NDArray[np.float64]], Any]] = {
+        "sum": np.sum,
+        "mean": np.mean,
+        "median": np.median,
+        "min": np.min,
+        "max": np.max,
+        "std": lambda rest: np.std(rest, ddof=1),
+        "count": len,
+    }
+    return [float(sizes[kind](values)) for kind in kinds]
 
 
 def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:
@@ -138,7 +287,7 @@ def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDA
         if not (
             NOTE.fullmatch(label)
             or len(label) > 3 * max(len(other) for other in column.labels if other != label)
-            or _is_odd_one_out(column, int(column.codes[row]))
+            or _is_odd_one_out(column, row)
         ):
             break
         rows.append(row)
@@ -165,23 +314,6 @@ def _is_once(column: TextColumn, row: int) -> bool:
     return int((column.codes == column.codes[row]).sum()) == 1
 
 
-def _is_sum(column: Column, row: int, dropped: Mask) -> bool:
-    """Return whether a number is the sum or the mean of those before it, or as far beyond them as only a sum is: a total may
-    be of rows that the table does not have.
-    """
-    values = _numbers(column)
-    if values is None or np.isnan(values[row]):
-        return False
-    others = values[:row][~dropped[:row]]
-    others = others[~np.isnan(others)]
-    if len(others) < 2 or np.all(others == others[0]):
-        return False
-    tolerance = SUM_TOLERANCE * abs(float(values[row]))
-    if float(values[row]) > BEYOND * float(np.abs(others).max()):
-        return True
-    return any(abs(float(values[row]) - size) <= tolerance for size in (others.sum(), others.mean()))
-
-
 def _numbers(column: Column) -> npt.NDArray[np.float64] | None:
     if isinstance(column, NumberColumn):
         return column.values.astype(np.float64)
@@ -192,3 +324,11 @@ def _numbers(column: Column) -> npt.NDArray[np.float64] | None:
     if unread.mean() > 1 - NUMBER_SHARE:
         return None
     return np.append(numbers, np.nan)[column.codes]
+
+
+_KINDS: Final[dict[str, Callable[[Mapping[str, Column], int, Mask], npt.NDArray[np.intp]]]] = {
+    "the header again": _repeated_headers,
+    "units and not values": _unit_rows,
+    "a total or an average of the others": _totals,
+    "a note below the table": _notes,
+}

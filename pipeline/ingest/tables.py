@@ -1,11 +1,12 @@
 """Reads the raw files into one table of typed columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.core.params import ColumnOptions
@@ -25,7 +26,7 @@ from pipeline.ingest.columns import (
 from pipeline.ingest.conversion import plain_files
 from pipeline.ingest.frames import read_frames
 from pipeline.ingest.headers import Source
-from pipeline.ingest.identifiers import is_called_row_number, is_identifier, is_row_number
+from pipeline.ingest.identifiers import counts_up, is_called_row_number, is_identifier, is_row_number
 from pipeline.ingest.inference import NO_OPTIONS, Circumstances, infer, report_of_dates, report_of_numbers
 from pipeline.ingest.problems import EmptyTableError
 from pipeline.ingest.text_reading import IDENTIFIER_SHARE, MIN_DISTINCT
@@ -57,7 +58,8 @@ def read(
 
 
 def _read(raw_files: list[Source], options: Mapping[str, ColumnOptions], target: str) -> Table:
-    builders, n_rows = _read_columns(raw_files, target, options)
+    builders, file_rows = _read_columns(raw_files, target, options)
+    n_rows = sum(file_rows)
     if n_rows == 0:
         raise EmptyTableError.without_rows(raw_files[0].path)
     as_written = _to_read_as_text(raw_files, builders, options)
@@ -77,22 +79,23 @@ def _read(raw_files: list[Source], options: Mapping[str, ColumnOptions], target:
         if name == target:
             table = replace(table, exact_target=builder.exact_numbers)
         raw[name] = builder.column(name)
-    odd = odd_rows.find(raw, n_rows)
+    odd = odd_rows.find(raw, file_rows)
     table.warnings.extend(odd.remarks)
     has_odd = bool(odd.drop.any())
     if has_odd:
         exact = None if table.exact_target is None else table.exact_target[~odd.drop]
         table = replace(table, n_rows=n_rows - int(odd.drop.sum()), exact_target=exact)
+    first_rows = _first_rows(file_rows, odd.drop)
     for name in list(raw):
         column = raw.pop(name)
         if has_odd:
             column = take(column, ~odd.drop)
         chosen = options.get(name, NO_OPTIONS)
-        _add_typed(table, column, Circumstances(chosen, file_mark, table.delimiter, name == target))
+        _add_typed(table, column, Circumstances(chosen, file_mark, table.delimiter, name == target), first_rows)
     return table
 
 
-def _add_typed(table: Table, column: Column, circumstances: Circumstances) -> None:
+def _add_typed(table: Table, column: Column, circumstances: Circumstances, first_rows: set[int]) -> None:
     """Add a column with its type to the table, unless it only numbers the rows: then it does not even count for the split."""
     report = ColumnReport(name=column.name, kind="other")
     if isinstance(column, TextColumn):
@@ -103,11 +106,12 @@ def _add_typed(table: Table, column: Column, circumstances: Circumstances) -> No
         report = report_of_numbers(column)
     elif isinstance(column, DateColumn):
         report = report_of_dates(column)
-    if is_row_number(column):
-        if is_called_row_number(column.name):
+    if not circumstances.is_target and is_row_number(column, first_rows):
+        if is_called_row_number(column.name) and counts_up(column):
             table.notes.append(f"Column {column.name!r} numbers the rows; skipped")
         else:
-            table.warnings.append(f"Column {column.name!r} counts up from row to row; it is left out as row numbers.")
+            how = "counts up from row to row" if counts_up(column) else "has another number in each row"
+            table.warnings.append(f"Column {column.name!r} {how}; it is left out as row numbers.")
         table.reports[column.name] = report.model_copy(update={"kind": "skipped"})
         return
     column = _usable(column, table.warnings.append, is_target=circumstances.is_target)
@@ -136,6 +140,12 @@ def _usable(column: Column, warn: Callable[[str], None], *, is_target: bool) -> 
     return column
 
 
+def _first_rows(file_rows: Sequence[int], dropped: npt.NDArray[np.bool_]) -> set[int]:
+    """Return the places of the first row of each file among the rows that are kept."""
+    before = np.concatenate([[0], np.cumsum(file_rows)[:-1]])
+    return {int(start - dropped[:start].sum()) for start in before}
+
+
 def _to_read_as_text(
     raw_files: list[Source], builders: Mapping[str, ColumnBuilder], options: Mapping[str, ColumnOptions]
 ) -> list[str]:
@@ -160,8 +170,8 @@ def _file_mark(raw_files: list[Source], builders: Mapping[str, ColumnBuilder]) -
 
 def _read_columns(
     raw_files: list[Source], target: str, options: Mapping[str, ColumnOptions]
-) -> tuple[dict[str, ColumnBuilder], int]:
-    """Return the columns in the order of the first file, and the number of rows."""
+) -> tuple[dict[str, ColumnBuilder], list[int]]:
+    """Return the columns in the order of the first file, and the number of rows of each."""
     first = raw_files[0]
     builders = {
         name: ColumnBuilder(
@@ -169,7 +179,7 @@ def _read_columns(
         )
         for name in first.names
     }
-    n_rows = 0
+    file_rows: list[int] = []
     for file in raw_files:
         n_file_rows = 0
         last = file.columns[-1]
@@ -181,8 +191,8 @@ def _read_columns(
             is_last_missing = is_last_missing or _has_blank(frame[last])
         if file.format == "csv":
             delimited.check_rows(file, n_file_rows, is_last_missing)
-        n_rows += n_file_rows
-    return builders, n_rows
+        file_rows.append(n_file_rows)
+    return builders, file_rows
 
 
 def _has_blank(piece: "pd.Series[Any]") -> bool:

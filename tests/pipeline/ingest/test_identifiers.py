@@ -45,7 +45,7 @@ def test_a_column_identifies_the_rows_when_its_numbers_are_distinct_and_its_name
 
 def test_a_column_identifies_the_rows_when_it_holds_each_number_once_in_any_order() -> None:
     assert is_identifier(column("anything", RNG.permutation(N) + 1))
-    assert is_row_number(column("anything", [*range(1, 151), *range(1, 151)]))  # two files
+    assert is_row_number(column("anything", [*range(1, 151), *range(1, 151)]), {0, 150})  # two files
     assert is_identifier(column("passenger_id", [*RNG.permutation(N).tolist(), float("nan")]))
 
 
