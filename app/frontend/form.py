@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.frontend.labels import column_label, value_text
-from app.web.formats import input_text, percent, short_number
+from app.frontend.labels import column_label, number_text, value_text
+from app.web.formats import input_text, percent
 from pipeline.core.bundle import Feature, Manifest, Scalar
 from pipeline.core.cells import read_number
 from pipeline.core.sentences import plural
@@ -176,14 +176,14 @@ def value_warning(feature: Feature, value: Scalar) -> str:
 
 def _number_warning(feature: Feature, value: float) -> str:
     if feature.min is not None and _is_less(value, feature.min):
-        lowest = short_number(feature.min)
+        lowest = number_text(feature, feature.min)
         return f"Below everything in the training data (lowest {lowest}): treat the answer with care."
     if feature.max is not None and _is_less(feature.max, value):
-        highest = short_number(feature.max)
+        highest = number_text(feature, feature.max)
         return f"Above everything in the training data (highest {highest}): treat the answer with care."
     low, high = feature.low, feature.high
     if low is not None and high is not None and (_is_less(value, low) or _is_less(high, value)):
-        return f"Unusual: 98% of the training rows lie between {short_number(low)} and {short_number(high)}."
+        return f"Unusual: 98% of the training rows lie between {number_text(feature, low)} and {number_text(feature, high)}."
     if feature.integer and value != int(value):
         return "Always a whole number in the training data."
     return ""
@@ -263,9 +263,9 @@ def _select_options(feature: Feature, text: str, value: Scalar, *, has_error: bo
 def _build_hint(feature: Feature) -> str:
     parts = ["such as 2020-01-31 or 2020-01-31 14:05"] if feature.kind == "date" else []
     if feature.kind == "numeric" and feature.low is not None and feature.high is not None:
-        parts.append(f"usually {short_number(feature.low)} to {short_number(feature.high)}")
+        parts.append(f"usually {number_text(feature, feature.low)} to {number_text(feature, feature.high)}")
         if feature.median is not None and feature.low != feature.high:
-            parts.append(f"median {short_number(feature.median)}")
+            parts.append(f"median {number_text(feature, feature.median)}")
     elif feature.kind == "categorical" and feature.categories:
         parts.append(f"most often {value_text(feature, feature.categories[0])}")
         if len(feature.categories) > MAX_SELECT_OPTIONS:

@@ -8,6 +8,7 @@ from app.web.formats import short_number
 from pipeline.core.bundle import Feature, Scalar
 
 MAX_SHOWN_TEXT: Final = 80
+_SWAP_MARKS: Final = str.maketrans(",.", ".,")
 CAMEL_CASE: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]{2}")
 HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|(?<=[A-Za-z])(?=\d\d)|(?<=\d)(?=[A-Z])")
 
@@ -47,7 +48,13 @@ def value_text(feature: Feature, value: Scalar) -> str:
         return f"“{shorten(value, MAX_SHOWN_TEXT, placeholder=' …')}”"
     if feature.kind == "categorical" or isinstance(value, str):
         return f"“{value}”"
-    return f"{short_number(float(value))} {feature.unit}".rstrip()
+    return f"{number_text(feature, float(value))} {feature.unit}".rstrip()
+
+
+def number_text(feature: Feature, value: float) -> str:
+    """Return a short number with the marks of its column: 1.234,5 where that has decimal commas."""
+    text = short_number(value)
+    return text.translate(_SWAP_MARKS) if feature.reading.decimal == "," else text
 
 
 def class_label(prediction: object, classes: list[str]) -> str:

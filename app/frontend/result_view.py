@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.frontend.chart_layout import layout_distribution, layout_gauge, rank_below
-from app.frontend.labels import class_label, column_label, value_text
+from app.frontend.labels import class_label, column_label, number_text, value_text
 from app.frontend.views import ClassBar, Reasons, Result, WhatIf
 from app.web.formats import percent, short_number
 from pipeline.core.bundle import Feature, Manifest
@@ -105,7 +105,7 @@ def _rank_text(share: float) -> str:
 
 def _typical_text(feature: Feature) -> str:
     if feature.kind == "numeric" and feature.median is not None:
-        return f"median {short_number(feature.median)}"
+        return f"median {number_text(feature, feature.median)}"
     if feature.kind == "categorical" and feature.categories:
         return f"most often {value_text(feature, feature.categories[0])}"
     return ""

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from app.frontend.chart_layout import layout_curve
-from app.frontend.form import Form, Option
+from app.frontend.form import Form, Option, cell_text
 from app.frontend.labels import class_label, column_label, value_text
 from app.frontend.result_view import score_of
 from app.frontend.views import CurveRow, WhatIf
-from app.web.formats import input_text, percent, short_number
+from app.web.formats import percent, short_number
 from pipeline.core.bundle import Feature, Manifest, Scalar
 from pipeline.core.prediction_api import Curve, CurvePoint, Prediction
 from pipeline.core.sentences import listed
@@ -56,7 +56,7 @@ def _build_rows(
     return tuple(
         CurveRow(
             value=value_text(feature, point.value),
-            input_text=input_text(point.value),
+            input_text=cell_text(feature, point.value),
             score_text=format_score(point.score),
             x=_number(point.value),
             score=point.score,

@@ -89,6 +89,8 @@ _SPAN: Final = re.compile(
     r"|(?:(?P<h>\d+) ?h(?:ours?|rs?)?,? ?)?(?:(?P<m>\d+) ?(?:m(?:in(?:utes?|s)?)?)?\.?,? ?)?(?:(?P<s>\d+) ?s(?:ec(?:onds?|s)?)?)?)",
     re.ASCII,
 )
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+_BLANKS: Final = re.compile(r"[^\S\r\n]+")
 _WRAPPED: Final = re.compile(r"""="(.*)"|'(?=[-+\d.])(.*)""", re.DOTALL)
 _NO_CENTS: Final = re.compile(r"(\d)(?:[.,](?:--?|—)|/-)(?=$|[^\d])")  # 50.- and 1,234/- are whole
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
@@ -235,8 +237,15 @@ def read_boolean(text: str, reading: Reading = PLAIN) -> float:
 
 
 def read_category(text: str, reading: Reading = PLAIN) -> str:
-    """Return the category in a cell as it is written, "" if it is missing."""
+    """Return the category in a cell, "" if it is missing: as it is written but for blanks that follow one another, characters
+    that nobody sees, and accents that are characters of their own.
+    """
     text = text.strip()
+    if is_missing(text, reading):
+        return ""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.translate(_INVISIBLE)).strip()
+    text = _BLANKS.sub(" ", text)
     return "" if is_missing(text, reading) else text
 
 

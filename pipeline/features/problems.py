@@ -107,7 +107,9 @@ class NoFeatureError(InvalidParamsError):
     def __init__(self, dropped: Mapping[str, str]) -> None:
         super().__init__(
             "No column is left to predict from.",
-            why="; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:10]) + ".",
+            why="; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:10]) + "."
+            if dropped
+            else "The table has no column but the target and row numbers.",
             fix="Use a table with columns that differ from row to row, or ignore fewer columns.",
         )
 

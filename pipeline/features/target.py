@@ -20,6 +20,7 @@ from pipeline.features.problems import (
     UnknownTargetError,
 )
 from pipeline.ingest.columns import EXACT_BELOW, Column, DateColumn, NumberColumn, Table, TextColumn, UnusableColumn
+from pipeline.ingest.inference import LETTER_PAIRS
 
 # In lower case. The target is inferred only if exactly one column has such a name. The second ones often name something
 # else: y may be a coordinate, class that of a passenger.
@@ -124,8 +125,9 @@ def resolve(table: Table, name: str, task: Literal["auto", "binary", "multiclass
 def _folded(column: TextColumn, remarks: list[str]) -> TextColumn:
     """Return the column with spellings that differ only in case as one label, the most frequent one."""
     groups: dict[str, list[int]] = {}
+    folds_all = {label.casefold() for label in column.labels} in LETTER_PAIRS
     for code, label in enumerate(column.labels):
-        groups.setdefault(label.casefold() if len(label) >= MIN_FOLDED_CHARS else label, []).append(code)
+        groups.setdefault(label.casefold() if folds_all or len(label) >= MIN_FOLDED_CHARS else label, []).append(code)
     if len(groups) == len(column.labels):
         return column
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.labels))
@@ -144,7 +146,7 @@ def _labels(
     """Return the distinct values in order, as they are written, their type, and the position of each present value."""
     if isinstance(column, TextColumn):
         used = np.unique(column.codes[present])
-        order = sorted(used.tolist(), key=lambda code: column.labels[code])
+        order = sorted(used.tolist(), key=lambda code: (column.labels[code].casefold(), column.labels[code]))
         places = np.zeros(len(column.labels), dtype=np.int64)
         places[order] = np.arange(len(order))
         return [column.labels[code] for code in order], "string", places[column.codes[present]]

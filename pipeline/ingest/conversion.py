@@ -10,6 +10,7 @@ import csv
 import gzip
 import json
 import lzma
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -38,6 +39,7 @@ MAX_UNPACKED_BYTES: Final = 16 * 2**30
 MIN_FREE_BYTES: Final = 512 * 2**20  # that stay free on the disk
 MAX_DEPTH: Final = 3  # of compressed files in one another
 MAX_LISTED: Final = 10
+_ISO_2022: Final = re.compile(rb"\x1b\$[@B]")  # it is ASCII otherwise
 _BLOCK_BYTES: Final = 2**20
 _SAMPLE_BYTES: Final = 2**18  # of lines that show the encoding
 _LINES_OF_BLOCK: Final = 500
@@ -260,8 +262,8 @@ def _objects(path: Path) -> Iterator[dict[str, Any]]:
             first = file.read(1)
         file.seek(0)
         try:
-            if first == "[":
-                yield from (record for record in json.load(file) if isinstance(record, dict))
+            if first == "[" or not _are_lines(file):
+                yield from _records(json.load(file))
                 return
             for line in file:
                 if line.strip():
@@ -270,6 +272,41 @@ def _objects(path: Path) -> Iterator[dict[str, Any]]:
                         yield record
         except (ValueError, RecursionError) as error:
             raise UnreadableFileError.damaged(path) from error
+
+
+def _are_lines(file: TextIO) -> bool:
+    """Return whether each line is an object by itself; the file is at its start again."""
+    lines = (line for line in file if line.strip())
+    try:
+        json.loads(next(lines, ""))
+        are_lines = next(lines, None) is not None
+    except ValueError:
+        are_lines = False
+    file.seek(0)
+    return are_lines
+
+
+def _records(whole: object) -> list[dict[str, Any]]:
+    """Return the objects of one JSON document: those of its list, of its longest member that is one, or of its columns, as
+    pandas and JavaScript write tables.
+    """
+    if isinstance(whole, list):
+        return [record for record in whole if isinstance(record, dict)]
+    if not isinstance(whole, dict):
+        return []
+    names, rows = whole.get("columns"), whole.get("data")
+    if isinstance(names, list) and isinstance(rows, list) and all(isinstance(row, list) for row in rows):
+        return [dict(zip(map(str, names), row, strict=False)) for row in rows]
+    lists = [records for member in whole.values() if isinstance(member, list) and (records := _records(member))]
+    if lists:
+        return max(lists, key=len)
+    columns = {name: values for name, values in whole.items() if isinstance(values, dict | list)}
+    sizes = {len(values) for values in columns.values()}
+    if len(columns) == len(whole) and len(sizes) == 1 and max(sizes) > 1:
+        by_row = [[*(values.values() if isinstance(values, dict) else values)] for values in columns.values()]
+        if not any(isinstance(value, dict | list) for values in by_row for value in values):
+            return [dict(zip(columns, row, strict=True)) for row in zip(*by_row, strict=True)]
+    return [whole]
 
 
 def _flat(record: dict[str, Any], left_out: dict[str, None], prefix: str = "") -> dict[str, Any]:
@@ -299,6 +336,8 @@ def _is_utf8(path: Path) -> bool:
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             if block.isascii() and not decoder.getstate()[0]:
+                if _ISO_2022.search(block):
+                    return False
                 continue
             try:
                 decoder.decode(block)
@@ -329,6 +368,8 @@ def find_encoding(path: Path) -> tuple[str, str]:
     for mark, encoding in _MARKS.items():
         if sample.startswith(mark):
             return encoding, "read as UTF-16"
+    if _is_iso_2022(path):
+        return "iso2022_jp", "read as ISO-2022-JP"
     found = [match for match in from_bytes(sample, cp_isolation=[*_ENCODINGS]) if match.encoding in _ENCODINGS]
     if not found:
         raise EncodingError.unknown(path)
@@ -345,6 +386,11 @@ def find_encoding(path: Path) -> tuple[str, str]:
         f"not in UTF-8; read as {_ENCODINGS[best.encoding]}, with {letters}{doubt}. If these are not its letters, save it as "
         "UTF-8"
     )
+
+
+def _is_iso_2022(path: Path) -> bool:
+    with path.open("rb") as file:
+        return bool(_ISO_2022.search(file.read(_BLOCK_BYTES)))
 
 
 def _sample(path: Path) -> bytes:

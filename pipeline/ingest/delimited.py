@@ -47,7 +47,7 @@ _SEPARATORS: Final = tuple(np.uint8(byte) for byte in b',;\t|\n"')
 _OTHER_FORMATS: Final = (
     (re.compile(rb"version https://git-lfs"), "a Git LFS pointer", "Fetch the actual file.", "git lfs pull"),
     (
-        re.compile(rb"\s*<(!doctype|html|\?xml|head|body)", re.IGNORECASE),
+        re.compile(rb"\s*<(!doctype|html|\?xml|head|body|table|meta|style)\b", re.IGNORECASE),
         "a web page",
         "Download the actual file; you may need to sign in first.",
         "",
@@ -78,6 +78,8 @@ def inspect(path: Path) -> Source:
     is_quoted, quote_notes = _check_quotes(path, head, len(columns)) if characters.has_quotes else (True, [])
     n_sampled = _WORD_ROWS if delimiter == "," else _SAMPLED_ROWS
     sample = sample_rows(text, delimiter, n_sampled, head.skip, is_quoted=is_quoted)[1:]
+    if columns[0] is None and not head.has_row_names and not _number_rows([row[0] for row in sample]):
+        columns = (next(name for name in ("column 1", "column 0", "\0") if name not in columns), *columns[1:])
     is_comma = delimiter != "," and uses_decimal_comma(sample)
     decimal = "," if is_comma else "."
     return Source(
@@ -95,6 +97,11 @@ def inspect(path: Path) -> Source:
         doubtful_columns=frozenset() if delimiter == "," else doubtful_columns(columns, sample),
         has_leading_zeros=characters.has_leading_zeros,
     )
+
+
+def _number_rows(cells: list[str]) -> bool:
+    """Return whether the cells of a column without a name are whole numbers of which none comes twice."""
+    return all(cell.strip().isdecimal() for cell in cells) and len(set(cells)) == len(cells)
 
 
 def _has_rows(text: str, head: Head) -> bool:

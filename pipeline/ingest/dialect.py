@@ -113,7 +113,8 @@ def _is_title(row: list[str], below: list[tuple[int, list[str]]], width: int) ->
         # Without another line of names below it, it is the header.
         following = next((other for _, other in below if not other[0].startswith("#")), [])
         return len(following) == width and not any(_NUMBER_CELL.fullmatch(cell) for cell in following)
-    following = below[0][1] if below else []
+    # Titles follow one another, with an empty line between them and the header; a spreadsheet fills each up with delimiters.
+    following = next((other for _, other in below if sum(map(bool, other)) > 1), below[0][1] if below else [])
     is_alone = bool(row[0]) and not any(row[1:]) and len(row) <= width
     return width > 1 and is_alone and (len(row) == 1 or sum(map(bool, following)) > 1)
 

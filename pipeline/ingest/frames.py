@@ -123,4 +123,7 @@ def _decode(piece: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _reason(error: Exception) -> str:
-    return f"{error}".strip().splitlines()[0].removeprefix("Error tokenizing data. C error: ") + "."
+    text = f"{error}".strip().splitlines()[0].removeprefix("Error tokenizing data. C error: ").rstrip(".")
+    if text.startswith("Length of header or names"):
+        text = "All rows have a value more than the header, or most of them; a decimal comma without quotes is one, too"
+    return f"{text}."

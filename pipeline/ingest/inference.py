@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.cells import MISSING_NUMBERS, MISSING_TOKENS, PLAIN, Reading, is_missing
+from pipeline.core.cells import MISSING_NUMBERS, MISSING_TOKENS, PLAIN, Reading, is_missing, read_category
 from pipeline.core.params import ColumnOptions
 from pipeline.core.sentences import listed, plural
 from pipeline.core.table_profile import Category, ColumnReport
@@ -29,6 +29,13 @@ LONG_NUMBER: Final = 2**53  # from here on even float64 rounds whole numbers
 N_LONG_DIGITS: Final = 16
 MAX_CODES: Final = 20  # distinct texts that may be classes though they hold numbers
 BOUND_SHARE: Final = 0.5  # of the rows; where fewer are bounds, the others are numbers
+# Numbers that programs write for missing ones.
+SENTINELS: Final = frozenset(
+    np.float32(sign * number)
+    for sign in (1, -1)
+    for number in (99, 999, 9999, 99999, 999999, 8888, 7777, 32768, 1e20, 1e30)
+) | {np.float32(-9), np.float32(-1e10)}
+FAR: Final = 2  # times the range of the other values
 MIN_COMPACT_DATES: Final = 10
 MIN_WORD_ROWS: Final = 5  # of a word for missing that may be meant as a category
 MAX_MISSING_WORDS: Final = 50  # of a column, that are kept with the model
@@ -101,22 +108,34 @@ def infer(column: TextColumn, circumstances: Circumstances) -> Typed:
     if found is None:
         found = _as_category(column, texts, words, circumstances)
         if options.kind in {"numeric", "date"}:
-            warnings.append(f"Column {column.name!r}: no value can be read as a {options.kind.removesuffix('ric')}.")
+            warnings.append(
+                f"Column {column.name!r}: no value can be read as a {'number' if options.kind == 'numeric' else options.kind}."
+            )
     typed.column, report = found
     missing = _missing_words(column.labels, counts, report.reading, report.kind)
     typed.report = report.model_copy(update={"examples": texts.labels[:N_EXAMPLES], "missing": missing})
     unusual = [word for word in missing if word.value not in {cell.value for cell in report.unread}]
-    if unusual and not circumstances.is_target:
-        _say_missing(typed, unusual)
+    if unusual:
+        _say_missing(typed, unusual, is_target=circumstances.is_target)
+    if _is_overruled(options, typed.report):
+        typed.warnings.append(
+            f"Column {column.name!r}: too few values are dates in the order or numbers with the mark that was chosen for it."
+        )
     return typed
 
 
-def _say_missing(typed: Typed, words: list[Category]) -> None:
+def _is_overruled(options: ColumnOptions, report: ColumnReport) -> bool:
+    """Return whether the values did not fit what a person decided."""
+    is_date, is_number = report.kind == "date", report.kind in {"numeric", "boolean"}
+    return (options.date_order != "auto" and not is_date) or (options.decimal != "auto" and not is_number)
+
+
+def _say_missing(typed: Typed, words: list[Category], *, is_target: bool) -> None:
     """Say which words were read as missing; where they could be categories, how to keep them."""
     name = typed.report.name
     shown = listed([f"{word.value!r} {plural(word.count, 'time')}" for word in words], MAX_SHOWN)
     is_word = any(character.isalpha() for character in words[0].value)
-    could_be = typed.report.kind == "categorical" and is_word and words[0].count >= MIN_WORD_ROWS
+    could_be = not is_target and typed.report.kind == "categorical" and is_word and words[0].count >= MIN_WORD_ROWS
     if could_be:
         typed.warnings.append(
             f"Column {name!r}: read as missing: {shown}. If it is a category, name it in columns.{name}.kept."
@@ -134,6 +153,28 @@ def report_of_numbers(column: NumberColumn) -> ColumnReport:
     return ColumnReport(
         name=column.name, kind=kind, reading=column.reading, examples=distinct[:N_EXAMPLES], remarks=remarks
     )
+
+
+def doubtful_number(column: NumberColumn) -> str:
+    """Return a warning for a number such as -999 that repeats far from all others, as one that stands for missing, or ""."""
+    values = column.values[~np.isnan(column.values)]
+    if len(values) < MIN_NUMBERS or column.boolean:
+        return ""
+    for number in (values.min(), values.max()):
+        if number in SENTINELS:
+            others = values[values != number]
+            n_rows = len(values) - len(others)
+            if n_rows >= MIN_TOKEN_ROWS and len(others) and _is_far(float(number), others):
+                return (
+                    f"Column {column.name!r}: {number:g} stands in {plural(n_rows, 'row')}, far from all other values. If it means "
+                    f"missing, name it in columns.{column.name}.missing."
+                )
+    return ""
+
+
+def _is_far(number: float, others: npt.NDArray[np.float32]) -> bool:
+    low, high = float(others.min()), float(others.max())
+    return (number < 0 <= low) or min(abs(number - low), abs(number - high)) > FAR * max(high - low, 1.0)
 
 
 def report_of_dates(column: DateColumn) -> ColumnReport:
@@ -336,25 +377,27 @@ def _as_category(
     column: TextColumn, texts: _Texts, words: Reading, circumstances: Circumstances
 ) -> tuple[Column, ColumnReport]:
     folded: dict[str, list[int]] = {}
-    for i, label in enumerate(texts.labels):
+    read = [read_category(label, words) for label in texts.labels]
+    for i, label in enumerate(read):
         folded.setdefault(label.casefold(), []).append(i)
     variants = [group for group in folded.values() if len(group) > 1]
     # One letter in two cases may be two codes, such as m for minutes and M for months.
     is_letter_pair = set(folded) in LETTER_PAIRS
-    is_safe = is_letter_pair or all(len(texts.labels[group[0]]) > 1 for group in variants)
+    is_safe = is_letter_pair or all(len(read[group[0]]) > 1 for group in variants)
     folds = not circumstances.is_target and is_safe
-    spelling = {label: label for label in texts.labels}
+    spelling = dict(zip(texts.labels, read, strict=True))
     remarks = []
     if folds and variants:
         for group in variants:
-            usual = texts.labels[max(group, key=lambda i: int(texts.counts[i]))]
+            usual = read[max(group, key=lambda i: int(texts.counts[i]))]
             spelling |= {texts.labels[i]: usual for i in group}
         shown = listed([" = ".join(repr(texts.labels[i]) for i in group) for group in variants], MAX_SHOWN)
         remarks.append(f"spellings taken as one category: {shown}")
     reading = dataclasses.replace(words, folds_case=folds)
     labels = [spelling.get(label, "") for label in column.labels]
     relabelled = _relabelled(column, labels)
-    hashes = _hashes(column, relabelled.present) if folds and variants else None
+    has_changed = any(spelling[label] != label for label in texts.labels)
+    hashes = _hashes(column, relabelled.present) if has_changed else None
     relabelled = dataclasses.replace(relabelled, reading=reading, row_hashes=hashes)
     return relabelled, ColumnReport(name=column.name, kind="categorical", reading=reading, remarks=remarks)
 

@@ -286,7 +286,7 @@ def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDA
         label = _label(column, row)
         if not (
             NOTE.fullmatch(label)
-            or len(label) > 3 * max(len(other) for other in column.labels if other != label)
+            or len(label) > 3 * max((len(other) for other in column.labels if other != label), default=len(label))
             or _is_odd_one_out(column, row)
         ):
             break

@@ -27,7 +27,14 @@ from pipeline.ingest.conversion import plain_files
 from pipeline.ingest.frames import read_frames
 from pipeline.ingest.headers import Source
 from pipeline.ingest.identifiers import counts_up, is_called_row_number, is_identifier, is_row_number
-from pipeline.ingest.inference import NO_OPTIONS, Circumstances, infer, report_of_dates, report_of_numbers
+from pipeline.ingest.inference import (
+    NO_OPTIONS,
+    Circumstances,
+    doubtful_number,
+    infer,
+    report_of_dates,
+    report_of_numbers,
+)
 from pipeline.ingest.problems import EmptyTableError
 from pipeline.ingest.text_reading import IDENTIFIER_SHARE, MIN_DISTINCT
 
@@ -85,18 +92,37 @@ def _read(raw_files: list[Source], options: Mapping[str, ColumnOptions], target:
     if has_odd:
         exact = None if table.exact_target is None else table.exact_target[~odd.drop]
         table = replace(table, n_rows=n_rows - int(odd.drop.sum()), exact_target=exact)
+    row_numbers: list[Column] = []
     first_rows = _first_rows(file_rows, odd.drop)
     for name in list(raw):
         column = raw.pop(name)
         if has_odd:
             column = take(column, ~odd.drop)
         chosen = options.get(name, NO_OPTIONS)
-        _add_typed(table, column, Circumstances(chosen, file_mark, table.delimiter, name == target), first_rows)
+        circumstances = Circumstances(chosen, file_mark, table.delimiter, name == target)
+        if (left_out := _add_typed(table, column, circumstances, first_rows)) is not None:
+            row_numbers.append(left_out)
+    if all(name == target or isinstance(column, UnusableColumn) for name, column in table.columns.items()):
+        _keep(table, row_numbers)
     return table
 
 
-def _add_typed(table: Table, column: Column, circumstances: Circumstances, first_rows: set[int]) -> None:
-    """Add a column with its type to the table, unless it only numbers the rows: then it does not even count for the split."""
+def _keep(table: Table, row_numbers: list[Column]) -> None:
+    """Add columns that seem to number the rows: of a table without any other they are what there is to predict from."""
+    for column in row_numbers:
+        name = column.name
+        table.columns[name] = column
+        table.reports[name] = table.reports[name].model_copy(update={"kind": "numeric"})
+        sentences = [text for text in (*table.notes, *table.warnings) if text.startswith(f"Column {name!r}")]
+        table.notes[:] = [note for note in table.notes if note not in sentences]
+        table.warnings[:] = [warning for warning in table.warnings if warning not in sentences]
+        table.warnings.append(
+            f"Column {name!r} may number the rows; it is kept, since there is no other to predict from."
+        )
+
+
+def _add_typed(table: Table, column: Column, circumstances: Circumstances, first_rows: set[int]) -> Column | None:
+    """Add a column with its type to the table, or return it if it only numbers the rows: it does not even count for the split."""
     report = ColumnReport(name=column.name, kind="other")
     if isinstance(column, TextColumn):
         typed = infer(column, circumstances)
@@ -113,7 +139,7 @@ def _add_typed(table: Table, column: Column, circumstances: Circumstances, first
             how = "counts up from row to row" if counts_up(column) else "has another number in each row"
             table.warnings.append(f"Column {column.name!r} {how}; it is left out as row numbers.")
         table.reports[column.name] = report.model_copy(update={"kind": "skipped"})
-        return
+        return column
     column = _usable(column, table.warnings.append, is_target=circumstances.is_target)
     if isinstance(column, UnusableColumn):
         report = report.model_copy(update={"kind": "other"})
@@ -121,6 +147,7 @@ def _add_typed(table: Table, column: Column, circumstances: Circumstances, first
         table.notes.append(f"Column {column.name!r}: {'; '.join(report.remarks)}")
     table.reports[column.name] = report
     table.columns[column.name] = column
+    return None
 
 
 def _usable(column: Column, warn: Callable[[str], None], *, is_target: bool) -> Column:
@@ -135,8 +162,11 @@ def _usable(column: Column, warn: Callable[[str], None], *, is_target: bool) -> 
         return column
     if is_identifier(column):
         return UnusableColumn(column.name, column.hashes(), "a unique number in each row: looks like an ID")
-    if isinstance(column, NumberColumn) and column.infinite:
-        warn(f"Column {column.name!r}: {plural(column.infinite, 'infinite value')} treated as missing.")
+    if isinstance(column, NumberColumn):
+        if column.infinite:
+            warn(f"Column {column.name!r}: {plural(column.infinite, 'infinite value')} treated as missing.")
+        if doubt := doubtful_number(column):
+            warn(doubt)
     return column
 
 

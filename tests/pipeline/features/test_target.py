@@ -99,6 +99,16 @@ def test_spellings_of_a_class_are_said_when_they_are_taken_as_one(tmp_path: Path
     assert labels(target)[:5] == ["yes", "yes", "yes", "yes", "no"]
 
 
+def test_classes_are_in_the_order_of_the_alphabet_when_their_usual_spellings_differ_in_case(tmp_path: Path) -> None:
+    target = resolve(table(tmp_path, [*["Yes", "no", "yes", "No"] * 5, "no", "Yes"]), "t", "auto")
+    assert [label.lower() for label in target.classes] == ["no", "yes"]
+
+
+def test_letters_of_two_cases_are_one_class_when_they_are_a_usual_pair(tmp_path: Path) -> None:
+    assert len(resolve(table(tmp_path, ["Y", "y", "N", "n"] * 5), "t", "auto").classes) == 2
+    assert len(resolve(table(tmp_path, ["m", "M", "h", "d"] * 5), "t", "auto").classes) == 4
+
+
 def test_large_numbers_keep_every_digit_when_they_are_predicted(tmp_path: Path) -> None:
     target = resolve(table(tmp_path, [str(1300000067 + i) for i in range(30)]), "t", "auto")
     assert target.task == "regression"

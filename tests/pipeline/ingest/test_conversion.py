@@ -218,3 +218,33 @@ def test_a_text_is_refused_when_it_makes_sense_in_no_encoding(tmp_path: Path) ->
     noise = np.random.default_rng(0).integers(1, 256, (300, 12), dtype=np.uint8)
     path.write_bytes(b"a,b\n" + b"".join(row.tobytes().replace(b"\n", b"x") + b",1\n" for row in noise))
     assert refused(path).id == "DATA-04"
+
+
+RECORDS: list[dict[str, object]] = [{"a": 1.5, "b": "x"}, {"a": 2.5, "b": "y"}, {"a": None, "b": "x"}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"count": 3, "data": RECORDS},
+        {"columns": ["a", "b"], "index": [0, 1, 2], "data": [[row["a"], row["b"]] for row in RECORDS]},
+        {name: {str(i): row[name] for i, row in enumerate(RECORDS)} for name in "ab"},
+        {name: [row[name] for row in RECORDS] for name in "ab"},
+        RECORDS,
+    ],
+)
+def test_a_json_document_is_a_table_when_it_is_wrapped_or_by_columns(tmp_path: Path, document: object) -> None:
+    for indent in (None, 1):
+        path = tmp_path / "t.json"
+        path.write_text(json.dumps(document, indent=indent))
+        columns = tables.read([path]).columns
+        assert values(columns["a"]) == [1.5, 2.5, None]
+        assert values(columns["b"]) == ["x", "y", "x"]
+
+
+def test_japanese_is_read_when_it_is_in_the_encoding_of_mail(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("city,n\n東京,1.5\n大阪,2.5\n東京,0.5\n".encode("iso2022_jp"))
+    table = tables.read([path])
+    assert values(table.columns["city"]) == ["東京", "大阪", "東京"]
+    assert table.notes == ["t.csv: read as ISO-2022-JP"]

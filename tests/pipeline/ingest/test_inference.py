@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.cells import Cells, Reading, read_number, read_text
+from pipeline.core.cells import Cells, Reading, read_category, read_number, read_text
 from pipeline.core.params import ColumnOptions
 from pipeline.ingest import column_builder, date_reading, frames, number_reading, tables
 from pipeline.ingest.columns import (
@@ -283,6 +283,23 @@ def test_whole_numbers_are_dates_when_each_is_written_like_a_day(tmp_path: Path)
     assert isinstance(column, DateColumn)
     assert values(column)[0] == "2020-01-01T00:00:00"
     assert isinstance(table_of(tmp_path, lambda i: f"2020{1 + i % 13:02}01").columns["a"], NumberColumn)
+
+
+def test_categories_are_one_when_they_differ_in_what_nobody_sees(tmp_path: Path) -> None:
+    cells = ["New York", "New  York", "\u200bNew York", "New\u00a0York", "Köln", "Ko\u0308ln"]
+    column = table_of(tmp_path, cells * 10).columns["a"]
+    assert isinstance(column, TextColumn)
+    assert column.labels == ["New York", "Köln"]
+    reader = Cells("categorical", column.reading, column.labels)
+    assert [reader.text(cell) for cell in cells] == ["New York"] * 4 + ["Köln"] * 2
+
+
+@given(
+    text=st.text(max_size=12)
+    | st.lists(st.sampled_from(["NA", " ", "\u200b", "\u00ad", "é", "e\u0301", "?"])).map("".join)
+)
+def test_a_category_is_the_same_when_it_is_read_again(text: str) -> None:
+    assert read_category(read_category(text)) == read_category(text)
 
 
 def test_letters_stay_two_categories_when_only_their_case_differs(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.params import ColumnOptions
 from pipeline.core.problems import DataError
 from pipeline.ingest import column_builder, frames, tables
 from pipeline.ingest.columns import Column, DateColumn, NumberColumn, Table, TextColumn, UnusableColumn
@@ -308,3 +309,69 @@ def test_every_type_of_parquet_is_read_when_it_has_values(tmp_path: Path) -> Non
     assert values(columns["account"])[:2] == ["1152921504606846976", "1152921504606846977"]
     assert values(columns["half"])[:2] == [0, 1]
     assert values(columns["flag"])[:2] == [1, None]
+
+
+def test_a_number_such_as_minus_999_is_said_when_it_stands_far_from_all_others(tmp_path: Path) -> None:
+    rows = "".join(f"{-999 if i % 10 == 0 else i * 7 % 31 + 0.5},{i % 2}\n" for i in range(60))
+    table = read(tmp_path, "a,b\n" + rows)
+    assert table.warnings == [
+        "Column 'a': -999 stands in 6 rows, far from all other values. If it means missing, name it in columns.a.missing."
+    ]
+    column = tables.read([tmp_path / "t.csv"], options={"a": ColumnOptions(missing=("-999",))}).columns["a"]
+    assert values(column)[:2] == [None, 7.5]
+    usual = "".join(f"{i * 7 % 1000},{i % 2}\n" for i in range(1000))
+    assert read(tmp_path, "a,b\n" + usual + "999,1\n999,0\n").warnings == []
+
+
+@pytest.mark.parametrize("number", ["9744946860916736123", "-1152921504606846976"])
+def test_long_numbers_stay_exact_when_some_are_missing(tmp_path: Path, number: str) -> None:
+    rows = "".join(f"{number[:-1]}{i % 7 + 1},{i % 2}\n" if i % 9 else f",{i % 2}\n" for i in range(60))
+    column = read(tmp_path, "a,b\n" + rows).columns["a"]
+    assert values(column)[:3] == [None, f"{number[:-1]}2", f"{number[:-1]}3"]
+
+
+def test_the_first_column_is_kept_when_it_has_no_name_but_words_or_measures(tmp_path: Path) -> None:
+    words = "".join(f"{['north', 'south'][i % 2]},{i * 7 % 11}\n" for i in range(30))
+    assert values(read(tmp_path, ",b\n" + words).columns["column 1"])[:2] == ["north", "south"]
+    numbers = "".join(f"{i},{i * 7 % 11}\n" for i in range(30))
+    assert list(read(tmp_path, ",b\n" + numbers).columns) == ["b"]
+
+
+def test_numbers_of_rows_are_kept_when_there_is_nothing_else_to_predict_from(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n" + "".join(f"{i + 1},{i * i + 0.5}\n" for i in range(30)))
+    table = tables.read([path], target="y")
+    assert list(table.columns) == ["y", "x"]
+    assert table.warnings == ["Column 'x' may number the rows; it is kept, since there is no other to predict from."]
+
+
+def test_the_target_stays_when_it_counts_up(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,no\n" + "".join(f"{i * 7 % 31}.5,{i + 1}\n" for i in range(60)))
+    assert "no" in tables.read([path], target="no").columns
+
+
+@pytest.mark.parametrize("name", ["hr", "v", "zone"])
+def test_hours_of_days_stay_when_they_count_up_again_and_again_in_one_file(tmp_path: Path, name: str) -> None:
+    rows = "".join(f"{i % 24},{i * 7 % 31}.5,{i % 2}\n" for i in range(240))
+    assert name in read(tmp_path, f"{name},b,c\n{rows}").columns
+
+
+@pytest.mark.parametrize("name", ["Kundennummer", "kunden_nr", "MRN", "id_client", "patient_nbr", "ID_code"])
+def test_an_identifier_is_left_out_when_its_name_is_another(tmp_path: Path, name: str) -> None:
+    rows = "".join(f"{100_000 + i * 7919 % 99_991},{i * 7 % 31}.5\n" for i in range(60))
+    assert isinstance(read(tmp_path, f"{name},b\n{rows}").columns[name], UnusableColumn)
+
+
+@pytest.mark.parametrize(
+    "titles",
+    ["Sales by region,,\nDate: 2019-01-01,,\n,,\n", "Sales by region\nas of today\n\n", "Sales by region,,\n,,\n"],
+)
+def test_titles_are_left_out_when_there_are_several(tmp_path: Path, titles: str) -> None:
+    rows = "".join(f"{'xyz'[i % 3]},{i * 7 % 31}.5,{i % 2}\n" for i in range(30))
+    assert list(read(tmp_path, f"{titles}region,v,target\n{rows}").columns) == ["region", "v", "target"]
+
+
+def test_a_web_page_is_named_when_it_begins_with_its_table(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="web page"):
+        read(tmp_path, "<table>\n<tr><td>1</td></tr>\n</table>\n")
