@@ -78,7 +78,8 @@ class SeedResult(_Record):
 class DataResult(_Record):
     """Result of process_data. `processed_dir` holds train.parquet, test.parquet, profile.json, prepare.onnx, prepare.json.
 
-    `leakage` are features that give the target away, each with a clause that says how. `target_is_guess`: nobody named the
+    `leakage` are features that give the target away, each with a clause that says how; `champion_leakage` are such that
+    only the live model has. `target_is_guess`: nobody named the
     target, and its name often means something else.
     """
 
@@ -94,6 +95,7 @@ class DataResult(_Record):
     dropped: dict[str, str]
     warnings: list[str]
     leakage: dict[str, str] = {}
+    champion_leakage: dict[str, str] = {}
     target_is_guess: bool = False
 
 

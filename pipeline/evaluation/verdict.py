@@ -152,6 +152,12 @@ def with_cautions(verdict: GateVerdict, data: DataResult) -> GateVerdict:
         n_more = len(data.leakage) - 1
         more = f" (and {n_more} more)" if n_more else ""
         cautions.append(f"Beware: {name!r}{more} {how}: possible target leakage.")
+    if verdict.decision == "keep":
+        for name, how in list(data.champion_leakage.items())[:1]:
+            cautions.append(
+                f"Version {verdict.champion_version} looks good because of {name!r}, which {how}: if that is not known at "
+                f"prediction time, promote this model."
+            )
     return verdict.model_copy(update={"reason": " ".join([verdict.reason, *cautions])}) if cautions else verdict
 
 

@@ -33,7 +33,8 @@ class HeldOut:
 class Job:
     """Everything that a processed set is made from. `target` has a value for each row of `table`.
 
-    `leakage` are the features that give the target away, each with a clause that says how.
+    `leakage` are the features that give the target away, each with a clause that says how; `champion_leakage` are those that
+    only the live model has.
     """
 
     table: Table
@@ -43,6 +44,7 @@ class Job:
     params: Params
     held_out: HeldOut | None = None
     leakage: dict[str, str] = field(default_factory=dict)
+    champion_leakage: dict[str, str] = field(default_factory=dict)
 
     @property
     def train(self) -> Mask:

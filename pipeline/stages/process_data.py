@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from pipeline.features.processed_dataset import Preparation
 from pipeline.features.split import Mask, check_split, row_hashes, split
 from pipeline.features.target import Target, guess_warning, infer_name, resolve
 from pipeline.ingest import sources, tables
-from pipeline.ingest.columns import FeatureColumn, Hashes, Table, take
+from pipeline.ingest.columns import FeatureColumn, Hashes, Table, UnusableColumn, take
 from pipeline.stages.problems import DataChangedError
 from pipeline.stages.step_timer import StepTimer
 
@@ -71,6 +71,7 @@ def run(ctx: StageContext, events: Events) -> DataResult:
         dropped=job.selection.dropped,
         target_is_guess=not ctx.params.target and bool(guess_warning(meta.target, job.table.columns)),
         leakage={name: how.replace("{}", meta.target) for name, how in job.leakage.items()},
+        champion_leakage={name: how.replace("{}", meta.target) for name, how in job.champion_leakage.items()},
         warnings=warnings,
     )
 
@@ -126,12 +127,21 @@ def _checked_job(ctx: StageContext, table: Table, events: Events, warn: Callable
         warn(warning)
     selected = selection.select(table, target.name, ctx.params.ignore, ~chosen.test)
     suspects = leakage.find_leakage(selected.features, target, ~chosen.test)
+    given_up = [] if champion is None else _given_up(champion, table, ctx.params.ignore)
+    champion_suspects = leakage.find_leakage(given_up, target, ~chosen.test)
     for warning in selected.warnings + leakage.warnings(suspects, target.name):
         warn(warning)
     _log_missing(selected.features, table.n_rows, events)
     for sentence in duplicates(table, hashes):
         events.log(sentence)
-    return Job(table, target, chosen, selected, ctx.params, held_out, suspects)
+    return Job(table, target, chosen, selected, ctx.params, held_out, suspects, champion_suspects)
+
+
+def _given_up(champion: Manifest, table: Table, ignored: Collection[str]) -> list[FeatureColumn]:
+    """Return the features of the live model that are ignored now."""
+    names = [feature.name for feature in champion.features if feature.name in ignored]
+    columns = [table.columns[name] for name in names if name in table.columns]
+    return [column for column in columns if not isinstance(column, UnusableColumn)]
 
 
 def _held_out(champion: Manifest, table: Table, hashes: Hashes, test: Mask, test_share: float) -> HeldOut | None:

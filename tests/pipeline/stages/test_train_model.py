@@ -219,6 +219,25 @@ def test_champion_that_was_tampered_with_is_named_when_it_cannot_be_read(tmp_pat
     assert "the model of bundle r1 was changed" in verdict.reason
 
 
+def test_a_live_model_that_looks_good_by_leakage_is_named_when_a_model_without_it_is_worse(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=600)
+    answer = np.where(size + rng.normal(size=600) > 0, "yes", "no")
+    status = [f"{'closed' if each == 'yes' else 'open'} {i % 4}" for i, each in enumerate(answer)]
+    table = pd.DataFrame({"size": size, "status": status, "target": answer})
+    first = run_stages(tmp_path, table, _params(target="target"))
+    assert first.code == 0, first.events[-1]
+    write_pointer(tmp_path / "models", publish(tmp_path / "models", first.result.bundle_dir, "r1"))
+    params = _params(target="target", ignore=("status",))
+    second = run_stages(tmp_path, None, params, run_id="r2", version=2)
+    assert second.code == 0, second.events[-1]
+    assert second.result.verdict.decision == "keep"
+    assert second.result.verdict.reason.endswith(
+        "Version 1 looks good because of 'status', which determines target exactly: if that is not known at prediction time, "
+        "promote this model."
+    )
+
+
 def test_dummy_never_passes_when_it_is_the_first_model(tmp_path: Path) -> None:
     verdict = run_stages(tmp_path, _odd("yes"), _params(target="yes", estimator="dummy")).result.verdict
     assert verdict.decision == "keep"
