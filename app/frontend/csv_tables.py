@@ -20,6 +20,7 @@ MAX_ERRORS: Final = 20
 MAX_COUNTS: Final = 12
 MAX_NUMBER_CHARS: Final = 8  # a longer number is shortened in the preview
 CHUNK_BYTES: Final = 64 * 1024
+csv.field_size_limit(2**20)  # one of the whole process: as long a text as the API takes in a table
 # The API responds to a table while it reads it, and an HTTP client reads the response when it has sent everything: a
 # longer block could leave both waiting for the other. This is the number of rows that the API reads before it responds.
 BLOCK_ROWS: Final = 1_000
@@ -71,6 +72,8 @@ def read_head(file: IO[bytes]) -> tuple[list[str], str]:
     file.seek(0)
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise UnreadableTableError("This is a spreadsheet workbook, not CSV.", "Save it as CSV and send that.")
+    if raw.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        raise UnreadableTableError("This file is compressed.", "Unpack it and send the CSV file in it.")
     if raw.startswith(b"PAR1"):
         raise UnreadableTableError("This is a Parquet file, not CSV.", "Save it as CSV and send that.")
     if raw.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml", b'{"', b"[{")):

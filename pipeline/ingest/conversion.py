@@ -110,7 +110,8 @@ def _kind(path: Path, head: bytes) -> _Converter | None:
     for start, convert in starts:
         if head.startswith(start):
             return convert
-    if head.startswith(b"PAR1"):
+    # Parquet is plain; of pictures and documents the reader says what they are.
+    if head.startswith((b"PAR1", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF")):
         return None
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith((b"{", b"[{", b"[\n", b"[\r", b"[ ")) and path.suffix.lower() in {".json", ".jsonl", ".ndjson"}:

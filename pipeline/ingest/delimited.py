@@ -39,6 +39,7 @@ _WORD_ROWS: Final = 200  # that show whether a column holds words
 _HEAD_BYTES: Final = 2**20  # a header longer than this is not a header
 _BLOCK_BYTES: Final = 2**22
 _CACHED_BYTES: Final = 2**16
+_NUMBER: Final = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
 _ZERO: Final = np.uint8(ord("0"))
 _N_DIGITS: Final = np.uint8(10)
 _SEPARATORS: Final = tuple(np.uint8(byte) for byte in b',;\t|\n"')
@@ -53,6 +54,7 @@ _OTHER_FORMATS: Final = (
         "",
     ),
     (re.compile(rb"%PDF"), "a PDF document", "Save the table in it as CSV.", ""),
+    (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8"), "a picture", "Upload the table that it shows.", ""),
 )
 
 
@@ -115,6 +117,11 @@ def _notes(head: Head, header: list[str], is_comma: bool) -> list[str]:
     notes += [f"columns are separated by {head.delimiter!r}, not by commas"] * (head.delimiter != ",")
     notes += ["numbers are written with a decimal comma"] * is_comma
     notes += [f"unnamed columns, called by their position: {n_unnamed}"] * (n_unnamed > 0)
+    numbers = [name for name in header if _NUMBER.fullmatch(name)]
+    if 2 * len(numbers) >= len(header):
+        notes.append(
+            f"the header has numbers ({_shown(numbers)}): if it is a row, add a line with the names of the columns"
+        )
     return notes
 
 
@@ -236,7 +243,7 @@ def _has_leading_zero(block: bytes) -> bool:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    if all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", name, re.IGNORECASE) for name in header):
+    if all(_NUMBER.fullmatch(name) for name in header):
         raise HeaderError.missing(path, header)
     if len(header) == 1:
         raise DelimiterError.one_column(path, header[0])

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core import memory
+from pipeline.core.cells import match_names
+from pipeline.core.sentences import listed
 from pipeline.core.table_files import PARQUET_SUFFIXES, is_table
 from pipeline.ingest import delimited
 from pipeline.ingest.frames import flat_names
@@ -23,6 +26,7 @@ from pipeline.ingest.problems import (
 
 # At the peak of a run, per cell of the table. Measured: process_data takes 10 bytes, train_model with gradient boosting 33.
 BYTES_PER_CELL: Final = 40
+MAX_LISTED: Final = 5
 BYTES_WITHOUT_TABLE: Final = 320 * 2**20  # Python and the libraries
 
 
@@ -63,11 +67,27 @@ def inspect_all(paths: list[Path]) -> list[Source]:
     """Return how to read the files of one table. Raises as `inspect` does, and DataError DATA-08 if columns differ."""
     sources = [inspect(path) for path in paths]
     first = sources[0]
+    sources[1:] = [_with_names_of(first, other) for other in sources[1:]]
     for other in sources[1:]:
         missing, extra = set(first.names) - set(other.names), set(other.names) - set(first.names)
         if missing or extra:
             raise DifferentColumnsError(first.path, other.path, missing, extra)
     return sources
+
+
+def _with_names_of(first: Source, other: Source) -> Source:
+    """Return a CSV file whose header differs from that of the first file in case and blanks only, with the names of that."""
+    names = match_names(other.names, first.names)
+    if other.format != "csv" or set(other.names) == set(first.names) or set(names.values()) != set(first.names):
+        return other
+    renamed = [f"{sent!r} = {name!r}" for sent, name in names.items() if sent != name]
+    return replace(
+        other,
+        columns=tuple(None if name is None else names.get(name, name) for name in other.columns),
+        notes=(*other.notes, f"columns taken for those of {first.path.name}: {listed(renamed, MAX_LISTED)}"),
+        text_columns=frozenset(names.get(name, name) for name in other.text_columns),
+        doubtful_columns=frozenset(names.get(name, name) for name in other.doubtful_columns),
+    )
 
 
 def check_size(files: list[Source], max_cells: int) -> None:

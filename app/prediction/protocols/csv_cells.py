@@ -133,7 +133,7 @@ async def rows_of(
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     pending, enough = "", 0
-    delimiter = ""
+    delimiter, width = "", 0
     async for chunk in chunks:
         pending += _decoded(decoder, chunk)
         if len(pending) < enough:
@@ -143,8 +143,9 @@ async def rows_of(
             pending, delimiter = split_head(pending, names, usual)
             end = pending.rfind("\n") + 1
         if delimiter:
-            rows, rest = _whole_rows(pending[:end], delimiter)
+            rows, rest = _whole_rows(pending[:end], delimiter, width)
             for cells in rows:
+                width = width or len(cells)
                 yield cells
             pending = rest + pending[end:]
         # A row that arrives in tiny pieces is not parsed again at each of them.
@@ -154,11 +155,11 @@ async def rows_of(
     pending += _decoded(decoder, b"", final=True)
     if not delimiter:
         pending, delimiter = split_head(pending, names, usual)
-    for cells in _parse(pending, delimiter):
+    for cells in _parse(pending, delimiter, width):
         yield cells
 
 
-def _whole_rows(text: str, delimiter: str) -> tuple[list[list[str]], str]:
+def _whole_rows(text: str, delimiter: str, width: int) -> tuple[list[list[str]], str]:
     """Return the cells of the rows that are complete, and the lines of the one that is not."""
     lines = io.StringIO(text, newline="").readlines()
     # A blank line more ends the last row, or is taken into it where a quote is open: that row is not whole yet.
@@ -169,7 +170,8 @@ def _whole_rows(text: str, delimiter: str) -> tuple[list[list[str]], str]:
         for cells in reader:
             if reader.line_num > len(lines):
                 break
-            rows.append(cells)
+            rows += _rows_in(cells, lines[n_whole : reader.line_num], delimiter, width)
+            width = width or len(cells)
             n_whole = reader.line_num
     except csv.Error as error:
         raise InvalidTableError(f"{error}.") from error
@@ -189,8 +191,26 @@ def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
         raise InvalidTableError("It is not UTF-8 text.") from error
 
 
-def _parse(text: str, delimiter: str) -> Iterator[list[str]]:
+def _rows_in(cells: list[str], lines: list[str], delimiter: str, width: int) -> list[list[str]]:
+    """Return a row of several lines; or several rows, if each line has all cells by itself, so that a stray quote, as in
+    `5" pipe`, would have swallowed them.
+    """
+    if len(lines) == 1 or width < 2:
+        return [cells]
+    rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True, quoting=csv.QUOTE_NONE))
+    if any(len(row) != width for row in rows):
+        return [cells]
+    return [[cell.strip().strip('"') for cell in row] for row in rows]
+
+
+def _parse(text: str, delimiter: str, width: int = 0) -> Iterator[list[str]]:
+    lines = io.StringIO(text, newline="").readlines()
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    n_read = 0
     try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        for cells in reader:
+            yield from _rows_in(cells, lines[n_read : reader.line_num], delimiter, width)
+            width = width or len(cells)
+            n_read = reader.line_num
     except csv.Error as error:
         raise InvalidTableError(f"{error}.") from error

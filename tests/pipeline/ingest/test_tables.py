@@ -375,3 +375,26 @@ def test_titles_are_left_out_when_there_are_several(tmp_path: Path, titles: str)
 def test_a_web_page_is_named_when_it_begins_with_its_table(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="web page"):
         read(tmp_path, "<table>\n<tr><td>1</td></tr>\n</table>\n")
+
+
+def test_files_are_one_table_when_their_headers_differ_in_case_and_blanks(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Amount,Region name\n1.5,x\n2.5,y\n")
+    (tmp_path / "b.csv").write_text("REGION  NAME, amount \nz,3.5\nx,4.5\n")
+    table = tables.read([tmp_path / "a.csv", tmp_path / "b.csv"])
+    assert values(table.columns["Amount"]) == [1.5, 2.5, 3.5, 4.5]
+    assert values(table.columns["Region name"]) == ["x", "y", "z", "x"]
+    assert "b.csv: columns taken for those of a.csv" in table.notes[0]
+
+
+def test_a_header_of_numbers_is_said_when_it_may_be_a_row(tmp_path: Path) -> None:
+    table = read(tmp_path, "0.892,1,x\n" + "".join(f"{i * 7 % 31}.5,{i % 2},y\n" for i in range(30)))
+    assert "the header has numbers ('0.892' and '1')" in " ".join(table.notes) or "'0.892', '1'" in " ".join(
+        table.notes
+    )
+
+
+def test_a_picture_is_named_when_it_is_called_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    with pytest.raises(DataError, match="picture"):
+        tables.read([path])

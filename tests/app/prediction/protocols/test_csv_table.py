@@ -190,6 +190,20 @@ def test_rows_are_those_of_the_whole_table_when_it_comes_in_pieces(text: str, si
     assert [row for row in asyncio.run(_read(text, size)) if row] == [row for row in expected if row]
 
 
+@pytest.mark.parametrize("size", [7, 10_000])
+def test_no_row_is_lost_when_a_stray_quote_would_swallow_some(size: int) -> None:
+    text = 'size,note,n\n1,"""quoted"", two\nlines",1\n2,"awful,2\n3,fine,3\n4,bad",4\n5,x,5\n'
+    rows = [row for row in asyncio.run(_read(text, size)) if row]
+    assert rows == [
+        ["size", "note", "n"],
+        ["1", '"quoted", two\nlines', "1"],
+        ["2", "awful", "2"],
+        ["3", "fine", "3"],
+        ["4", "bad", "4"],
+        ["5", "x", "5"],
+    ]
+
+
 def test_an_open_quote_is_refused_soon_when_it_is_never_closed() -> None:
     started = time.perf_counter()
     with pytest.raises(ProblemError) as caught:
