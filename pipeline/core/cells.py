@@ -42,28 +42,28 @@ MULTIPLIERS: Final = (
     | dict.fromkeys(("billion", "billions", "mrd", "mrd.", "milliarden"), 1e9)
     | {"万": 1e4, "億": 1e8, "亿": 1e8}
 )
-# The beginnings of the names of months in English, German, French, Spanish, Portuguese, Italian, Dutch and Nordic languages.
+# The names of months, without accents; three letters or more of their beginning are enough.
+_MONTH_NAMES: Final = (
+    ("january", "januar", "janvier", "enero", "janeiro", "gennaio", "januari"),
+    ("february", "februar", "fevrier", "febrero", "fevereiro", "febbraio", "februari"),
+    ("march", "marz", "mars", "marzo", "marco", "maart", "maerz", "mrz", "mrt"),
+    ("april", "avril", "abril", "aprile"),
+    ("may", "mai", "mayo", "maio", "maggio", "mei", "maj"),
+    ("june", "juni", "juin", "junio", "junho", "giugno"),
+    ("july", "juli", "juillet", "julio", "julho", "luglio"),
+    ("august", "aout", "agosto", "augustus", "augusti"),
+    ("september", "sept", "septembre", "septiembre", "setiembre", "setembro", "settembre"),
+    ("october", "oktober", "octobre", "octubre", "outubro", "ottobre"),
+    ("november", "novembre", "noviembre", "novembro"),
+    ("december", "dezember", "decembre", "diciembre", "dezembro", "dicembre", "desember"),
+)
 MONTHS: Final = {
-    name: number
-    for number, names in enumerate(
-        (
-            "jan ene gen",
-            "feb fev",
-            "mar mrz mrt maa",
-            "apr abr avr",
-            "may mai mei mag maj",
-            "jun juin giu",
-            "jul juil lug",
-            "aug ago aou",
-            "sep set",
-            "oct okt ott out",
-            "nov",
-            "dec dez dic des",
-        ),
-        start=1,
-    )
-    for name in names.split()
+    name[:n]: number
+    for number, names in enumerate(_MONTH_NAMES, start=1)
+    for name in reversed(names)
+    for n in range(3, len(name) + 1)
 }
+_ENGLISH_MONTHS: Final = {name[:n] for name, *_ in _MONTH_NAMES for n in range(3, len(name) + 1)}
 # Hours from UTC; a name that is not here makes no date.
 ZONES: Final = {"Z": 0, "UTC": 0, "GMT": 0, "BST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "JST": 9} | {
     "EST": -5,
@@ -125,6 +125,7 @@ _DATES: Final = tuple(
         r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})(?:\.0)?" + _TIME,
         r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})T?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})",
         r"(?P<month>0[1-9]|1[0-2])[-/.](?P<year>(?:19|20)\d{2})",
+        r"(?P<year>(?:19|20)\d{2})",  # beside whole dates
         r"(?P<year>\d{4}) ?M(?P<month>\d{2})",
         r"(?P<year>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])",
         r"[Qq](?P<quarter>[1-4])[-/ ]?(?P<year>\d{4})",
@@ -212,7 +213,12 @@ def read_number(text: str, reading: Reading = PLAIN) -> float:
 def is_span(text: str) -> bool:
     """Return whether a text in lower case is a span of time in days, hours and minutes, or minutes and seconds."""
     match = _SPAN.fullmatch(text)
-    return match is not None and text.strip(" 0123456789.") != ""
+    # Days or minutes alone are numbers with a unit.
+    return (
+        match is not None
+        and (match["h"] is not None or match["clock"] is not None or match["m"] is not None)
+        and (text.strip(" 0123456789.") != "")
+    )
 
 
 def _hours(text: str) -> float:
@@ -395,14 +401,17 @@ def _as_iso(match: re.Match[str], reading: Reading) -> str:
         year += 1900 if year >= _PIVOT_YEAR else 2000
     day = int(parts.get("day") or parts.get("day_after") or 1)
     if "name" in parts:
-        month = _month(parts["name"])
+        has_day = parts.get("day") is not None or parts.get("day_after") is not None
+        month = _month(parts["name"], has_day=has_day and len(parts["name"]) > 3)
+        if not has_day and len(parts["year"]) == 2 and " " in match[0]:
+            raise ValueError(f"{match[0][:60]!r} may be a day of a month without a year.")
     elif "first" in parts:
         if not reading.date_order:
             raise ValueError(f"{match[0][:60]!r} does not begin with the year, as the dates of this column do.")
         first, then = int(parts["first"]), int(parts["then"])
         day, month = (then, first) if reading.date_order == "mdy" else (first, then)
     else:
-        month = 3 * int(parts["quarter"]) - 2 if "quarter" in parts else int(parts["month"])
+        month = 3 * int(parts["quarter"]) - 2 if "quarter" in parts else int(parts.get("month") or 1)
     hour = int(parts.get("hour") or 0)
     if half := parts.get("half"):
         if not 1 <= hour <= 12:
@@ -417,10 +426,14 @@ def _as_iso(match: re.Match[str], reading: Reading) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def _month(name: str) -> int:
-    """Return the number of a month by the beginning of its name, 0 for any other word."""
+def _month(name: str, *, has_day: bool) -> int:
+    """Return the number of a month by its name or the beginning of it, 0 for any other word.
+
+    Short names that are words of other languages, such as set and out, need a day and more letters beside them.
+    """
     plain = "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))
-    return MONTHS.get(plain[:4]) or MONTHS.get(plain[:3], 0)
+    is_whole = any(plain in names for names in _MONTH_NAMES)
+    return MONTHS.get(plain, 0) if has_day or is_whole or plain in _ENGLISH_MONTHS else 0
 
 
 def _zone(text: str | None) -> timezone:

@@ -14,6 +14,7 @@ from pipeline.ingest.columns import Moments
 _DAY_MONTH: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)", re.ASCII)
 _LAST_MONTH: Final = 12
 PROBED_TEXTS: Final = 1_000
+MIN_DAYS: Final = 5  # distinct ones
 _YEAR_FIRST: Final = re.compile(r"(?!0000)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 _YEAR_LAST: Final = re.compile(r"\d{2}([-/.])\d{2}\1(?!0000)\d{4}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 
@@ -89,7 +90,17 @@ def are_no_dates(labels: Sequence[str]) -> bool:
         return True
     short = [re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.\d{2}", label, re.ASCII) for label in probed]
     if not any(match and 1 in {len(match[1]), len(match[2])} for match in short):
-        return False
-    # 25.1.17 is a day: versions do not count that far.
-    are_days = all(match is None or int(match[2]) <= _LAST_MONTH for match in short)
-    return not (are_days and any(match and int(match[1]) > _LAST_MONTH for match in short))
+        return _are_triples(probed)
+    # 25.1.17 is a day: versions do not count that far, and have other parts than two digits at their end.
+    days = [match for match in short if match and 1 <= int(match[1]) <= 31 and 1 <= int(match[2]) <= _LAST_MONTH]
+    are_days = len(days) == sum(match is not None for match in short)
+    is_beyond = any(int(match[1]) > _LAST_MONTH for match in days)
+    return not (are_days and (is_beyond or (len(days) == len(probed) and len(probed) >= MIN_DAYS)))
+
+
+def _are_triples(labels: Sequence[str]) -> bool:
+    """Return whether texts such as 10-10-10 show in no place that they are dates: neither a year nor a day beyond the 12th."""
+    triples = [re.fullmatch(r"(\d{1,2})-(\d{1,2})-(\d{2})", label, re.ASCII) for label in labels]
+    return bool(labels) and all(
+        match is not None and int(match[1]) <= _LAST_MONTH and int(match[2]) <= _LAST_MONTH for match in triples
+    )

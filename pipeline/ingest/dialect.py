@@ -112,6 +112,9 @@ def _is_title(row: list[str], below: list[tuple[int, list[str]]], width: int) ->
     if row[0].startswith("#"):
         # Without another line of names below it, it is the header.
         following = next((other for _, other in below if not other[0].startswith("#")), [])
+        later = [other for _, other in below if other is not following and len(other) == width]
+        if len(row) == width and any(a == b for other in later for a, b in zip(following, other, strict=False) if a):
+            return False  # the next line is of data: its cells come again
         return len(following) == width and not any(_NUMBER_CELL.fullmatch(cell) for cell in following)
     # Titles follow one another, with an empty line between them and the header; a spreadsheet fills each up with delimiters.
     following = next((other for _, other in below if sum(map(bool, other)) > 1), below[0][1] if below else [])

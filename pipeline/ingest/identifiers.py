@@ -11,6 +11,9 @@ from pipeline.ingest.columns import EXACT_BELOW, Column, Floats, NumberColumn
 ROW_NUMBER_SHARE: Final = 0.9
 MIN_ROWS: Final = 20  # that must be numbered in order before a column of another name counts as row numbers
 PROBED_ROWS: Final = 100
+MIN_CODE: Final = 1e8
+CODE_SHARE: Final = 0.5  # of the rows must have a code of their own; float32 makes some equal
+UNIX_TIMES: Final = (3e8, 4.2e9)  # in seconds: 1979 to 2103
 MIN_PERMUTED_ROWS: Final = 100  # whose numbers occur once each, in any order
 # Names of row numbers, as programs and people write them.
 _ROW_NUMBER: Final = re.compile(
@@ -41,7 +44,9 @@ _MEASURE_NAMES: Final = (
     " stunde heure hora minute minutes second seconds step epoch cycle period lag age alter rank ranking position pos level"
     " distance depth temperature temp iteration round lap dose frame generation mileage weight score rating size length height"
     " price speed velocity voltage current angle concentration pressure frequency wavelength energy power load force strain"
-    " dist dom doy yday jour interval latitude longitude lat lon"
+    " dist dom doy yday jour interval latitude longitude lat lon timestamp elapsed km altitude percentile dosage conc experience"
+    " tenure volume quantity floor rpm runtime quarter tick trial episode chapter julian atomic jahrgang min speed price cost"
+    " amount value salary income revenue sales population"
 )
 _MEASURES: Final = frozenset(_MEASURE_NAMES.split())
 _WORDS: Final = re.compile(r"[A-ZÀ-Þ]+(?![a-zß-ÿ])|[A-ZÀ-Þ]?[a-zß-ÿ]+|\d+")
@@ -57,7 +62,7 @@ def is_row_number(column: Column, first_rows: Collection[int] = (0,)) -> bool:
     if not is_called_row_number(column.name) and (first_steps == 1).sum() < ROW_NUMBER_SHARE * len(first_steps):
         return False  # as nearly always: no need to look at all rows
     if _ROW_NUMBER.fullmatch(column.name.strip()):
-        return counts_up(column) or _is_distinct(column.values)
+        return counts_up(column) or (_is_distinct(column.values) and _is_dense(column.values))
     steps = np.diff(column.values)
     if len(steps) < MIN_ROWS - 1 or is_named_like_identifier(column.name) or _is_measure(column.name):
         return False
@@ -81,6 +86,8 @@ def is_identifier(column: Column) -> bool:
     if is_named_like_identifier(column.name):
         present = column.values[~np.isnan(column.values)]
         return len(present) >= ROW_NUMBER_SHARE * len(column.values) and _is_distinct(present)
+    if not _is_measure(column.name) and len(column.values) >= MIN_ROWS and _are_long_codes(column.values):
+        return True
     # The minimum is NaN if a value is missing.
     low, high, n_rows = float(column.values.min()), float(column.values.max()), len(column.values)
     if n_rows < MIN_PERMUTED_ROWS or low not in {0, 1} or high - low != n_rows - 1 or _is_measure(column.name):
@@ -102,7 +109,22 @@ def is_named_like_identifier(name: str) -> bool:
 
 
 def _is_measure(name: str) -> bool:
-    return not _MEASURES.isdisjoint(_words(name))
+    words = _words(name)
+    return not _MEASURES.isdisjoint([*words, *(word.removesuffix("s") for word in words)])
+
+
+def _is_dense(values: Floats) -> bool:
+    """Return whether whole numbers leave out hardly one between the smallest and the largest."""
+    return bool(values.max() - values.min() < 2 * len(values))
+
+
+def _are_long_codes(values: Floats) -> bool:
+    """Return whether all are whole numbers of as many digits, nine or more, such as of phones and books, but no times."""
+    low, high = float(values.min()), float(values.max())
+    if not MIN_CODE <= low <= high or len(f"{low:.0f}") != len(f"{high:.0f}") or not np.all(values == np.floor(values)):
+        return False
+    is_time = any(scale * UNIX_TIMES[0] <= low and high <= scale * UNIX_TIMES[1] for scale in (1, 1e3, 1e6, 1e9))
+    return not is_time and len(np.unique(values)) >= CODE_SHARE * len(values)
 
 
 def _words(name: str) -> list[str]:

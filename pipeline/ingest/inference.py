@@ -1,6 +1,7 @@
 """Decides what a column of texts is (numbers, booleans, dates, categories or free text) and how its cells are read, from all of them."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,8 +35,9 @@ SENTINELS: Final = frozenset(
     np.float32(sign * number)
     for sign in (1, -1)
     for number in (99, 999, 9999, 99999, 999999, 8888, 7777, 32768, 1e20, 1e30)
-) | {np.float32(-9), np.float32(-1e10)}
+)
 FAR: Final = 2  # times the range of the other values
+_CODE: Final = re.compile(r"[A-Za-z]\d{1,6}", re.ASCII)
 MIN_COMPACT_DATES: Final = 10
 MIN_WORD_ROWS: Final = 5  # of a word for missing that may be meant as a category
 MAX_MISSING_WORDS: Final = 50  # of a column, that are kept with the model
@@ -158,10 +160,12 @@ def report_of_numbers(column: NumberColumn) -> ColumnReport:
 def doubtful_number(column: NumberColumn) -> str:
     """Return a warning for a number such as -999 that repeats far from all others, as one that stands for missing, or ""."""
     values = column.values[~np.isnan(column.values)]
-    if len(values) < MIN_NUMBERS or column.boolean:
+    if len(values) < MIN_NUMBERS or column.boolean or not {float(values.min()), float(values.max())} & SENTINELS:
+        return ""
+    if len(np.unique(values[:1000])) < MIN_NUMBERS:
         return ""
     for number in (values.min(), values.max()):
-        if number in SENTINELS:
+        if float(number) in SENTINELS:
             others = values[values != number]
             n_rows = len(values) - len(others)
             if n_rows >= MIN_TOKEN_ROWS and len(others) and _is_far(float(number), others):
@@ -244,7 +248,7 @@ def _as_number(
     n_words = texts.n_rows - n_present
     if not n_numbers or (options.kind == "auto" and n_words > n_numbers):
         return None
-    is_mostly = n_numbers >= NUMBER_SHARE * n_present
+    is_mostly = n_numbers >= NUMBER_SHARE * n_present and not _are_coded(texts, unread)
     if options.kind == "auto" and not is_mostly and not _are_tokens(texts, unread, numbers, n_numbers, n_present):
         return None
     odd = _by_count(texts, unread)
@@ -277,6 +281,12 @@ def _are_codes(texts: _Texts, found: number_reading.NumberReading, circumstances
     return few and ((circumstances.is_target and found.has_flags) or found.bound_share > BOUND_SHARE)
 
 
+def _are_coded(texts: _Texts, unread: npt.NDArray[np.bool_]) -> bool:
+    """Return whether what is no number are codes of a letter and digits, such as V57 among 428 and 250."""
+    odd = [texts.labels[i] for i in np.flatnonzero(unread).tolist()]
+    return bool(odd) and all(_CODE.fullmatch(label) for label in odd)
+
+
 def _are_tokens(
     texts: _Texts, unread: npt.NDArray[np.bool_], numbers: npt.NDArray[np.float64], n: int, total: int
 ) -> bool:
@@ -284,7 +294,12 @@ def _are_tokens(
     words = [label for label, odd in zip(texts.labels, unread.tolist(), strict=True) if odd]
     repeat = bool((texts.counts[unread] >= MIN_TOKEN_ROWS).all())
     plain = not any(character.isdigit() for word in words for character in word)
-    distinct = len(np.unique(numbers[~np.isnan(numbers)]))
+    known = numbers[~np.isnan(numbers)]
+    distinct = len(np.unique(known))
+    # 1 to 22, X and Y are names.
+    letters = all(len(word) == 1 and word.isalpha() and word.lower() not in MISSING_NUMBERS for word in words)
+    if letters and distinct <= MAX_CODES + MIN_NUMBERS and bool((known == np.floor(known)).all()):
+        return False
     return n >= TOKEN_NUMBER_SHARE * total and len(words) <= MAX_TOKENS and repeat and plain and distinct >= MIN_NUMBERS
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.cells import MULTIPLIERS, PLAIN, Reading, is_span, read_number, with_usual_marks
+from pipeline.core.cells import MONTHS, MULTIPLIERS, PLAIN, Reading, is_span, read_number, with_usual_marks
 
 _SYMBOLS: Final = (
     "$ € £ ¥ ₹ ₽ ₩ ₺ ₴ ₫ ₦ ฿ ¢ ₱ ₪ ₿ ₲ ₡ ₵ us$ a$ au$ c$ ca$ can$ r$ hk$ nt$ s$ nz$ mx$ clp$ cop$ kr kr. zł kč ft ft. rm rp rp. tk"
@@ -20,9 +20,42 @@ _CODES: Final = (
     " tnd try twd tzs uah ugx usd uyu uzs ves vnd xaf xof yer zar zmw"
 )
 CURRENCIES: Final = frozenset({*_SYMBOLS.split(), *_CODES.split()})
+# Codes that are seldom anything else; others, such as RM and PHP, may name rooms and versions.
+_SURE_CODES: Final = frozenset(
+    [
+        "usd",
+        "eur",
+        "euro",
+        "gbp",
+        "chf",
+        "jpy",
+        "cny",
+        "inr",
+        "rs",
+        "rs.",
+        "sek",
+        "nok",
+        "dkk",
+        "pln",
+        "czk",
+        "huf",
+        "brl",
+        "cad",
+        "aud",
+        "nzd",
+        "kr",
+        "kr.",
+    ]
+)
+_SAME_CURRENCY: Final = (
+    dict.fromkeys(("us$", "usd", "dollar", "dollars"), "$")
+    | dict.fromkeys(("eur", "euro", "euros"), "€")
+    | {"gbp": "£", "inr": "₹", "rs": "₹", "rs.": "₹", "jpy": "¥", "kr.": "kr", "chf": "fr.", "sfr": "fr.", "r$": "brl"}
+)
+MIN_AMOUNT: Final = 1_000  # of the largest number behind such a code, or one with a mark
 # 10+ and <5 say which side of a number the value lies on.
 BOUNDS: Final = frozenset(
-    {"+", "<", ">", "<=", ">=", "≤", "≥", "~", "≈", "±", "ca.", "c.", "ca", "approx", "approx.", "about"}
+    {"+", "<", ">", "<=", ">=", "≤", "≥", "~", "≈", "±", "ca.", "c.", "approx", "approx.", "about"}
 )
 UNIT_SHARE: Final = 0.5  # of the numbers must have the unit; the others may be bare
 SURE_UNIT_SHARE: Final = 0.95  # where fewer have it, the bare ones may be of another unit
@@ -32,6 +65,7 @@ _FLAG: Final = re.compile(r"[a-z]|[*†‡§#!]{1,3}|[¹²³]|\([a-z]\)|\[\d+\]"
 _PARTS: Final = re.compile(
     r"(\D*?)([-+]?(?:\d[\d.,' :]*\d|\d)[.,]?(?:e[-+]?\d{1,3})?|[.,]\d+)(\D*| \D*[a-z]\^?[23]|(?: ?\[\d+\]))", re.ASCII
 )
+_PADDED: Final = re.compile(r"0\d+", re.ASCII)
 _LETTERS: Final = frozenset({"k", "m", "mn", "b", "bn", "cr"})  # multipliers that may as well be units
 _INDIAN: Final = frozenset({"₹", "inr", "rs", "rs."})
 _CLOCK: Final = re.compile(r"\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[ap]\.?m\.?)?", re.ASCII)
@@ -80,6 +114,7 @@ class _Parts:
     multiplier: str = ""
     behind: str = ""
     is_capital: bool = False
+    is_apart_before: bool = False  # a blank stands behind `before`
     is_percent: bool = False
 
 
@@ -107,8 +142,13 @@ def decide(
         return NumberReading(PLAIN)
     remarks: list[str] = []
     cautions: list[str] = []
+    if _are_labels(parts):
+        return NumberReading(PLAIN)
     n_rows = sum(p.count for p in parts)
-    clock = sum(p.count for p in parts if _CLOCK.fullmatch(p.digits) or is_span(p.digits)) > 0.5 * n_rows
+    clock = (
+        not _are_ratios(parts)
+        and sum(p.count for p in parts if _CLOCK.fullmatch(p.digits) or is_span(p.digits)) > 0.5 * n_rows
+    )
     if clock:
         remarks.append("clock times and durations: 1:30 is 1.5")
         parts = [p for p in parts if not is_span(p.digits + p.after)]  # of 45m the m is no unit
@@ -125,6 +165,27 @@ def decide(
         remarks.append("decimal commas")
     reading = Reading(decimal=mark, affixes=affixes, multiplied=multiplied, clock=clock)
     return NumberReading(reading, doubt, remarks, cautions, has_flags, n_bounds / n_rows)
+
+
+def _are_labels(parts: list[_Parts]) -> bool:
+    """Return whether numbers are only parts of names: 001A, CAD-001, rs4680, RM 101, 1-Jan."""
+    if any((p.before or p.after) and _PADDED.fullmatch(p.digits) for p in parts):
+        return True
+    if any(p.after.strip("-/. ") in MONTHS for p in parts):
+        return True
+    words = [p for p in parts if p.before.isalpha() and p.before in CURRENCIES]
+    if len(words) < BARE_SHARE * len(parts) or all(p.before in _SURE_CODES and p.is_apart_before for p in words):
+        return False
+    return not any("." in p.digits or "," in p.digits or len(p.digits) >= len(str(MIN_AMOUNT)) for p in words)
+
+
+def _are_ratios(parts: list[_Parts]) -> bool:
+    """Return whether numbers with a colon are rather scales such as 1:10 and shares such as 60:40."""
+    pairs = [p.digits.split(":") for p in parts if p.digits.count(":") == 1 and p.digits.replace(":", "").isdecimal()]
+    if len(pairs) < 2 or len(pairs) < len(parts):
+        return False
+    same_left = len({left for left, _ in pairs}) == 1
+    return same_left or all(int(left) + int(right) == 100 for left, right in pairs)
 
 
 def decimal_mark(digits: Iterable[str], file_mark: str, delimiter: str) -> tuple[str, str]:
@@ -186,6 +247,7 @@ def _split(label: str, count: int) -> _Parts | None:
         multiplier,
         behind,
         bool(multiplier) and multiplier.upper() in label,
+        match[1].endswith(" "),
         "%" in match[3],
     )
 
@@ -216,6 +278,8 @@ def _is_multiplied(parts: list[_Parts]) -> bool:
         return True
     attached = [p for p in suffixes if not p.is_apart]
     kinds = {p.multiplier for p in attached}
+    if not any(not p.after for p in parts) and not any("." in p.digits or "," in p.digits for p in attached):
+        return False  # 12B and 13K are names
     if len(kinds) > 1 or kinds == {"k"}:
         return True
     has_bare = any(not p.after for p in parts)
@@ -248,7 +312,7 @@ def _affixes(
         flags = []
     n_bounds = sum(by_affix[bound] for bound in bounds)
     n_with_unit = sum(others[unit] for unit in units)
-    if len(currencies) > 1:
+    if len({_SAME_CURRENCY.get(currency, currency) for currency in currencies}) > 1:
         cautions.append(f"several currencies, not converted: {', '.join(sorted(currencies))}")
     elif currencies or units:
         remarks.append(f"without {', '.join(map(repr, [*currencies, *units]))}")

@@ -16,6 +16,7 @@ from pipeline.ingest.notes import NOTE
 
 MAX_LISTED: Final = 5
 LAST_ROWS: Final = 10  # among which totals and notes are looked for
+MIN_DISTINCT: Final = 5  # values of a column whose sum or median is no chance
 MIN_ROWS: Final = 5  # whose sum a row must hold that is not called a total
 MAX_LABELS: Final = 2_000  # of a column in which subtotals may be called so
 NUMBER_SHARE: Final = 0.95
@@ -36,6 +37,11 @@ _TOTAL: Final = re.compile(
     rf"{_PREFIX}(?:{_SUM}|{_MEAN}|gesamtsumme|gesamtergebnis|teilergebnis|zwischensumme|subtotal)[ :.]*", re.IGNORECASE
 )
 _CALLED_TOTAL: Final = re.compile(rf"(?:.*\b)?{_PREFIX}(?:{_SUM}|{_MEAN})\b.*", re.IGNORECASE)
+_SURE_TOTAL: Final = re.compile(r"(?:grand[ -]?)?(?:totals?|summe|gesamt|insgesamt|gesamtsumme)[ :.]*", re.IGNORECASE)
+_AVERAGE: Final = re.compile(rf"{_PREFIX}(?:{_MEAN})[ :.]*", re.IGNORECASE)
+# What stands in a row of units: kg, °C, m/s, %, [-], (cm).
+_UNIT: Final = re.compile(r"[\[(<{].*[\])>}]|\S{0,3}%|\S{1,3}|\S{1,6}[/^*·²³]\S{0,6}")
+MAX_UNIT_CHARS: Final = 12
 _SUMMARY: Final = re.compile(rf"(?:{_OTHER_SUMMARY})[ :.]*", re.IGNORECASE)
 
 Mask = npt.NDArray[np.bool_]
@@ -108,7 +114,7 @@ def _unit_rows(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt
 
 
 def _is_of_units(columns: Mapping[str, Column], row: int) -> bool:
-    n_words = 0
+    units: list[str] = []
     for column in columns.values():
         if isinstance(column, UnusableColumn):
             continue
@@ -125,8 +131,11 @@ def _is_of_units(columns: Mapping[str, Column], row: int) -> bool:
         may_repeat = label in MISSING_TOKENS or label.lower() in MISSING_NUMBERS
         if not is_no_number or (not may_repeat and int((column.codes == code).sum()) > 1):
             return False
-        n_words += label not in MISSING_TOKENS and _is_odd_one_out(column, row)
-    return n_words > 0
+        if label not in MISSING_TOKENS and _is_odd_one_out(column, row):
+            units.append(label)
+    are_short = all(len(unit) <= MAX_UNIT_CHARS or _UNIT.fullmatch(unit) for unit in units)
+    n_sure = sum(_UNIT.fullmatch(unit) is not None for unit in units)
+    return are_short and (n_sure > 0 or len(units) > 1)
 
 
 def _is_odd_one_out(column: TextColumn, row: int) -> bool:
@@ -184,19 +193,25 @@ def _is_total(columns: Mapping[str, Column], numbers: "_Numbers", row: int, othe
         for column in columns.values()
         if isinstance(column, TextColumn) and (label := _label(column, row)) and _is_once(column, row)
     ]
-    if any(map(_TOTAL.fullmatch, labels)):
-        n_same, _ = numbers.compare(row, others, ("sum", "mean"), SUM_TOLERANCE)
-        return n_same > 0 or numbers.is_beyond(row, others)
-    if any(map(_SUMMARY.fullmatch, labels)):
-        n_same, n_other = numbers.compare(row, others, ("median", "min", "max", "std", "count"), SUM_TOLERANCE)
+    if any(map(_AVERAGE.fullmatch, labels)):
+        n_same, n_other = numbers.compare(row, others, ("mean",), SUM_TOLERANCE)
         return n_same > 0 and not n_other
+    if any(map(_TOTAL.fullmatch, labels)):
+        n_same, _ = numbers.compare(row, others, ("sum",), SUM_TOLERANCE)
+        is_sure = any(map(_SURE_TOTAL.fullmatch, labels))
+        return n_same > 0 or (is_sure and numbers.is_beyond(row, others))
+    if any(map(_SUMMARY.fullmatch, labels)):
+        n_same, n_other = numbers.compare(row, others, ("median", "min", "max", "std"), SUM_TOLERANCE, MIN_DISTINCT)
+        return n_same > 1 and not n_other
     if others.sum() < MIN_ROWS:
         return False
     is_called = any(map(_CALLED_TOTAL.fullmatch, labels))
     has_label = any(isinstance(column, TextColumn) and _label(column, row) for column in columns.values())
     if not is_called and has_label and not numbers.may_be_sum(row):
         return False
-    n_same, n_other = numbers.compare(row, others, ("sum",), SUM_TOLERANCE if is_called else EXACT_TOLERANCE)
+    n_same, n_other = numbers.compare(
+        row, others, ("sum",), SUM_TOLERANCE if is_called else EXACT_TOLERANCE, 2 if is_called else MIN_DISTINCT
+    )
     # Two sums are no chance; nor is one where all words are missing.
     return not n_other and n_same > (0 if is_called or (not has_label and len(columns) > 1) else 1)
 
@@ -208,13 +223,18 @@ class _Numbers:
         self._columns = columns
         self._known: dict[str, npt.NDArray[np.float64] | None] = {}
 
-    def compare(self, row: int, others: Mask, kinds: Sequence[str], tolerance: float) -> tuple[int, int]:
-        """Return in how many columns the number in `row` is one of the `kinds` of summary of `others`, and in how many not."""
+    def compare(
+        self, row: int, others: Mask, kinds: Sequence[str], tolerance: float, min_distinct: int = 2
+    ) -> tuple[int, int]:
+        """Return in how many columns the number in `row` is one of the `kinds` of summary of `others`, and in how many not.
+
+        Columns of fewer than `min_distinct` values do not count: their summaries are values that occur.
+        """
         n_same = n_other = 0
         for values in self._of(row):
             rest = values[others]
             rest = rest[~np.isnan(rest)]
-            if len(rest) < 2 or np.all(rest == rest[0]):
+            if len(rest) < 2 or len(np.unique(rest[:1000])) < min_distinct:
                 continue
             number = float(values[row])
             is_same = (
@@ -279,7 +299,7 @@ def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDA
         column = filled[0]
         # One that says so may hold the delimiter.
         is_called_so = isinstance(column, TextColumn) and bool(NOTE.fullmatch(_label(column, row)))
-        if len(filled) != 1 and not (is_called_so and len(filled) < len(columns)):
+        if len(filled) != 1 and not (is_called_so and _is_prefix(filled, columns)):
             break
         if not isinstance(column, TextColumn) or not _is_once(column, row):
             break
@@ -294,6 +314,13 @@ def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDA
         dropped = dropped.copy()
         dropped[row] = True
     return np.array(sorted(rows), dtype=np.intp)
+
+
+def _is_prefix(filled: list[Column], columns: Mapping[str, Column]) -> bool:
+    """Return whether the filled cells are the first of a row, and words: the parts of a note with a comma."""
+    first = [*columns.values()][: len(filled)]
+    are_first = len(filled) < len(columns) and all(a is b for a, b in zip(filled, first, strict=True))
+    return are_first and all(isinstance(column, TextColumn) for column in filled)
 
 
 def _last_rows(n_rows: int, dropped: Mask) -> list[int]:

@@ -160,7 +160,7 @@ def _usable(column: Column, warn: Callable[[str], None], *, is_target: bool) -> 
             reason = f"{len(column.labels):,} distinct values{looks_like}"
             return UnusableColumn(column.name, column.hashes(), reason)
         return column
-    if is_identifier(column):
+    if not is_target and is_identifier(column):
         return UnusableColumn(column.name, column.hashes(), "a unique number in each row: looks like an ID")
     if isinstance(column, NumberColumn):
         if column.infinite:

@@ -43,8 +43,8 @@ def test_a_column_is_read_as_a_person_decides_when_it_is_changed_on_the_page(pag
     page.get_by_label("Target, the column to predict").select_option("target")
     page.get_by_role("button", name="Show again with changes").click()
     expect(preview.get_by_role("row", name="status")).to_contain_text("possible leakage")
-    row = preview.get_by_role("row", name="land")
-    row.get_by_text("Change").click()
+    row = preview.locator("tr.change").filter(has_text="how land is read")
+    row.locator("summary").click()
     row.get_by_label("Words that are values").fill("NA")
     row.get_by_label("Words that are values").press("Enter")  # shows again, starts nothing
     expect(page.get_by_text("nothing is kept until a run starts")).to_be_visible()

@@ -144,6 +144,54 @@ def test_texts_stay_texts_when_they_only_look_like_numbers(tmp_path: Path, cells
     assert len(column.labels) == n_labels
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Octavia 2018", "Outlet 12", "Generation 1980", "Decile 10"],
+        ["Market-12", "Junior 12", "Mayfair 21", "Octane 95"],
+        ["Set 01", "Gen 02", "Mag. 2010", "Set 03"],
+        ["12SET10", "20OUT30", "12SET11", "21OUT30"],
+        ["10-10-10", "05-10-12", "12-8-10", "10-11-12"],
+        ["Jan 01", "Jan 02", "Jan 28", "Jan 14"],
+        ["1-Jan", "2-Jan", "17-Jan", "30-Jan"],
+        ["CAD-001", "CAD-002", "CAD-017", "CAD-003"],
+        ["KR-2", "KR-3", "KR-7", "KR-9"],
+        ["RM 101", "RM 102", "RM 204", "RM 310"],
+        ["EUR6", "EUR5", "EUR4", "EUR6"],
+        ["001A", "002A", "017A", "003A"],
+        ["008xx", "190xx", "945xx", "606xx"],
+        ["12B", "13K", "7B", "9K"],
+        ["1:10", "1:18", "1:24", "1:43"],
+        ["60:40", "50:50", "70:30", "80:20"],
+    ],
+)
+def test_texts_stay_categories_when_they_are_names_with_numbers(tmp_path: Path, cells: list[str]) -> None:
+    column = table_of(tmp_path, cells * 10).columns["a"]
+    assert values(column)[:4] == cells
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda i: ["X", "Y"][i % 2] if i % 11 == 0 else f"{1 + i % 22}",  # chromosomes
+        lambda i: "V57" if i % 40 == 0 else f"{250 + i % 30}",  # codes of diseases
+    ],
+)
+def test_codes_stay_categories_when_some_have_letters(tmp_path: Path, cell: Callable[[int], str]) -> None:
+    assert isinstance(table_of(tmp_path, cell, n_rows=200).columns["a"], TextColumn)
+
+
+def test_days_and_years_are_dates_when_they_stand_in_one_column(tmp_path: Path) -> None:
+    table = table_of(tmp_path, lambda i: f"{1990 + i % 30}" if i % 3 == 0 else f"2016-02-{1 + i % 28:02}")
+    assert values(table.columns["a"])[0] == "1990-01-01T00:00:00"
+    firsts = table_of(tmp_path, lambda i: f"1.{1 + i % 12}.{15 + i % 4}")
+    assert values(firsts.columns["a"])[1] == "2016-02-01T00:00:00"
+
+
+def test_one_currency_is_one_when_it_is_written_in_two_ways(tmp_path: Path) -> None:
+    assert table_of(tmp_path, lambda i: f"{['$', 'US$', 'USD '][i % 3]}{i * 7 % 31}.50").warnings == []
+
+
 def test_classes_stay_apart_when_they_are_a_number_and_a_letter(tmp_path: Path) -> None:
     for cells in (["1a", "1b", "2a", "2b"], ["1", "1", "1A", "2"]):
         column = table_of(tmp_path, cells * 10, target="a").columns["a"]
@@ -456,7 +504,7 @@ def test_numbers_stay_numbers_when_there_are_more_distinct_texts_than_are_kept(
 def test_many_distinct_texts_are_numbers_when_they_are_some(tmp_path: Path) -> None:
     n = 3 * number_reading.PROBED_TEXTS
     assert isinstance(table_of(tmp_path, lambda i: f"{i * 7 + 0.5} kg", n_rows=n).columns["a"], NumberColumn)
-    frequent = table_of(tmp_path, lambda i: f"{i % 20}" if i % 40 else f"x{i}", n_rows=50 * n)
+    frequent = table_of(tmp_path, lambda i: f"{i % 20}" if i % 40 else f"x-{i}", n_rows=50 * n)
     assert isinstance(frequent.columns["a"], NumberColumn)
     assert isinstance(table_of(tmp_path, lambda i: f"x{i * 7}", n_rows=n).columns["a"], UnusableColumn)
 

@@ -165,3 +165,22 @@ def test_a_note_is_left_out_when_it_begins_with_a_sign(tmp_path: Path, note: str
 def test_a_table_is_read_when_a_statistical_office_ends_it_with_a_line_and_a_copyright(tmp_path: Path) -> None:
     end = ["______________", "© Statistisches Bundesamt (Destatis), 2020", "Stand: 01.02.2020 / 10:00:00"]
     assert tables.read([written(tmp_path, ["b;a;c", *(row.replace(",", ";") for row in data()), *end])]).n_rows == 20
+
+
+CLEAN = {
+    "a state called SD": ["state,electoral,won", *(f"S{i},{3 + i * 7 % 19},{i % 2}" for i in range(40)), "SD,3,0", "TN,11,1"],
+    "a department called Media": ["dept,heads", *(f"D{i},{9 + i % 3}" for i in range(8)), "Media,10"],
+    "somebody called All": ["who,price,n", *(f"P{i},{i * 7 % 19},{i % 5}" for i in range(20)), "All,99,4"],
+    "a phone called Note": ["model,size,price,t", *(f"M{i},{i % 7},{i * 3 % 11},x" for i in range(20)), "Note 10,,5,y"],
+    "a plan for free": ["plan,price,t", "Basic,Free,maybe", *(f"Pro {i},{10 + i * 7 % 5},{'yn'[i % 2]}" for i in range(20))],
+    "sparse flags": ["a,b", "0,0", "1,0", "0,0", "0,1", "0,0", "1,1", "0,0", "0,0"],
+    "a name with a sign": ["#sample,group,result", *(f"{'AB'[i % 2]},{['trt', 'ctl'][i % 2]},{['neg', 'pos'][i % 2]}" for i in range(20))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_all_rows_stay_when_the_table_only_looks_odd(tmp_path: Path, name: str) -> None:
+    lines = CLEAN[name]
+    table = tables.read([written(tmp_path, lines)])
+    assert table.n_rows == len(lines) - 1
+    assert next(iter(table.reports)) == lines[0].split(",")[0]

@@ -398,3 +398,23 @@ def test_a_picture_is_named_when_it_is_called_a_table(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     with pytest.raises(DataError, match="picture"):
         tables.read([path])
+
+
+def test_a_target_is_kept_when_it_holds_each_number_once(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,RUL\n" + "".join(f"{i * 7 % 31}.5,{149 - i}\n" for i in range(150)))
+    assert not isinstance(tables.read([path], target="RUL").columns["RUL"], UnusableColumn)
+
+
+@pytest.mark.parametrize("header", ["isbn13", "phone_no", "code"])
+def test_long_codes_are_left_out_when_nearly_each_row_has_its_own(tmp_path: Path, header: str) -> None:
+    rows = "".join(f"{3_425_833_159 + i * 98_765_431 % 4_999_999_999},{i * 7 % 31}.5\n" for i in range(60))
+    assert isinstance(read(tmp_path, f"{header},b\n{rows}").columns[header], UnusableColumn)
+    times = "".join(f"{1_600_000_000 + i * 86_399},{i * 7 % 31}.5\n" for i in range(60))
+    assert isinstance(read(tmp_path, f"stamp,b\n{times}").columns["stamp"], NumberColumn)
+
+
+@pytest.mark.parametrize("header", ["months", "tenure", "elapsed", "RPM"])
+def test_a_measure_stays_when_it_counts_up_and_is_called_like_one(tmp_path: Path, header: str) -> None:
+    rows = "".join(f"{i + 1},{i * 7 % 31}.5\n" for i in range(60))
+    assert header in read(tmp_path, f"{header},b\n{rows}").columns
