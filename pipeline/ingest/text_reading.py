@@ -18,6 +18,7 @@ MIN_WORD_TEXTS: Final = 5  # that share a word before it says something
 MIN_WORD_SHARE: Final = 0.001
 MAX_WORD_SHARE: Final = 0.95  # a word of nearly all texts says nothing: ORD in ORD-00017
 MIN_WORDS: Final = 3  # that several texts share
+LONG_TEXT: Final = 8  # words on average; such texts may be of few different words, such as moves of a game
 
 Counts = npt.NDArray[np.int64]
 
@@ -38,8 +39,10 @@ def are_texts(name: str, labels: Sequence[str]) -> bool:
     if is_named_like_identifier(name):
         return False
     probed = labels[:: max(1, len(labels) // PROBED_TEXTS)]
-    n_texts = Counter(word for label in probed for word in set(read_text(label).split()))
-    low, high = max(MIN_WORD_TEXTS, MIN_WORD_SHARE * len(probed)), MAX_WORD_SHARE * len(probed)
+    texts = [read_text(label).split() for label in probed]
+    n_texts = Counter(word for words in texts for word in set(words))
+    are_long = sum(map(len, texts)) >= LONG_TEXT * len(texts)
+    low, high = max(MIN_WORD_TEXTS, MIN_WORD_SHARE * len(probed)), (1.0 if are_long else MAX_WORD_SHARE) * len(probed)
     shared = sum(low <= n <= high and any(map(str.isalpha, word)) for word, n in n_texts.items())
     return shared >= MIN_WORDS
 

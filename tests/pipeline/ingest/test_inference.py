@@ -545,6 +545,11 @@ TEXTS: dict[str, tuple[Callable[[int], str], str]] = {
 }
 
 
+def test_texts_are_read_as_words_when_they_are_long_and_of_few_words(tmp_path: Path) -> None:
+    moves = np.random.default_rng(0).choice(["e4", "e5", "Nf3", "Nc6", "Bb5"], (150, 25))
+    assert isinstance(table_of(tmp_path, lambda i: " ".join(moves[i]), n_rows=150).columns["a"], FreeTextColumn)
+
+
 @pytest.mark.parametrize("kind", TEXTS)
 def test_texts_are_read_as_words_when_they_are(tmp_path: Path, kind: str) -> None:
     cell, expected = TEXTS[kind]
