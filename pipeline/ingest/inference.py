@@ -14,7 +14,7 @@ from pipeline.core.params import ColumnOptions
 from pipeline.core.sentences import listed, plural
 from pipeline.core.table_profile import Category, ColumnReport
 from pipeline.ingest import date_reading, number_reading, text_reading
-from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, Hashes, NumberColumn, TextColumn, number_column
+from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, Hashes, TextColumn, number_column
 
 NUMBER_SHARE: Final = 0.95  # of the present values; a text column with at least this share of numbers is numeric
 DATE_SHARE: Final = 0.95
@@ -30,13 +30,6 @@ LONG_NUMBER: Final = 2**53  # from here on even float64 rounds whole numbers
 N_LONG_DIGITS: Final = 16
 MAX_CODES: Final = 20  # distinct texts that may be classes though they hold numbers
 BOUND_SHARE: Final = 0.5  # of the rows; where fewer are bounds, the others are numbers
-# Numbers that programs write for missing ones.
-SENTINELS: Final = frozenset(
-    np.float32(sign * number)
-    for sign in (1, -1)
-    for number in (99, 999, 9999, 99999, 999999, 8888, 7777, 32768, 1e20, 1e30)
-)
-FAR: Final = 2  # times the range of the other values
 _CODE: Final = re.compile(r"[A-Za-z]\d{1,6}", re.ASCII)
 MIN_COMPACT_DATES: Final = 10
 MIN_WORD_ROWS: Final = 5  # of a word for missing that may be meant as a category
@@ -44,7 +37,6 @@ MAX_MISSING_WORDS: Final = 50  # of a column, that are kept with the model
 MAX_LISTED: Final = 20
 MAX_SHOWN: Final = 3
 N_EXAMPLES: Final = 5
-N_SHOWN_ROWS: Final = 100  # among which examples are looked for
 
 NO_OPTIONS: Final = ColumnOptions()
 
@@ -143,48 +135,6 @@ def _say_missing(typed: Typed, words: list[Category], *, is_target: bool) -> Non
             f"Column {name!r}: read as missing: {shown}. If it is a category, name it in columns.{name}.kept."
         )
     typed.report.remarks.append(f"read as missing: {shown}")
-
-
-def report_of_numbers(column: NumberColumn) -> ColumnReport:
-    """Return the report of a column that was read as plain numbers or booleans."""
-    first = column.values[:N_SHOWN_ROWS]
-    present = first[~np.isnan(first)]
-    distinct = [f"{value:g}" for value in dict.fromkeys(present.tolist())]
-    kind = "boolean" if column.boolean else "numeric"
-    remarks = ["decimal commas"] if column.reading.decimal == "," and not np.all(present == np.floor(present)) else []
-    return ColumnReport(
-        name=column.name, kind=kind, reading=column.reading, examples=distinct[:N_EXAMPLES], remarks=remarks
-    )
-
-
-def doubtful_number(column: NumberColumn) -> str:
-    """Return a warning for a number such as -999 that repeats far from all others, as one that stands for missing, or ""."""
-    values = column.values[~np.isnan(column.values)]
-    if len(values) < MIN_NUMBERS or column.boolean or not {float(values.min()), float(values.max())} & SENTINELS:
-        return ""
-    if len(np.unique(values[:1000])) < MIN_NUMBERS:
-        return ""
-    for number in (values.min(), values.max()):
-        if float(number) in SENTINELS:
-            others = values[values != number]
-            n_rows = len(values) - len(others)
-            if n_rows >= MIN_TOKEN_ROWS and len(others) and _is_far(float(number), others):
-                return (
-                    f"Column {column.name!r}: {number:g} stands in {plural(n_rows, 'row')}, far from all other values. If it means "
-                    f"missing, name it in columns.{column.name}.missing."
-                )
-    return ""
-
-
-def _is_far(number: float, others: npt.NDArray[np.float32]) -> bool:
-    low, high = float(others.min()), float(others.max())
-    return (number < 0 <= low) or min(abs(number - low), abs(number - high)) > FAR * max(high - low, 1.0)
-
-
-def report_of_dates(column: DateColumn) -> ColumnReport:
-    """Return the report of a column of more distinct dates than texts are kept."""
-    examples = [text for text in dict.fromkeys(column.texts(slice(N_SHOWN_ROWS)).tolist()) if text]
-    return ColumnReport(name=column.name, kind="date", reading=column.reading, examples=examples[:N_EXAMPLES])
 
 
 def _present(labels: Sequence[str], counts: Counts, words: Reading) -> _Texts:

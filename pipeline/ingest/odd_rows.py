@@ -1,9 +1,9 @@
 """Finds rows of a table that are no data: the header once more, units below it, totals and notes at its end."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +11,17 @@ import numpy.typing as npt
 from pipeline.core.cells import MISSING_NUMBERS, MISSING_TOKENS, PLAIN
 from pipeline.core.sentences import listed, plural
 from pipeline.ingest import number_reading
-from pipeline.ingest.columns import Column, NumberColumn, TextColumn, UnusableColumn, take
+from pipeline.ingest.columns import Column, TextColumn, UnusableColumn, take
 from pipeline.ingest.notes import NOTE
+from pipeline.ingest.row_summaries import NUMBER_SHARE, ColumnNumbers
 
 MAX_LISTED: Final = 5
 LAST_ROWS: Final = 10  # among which totals and notes are looked for
 MIN_DISTINCT: Final = 5  # values of a column whose sum or median is no chance
 MIN_ROWS: Final = 5  # whose sum a row must hold that is not called a total
 MAX_LABELS: Final = 2_000  # of a column in which subtotals may be called so
-NUMBER_SHARE: Final = 0.95
 SUM_TOLERANCE: Final = 5e-3  # relative: totals are rounded
 EXACT_TOLERANCE: Final = 1e-6  # of a row that is not called a total
-BEYOND: Final = 3  # times the largest other number
 _SUM: Final = (
     r"totals?|totale?s?|totaal|totalt|totali|sum|sums|summe|summen|gesamt|insgesamt|suma|somme|celkem|razem|toplam|összesen"
     r"|yhteensä|i alt|ukupno|overall|all|итого|всего|合計|总计|總計|合计|计|小計|합계|총계|σ|Σ|zusammen|ergebnis"
@@ -153,7 +152,7 @@ def _is_odd_one_out(column: TextColumn, row: int) -> bool:
 
 def _totals(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:
     """Return the rows that sum up others: subtotals of those since the last one, and of all among the first and last rows."""
-    numbers = _Numbers(columns)
+    numbers = ColumnNumbers(columns)
     dropped = dropped.copy()
     rows = _subtotals(columns, numbers, n_rows, dropped)
     for row in dict.fromkeys([*reversed(_last_rows(n_rows, dropped)), *([] if dropped[0] else [0])]):
@@ -168,7 +167,7 @@ def _totals(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.ND
     return np.array(sorted(rows), dtype=np.intp)
 
 
-def _subtotals(columns: Mapping[str, Column], numbers: "_Numbers", n_rows: int, dropped: Mask) -> list[int]:
+def _subtotals(columns: Mapping[str, Column], numbers: ColumnNumbers, n_rows: int, dropped: Mask) -> list[int]:
     called = np.zeros(n_rows, dtype=np.bool_)
     for column in columns.values():
         if isinstance(column, TextColumn) and len(column.labels) <= MAX_LABELS:
@@ -187,7 +186,7 @@ def _subtotals(columns: Mapping[str, Column], numbers: "_Numbers", n_rows: int, 
     return rows
 
 
-def _is_total(columns: Mapping[str, Column], numbers: "_Numbers", row: int, others: Mask) -> bool:
+def _is_total(columns: Mapping[str, Column], numbers: ColumnNumbers, row: int, others: Mask) -> bool:
     labels = [
         label
         for column in columns.values()
@@ -214,77 +213,6 @@ def _is_total(columns: Mapping[str, Column], numbers: "_Numbers", row: int, othe
     )
     # Two sums are no chance; nor is one where all words are missing.
     return not n_other and n_same > (0 if is_called or (not has_label and len(columns) > 1) else 1)
-
-
-class _Numbers:
-    """The columns as numbers, each parsed when it is first asked for."""
-
-    def __init__(self, columns: Mapping[str, Column]) -> None:
-        self._columns = columns
-        self._known: dict[str, npt.NDArray[np.float64] | None] = {}
-
-    def compare(
-        self, row: int, others: Mask, kinds: Sequence[str], tolerance: float, min_distinct: int = 2
-    ) -> tuple[int, int]:
-        """Return in how many columns the number in `row` is one of the `kinds` of summary of `others`, and in how many not.
-
-        Columns of fewer than `min_distinct` values do not count: their summaries are values that occur.
-        """
-        n_same = n_other = 0
-        for values in self._of(row):
-            rest = values[others]
-            rest = rest[~np.isnan(rest)]
-            if len(rest) < 2 or len(np.unique(rest[:1000])) < min_distinct:
-                continue
-            number = float(values[row])
-            is_same = (
-                any(abs(number - size) <= tolerance * abs(number) for size in _summaries(rest, kinds)) and number != 0
-            )
-            n_same += is_same
-            n_other += not is_same
-            if n_other and kinds == ("sum",):
-                break
-        return n_same, n_other
-
-    def is_beyond(self, row: int, others: Mask) -> bool:
-        """Return whether a number is as far beyond the others as only a sum is: it may be of rows that the table does not have."""
-        return any(
-            len(rest := values[others & ~np.isnan(values)]) > 1
-            and float(values[row]) > BEYOND * float(np.abs(rest).max())
-            for values in self._of(row)
-        )
-
-    def may_be_sum(self, row: int) -> bool:
-        """Return False where the first number is smaller than what some others add up to already."""
-        values = next(self._of(row, parse=False), None)
-        if values is None:
-            return False
-        sample = np.delete(values[:100], row) if row < len(values[:100]) else values[:100]
-        sample = sample[~np.isnan(sample)]
-        return bool((sample < 0).any()) or float(values[row]) >= 0.999 * float(sample.sum())
-
-    def _of(self, row: int, *, parse: bool = True) -> Iterator[npt.NDArray[np.float64]]:
-        for name, column in self._columns.items():
-            if not parse and not isinstance(column, NumberColumn):
-                continue
-            if name not in self._known:
-                self._known[name] = _numbers(column)
-            values = self._known[name]
-            if values is not None and not np.isnan(values[row]):
-                yield values
-
-
-def _summaries(values: npt.NDArray[np.float64], kinds: Sequence[str]) -> list[float]:
-    sizes: dict[str, Callable[[npt.NDArray[np.float64]], Any]] = {
-        "sum": np.sum,
-        "mean": np.mean,
-        "median": np.median,
-        "min": np.min,
-        "max": np.max,
-        "std": lambda rest: np.std(rest, ddof=1),
-        "count": len,
-    }
-    return [float(sizes[kind](values)) for kind in kinds]
 
 
 def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:
@@ -339,18 +267,6 @@ def _is_missing(column: Column, row: int) -> bool:
 
 def _is_once(column: TextColumn, row: int) -> bool:
     return int((column.codes == column.codes[row]).sum()) == 1
-
-
-def _numbers(column: Column) -> npt.NDArray[np.float64] | None:
-    if isinstance(column, NumberColumn):
-        return column.values.astype(np.float64)
-    if not isinstance(column, TextColumn) or not column.labels:
-        return None
-    counts = np.ones(len(column.labels), dtype=np.int64)
-    numbers, unread = number_reading.parse(column.labels, number_reading.decide(column.labels, counts, "", "").reading)
-    if unread.mean() > 1 - NUMBER_SHARE:
-        return None
-    return np.append(numbers, np.nan)[column.codes]
 
 
 _KINDS: Final[dict[str, Callable[[Mapping[str, Column], int, Mask], npt.NDArray[np.intp]]]] = {
