@@ -14,7 +14,7 @@ from pipeline.ingest.columns import Moments
 _DAY_MONTH: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)", re.ASCII)
 _LAST_MONTH: Final = 12
 PROBED_TEXTS: Final = 1_000
-MIN_DAYS: Final = 5  # distinct ones
+MIN_DAYS: Final = 12  # distinct ones
 _YEAR_FIRST: Final = re.compile(r"(?!0000)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 _YEAR_LAST: Final = re.compile(r"\d{2}([-/.])\d{2}\1(?!0000)\d{4}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 

@@ -75,6 +75,8 @@ def find_head(path: Path, text: str) -> Head:
     Raises DataError DATA-05 where the delimiter is ambiguous.
     """
     named = _SEPARATOR_LINE.match(text)
+    if named and not named[1].isascii():  # no reader takes it
+        named = None
     splits = [_split(text, delimiter) for delimiter in (named[1] if named else DELIMITERS)]
     # What begins with its first line is preferred to what has titles above it.
     even = [split for split in splits if split.is_even and not split.start and not split.has_row_names]
@@ -90,7 +92,7 @@ def find_head(path: Path, text: str) -> Head:
     above = [" ".join(filter(None, row)) for _, row in best.rows[: best.start]]
     last_line, header = best.rows[best.start]
     n_lines = 1 + sum(cell.count("\n") for cell in header)
-    return Head(best.delimiter, header, last_line - n_lines, best.has_row_names, above)
+    return Head(best.delimiter, header, max(0, last_line - n_lines), best.has_row_names, above)
 
 
 def _split(text: str, delimiter: str) -> _Split:
@@ -144,7 +146,7 @@ def _ask(text: str) -> str:
     except clevercsv.Error:
         return ""
     found = dialect.delimiter if dialect is not None else ""
-    return found if found and not found.isalnum() and found not in {"-", ".", "_", '"', "'"} else ""
+    return found if found and found.isascii() and not found.isalnum() and found not in {"-", ".", "_", '"', "'"} else ""
 
 
 def uses_decimal_comma(rows: list[list[str]]) -> bool:

@@ -92,7 +92,8 @@ def _parquet_frames(source: Source, text_columns: list[str] | None) -> Iterator[
                     if name and (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
                         frame[name] = _decode(frame[name])
                 yield frame if text_columns is None else frame.map(str, na_action="ignore")
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, NotImplementedError) as error:
+        # The last three: times that Python has no objects for, such as 24:00 and the year 2,941,775.
         if is_out_of_memory(error):
             raise
         raise UnreadableFileError.damaged_parquet(source.path, _reason(error)) from error

@@ -267,7 +267,10 @@ def has_leading_zeros(labels: Sequence[str]) -> bool:
 def _are_long(labels: Sequence[str]) -> bool:
     """Return whether one is a whole number of so many digits that it would be rounded: numbers of accounts and the like."""
     long = (label.lstrip("-") for label in labels if len(label) >= N_LONG_DIGITS)
-    return any(label.isascii() and label.isdecimal() and int(label) >= LONG_NUMBER for label in long)
+    return any(
+        label.isascii() and label.isdecimal() and (len(label) > N_LONG_DIGITS or int(label) >= LONG_NUMBER)
+        for label in long
+    )
 
 
 def _are_compact_dates(labels: Sequence[str]) -> bool:

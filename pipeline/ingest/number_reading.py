@@ -59,7 +59,7 @@ BOUNDS: Final = frozenset(
 )
 UNIT_SHARE: Final = 0.5  # of the numbers must have the unit; the others may be bare
 SURE_UNIT_SHARE: Final = 0.95  # where fewer have it, the bare ones may be of another unit
-BARE_SHARE: Final = 0.5  # of the numbers must be bare where letters are those of footnotes, and not several units
+BARE_SHARE: Final = 0.25  # of the numbers must be bare where letters are those of footnotes, and not several units
 MAX_AFFIX_CHARS: Final = 20
 _FLAG: Final = re.compile(r"[a-z]|[*†‡§#!]{1,3}|[¹²³]|\([a-z]\)|\[\d+\]")
 _PARTS: Final = re.compile(
@@ -68,7 +68,7 @@ _PARTS: Final = re.compile(
 _PADDED: Final = re.compile(r"0\d+", re.ASCII)
 _LETTERS: Final = frozenset({"k", "m", "mn", "b", "bn", "cr"})  # multipliers that may as well be units
 _INDIAN: Final = frozenset({"₹", "inr", "rs", "rs."})
-_CLOCK: Final = re.compile(r"\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[ap]\.?m\.?)?", re.ASCII)
+_CLOCK: Final = re.compile(r"\d{1,9}:[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[ap]\.?m\.?)?", re.ASCII)
 # Numbers that show which mark is the decimal one, and those with three digits behind the only mark, which do not.
 _COMMA_DECIMAL: Final = re.compile(
     r"\d*,\d{1,2}|\d+,\d{4,}|0+,\d+|\d{4,},\d{3}|\d{1,3}(\.\d{3})+,\d+|[1-9]\d{0,2}(\.\d{3}){2,}", re.ASCII
@@ -173,8 +173,11 @@ def _are_labels(parts: list[_Parts]) -> bool:
         return True
     if any(p.after.strip("-/. ") in MONTHS for p in parts):
         return True
+    afters = {p.after for p in parts}
+    if {"n", "s"} <= afters or {"e", "w"} <= afters or any(after and not after.strip("x*") for after in afters):
+        return True  # hemispheres, and digits that are hidden
     words = [p for p in parts if p.before.isalpha() and p.before in CURRENCIES]
-    if len(words) < BARE_SHARE * len(parts) or all(p.before in _SURE_CODES and p.is_apart_before for p in words):
+    if len(words) < UNIT_SHARE * len(parts) or all(p.before in _SURE_CODES and p.is_apart_before for p in words):
         return False
     return not any("." in p.digits or "," in p.digits or len(p.digits) >= len(str(MIN_AMOUNT)) for p in words)
 
@@ -182,7 +185,7 @@ def _are_labels(parts: list[_Parts]) -> bool:
 def _are_ratios(parts: list[_Parts]) -> bool:
     """Return whether numbers with a colon are rather scales such as 1:10 and shares such as 60:40."""
     pairs = [p.digits.split(":") for p in parts if p.digits.count(":") == 1 and p.digits.replace(":", "").isdecimal()]
-    if len(pairs) < 2 or len(pairs) < len(parts):
+    if len(pairs) < 2 or len(pairs) < len(parts) or max(map(len, (side for pair in pairs for side in pair))) > 9:
         return False
     same_left = len({left for left, _ in pairs}) == 1
     return same_left or all(int(left) + int(right) == 100 for left, right in pairs)
@@ -306,7 +309,9 @@ def _affixes(
     usual = [affix for affix, n in others.items() if n > UNIT_SHARE * n_rows]
     # 1 year, 2 years
     units = [affix for affix in others if affix in usual or f"{affix}s" in usual or affix.removesuffix("s") in usual]
-    flags = [affix for affix in others if affix not in units and _FLAG.fullmatch(affix)]
+    # 12A is a name; 12.5a and 12 a have a footnote.
+    noted = {p.after for p in parts if p.is_apart or "." in p.digits or "," in p.digits or not p.after.isalpha()}
+    flags = [affix for affix in others if affix not in units and affix in noted and _FLAG.fullmatch(affix)]
     n_bare = sum(p.count for p in parts if not p.after)
     if n_bare < BARE_SHARE * n_rows:
         flags = []

@@ -21,7 +21,7 @@ MIN_DISTINCT: Final = 5  # values of a column whose sum or median is no chance
 MIN_ROWS: Final = 5  # whose sum a row must hold that is not called a total
 MAX_LABELS: Final = 2_000  # of a column in which subtotals may be called so
 SUM_TOLERANCE: Final = 5e-3  # relative: totals are rounded
-EXACT_TOLERANCE: Final = 1e-6  # of a row that is not called a total
+EXACT_TOLERANCE: Final = 1e-7  # of a row that is not called a total
 _SUM: Final = (
     r"totals?|totale?s?|totaal|totalt|totali|sum|sums|summe|summen|gesamt|insgesamt|suma|somme|celkem|razem|toplam|összesen"
     r"|yhteensä|i alt|ukupno|overall|all|итого|всего|合計|总计|總計|合计|计|小計|합계|총계|σ|Σ|zusammen|ergebnis"
@@ -201,7 +201,7 @@ def _is_total(columns: Mapping[str, Column], numbers: ColumnNumbers, row: int, o
         return n_same > 0 or (is_sure and numbers.is_beyond(row, others))
     if any(map(_SUMMARY.fullmatch, labels)):
         n_same, n_other = numbers.compare(row, others, ("median", "min", "max", "std"), SUM_TOLERANCE, MIN_DISTINCT)
-        return n_same > 1 and not n_other
+        return n_same > 1 and not n_other and _has_other_summary(columns, row)
     if others.sum() < MIN_ROWS:
         return False
     is_called = any(map(_CALLED_TOTAL.fullmatch, labels))
@@ -212,7 +212,20 @@ def _is_total(columns: Mapping[str, Column], numbers: ColumnNumbers, row: int, o
         row, others, ("sum",), SUM_TOLERANCE if is_called else EXACT_TOLERANCE, 2 if is_called else MIN_DISTINCT
     )
     # Two sums are no chance; nor is one where all words are missing.
-    return not n_other and n_same > (0 if is_called or (not has_label and len(columns) > 1) else 1)
+    has_words = any(isinstance(column, TextColumn) for column in columns.values())
+    return not n_other and n_same > (0 if is_called or (has_words and not has_label) else 1)
+
+
+def _has_other_summary(columns: Mapping[str, Column], row: int) -> bool:
+    """Return whether a row next to this one is called a summary, too: one alone may be somebody called Max."""
+    n_rows = max(len(column.codes) for column in columns.values() if isinstance(column, TextColumn))
+    return any(
+        isinstance(column, TextColumn)
+        and any(pattern.fullmatch(_label(column, other)) for pattern in (_SUMMARY, _TOTAL, _AVERAGE))
+        for other in (row - 1, row + 1)
+        if 0 <= other < n_rows
+        for column in columns.values()
+    )
 
 
 def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:

@@ -212,7 +212,7 @@ def _read_columns(
             for name, builder in builders.items():
                 builder.add(frame[name], file.decimal != first.decimal)
             n_file_rows += len(frame)
-            is_last_missing = is_last_missing or _has_blank(frame[last])
+            is_last_missing = file.format == "csv" and (is_last_missing or _has_blank(frame[last]))
         if file.format == "csv":
             delimited.check_rows(file, n_file_rows, is_last_missing)
         file_rows.append(n_file_rows)

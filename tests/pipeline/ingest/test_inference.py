@@ -163,6 +163,10 @@ def test_texts_stay_texts_when_they_only_look_like_numbers(tmp_path: Path, cells
         ["12B", "13K", "7B", "9K"],
         ["1:10", "1:18", "1:24", "1:43"],
         ["60:40", "50:50", "70:30", "80:20"],
+        ["605xx", "577xx", "945xx", "606xx"],
+        ["1", "1A", "2", "2"],
+        ["49.8N", "13.6S", "12.5N", "3.1N"],
+        ["3.10.14", "9.9.12", "2.6.32", "3.9.12"],
     ],
 )
 def test_texts_stay_categories_when_they_are_names_with_numbers(tmp_path: Path, cells: list[str]) -> None:
@@ -190,6 +194,22 @@ def test_days_and_years_are_dates_when_they_stand_in_one_column(tmp_path: Path) 
 
 def test_one_currency_is_one_when_it_is_written_in_two_ways(tmp_path: Path) -> None:
     assert table_of(tmp_path, lambda i: f"{['$', 'US$', 'USD '][i % 3]}{i * 7 % 31}.50").warnings == []
+
+
+@pytest.mark.parametrize("share", [0.3, 0.45, 0.55, 0.8])
+def test_footnotes_are_left_out_when_many_or_few_numbers_have_them(tmp_path: Path, share: float) -> None:
+    marks = ["", " b", " c", " d"]
+    cells = [f"{i % 17}.{i % 10}{marks[1 + i % 3] if i % 100 < 100 * share else ''}" for i in range(300)]
+    column = table_of(tmp_path, cells, n_rows=300).columns["a"]
+    expected = [float(cell.split()[0]) for cell in cells]
+    if share < 0.75:
+        assert values(column) == pytest.approx(expected)
+
+
+def test_a_cell_of_thousands_of_digits_is_no_crash(tmp_path: Path) -> None:
+    assert len(table_of(tmp_path, lambda i: "1" * 5_000 if i == 3 else f"{i * 7 % 31}").columns) == 3
+    with pytest.raises(ValueError, match="is not a number"):
+        read_number("1" * 5_000 + ":30", Reading(clock=True))
 
 
 def test_classes_stay_apart_when_they_are_a_number_and_a_letter(tmp_path: Path) -> None:

@@ -174,6 +174,8 @@ CLEAN = {
     "a phone called Note": ["model,size,price,t", *(f"M{i},{i % 7},{i * 3 % 11},x" for i in range(20)), "Note 10,,5,y"],
     "a plan for free": ["plan,price,t", "Basic,Free,maybe", *(f"Pro {i},{10 + i * 7 % 5},{'yn'[i % 2]}" for i in range(20))],
     "sparse flags": ["a,b", "0,0", "1,0", "0,0", "0,1", "0,0", "1,1", "0,0", "0,0"],
+    "powers of two": ["cases,target", *(f"{2**max(i - 1, 0)},{i % 2}" for i in range(22))],
+    "somebody called Max": ["who,a,b,t", *(f"P{i},{1990 + i},{1980 + i},{i % 2}" for i in range(12)), "Max,2002,1992,0"],
     "a name with a sign": ["#sample,group,result", *(f"{'AB'[i % 2]},{['trt', 'ctl'][i % 2]},{['neg', 'pos'][i % 2]}" for i in range(20))],
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Any table becomes typed columns: numbers, booleans, texts, and what no model can take."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
@@ -418,3 +419,30 @@ def test_long_codes_are_left_out_when_nearly_each_row_has_its_own(tmp_path: Path
 def test_a_measure_stays_when_it_counts_up_and_is_called_like_one(tmp_path: Path, header: str) -> None:
     rows = "".join(f"{i + 1},{i * 7 % 31}.5\n" for i in range(60))
     assert header in read(tmp_path, f"{header},b\n{rows}").columns
+
+
+@pytest.mark.parametrize("header", ['"x,color,target', 'x,"color,target', 'x,color,"target', '"Report\nx,color,target'])
+def test_a_table_or_a_named_problem_comes_out_when_a_quote_in_the_header_is_never_closed(
+    tmp_path: Path, header: str
+) -> None:
+    with contextlib.suppress(DataError):
+        read(tmp_path, header + "\n" + "".join(f"{i * 7 % 31},red,{i % 2}\n" for i in range(60)))
+
+
+@pytest.mark.parametrize("text", ["price\n€0€\n€1€\n€2€\n", "a§b\n1§x\n2§y\n", "sep=€\na€b\n1€x\n"])
+def test_a_table_or_a_named_problem_comes_out_when_a_sign_looks_like_a_delimiter(tmp_path: Path, text: str) -> None:
+    with contextlib.suppress(DataError):
+        read(tmp_path, text)
+
+
+def test_lists_of_parquet_are_left_out_when_they_are_its_last_column(tmp_path: Path) -> None:
+    table = pa.table({"a": [1.5, 3.5, 1.5], "target": [0, 1, 0], "tags": [["x", "y"], ["z"], []]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert isinstance(tables.read([tmp_path / "t.parquet"]).columns["tags"], UnusableColumn)
+
+
+def test_a_named_problem_comes_out_when_parquet_has_times_that_python_has_not(tmp_path: Path) -> None:
+    late = pa.array([86_400_000_000, 1], pa.int64()).cast(pa.time64("us"))
+    pq.write_table(pa.table({"a": late, "b": [1, 2]}), tmp_path / "t.parquet")
+    with contextlib.suppress(DataError):
+        tables.read([tmp_path / "t.parquet"])
