@@ -54,7 +54,7 @@ def first_swallowing_line(path: Path, delimiter: str, n_columns: int) -> tuple[i
         for row in rows:
             if rows.line_num > before + 1:
                 for cell in row:
-                    n_breaks = cell.count("\n")
+                    n_breaks = cell.rstrip("\r\n").count("\n")  # one that is never closed ends with the file
                     if n_breaks and cell.count(delimiter) >= (n_columns - 1) * n_breaks:
                         return before + 1, n_breaks
             before = rows.line_num

@@ -100,3 +100,14 @@ def test_a_cell_keeps_its_line_breaks_when_it_is_quoted(tmp_path: Path) -> None:
 def test_an_inch_sign_is_a_character_when_it_stands_inside_a_cell(tmp_path: Path) -> None:
     table = read(tmp_path, 'x,t\n1.5,pipe of 5" or so\n2.5,a 6" pipe\n3.5,pipe of 5" or so\n')
     assert values(table.columns["t"]) == ['pipe of 5" or so', 'a 6" pipe', 'pipe of 5" or so']
+
+
+@pytest.mark.parametrize("row", [0, 31, 58])
+def test_no_row_is_lost_when_a_single_quote_is_never_closed(tmp_path: Path, row: int) -> None:
+    rows = [f"{i * 7 % 31},red,{i % 2}" for i in range(60)]
+    rows[row] = '1,"red,1'
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["x,color,target", *rows, ""]))
+    table = tables.read([path])
+    assert table.n_rows == 60
+    assert f"t.csv: a quote in line {row + 2} is never closed: quotes are read as plain characters" in table.notes
