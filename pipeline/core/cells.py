@@ -91,6 +91,7 @@ _SPAN: Final = re.compile(
 )
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _BLANKS: Final = re.compile(r"[^\S\r\n]+")
+_UHR: Final = re.compile(r"(\d{1,2})[.:](\d{2}) ?uhr")  # German clocks
 _WRAPPED: Final = re.compile(r"""="(.*)"|'(?=[-+\d.])(.*)""", re.DOTALL)
 _NO_CENTS: Final = re.compile(r"(\d)(?:[.,](?:--?|—)|/-)(?=$|[^\d])")  # 50.- and 1,234/- are whole
 _SWAP_MARKS: Final = str.maketrans(",.", ".,")
@@ -172,7 +173,7 @@ def with_usual_marks(text: str) -> str:
     """
     if match := _WRAPPED.fullmatch(text):
         text = match[1] or match[2] or ""
-    return _NO_CENTS.sub(r"\1", text.translate(_SAME_MARKS).lower())
+    return _UHR.sub(r"\1:\2", _NO_CENTS.sub(r"\1", text.translate(_SAME_MARKS).lower()))
 
 
 def is_missing(text: str, reading: Reading = PLAIN) -> bool:
@@ -402,7 +403,7 @@ def _as_iso(match: re.Match[str], reading: Reading) -> str:
     day = int(parts.get("day") or parts.get("day_after") or 1)
     if "name" in parts:
         has_day = parts.get("day") is not None or parts.get("day_after") is not None
-        month = _month(parts["name"], has_day=has_day and len(parts["name"]) > 3)
+        month = _month(parts["name"], has_day=has_day and (len(parts["name"]) > 3 or len(parts["year"]) == 4))
         if not has_day and len(parts["year"]) == 2 and " " in match[0]:
             raise ValueError(f"{match[0][:60]!r} may be a day of a month without a year.")
     elif "first" in parts:
@@ -429,7 +430,7 @@ def _as_iso(match: re.Match[str], reading: Reading) -> str:
 def _month(name: str, *, has_day: bool) -> int:
     """Return the number of a month by its name or the beginning of it, 0 for any other word.
 
-    Short names that are words of other languages, such as set and out, need a day and more letters beside them.
+    Short names that are words of other languages, such as set and out, need a day, and more letters or digits of the year.
     """
     plain = "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))
     is_whole = any(plain in names for names in _MONTH_NAMES)

@@ -205,10 +205,11 @@ def decimal_mark(digits: Iterable[str], file_mark: str, delimiter: str) -> tuple
     other = "." if mark == "," else ","
     # Numbers below a thousand have no mark where it groups digits; decimals that are written out would all have one.
     has_bare = any(len(text) <= 3 for text in texts if _WHOLE.fullmatch(text))
+    is_known = bool(file_mark) or has_bare or len(ambiguous) < len(texts)
     file_mark = file_mark or ("." if delimiter == "," else "")
     is_decimal = mark == file_mark if file_mark else not has_bare
     decided = mark if is_decimal else other
-    if file_mark and not (is_decimal and has_bare):
+    if file_mark and is_known and not (is_decimal and has_bare):
         return decided, ""
     shown = ambiguous[0]
     value = shown.replace(mark, "." if is_decimal else "")

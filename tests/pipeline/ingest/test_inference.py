@@ -98,6 +98,7 @@ NUMBERS: dict[str, tuple[str, list[str], list[float | None]]] = {
     "a full-width yen": (",", ["￥1,234", "￥5", "￥12,000", "￥7"], [1234, 5, 12000, 7]),
     "a triangle for minus": (",", ["△1,234", "5", "▲7", "12"], [-1234, 5, -7, 12]),
     "what a spreadsheet leaves alone": (",", ['=""12.5""'.replace('""', '"'), "'7", "9", "3.5"], [12.5, 7, 9, 3.5]),
+    "German clocks": (";", ["14.30 Uhr", "9.05 Uhr", "0.15 Uhr", "23:45 Uhr"], [14.5, 9 + 5 / 60, 0.25, 23.75]),
     "Arabic digits": (",", ["١٢", "٣٫٥", "٧", "٩"], [12, 3.5, 7, 9]),
     "hours and minutes": (",", ["2h 50m", "19h", "1h 5m", "45m"], [2 + 50 / 60, 19, 1 + 5 / 60, 0.75]),
     "days and a clock": (",", ["0 days 01:30:00", "1 days 00:00:00", "2 days 12:00:00", "0 days 00:06:00"], [1.5, 24, 60, 0.1]),
@@ -224,6 +225,7 @@ def test_classes_stay_apart_when_they_are_a_number_and_a_letter(tmp_path: Path) 
         (["12 kg", "13", "11.5 kg", "10kg"], "10 of 40 values are without 'kg'"),
         (["50%", "0.5", "25%", "0.1"], "20 of 40 values have a percent sign"),
         (["$12.345", "$501", "$134.860", "$540.768"], "may mean two numbers"),
+        (["12.345 €", "1.501 €", "134.860 €", "540.768 €"], "may mean two numbers"),
     ],
 )
 def test_a_warning_says_it_when_numbers_are_doubtful(tmp_path: Path, cells: list[str], said: str) -> None:
@@ -420,6 +422,10 @@ DATES: dict[str, tuple[list[str], list[str | None]]] = {
     ),
     "German names": (["31. Januar 2020", "1. März 2020"], ["2020-01-31T00:00:00", "2020-03-01T00:00:00"]),
     "French names": (["31 janv. 2020", "1 août 2020"], ["2020-01-31T00:00:00", "2020-08-01T00:00:00"]),
+    "short French names": (
+        ["31 avr. 2020".replace("31", "30"), "1 févr. 2020"],
+        ["2020-04-30T00:00:00", "2020-02-01T00:00:00"],
+    ),
     "Spanish names": (["31 de enero de 2020", "1 de agosto de 2020"], ["2020-01-31T00:00:00", "2020-08-01T00:00:00"]),
     "month and year": (["01/2020", "02/2020"], ["2020-01-01T00:00:00", "2020-02-01T00:00:00"]),
     "statisticians' months": (["2020M01", "2020M12"], ["2020-01-01T00:00:00", "2020-12-01T00:00:00"]),

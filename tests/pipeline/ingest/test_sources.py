@@ -103,7 +103,6 @@ def test_another_delimiter_is_detected_and_reported_when_it_is_clear(
         "a,b\n1,2\n4,5,6\n",
         "a,b,c\n1,2,3\n4,5\n",
         'a,b,c\n"1",2,3\n4,5\n',
-        'a,b\n1,"2\n3,4\n',
         "a,b\n1,2,3\n4,5,6\n",
     ],
 )
