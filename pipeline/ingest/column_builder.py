@@ -181,11 +181,11 @@ class ColumnBuilder:
         if piece.dtype.kind in "iu":
             self.has_long_numbers = self.has_long_numbers or max(values.max(), -values.min()) >= LONG_NUMBER
         column = number_column("", values)
-        if piece.dtype.kind == "f" and np.nanmax(np.abs(column.values)) >= LONG_NUMBER:
-            # With gaps whole numbers come as float64, which has rounded them.
-            self.has_long_numbers = self.has_long_numbers or bool(
-                (np.abs(values[np.isfinite(values)]) >= LONG_NUMBER).any()
-            )
+        if (
+            piece.dtype.kind == "f"
+            and max(np.fmax.reduce(column.values), -np.fmin.reduce(column.values)) >= LONG_NUMBER
+        ):
+            self.has_long_numbers = True  # with gaps whole numbers come as float64, which has rounded them
         if self.keeps_exact:
             is_exact = np.array_equal(column.values, values, equal_nan=True)
             self.exact.append(None if is_exact else values)

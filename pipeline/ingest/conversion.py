@@ -39,6 +39,7 @@ MAX_UNPACKED_BYTES: Final = 16 * 2**30
 MIN_FREE_BYTES: Final = 512 * 2**20  # that stay free on the disk
 MAX_DEPTH: Final = 3  # of compressed files in one another
 MAX_LISTED: Final = 10
+_ISO_2022_BYTES: Final = 2**16  # whose start shows it
 _ISO_2022: Final = re.compile(rb"\x1b\$[@B]")  # it is ASCII otherwise
 _BLOCK_BYTES: Final = 2**20
 _SAMPLE_BYTES: Final = 2**18  # of lines that show the encoding
@@ -333,12 +334,12 @@ def _json_text(value: object) -> str:
 
 def _is_utf8(path: Path) -> bool:
     """Return whether a file is text in UTF-8, or no text at all: that is said where it is read."""
+    if _is_iso_2022(path):
+        return False
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             if block.isascii() and not decoder.getstate()[0]:
-                if _ISO_2022.search(block):
-                    return False
                 continue
             try:
                 decoder.decode(block)
@@ -391,7 +392,7 @@ def find_encoding(path: Path) -> tuple[str, str]:
 
 def _is_iso_2022(path: Path) -> bool:
     with path.open("rb") as file:
-        return bool(_ISO_2022.search(file.read(_BLOCK_BYTES)))
+        return bool(_ISO_2022.search(file.read(_ISO_2022_BYTES)))
 
 
 def _sample(path: Path) -> bytes:

@@ -187,11 +187,14 @@ def _subtotals(columns: Mapping[str, Column], numbers: ColumnNumbers, n_rows: in
 
 
 def _is_total(columns: Mapping[str, Column], numbers: ColumnNumbers, row: int, others: Mask) -> bool:
-    labels = [
-        label
+    named = [
+        (column, label)
         for column in columns.values()
-        if isinstance(column, TextColumn) and (label := _label(column, row)) and _is_once(column, row)
+        if isinstance(column, TextColumn) and (label := _label(column, row)) and _is_called_summary(label)
     ]
+    if not named and not numbers.may_be_sum(row):
+        return False
+    labels = [label for column, label in named if _is_once(column, row)]
     if any(map(_AVERAGE.fullmatch, labels)):
         n_same, n_other = numbers.compare(row, others, ("mean",), SUM_TOLERANCE)
         return n_same > 0 and not n_other
@@ -202,18 +205,20 @@ def _is_total(columns: Mapping[str, Column], numbers: ColumnNumbers, row: int, o
     if any(map(_SUMMARY.fullmatch, labels)):
         n_same, n_other = numbers.compare(row, others, ("median", "min", "max", "std"), SUM_TOLERANCE, MIN_DISTINCT)
         return n_same > 1 and not n_other and _has_other_summary(columns, row)
-    if others.sum() < MIN_ROWS:
-        return False
     is_called = any(map(_CALLED_TOTAL.fullmatch, labels))
-    has_label = any(isinstance(column, TextColumn) and _label(column, row) for column in columns.values())
-    if not is_called and has_label and not numbers.may_be_sum(row):
+    if others.sum() < MIN_ROWS or not (is_called or numbers.may_be_sum(row)):
         return False
+    has_label = any(isinstance(column, TextColumn) and _label(column, row) for column in columns.values())
     n_same, n_other = numbers.compare(
         row, others, ("sum",), SUM_TOLERANCE if is_called else EXACT_TOLERANCE, 2 if is_called else MIN_DISTINCT
     )
     # Two sums are no chance; nor is one where all words are missing.
     has_words = any(isinstance(column, TextColumn) for column in columns.values())
     return not n_other and n_same > (0 if is_called or (has_words and not has_label) else 1)
+
+
+def _is_called_summary(label: str) -> bool:
+    return any(pattern.fullmatch(label) for pattern in (_CALLED_TOTAL, _TOTAL, _AVERAGE, _SUMMARY))
 
 
 def _has_other_summary(columns: Mapping[str, Column], row: int) -> bool:
