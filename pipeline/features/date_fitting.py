@@ -1,7 +1,6 @@
 """Decides which features of the date columns a model gets, from the training rows."""
 
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +8,8 @@ import numpy.typing as npt
 from pipeline.features.date_graph import DateFit, difference_names
 from pipeline.features.graph import date_graph
 from pipeline.features.job import Job
-from pipeline.ingest.columns import DateColumn, Moments, moment_texts
+from pipeline.ingest.columns import SECONDS_PER_DAY, DateColumn, Moments, moment_texts
 from pipeline.onnx.session import Graph, RawRows
-
-SECONDS_PER_DAY: Final = 86_400
 
 Floats = npt.NDArray[np.float32]
 

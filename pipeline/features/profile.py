@@ -10,11 +10,18 @@ import numpy.typing as npt
 
 from pipeline.core.bundle import Feature, Histogram, Scalar
 from pipeline.core.table_profile import Category, ColumnProfile, Role
-from pipeline.ingest.columns import Column, DateColumn, FreeTextColumn, NumberColumn, TextColumn, UnusableColumn
+from pipeline.ingest.columns import (
+    SECONDS_PER_DAY,
+    Column,
+    DateColumn,
+    FreeTextColumn,
+    NumberColumn,
+    TextColumn,
+    UnusableColumn,
+)
 
 QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 N_BINS: Final = 20
-SECONDS_PER_DAY: Final = 86_400
 MAX_CATEGORIES: Final = 50  # of a column: the profile lists them, the model knows them, others are treated as unknown
 
 Mask = npt.NDArray[np.bool_]

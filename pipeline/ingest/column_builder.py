@@ -15,6 +15,7 @@ from pipeline.core.params import ColumnOptions
 from pipeline.core.sentences import plural
 from pipeline.ingest import date_reading, number_reading, text_reading
 from pipeline.ingest.columns import (
+    SECONDS_PER_DAY,
     Column,
     DateColumn,
     Hashes,
@@ -35,7 +36,6 @@ from pipeline.ingest.inference import (
     has_leading_zeros,
 )
 
-SECONDS_PER_DAY: Final = 86_400  # a duration is a number of days
 FIRST_DAY: Final = 19_000_101
 LAST_DAY: Final = 21_000_101
 TIME_OF_DAY: Final = 1_000_000

@@ -23,6 +23,7 @@ Hashes = npt.NDArray[np.uint64]
 Moments = npt.NDArray[np.datetime64]
 Rows = slice | npt.NDArray[np.bool_] | npt.NDArray[np.intp]
 
+SECONDS_PER_DAY: Final = 86_400  # durations and moments are numbers of days
 EXACT_BELOW: Final = 2**24  # from here on neighbouring whole numbers may be the same float32
 
 

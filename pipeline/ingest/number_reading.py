@@ -1,7 +1,7 @@
 """Decides how the numbers of a column are written, from all of its texts: marks, units, currency, multipliers, footnotes."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,50 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.cells import MONTHS, MULTIPLIERS, PLAIN, Reading, is_span, read_number, with_usual_marks
+from pipeline.ingest.currencies import CURRENCIES, INDIAN, SURE_CODES, n_currencies
+from pipeline.ingest.decimal_marks import decimal_mark
 
-_SYMBOLS: Final = (
-    "$ € £ ¥ ₹ ₽ ₩ ₺ ₴ ₫ ₦ ฿ ¢ ₱ ₪ ₿ ₲ ₡ ₵ us$ a$ au$ c$ ca$ can$ r$ hk$ nt$ s$ nz$ mx$ clp$ cop$ kr kr. zł kč ft ft. rm rp rp. tk"
-    " ksh bs bs. s/ s/. lei лв rs rs. euro euros dollars dollar fr. sfr rmb"
-)
-_CODES: Final = (
-    "aed ars aud bdt bgn bhd brl byn cad chf clp cny cop crc czk dkk dop dzd egp etb eur gbp gel ghs gtq hkd huf idr ils inr iqd"
-    " isk jod jpy kes krw kwd kzt lbp lkr mad mdl mxn myr ngn nok npr nzd omr pen php pkr pln pyg qar ron rsd rub sar sek sgd thb"
-    " tnd try twd tzs uah ugx usd uyu uzs ves vnd xaf xof yer zar zmw"
-)
-CURRENCIES: Final = frozenset({*_SYMBOLS.split(), *_CODES.split()})
-# Codes that are seldom anything else; others, such as RM and PHP, may name rooms and versions.
-_SURE_CODES: Final = frozenset(
-    [
-        "usd",
-        "eur",
-        "euro",
-        "gbp",
-        "chf",
-        "jpy",
-        "cny",
-        "inr",
-        "rs",
-        "rs.",
-        "sek",
-        "nok",
-        "dkk",
-        "pln",
-        "czk",
-        "huf",
-        "brl",
-        "cad",
-        "aud",
-        "nzd",
-        "kr",
-        "kr.",
-    ]
-)
-_SAME_CURRENCY: Final = (
-    dict.fromkeys(("us$", "usd", "dollar", "dollars"), "$")
-    | dict.fromkeys(("eur", "euro", "euros"), "€")
-    | {"gbp": "£", "inr": "₹", "rs": "₹", "rs.": "₹", "jpy": "¥", "kr.": "kr", "chf": "fr.", "sfr": "fr.", "r$": "brl"}
-)
-MIN_AMOUNT: Final = 1_000  # of the largest number behind such a code, or one with a mark
+AMOUNT_DIGITS: Final = 4  # of the largest number behind a code that may be a name, or a mark in one
 # 10+ and <5 say which side of a number the value lies on.
 BOUNDS: Final = frozenset(
     {"+", "<", ">", "<=", ">=", "≤", "≥", "~", "≈", "±", "ca.", "c.", "approx", "approx.", "about"}
@@ -67,19 +27,7 @@ _PARTS: Final = re.compile(
 )
 _PADDED: Final = re.compile(r"0\d+", re.ASCII)
 _LETTERS: Final = frozenset({"k", "m", "mn", "b", "bn", "cr"})  # multipliers that may as well be units
-_INDIAN: Final = frozenset({"₹", "inr", "rs", "rs."})
 _CLOCK: Final = re.compile(r"\d{1,9}:[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[ap]\.?m\.?)?", re.ASCII)
-# Numbers that show which mark is the decimal one, and those with three digits behind the only mark, which do not.
-_COMMA_DECIMAL: Final = re.compile(
-    r"\d*,\d{1,2}|\d+,\d{4,}|0+,\d+|\d{4,},\d{3}|\d{1,3}(\.\d{3})+,\d+|[1-9]\d{0,2}(\.\d{3}){2,}", re.ASCII
-)
-_POINT_DECIMAL: Final = re.compile(
-    r"\d*\.\d{1,2}|\d+\.\d{4,}|0+\.\d+|\d{4,}\.\d{3}|\d{1,3}(,\d{2,3})+\.\d+|[1-9]\d{0,2}(,\d{3}){2,}"
-    r"|[1-9]\d?(,\d{2})+,\d{3}|\d{1,3}([ ']\d{3})+\.\d+",
-    re.ASCII,
-)
-_AMBIGUOUS: Final = re.compile(r"[1-9]\d{0,2}([.,])\d{3}", re.ASCII)
-_WHOLE: Final = re.compile(r"\d+", re.ASCII)
 PROBED_TEXTS: Final = 2_000
 
 Counts = npt.NDArray[np.int64]
@@ -117,6 +65,11 @@ class _Parts:
     is_apart_before: bool = False  # a blank stands behind `before`
     is_percent: bool = False
 
+    @property
+    def has_mark(self) -> bool:
+        """Return whether the number has a decimal mark, or one between thousands."""
+        return "." in self.digits or "," in self.digits
+
 
 def may_be_numbers(labels: Sequence[str], counts: Counts) -> bool:
     """Return False where none of many texts is a number, of the most frequent ones and of others from all over the column."""
@@ -138,12 +91,10 @@ def decide(
     does; `decimal` is the mark that a person chose.
     """
     parts = [split for label, count in zip(labels, counts.tolist(), strict=True) if (split := _split(label, count))]
-    if not parts:
+    if not parts or _are_labels(parts):
         return NumberReading(PLAIN)
     remarks: list[str] = []
     cautions: list[str] = []
-    if _are_labels(parts):
-        return NumberReading(PLAIN)
     n_rows = sum(p.count for p in parts)
     clock = (
         not _are_ratios(parts)
@@ -177,9 +128,9 @@ def _are_labels(parts: list[_Parts]) -> bool:
     if {"n", "s"} <= afters or {"e", "w"} <= afters or any(after and not after.strip("x*") for after in afters):
         return True  # hemispheres, and digits that are hidden
     words = [p for p in parts if p.before.isalpha() and p.before in CURRENCIES]
-    if len(words) < UNIT_SHARE * len(parts) or all(p.before in _SURE_CODES and p.is_apart_before for p in words):
+    if len(words) < UNIT_SHARE * len(parts) or all(p.before in SURE_CODES and p.is_apart_before for p in words):
         return False
-    return not any("." in p.digits or "," in p.digits or len(p.digits) >= len(str(MIN_AMOUNT)) for p in words)
+    return not any(p.has_mark or len(p.digits) >= AMOUNT_DIGITS for p in words)
 
 
 def _are_ratios(parts: list[_Parts]) -> bool:
@@ -189,31 +140,6 @@ def _are_ratios(parts: list[_Parts]) -> bool:
         return False
     same_left = len({left for left, _ in pairs}) == 1
     return same_left or all(int(left) + int(right) == 100 for left, right in pairs)
-
-
-def decimal_mark(digits: Iterable[str], file_mark: str, delimiter: str) -> tuple[str, str]:
-    """Return the decimal mark of a column and, where its numbers do not decide it, a sentence on what was assumed."""
-    texts = [text for text in digits if "," in text or "." in text or _WHOLE.fullmatch(text)]
-    n_comma = sum(_COMMA_DECIMAL.fullmatch(text) is not None for text in texts)
-    n_point = sum(_POINT_DECIMAL.fullmatch(text) is not None for text in texts)
-    if n_comma != n_point:
-        return ("," if n_comma > n_point else "."), ""
-    ambiguous = [text for text in texts if _AMBIGUOUS.fullmatch(text)]
-    if not ambiguous:
-        return (file_mark or "."), ""
-    mark = "," if "," in ambiguous[0] else "."
-    other = "." if mark == "," else ","
-    # Numbers below a thousand have no mark where it groups digits; decimals that are written out would all have one.
-    has_bare = any(len(text) <= 3 for text in texts if _WHOLE.fullmatch(text))
-    is_known = bool(file_mark) or has_bare or len(ambiguous) < len(texts)
-    file_mark = file_mark or ("." if delimiter == "," else "")
-    is_decimal = mark == file_mark if file_mark else not has_bare
-    decided = mark if is_decimal else other
-    if file_mark and is_known and not (is_decimal and has_bare):
-        return decided, ""
-    shown = ambiguous[0]
-    value = shown.replace(mark, "." if is_decimal else "")
-    return decided, f"{shown!r} may mean two numbers; it was read as {value}"
 
 
 def parse(labels: Sequence[str], reading: Reading) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
@@ -261,9 +187,9 @@ def _multiplier(after: str) -> tuple[str, str]:
     first, _, rest = after.strip().partition(" ")
     if first in MULTIPLIERS:
         return first, rest.strip()
-    for currency in CURRENCIES:  # k€
-        if (stem := first.removesuffix(currency)) != first and stem in MULTIPLIERS:
-            return stem, f"{currency} {rest}".strip()
+    for n in range(1, len(first)):  # k€
+        if first[:n] in MULTIPLIERS and first[n:] in CURRENCIES:
+            return first[:n], f"{first[n:]} {rest}".strip()
     return "", after.strip()
 
 
@@ -275,18 +201,18 @@ def _is_multiplied(parts: list[_Parts]) -> bool:
     kinds = {p.multiplier for p in suffixes}
     if not kinds:
         return False
-    is_indian = bool(kinds & {"lakh", "lakhs", "lac", "lacs"}) or any(p.before in _INDIAN for p in suffixes)
+    is_indian = bool(kinds & {"lakh", "lakhs", "lac", "lacs"}) or any(p.before in INDIAN for p in suffixes)
     if kinds == {"cr"} and not is_indian:  # credit
         return False
     if kinds - _LETTERS or any(p.before in CURRENCIES or p.behind in CURRENCIES for p in suffixes):
         return True
     attached = [p for p in suffixes if not p.is_apart]
     kinds = {p.multiplier for p in attached}
-    if not any(not p.after for p in parts) and not any("." in p.digits or "," in p.digits for p in attached):
+    has_bare = any(not p.after for p in parts)
+    if not has_bare and not any(p.has_mark for p in attached):
         return False  # 12B and 13K are names
     if len(kinds) > 1 or kinds == {"k"}:
         return True
-    has_bare = any(not p.after for p in parts)
     return has_bare and (kinds in ({"mn"}, {"bn"}) or (kinds == {"m"} and all(p.is_capital for p in attached)))
 
 
@@ -311,14 +237,14 @@ def _affixes(
     # 1 year, 2 years
     units = [affix for affix in others if affix in usual or f"{affix}s" in usual or affix.removesuffix("s") in usual]
     # 12A is a name; 12.5a and 12 a have a footnote.
-    noted = {p.after for p in parts if p.is_apart or "." in p.digits or "," in p.digits or not p.after.isalpha()}
+    noted = {p.after for p in parts if p.is_apart or p.has_mark or not p.after.isalpha()}
     flags = [affix for affix in others if affix not in units and affix in noted and _FLAG.fullmatch(affix)]
     n_bare = sum(p.count for p in parts if not p.after)
     if n_bare < BARE_SHARE * n_rows:
         flags = []
     n_bounds = sum(by_affix[bound] for bound in bounds)
     n_with_unit = sum(others[unit] for unit in units)
-    if len({_SAME_CURRENCY.get(currency, currency) for currency in currencies}) > 1:
+    if n_currencies(currencies) > 1:
         cautions.append(f"several currencies, not converted: {', '.join(sorted(currencies))}")
     elif currencies or units:
         remarks.append(f"without {', '.join(map(repr, [*currencies, *units]))}")

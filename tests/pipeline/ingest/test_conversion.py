@@ -17,7 +17,7 @@ import pytest
 from pyarrow import feather
 
 from pipeline.core.problems import DataError
-from pipeline.ingest import conversion, tables
+from pipeline.ingest import conversion, tables, workbooks
 from pipeline.ingest.columns import Column, DateColumn, NumberColumn, Table, TextColumn
 from tests.builders.workbooks import write_ods, write_xlsx
 
@@ -203,7 +203,7 @@ def test_times_of_a_workbook_are_dates_when_they_are_read() -> None:
         3.0,
         0.1,
     ]
-    assert [conversion._cell_text(cell) for cell in cells] == [
+    assert [workbooks.cell_text(cell) for cell in cells] == [
         "2020-01-31T14:05:00",
         "2020-01-31",
         "14:05:00",
