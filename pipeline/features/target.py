@@ -20,7 +20,7 @@ from pipeline.features.problems import (
     UnknownTargetError,
 )
 from pipeline.ingest.columns import EXACT_BELOW, Column, DateColumn, NumberColumn, Table, TextColumn, UnusableColumn
-from pipeline.ingest.inference import LETTER_PAIRS
+from pipeline.ingest.word_columns import LETTER_PAIRS
 
 # In lower case. The target is inferred only if exactly one column has such a name. The second ones often name something
 # else: y may be a coordinate, class that of a passenger.

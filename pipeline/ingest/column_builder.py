@@ -27,14 +27,9 @@ from pipeline.ingest.columns import (
     number_hashes,
     text_hashes,
 )
-from pipeline.ingest.inference import (
-    DATE_SHARE,
-    LONG_NUMBER,
-    MAX_MISSING_WORDS,
-    NO_OPTIONS,
-    NUMBER_SHARE,
-    has_leading_zeros,
-)
+from pipeline.ingest.date_columns import DATE_SHARE
+from pipeline.ingest.number_columns import LONG_NUMBER, NUMBER_SHARE, has_leading_zeros
+from pipeline.ingest.untyped import MAX_MISSING_WORDS, NO_OPTIONS
 
 FIRST_DAY: Final = 19_000_101
 LAST_DAY: Final = 21_000_101

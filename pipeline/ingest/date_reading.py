@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.cells import DateOrder, Reading, read_date
+from pipeline.core.params import ColumnOptions
 from pipeline.ingest.columns import Moments
 
 _DAY_MONTH: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)", re.ASCII)
@@ -43,6 +44,14 @@ def date_order(labels: Sequence[str]) -> tuple[DateOrder, str]:
     ):
         return order, f"dates are written in two ways, {' and '.join(map(repr, shown.values()))}; {taken} in both"
     return order, ""
+
+
+def decide(name: str, labels: Sequence[str], options: ColumnOptions) -> tuple[DateOrder, str]:
+    """Return the order that a person chose or that the dates of a column show, and what is doubtful, with how to change it."""
+    if options.date_order != "auto":
+        return options.date_order, ""
+    order, doubt = date_order(labels)
+    return order, f"{doubt}. To change that, set columns.{name}.date_order" if doubt else ""
 
 
 def may_be_dates(labels: Sequence[str], reading: Reading) -> bool:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from pipeline.core.sentences import plural
 from pipeline.core.table_profile import ColumnReport
 from pipeline.ingest.columns import DateColumn, NumberColumn
-from pipeline.ingest.inference import MIN_NUMBERS, MIN_TOKEN_ROWS, N_EXAMPLES
+from pipeline.ingest.inference import N_EXAMPLES
+from pipeline.ingest.untyped import MIN_TOKEN_ROWS, MIN_VALUES
 
 N_SHOWN_ROWS: Final = 100  # among which examples are looked for
 # Numbers that programs write for missing ones.
@@ -36,10 +37,10 @@ def doubtful_number(column: NumberColumn) -> str:
     """Return a warning for a number such as -999 that repeats far from all others, as one that stands for missing, or ""."""
     # As nearly always neither end is one: no need to look further.
     ends = {float(np.fmin.reduce(column.values)), float(np.fmax.reduce(column.values))}
-    if column.boolean or len(column.values) < MIN_NUMBERS or not ends & SENTINELS:
+    if column.boolean or len(column.values) < MIN_VALUES or not ends & SENTINELS:
         return ""
     values = column.values[~np.isnan(column.values)]
-    if len(np.unique(values[:1000])) < MIN_NUMBERS:
+    if len(np.unique(values[:1000])) < MIN_VALUES:
         return ""
     for number in (values.min(), values.max()):
         if float(number) in SENTINELS:

@@ -27,10 +27,11 @@ from pipeline.ingest.conversion import plain_files
 from pipeline.ingest.frames import read_frames
 from pipeline.ingest.headers import Source
 from pipeline.ingest.identifiers import counts_up, is_called_row_number, is_identifier, is_row_number
-from pipeline.ingest.inference import NO_OPTIONS, Circumstances, infer
+from pipeline.ingest.inference import infer
 from pipeline.ingest.problems import EmptyTableError
 from pipeline.ingest.reports import doubtful_number, report_of_dates, report_of_numbers
 from pipeline.ingest.text_reading import IDENTIFIER_SHARE, MIN_DISTINCT
+from pipeline.ingest.untyped import NO_OPTIONS, Circumstances
 
 
 def read(

@@ -22,7 +22,8 @@ from pipeline.ingest.columns import (
     UnusableColumn,
     moment_texts,
 )
-from pipeline.ingest.inference import Circumstances, infer
+from pipeline.ingest.inference import infer
+from pipeline.ingest.untyped import Circumstances
 
 N = 40
 
