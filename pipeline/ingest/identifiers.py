@@ -45,7 +45,7 @@ _MEASURE_NAMES: Final = (
     " distance depth temperature temp iteration round lap dose frame generation mileage weight score rating size length height"
     " price speed velocity voltage current angle concentration pressure frequency wavelength energy power load force strain"
     " dist dom doy yday jour interval latitude longitude lat lon timestamp elapsed km altitude percentile dosage conc experience"
-    " tenure volume quantity floor rpm runtime quarter tick trial episode chapter julian atomic jahrgang min speed price cost"
+    " tenure volume quantity floor rpm runtime quarter tick trial episode chapter julian atomic jahrgang min cost"
     " amount value salary income revenue sales population"
 )
 _MEASURES: Final = frozenset(_MEASURE_NAMES.split())

@@ -13,35 +13,13 @@ from pipeline.core.sentences import listed, plural
 from pipeline.ingest import number_reading
 from pipeline.ingest.columns import Column, TextColumn, UnusableColumn, take
 from pipeline.ingest.notes import NOTE
-from pipeline.ingest.row_summaries import NUMBER_SHARE, ColumnNumbers
+from pipeline.ingest.row_labels import is_once, label_of, last_rows
+from pipeline.ingest.totals import NUMBER_SHARE, find_totals
 
 MAX_LISTED: Final = 5
-LAST_ROWS: Final = 10  # among which totals and notes are looked for
-MIN_DISTINCT: Final = 5  # values of a column whose sum or median is no chance
-MIN_ROWS: Final = 5  # whose sum a row must hold that is not called a total
-MAX_LABELS: Final = 2_000  # of a column in which subtotals may be called so
-SUM_TOLERANCE: Final = 5e-3  # relative: totals are rounded
-EXACT_TOLERANCE: Final = 1e-7  # of a row that is not called a total
-_SUM: Final = (
-    r"totals?|totale?s?|totaal|totalt|totali|sum|sums|summe|summen|gesamt|insgesamt|suma|somme|celkem|razem|toplam|összesen"
-    r"|yhteensä|i alt|ukupno|overall|all|итого|всего|合計|总计|總計|合计|计|小計|합계|총계|σ|Σ|zusammen|ergebnis"
-)
-_MEAN: Final = r"averages?|avg\.?|mean|mittelwert|mittel|durchschnitt|moyenne|promedio|média|media"
-_OTHER_SUMMARY: Final = (
-    r"median|min\.?|max\.?|minimum|maximum|std\.?|std\.? ?dev\.?|stdev|sd|standard deviation|count|n"
-)
-_PREFIX: Final = r"(?:grand[ -]?|sub[ -]?|over|report |overall |netto ?|brutto ?|net |gross )?"
-# A total by its name alone; one with other words as well, such as North Total, must hold the sums of all columns.
-_TOTAL: Final = re.compile(
-    rf"{_PREFIX}(?:{_SUM}|{_MEAN}|gesamtsumme|gesamtergebnis|teilergebnis|zwischensumme|subtotal)[ :.]*", re.IGNORECASE
-)
-_CALLED_TOTAL: Final = re.compile(rf"(?:.*\b)?{_PREFIX}(?:{_SUM}|{_MEAN})\b.*", re.IGNORECASE)
-_SURE_TOTAL: Final = re.compile(r"(?:grand[ -]?)?(?:totals?|summe|gesamt|insgesamt|gesamtsumme)[ :.]*", re.IGNORECASE)
-_AVERAGE: Final = re.compile(rf"{_PREFIX}(?:{_MEAN})[ :.]*", re.IGNORECASE)
 # What stands in a row of units: kg, °C, m/s, %, [-], (cm).
 _UNIT: Final = re.compile(r"[\[(<{].*[\])>}]|\S{0,3}%|\S{1,3}|\S{1,6}[/^*·²³]\S{0,6}")
 MAX_UNIT_CHARS: Final = 12
-_SUMMARY: Final = re.compile(rf"(?:{_OTHER_SUMMARY})[ :.]*", re.IGNORECASE)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -150,93 +128,10 @@ def _is_odd_one_out(column: TextColumn, row: int) -> bool:
     return bool(np.isnan(label[0])) and not np.isnan(numbers).all() and unread.sum() <= (1 - NUMBER_SHARE) * len(labels)
 
 
-def _totals(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:
-    """Return the rows that sum up others: subtotals of those since the last one, and of all among the first and last rows."""
-    numbers = ColumnNumbers(columns)
-    dropped = dropped.copy()
-    rows = _subtotals(columns, numbers, n_rows, dropped)
-    for row in dict.fromkeys([*reversed(_last_rows(n_rows, dropped)), *([] if dropped[0] else [0])]):
-        others = ~dropped
-        others[row:] = False
-        if row == 0:
-            others = ~dropped
-            others[0] = False
-        if _is_total(columns, numbers, row, others):
-            rows.append(row)
-            dropped[row] = True
-    return np.array(sorted(rows), dtype=np.intp)
-
-
-def _subtotals(columns: Mapping[str, Column], numbers: ColumnNumbers, n_rows: int, dropped: Mask) -> list[int]:
-    called = np.zeros(n_rows, dtype=np.bool_)
-    for column in columns.values():
-        if isinstance(column, TextColumn) and len(column.labels) <= MAX_LABELS:
-            codes = [i for i, label in enumerate(column.labels) if _CALLED_TOTAL.fullmatch(label)]
-            if codes:
-                called |= np.isin(column.codes, codes)
-    rows, start = [], 0
-    for row in np.flatnonzero(called & ~dropped).tolist():
-        others = np.zeros(n_rows, dtype=np.bool_)
-        others[start:row] = ~dropped[start:row]
-        n_same, n_other = numbers.compare(row, others, ("sum",), EXACT_TOLERANCE)
-        if n_same and not n_other and row < n_rows - 1:
-            rows.append(row)
-            dropped[row] = True
-            start = row + 1
-    return rows
-
-
-def _is_total(columns: Mapping[str, Column], numbers: ColumnNumbers, row: int, others: Mask) -> bool:
-    named = [
-        (column, label)
-        for column in columns.values()
-        if isinstance(column, TextColumn) and (label := _label(column, row)) and _is_called_summary(label)
-    ]
-    if not named and not numbers.may_be_sum(row):
-        return False
-    labels = [label for column, label in named if _is_once(column, row)]
-    if any(map(_AVERAGE.fullmatch, labels)):
-        n_same, n_other = numbers.compare(row, others, ("mean",), SUM_TOLERANCE)
-        return n_same > 0 and not n_other
-    if any(map(_TOTAL.fullmatch, labels)):
-        n_same, _ = numbers.compare(row, others, ("sum",), SUM_TOLERANCE)
-        is_sure = any(map(_SURE_TOTAL.fullmatch, labels))
-        return n_same > 0 or (is_sure and numbers.is_beyond(row, others))
-    if any(map(_SUMMARY.fullmatch, labels)):
-        n_same, n_other = numbers.compare(row, others, ("median", "min", "max", "std"), SUM_TOLERANCE, MIN_DISTINCT)
-        return n_same > 1 and not n_other and _has_other_summary(columns, row)
-    is_called = any(map(_CALLED_TOTAL.fullmatch, labels))
-    if others.sum() < MIN_ROWS or not (is_called or numbers.may_be_sum(row)):
-        return False
-    has_label = any(isinstance(column, TextColumn) and _label(column, row) for column in columns.values())
-    n_same, n_other = numbers.compare(
-        row, others, ("sum",), SUM_TOLERANCE if is_called else EXACT_TOLERANCE, 2 if is_called else MIN_DISTINCT
-    )
-    # Two sums are no chance; nor is one where all words are missing.
-    has_words = any(isinstance(column, TextColumn) for column in columns.values())
-    return not n_other and n_same > (0 if is_called or (has_words and not has_label) else 1)
-
-
-def _is_called_summary(label: str) -> bool:
-    return any(pattern.fullmatch(label) for pattern in (_CALLED_TOTAL, _TOTAL, _AVERAGE, _SUMMARY))
-
-
-def _has_other_summary(columns: Mapping[str, Column], row: int) -> bool:
-    """Return whether a row next to this one is called a summary, too: one alone may be somebody called Max."""
-    n_rows = max(len(column.codes) for column in columns.values() if isinstance(column, TextColumn))
-    return any(
-        isinstance(column, TextColumn)
-        and any(pattern.fullmatch(_label(column, other)) for pattern in (_SUMMARY, _TOTAL, _AVERAGE))
-        for other in (row - 1, row + 1)
-        if 0 <= other < n_rows
-        for column in columns.values()
-    )
-
-
 def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDArray[np.intp]:
     """Return the last rows of which only one cell is filled, with a text that occurs once and reads like a note."""
     rows = []
-    for row in _last_rows(n_rows, dropped):
+    for row in last_rows(n_rows, dropped):
         if any(isinstance(column, UnusableColumn) for column in columns.values()):
             break
         filled = [column for column in columns.values() if not _is_missing(column, row)]
@@ -244,12 +139,12 @@ def _notes(columns: Mapping[str, Column], n_rows: int, dropped: Mask) -> npt.NDA
             break
         column = filled[0]
         # One that says so may hold the delimiter.
-        is_called_so = isinstance(column, TextColumn) and bool(NOTE.fullmatch(_label(column, row)))
+        is_called_so = isinstance(column, TextColumn) and bool(NOTE.fullmatch(label_of(column, row)))
         if len(filled) != 1 and not (is_called_so and _is_prefix(filled, columns)):
             break
-        if not isinstance(column, TextColumn) or not _is_once(column, row):
+        if not isinstance(column, TextColumn) or not is_once(column, row):
             break
-        label = _label(column, row)
+        label = label_of(column, row)
         if not (
             NOTE.fullmatch(label)
             or len(label) > 3 * max((len(other) for other in column.labels if other != label), default=len(label))
@@ -269,27 +164,13 @@ def _is_prefix(filled: list[Column], columns: Mapping[str, Column]) -> bool:
     return are_first and all(isinstance(column, TextColumn) for column in filled)
 
 
-def _last_rows(n_rows: int, dropped: Mask) -> list[int]:
-    """Return the last rows of data, from the last one up."""
-    return [row for row in range(n_rows - 1, max(n_rows - LAST_ROWS, 1) - 1, -1) if not dropped[row]]
-
-
-def _label(column: TextColumn, row: int) -> str:
-    code = int(column.codes[row])
-    return column.labels[code] if code >= 0 else ""
-
-
 def _is_missing(column: Column, row: int) -> bool:
     return not isinstance(column, UnusableColumn) and not column.present[row]
-
-
-def _is_once(column: TextColumn, row: int) -> bool:
-    return int((column.codes == column.codes[row]).sum()) == 1
 
 
 _KINDS: Final[dict[str, Callable[[Mapping[str, Column], int, Mask], npt.NDArray[np.intp]]]] = {
     "the header again": _repeated_headers,
     "units and not values": _unit_rows,
-    "a total or an average of the others": _totals,
+    "a total or an average of the others": find_totals,
     "a note below the table": _notes,
 }

@@ -77,10 +77,10 @@ def _read(raw_files: list[Source], options: Mapping[str, ColumnOptions], target:
     for name in list(builders):
         # Each builder is dropped as soon as its column exists, so that not everything is held twice.
         builder = builders.pop(name)
-        table.warnings.extend(builder.warnings(name))
+        table.warnings.extend(builder.warnings())
         if name == target:
             table = replace(table, exact_target=builder.exact_numbers)
-        raw[name] = builder.column(name)
+        raw[name] = builder.column()
     odd = odd_rows.find(raw, file_rows)
     table.warnings.extend(odd.remarks)
     has_odd = bool(odd.drop.any())

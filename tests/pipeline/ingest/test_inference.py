@@ -206,6 +206,8 @@ def test_footnotes_are_left_out_when_many_or_few_numbers_have_them(tmp_path: Pat
     expected = [float(cell.split()[0]) for cell in cells]
     if share < 0.75:
         assert values(column) == pytest.approx(expected)
+    else:  # then the letters are rather units
+        assert isinstance(column, TextColumn)
 
 
 def test_a_cell_of_thousands_of_digits_is_no_crash(tmp_path: Path) -> None:
@@ -526,6 +528,17 @@ def test_numbers_stay_numbers_when_there_are_more_distinct_texts_than_are_kept(
     assert table.warnings == ["Column 'a': 1 non-numeric value treated as missing ('?!')."]
     assert column.reading.affixes == ("$",)
     assert np.isnan(Cells("numeric", column.reading).number("?!"))
+
+
+@pytest.mark.parametrize("form", ["{0}.1.2020", "${0}.50"])
+def test_no_row_is_lost_when_a_piece_of_a_long_column_is_blank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(column_builder, "MAX_LABELS", 10)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 15)
+    column = table_of(tmp_path, lambda i: "" if 15 <= i < 30 else form.format(1 + i * 5 % 28)).columns["a"]
+    assert [value is None for value in values(column)] == [15 <= i < 30 for i in range(N)]
+    assert len(column.hashes()) == N
 
 
 def test_many_distinct_texts_are_numbers_when_they_are_some(tmp_path: Path) -> None:
