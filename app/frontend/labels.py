@@ -6,9 +6,9 @@ from typing import Final
 
 from app.web.formats import short_number
 from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.cells import SWAP_MARKS
 
 MAX_SHOWN_TEXT: Final = 80
-_SWAP_MARKS: Final = str.maketrans(",.", ".,")
 CAMEL_CASE: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]{2}")
 HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|(?<=[A-Za-z])(?=\d\d)|(?<=\d)(?=[A-Z])")
 
@@ -54,7 +54,7 @@ def value_text(feature: Feature, value: Scalar) -> str:
 def number_text(feature: Feature, value: float) -> str:
     """Return a short number with the marks of its column: 1.234,5 where that has decimal commas."""
     text = short_number(value)
-    return text.translate(_SWAP_MARKS) if feature.reading.decimal == "," else text
+    return text.translate(SWAP_MARKS) if feature.reading.decimal == "," else text
 
 
 def class_label(prediction: object, classes: list[str]) -> str:

@@ -65,16 +65,12 @@ MONTHS: Final = {
 }
 _ENGLISH_MONTHS: Final = {name[:n] for name, *_ in _MONTH_NAMES for n in range(3, len(name) + 1)}
 # Hours from UTC; a name that is not here makes no date.
-ZONES: Final = {"Z": 0, "UTC": 0, "GMT": 0, "BST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "JST": 9} | {
-    "EST": -5,
-    "EDT": -4,
-    "CST": -6,
-    "CDT": -5,
-    "MST": -7,
-    "MDT": -6,
-    "PST": -8,
-    "PDT": -7,
-}
+ZONES: Final = (
+    dict.fromkeys(("Z", "UTC", "GMT"), 0)
+    | dict.fromkeys(("BST", "CET", "MEZ"), 1)
+    | dict.fromkeys(("CEST", "MESZ"), 2)
+    | {"JST": 9, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+)
 _PLAIN: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _INFINITE: Final = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
 # A leading 0 stands alone before a decimal mark, never before thousands. The last two: 12,34,567 and 1'234'567.
@@ -94,7 +90,7 @@ _BLANKS: Final = re.compile(r"[^\S\r\n]+")
 _UHR: Final = re.compile(r"(\d{1,2})[.:](\d{2}) ?uhr")  # German clocks
 _WRAPPED: Final = re.compile(r"""="(.*)"|'(?=[-+\d.])(.*)""", re.DOTALL)
 _NO_CENTS: Final = re.compile(r"(\d)(?:[.,](?:--?|—)|/-)(?=$|[^\d])")  # 50.- and 1,234/- are whole
-_SWAP_MARKS: Final = str.maketrans(",.", ".,")
+SWAP_MARKS: Final = str.maketrans(",.", ".,")  # of a number with a decimal comma
 # Other characters for the minus sign, the blank and the apostrophe.
 _SAME_MARKS: Final = str.maketrans(
     {**dict.fromkeys("−–‒﹣－", "-"), **dict.fromkeys("\u00a0\u2007\u2009\u202f\t", " "), "’": "'", "ʼ": "'"}
@@ -135,9 +131,8 @@ _DATES: Final = tuple(
 _NO_DATE: Final = "0000-00-00"  # as MySQL writes it
 _MAX_DATE_CHARACTERS: Final = 60
 _ASCII_WORD: Final = re.compile(r"[a-z0-9]+")
-_ALONE: Final = (
-    "\u3040-\u30ff\u3400-\u9fff"  # Chinese and Japanese, without blanks between words: each character is one
-)
+# Chinese and Japanese leave no blanks between words: each character is one.
+_ALONE: Final = "\u3040-\u30ff\u3400-\u9fff"
 MAX_READ_CHARACTERS: Final = 20_000  # of a text; what comes after is not read, in training and in requests
 MAX_READ_WORDS: Final = 500
 _PIVOT_YEAR: Final = 30  # two digits from here on are of the last century, as spreadsheets have it
@@ -148,9 +143,9 @@ class Reading:
     """How the cells of one column are read.
 
     `decimal` is the decimal mark, "." or ","; the other one groups thousands. `affixes` are what may stand around a number
-    and does not count, in lower case: units, currencies, the letters of footnotes. `multiplied`: k, M and bn multiply.
-    `clock`: 1:30 is one and a half, 1:30 pm 13 and a half. `missing` are words for missing besides the usual ones; `kept` are usual ones that
-    are values here. `folds_case`: Red and RED are the category red. `date_order` is the order of day, month and year in
+    and does not count, in lower case: units, currencies, the letters of footnotes. `multiplied`: k, M, million and the like
+    multiply. `clock`: 1:30 and 1h 30m are one and a half, 1:30 pm 13 and a half. `missing` are words for missing besides the
+    usual ones; `kept` are usual ones that are values here. `folds_case`: Red and RED are the category red. `date_order` is the order of day, month and year in
     dates that do not begin with the year.
     """
 
@@ -203,7 +198,7 @@ def read_number(text: str, reading: Reading = PLAIN) -> float:
     if reading.multiplied and (suffix := digits.lstrip("0123456789.,'").lstrip(" ")) in MULTIPLIERS:
         digits, factor = digits.removesuffix(suffix).rstrip(), MULTIPLIERS[suffix]
     if reading.decimal == ",":
-        digits = digits.translate(_SWAP_MARKS)
+        digits = digits.translate(SWAP_MARKS)
     if _GROUPED.fullmatch(digits):
         digits = digits.replace(",", "").replace(" ", "").replace("'", "")
     if not _PLAIN.fullmatch(digits) or digits[0] in "+-":
@@ -215,11 +210,8 @@ def is_span(text: str) -> bool:
     """Return whether a text in lower case is a span of time in days, hours and minutes, or minutes and seconds."""
     match = _SPAN.fullmatch(text)
     # Days or minutes alone are numbers with a unit.
-    return (
-        match is not None
-        and (match["h"] is not None or match["clock"] is not None or match["m"] is not None)
-        and (text.strip(" 0123456789.") != "")
-    )
+    has_part = match is not None and any(match[part] is not None for part in ("h", "m", "clock"))
+    return has_part and text.strip(" 0123456789.") != ""
 
 
 def _hours(text: str) -> float:

@@ -1,7 +1,6 @@
 """The profile of each column of a job, and the features as the bundle's manifest describes them."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 
@@ -27,9 +26,7 @@ def profile_columns(job: Job) -> dict[str, ColumnProfile]:
     return profiles
 
 
-def describe_features(
-    job: Job, profiles: dict[str, ColumnProfile], words: Mapping[str, list[str]] = MappingProxyType({})
-) -> list[Feature]:
+def describe_features(job: Job, profiles: dict[str, ColumnProfile], words: Mapping[str, list[str]]) -> list[Feature]:
     """Return the features, those of texts with the `words` that the model looks for, with one training row as example, if possible one in which nothing is missing."""
     candidates = np.flatnonzero(job.train)[:_EXAMPLE_ROWS]
     n_missing = np.zeros(len(candidates), dtype=np.int64)

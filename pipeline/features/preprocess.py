@@ -89,11 +89,15 @@ def _fit(job: Job, derived: list[Derived], words: list[WordFit], warn: Callable[
     # A missing date is marked once, at its first feature; a missing text at its number of words.
     firsts, place = set(), n_raw + n_derived
     for fit in dates:
-        firsts.add(place)
+        firsts.update([place] if fit.outputs else [])
         place += len(fit.outputs)
     for i, feature in enumerate(derived):
         if np.isnan(derived_values[:, i]).all():
             warn(f"The derived feature {feature.name!r} has no value in any training row.")
+
+    first_text = place + len(difference_names(dates))
+    n_columns = first_text + len(words)
+    firsts.update(range(first_text, n_columns))
 
     def values(i: int) -> Floats:
         if i < n_raw:
@@ -102,9 +106,6 @@ def _fit(job: Job, derived: list[Derived], words: list[WordFit], warn: Callable[
             return derived_values[:, i - n_raw]
         return date_values(i - n_raw - n_derived) if i < first_text else _word_counts(job, words[i - first_text])
 
-    first_text = place + len(difference_names(dates))
-    n_columns = first_text + len(words)
-    firsts.update(range(first_text, n_columns))
     numbers = fit_numbers(n_raw, n_columns, values, job.params, also_indicated=firsts)
     names = [column.name for column in numeric] + [feature.name for feature in derived]
     names += [name for fit in dates for name in fit.outputs] + [name for name, _ in difference_names(dates)]

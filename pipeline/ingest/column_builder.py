@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.core.cells import Reading
+from pipeline.core.cells import SWAP_MARKS, Reading
 from pipeline.core.params import ColumnOptions
 from pipeline.ingest import text_reading
 from pipeline.ingest.columns import (
@@ -30,7 +30,6 @@ TIME_OF_DAY: Final = 1_000_000
 MAX_LABELS: Final = 500_000  # more distinct texts than this are kept only if they are texts of several words
 MAX_CHARACTERS: Final = 400_000_000  # of the distinct texts of several words that are kept
 _MARKED_NUMBER: Final = re.compile(r"[-+]?[\d.,]*[.,][\d.,]*%?", re.ASCII)
-_SWAP_MARKS: Final = str.maketrans(",.", ".,")
 
 
 @dataclass
@@ -151,7 +150,7 @@ class ColumnBuilder:
         codes, labels = pd.factorize(piece)
         texts = [str(label).strip() for label in labels]
         if swaps_marks:
-            texts = [text.translate(_SWAP_MARKS) if _MARKED_NUMBER.fullmatch(text) else text for text in texts]
+            texts = [text.translate(SWAP_MARKS) if _MARKED_NUMBER.fullmatch(text) else text for text in texts]
         if self.parsed is not None:
             self.parsed.add(texts, codes)
             return

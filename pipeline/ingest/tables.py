@@ -17,6 +17,7 @@ from pipeline.ingest.column_builder import ColumnBuilder
 from pipeline.ingest.columns import (
     Column,
     DateColumn,
+    FreeTextColumn,
     NumberColumn,
     Table,
     TextColumn,
@@ -87,37 +88,24 @@ def _read(raw_files: list[Source], options: Mapping[str, ColumnOptions], target:
     if has_odd:
         exact = None if table.exact_target is None else table.exact_target[~odd.drop]
         table = replace(table, n_rows=n_rows - int(odd.drop.sum()), exact_target=exact)
-    row_numbers: list[Column] = []
     first_rows = _first_rows(file_rows, odd.drop)
+    row_numbers: list[Column] = []
     for name in list(raw):
         column = raw.pop(name)
         if has_odd:
             column = take(column, ~odd.drop)
         chosen = options.get(name, NO_OPTIONS)
-        circumstances = Circumstances(chosen, file_mark, table.delimiter, name == target)
-        if (left_out := _add_typed(table, column, circumstances, first_rows)) is not None:
-            row_numbers.append(left_out)
-    if all(name == target or isinstance(column, UnusableColumn) for name, column in table.columns.items()):
-        _keep(table, row_numbers)
+        column = _typed(table, column, Circumstances(chosen, file_mark, table.delimiter, name == target))
+        if name != target and is_row_number(column, first_rows):
+            row_numbers.append(column)
+        else:
+            _add(table, column, is_target=name == target)
+    _settle(table, row_numbers, target)
     return table
 
 
-def _keep(table: Table, row_numbers: list[Column]) -> None:
-    """Add columns that seem to number the rows: of a table without any other they are what there is to predict from."""
-    for column in row_numbers:
-        name = column.name
-        table.columns[name] = column
-        table.reports[name] = table.reports[name].model_copy(update={"kind": "numeric"})
-        sentences = [text for text in (*table.notes, *table.warnings) if text.startswith(f"Column {name!r}")]
-        table.notes[:] = [note for note in table.notes if note not in sentences]
-        table.warnings[:] = [warning for warning in table.warnings if warning not in sentences]
-        table.warnings.append(
-            f"Column {name!r} may number the rows; it is kept, since there is no other to predict from."
-        )
-
-
-def _add_typed(table: Table, column: Column, circumstances: Circumstances, first_rows: set[int]) -> Column | None:
-    """Add a column with its type to the table, or return it if it only numbers the rows: it does not even count for the split."""
+def _typed(table: Table, column: Column, circumstances: Circumstances) -> Column:
+    """Return the column with its type; its report and warnings go to the table."""
     report = ColumnReport(name=column.name, kind="other")
     if isinstance(column, TextColumn):
         typed = infer(column, circumstances)
@@ -127,30 +115,46 @@ def _add_typed(table: Table, column: Column, circumstances: Circumstances, first
         report = report_of_numbers(column)
     elif isinstance(column, DateColumn):
         report = report_of_dates(column)
-    if not circumstances.is_target and is_row_number(column, first_rows):
-        if is_called_row_number(column.name) and counts_up(column):
-            table.notes.append(f"Column {column.name!r} numbers the rows; skipped")
-        else:
-            how = "counts up from row to row" if counts_up(column) else "has another number in each row"
-            table.warnings.append(f"Column {column.name!r} {how}; it is left out as row numbers.")
-        table.reports[column.name] = report.model_copy(update={"kind": "skipped"})
-        return column
-    column = _usable(column, table.warnings.append, is_target=circumstances.is_target)
+    table.reports[column.name] = report
+    return column
+
+
+def _add(table: Table, column: Column, *, is_target: bool) -> None:
+    report = table.reports[column.name]
+    column = _usable(column, table.warnings.append, is_target=is_target)
     if isinstance(column, UnusableColumn):
-        report = report.model_copy(update={"kind": "other"})
+        table.reports[column.name] = report.model_copy(update={"kind": "other"})
     if report.remarks:
         table.notes.append(f"Column {column.name!r}: {'; '.join(report.remarks)}")
-    table.reports[column.name] = report
     table.columns[column.name] = column
-    return None
+
+
+def _settle(table: Table, row_numbers: list[Column], target: str) -> None:
+    """Leave out what only numbers the rows, so that it does not even count for the split, unless there is nothing else to
+    predict from.
+    """
+    is_all = all(name == target or isinstance(column, UnusableColumn) for name, column in table.columns.items())
+    for column in row_numbers:
+        name = column.name
+        if is_all:
+            table.columns[name] = column
+            table.warnings.append(
+                f"Column {name!r} may number the rows; it is kept, since there is no other to predict from."
+            )
+            continue
+        table.reports[name] = table.reports[name].model_copy(update={"kind": "skipped"})
+        if is_called_row_number(name) and counts_up(column):
+            table.notes.append(f"Column {name!r} numbers the rows; skipped")
+        else:
+            how = "counts up from row to row" if counts_up(column) else "has another number in each row"
+            table.warnings.append(f"Column {name!r} {how}; it is left out as row numbers.")
 
 
 def _usable(column: Column, warn: Callable[[str], None], *, is_target: bool) -> Column:
     """Return the column, as one that no model can use if it is an ID."""
     if isinstance(column, TextColumn):
-        if type(column) is TextColumn and len(column.labels) > max(
-            MIN_DISTINCT, IDENTIFIER_SHARE * np.sum(column.codes >= 0)
-        ):
+        is_free = isinstance(column, FreeTextColumn)
+        if not is_free and len(column.labels) > max(MIN_DISTINCT, IDENTIFIER_SHARE * column.present.sum()):
             looks_like = "" if is_target else " without words in common: looks like an ID"
             reason = f"{len(column.labels):,} distinct values{looks_like}"
             return UnusableColumn(column.name, column.hashes(), reason)
