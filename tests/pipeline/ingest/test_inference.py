@@ -650,6 +650,21 @@ def test_a_person_decides_when_there_are_more_distinct_texts_than_are_kept(
     assert isinstance(category, UnusableColumn)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (ColumnOptions(kind="numeric"), "no value can be read as a number."),
+        (ColumnOptions(kind="date"), "no value can be read as a date."),
+        (ColumnOptions(decimal=","), "too few values are numbers with the decimal mark ',', which was chosen for it."),
+        (ColumnOptions(date_order="dmy"), "too few values are dates in the order dmy, which was chosen for it."),
+    ],
+)
+def test_a_decision_is_named_when_the_values_do_not_fit_it(tmp_path: Path, options: ColumnOptions, said: str) -> None:
+    table = table_of(tmp_path, lambda i: ["red", "blue"][i % 2], options=options)
+    assert table.warnings == [f"Column 'a': {said}"]
+    assert values(table.columns["a"])[:2] == ["red", "blue"]
+
+
 def test_a_column_is_left_out_when_only_its_first_texts_are_dates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
