@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Final
 
 from app.panel.clock import Clock
+from app.panel.db.copies import back_up, last_backup
 from app.panel.db.engine import Database
-from app.panel.db.migrate import back_up, last_backup
 from app.panel.runs.dispatch.executor import Executor
 from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.schedule.service import ScheduleService

@@ -1,8 +1,12 @@
 """The tables of users, sessions and tokens. No secret is in them that opens anything: only digests and hashes."""
 
 from datetime import datetime
+from typing import Final
 
 from sqlmodel import Field, SQLModel
+
+# Never taken from an older copy of the database: somebody may have logged out since.
+FLEETING: Final = {"info": {"is_fleeting": True}}
 
 
 class User(SQLModel, table=True):
@@ -29,6 +33,7 @@ class LoginSession(SQLModel, table=True):
     """
 
     __tablename__ = "login_session"
+    __table_args__ = FLEETING
 
     digest: str = Field(primary_key=True)
     user: str = Field(index=True)
@@ -44,6 +49,7 @@ class ServiceSession(SQLModel, table=True):
     """The same browser at one of the services: it ends with the session `parent` that it was opened from."""
 
     __tablename__ = "service_session"
+    __table_args__ = FLEETING
 
     digest: str = Field(primary_key=True)
     parent: str = Field(index=True)
@@ -60,6 +66,7 @@ class KnownDevice(SQLModel, table=True):
     """
 
     __tablename__ = "known_device"
+    __table_args__ = FLEETING
 
     digest: str = Field(primary_key=True)
     user: str = Field(index=True)

@@ -17,6 +17,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from sqlmodel import Session, create_engine
 
 from app.panel.db.problems import DatabaseLockedError, DatabaseNotWritableError
+from app.panel.db.restored import Restored
 
 BUSY_TIMEOUT_S: Final = 5.0
 MAX_INTEGER: Final = 2**53 - 1  # exact in JSON; from 2**63 on, a number from outside would raise in the driver
@@ -25,11 +26,13 @@ MAX_INTEGER: Final = 2**53 - 1  # exact in JSON; from 2**63 on, a number from ou
 class Database:
     """Sessions on the panel's file. Sync and thread-safe; from the event loop call it in a worker thread.
 
-    Objects that leave a session stay readable: nothing expires on commit.
+    Objects that leave a session stay readable: nothing expires on commit. `restored` says how the file was replaced at
+    this start, None if it was not.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, restored: Restored | None = None) -> None:
         self.path = path
+        self.restored = restored
         self._lock = threading.Lock()
         self._writer = _engine(path, read_only=False)
         self._readers = _engine(path, read_only=True)

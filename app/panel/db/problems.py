@@ -43,11 +43,12 @@ class DatabaseTooNewError(ProblemError):
 
 
 class DatabaseQuarantinedError(ProblemError):
-    """A corrupt database was moved aside.
+    """A damaged database was moved aside.
 
-    At start the file was found to be damaged. It was kept beside the database as `panel.db.corrupt-<time>`, and the
-    newest sound copy from `backups/` took its place, or a new database where there is no copy. The served model is not
-    affected. The message appears at each start for as long as the file is there.
+    At start the file was found to be damaged. It was kept beside the database as `panel.db.corrupt-<time>`. A new one was
+    made of what could be read in it, of the newest sound copy from `backups/`, and of the folders of runs and models; the
+    Backups page says what came from where and what is missing. The served model is not affected. The message appears
+    at each start for as long as the file is there.
     """
 
     id = "DB-03"
@@ -55,8 +56,8 @@ class DatabaseQuarantinedError(ProblemError):
 
     def __init__(self, file: Path) -> None:
         super().__init__(
-            f"A corrupt database was moved aside to {file}.",
-            why="What happened since its last backup is missing from the history.",
+            f"A damaged database was moved aside to {file}.",
+            why="It was replaced by what could be read; the Backups page says what is missing.",
             fix="Move that file elsewhere once you have seen this.",
         )
 
@@ -96,4 +97,23 @@ class DatabaseNotWritableError(ProblemError):
             "The panel's database cannot be written.",
             why=f"{reason}.",
             fix="Free some space on the disk of the state folder, or make it writable.",
+        )
+
+
+class ForeignDatabaseError(ProblemError):
+    """The file is the database of another program.
+
+    `panel.db` in the state folder is a sound SQLite file, but none of its tables is one of this program. Nothing was
+    changed. Set `ML_PIPELINE_STATE` to the state folder of the panel, or move the file away.
+    """
+
+    id = "DB-06"
+    status = 503
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The file {path.name} is the database of another program.",
+            why="It is sound, but none of its tables is one of this program.",
+            fix="Set ML_PIPELINE_STATE to the state folder of the panel, or move the file away.",
+            command=f"ls -l {path.parent}",
         )

@@ -1,9 +1,11 @@
 """Tables of the registry: every model version, and the history of deployments. Written by `store.py` alone."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from sqlmodel import JSON, Column, Field, SQLModel
+
+from app.panel.registry.views import DeploymentKind, Outcome
 
 
 class ModelVersion(SQLModel, table=True):
@@ -40,7 +42,7 @@ class Deployment(SQLModel, table=True):
     """
 
     id: int | None = Field(default=None, primary_key=True)
-    kind: str
+    kind: str = Field(sa_column_kwargs={"info": {"values": get_args(DeploymentKind)}})
     from_version: int | None = None
     from_bundle: str | None = None
     to_version: int | None = None
@@ -52,6 +54,6 @@ class Deployment(SQLModel, table=True):
     at: datetime
     finished_at: datetime | None = None
     duration_s: float | None = None
-    outcome: str = Field(default="pending", index=True)
+    outcome: str = Field(default="pending", index=True, sa_column_kwargs={"info": {"values": get_args(Outcome)}})
     detail: str = ""
     verdict: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))

@@ -27,8 +27,8 @@ class Run(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     number: int = Field(unique=True)
-    state: str = Field(default=RunState.QUEUED)
-    trigger: str = Field(default=Trigger.MANUAL)
+    state: str = Field(default=RunState.QUEUED, sa_column_kwargs={"info": {"values": RunState}})
+    trigger: str = Field(default=Trigger.MANUAL, sa_column_kwargs={"info": {"values": Trigger}})
     from_stage: str
     params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     force: bool = False
@@ -64,7 +64,7 @@ class StageAttempt(SQLModel, table=True):
     run_id: str = Field(primary_key=True, foreign_key="run.id")
     stage: str = Field(primary_key=True)
     attempt: int = Field(primary_key=True)
-    state: str = Field(default=AttemptState.RUNNING)
+    state: str = Field(default=AttemptState.RUNNING, sa_column_kwargs={"info": {"values": AttemptState}})
     started_at: datetime
     finished_at: datetime | None = None
     duration_s: float | None = None

@@ -12,7 +12,8 @@ from sqlmodel import SQLModel
 
 import app.panel.main  # noqa: F401 - declares every table
 from app.panel.db import migrate
-from app.panel.db.migrate import back_up, newest_schema, open_database, quarantined, warnings
+from app.panel.db.copies import back_up, quarantined
+from app.panel.db.migrate import newest_schema, open_database, warnings
 from pipeline.core.problems import ProblemError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -101,15 +102,6 @@ def test_corrupt_file_is_kept_and_the_backup_taken_when_there_is_one(tmp_path: P
     assert [problem.id for problem in warnings(path)] == ["DB-03"]
 
 
-def test_old_copies_go_when_there_are_more_than_five(tmp_path: Path) -> None:
-    path = tmp_path / "panel.db"
-    open_database(path, NOW).close()
-    for day in range(7):
-        back_up(path, NOW + timedelta(days=day))
-    assert min(file.name for file in (tmp_path / "backups").iterdir()) == "panel-20260103-000000.db"
-    assert len(list((tmp_path / "backups").iterdir())) == 5
-
-
 def test_head_is_what_alembic_says_when_it_reads_the_files() -> None:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -118,38 +110,6 @@ def test_head_is_what_alembic_says_when_it_reads_the_files() -> None:
     config.set_main_option("script_location", str(migrate.MIGRATIONS))
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [newest_schema()]
-
-
-def test_nothing_is_left_of_a_copy_when_the_disk_is_full(tmp_path: Path) -> None:
-    path = tmp_path / "panel.db"
-    database = open_database(path, NOW)
-    back_up(path, NOW)
-    (tmp_path / "backups" / ".panel-20251231-000000.db.tmp").write_bytes(b"cut off")
-    with database.write() as session:
-        session.connection().execute(text("CREATE TABLE big (x)"))
-        session.connection().execute(text("INSERT INTO big VALUES (zeroblob(4000000))"))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
-    try:
-        with pytest.raises(sqlite3.OperationalError):
-            back_up(path, NOW + timedelta(days=1))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert [file.name for file in (tmp_path / "backups").iterdir()] == ["panel-20260101-000000.db"]
-    database.close()
-
-
-def test_sound_copies_are_kept_when_the_database_is_damaged(tmp_path: Path) -> None:
-    path = tmp_path / "panel.db"
-    open_database(path, NOW).close()
-    back_up(path, NOW)
-    content = bytearray(path.read_bytes())
-    content[4096 * 2 : 4096 * 3] = b"\xff" * 4096
-    path.write_bytes(content)
-    for day in range(1, 7):
-        with pytest.raises(sqlite3.OperationalError, match="damaged"):
-            back_up(path, NOW + timedelta(days=day))
-    assert [file.name for file in (tmp_path / "backups").iterdir()] == ["panel-20260101-000000.db"]
 
 
 def test_reason_is_given_when_a_new_database_does_not_fit_on_the_disk(tmp_path: Path) -> None:
