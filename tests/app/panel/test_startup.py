@@ -27,6 +27,7 @@ from app.web.tls import pinned_context
 from bench.ports import free_port, free_ports
 from bench.wait import until
 from pipeline.core.problems import ProblemError
+from tests.app.panel.db.history import change, fill
 from tests.builders.certificates import make_certificate
 
 pytestmark = pytest.mark.process
@@ -263,15 +264,15 @@ def real_environ(tmp_path: Path, port: int) -> dict[str, str]:
 
 def test_exit_code_tells_of_it_when_a_worker_cannot_start(tmp_path: Path) -> None:
     environ = real_environ(tmp_path, free_port())
-    database = open_database(tmp_path / "state" / "panel.db", SystemClock().now())
-    with database.write() as session:
-        session.connection().exec_driver_sql("DROP TABLE run")
-    database.close()
+    path = tmp_path / "state" / "panel.db"
+    open_database(path, SystemClock().now()).close()
+    fill(path, 1, state="running")
+    change(path, "CREATE TRIGGER refuse BEFORE UPDATE ON run BEGIN SELECT RAISE(ABORT, 'nobody may end it'); END")
     panel = subprocess.run(
         [sys.executable, "-m", "app.panel"], env=environ, capture_output=True, text=True, timeout=60, check=False
     )
     assert panel.returncode == 3
-    assert "no such table: run" in panel.stderr
+    assert "nobody may end it" in panel.stderr
     assert panel.stdout == ""
 
 

@@ -16,16 +16,16 @@ def change(path: Path, sql: str) -> None:
         connection.commit()
 
 
-def fill(path: Path, n_runs: int, first: int = 1) -> None:
-    """Add finished runs with an attempt and two events each, numbered from `first`."""
+def fill(path: Path, n_runs: int, first: int = 1, state: str = "succeeded") -> None:
+    """Add runs with an attempt and two events each, numbered from `first`."""
     with closing(sqlite3.connect(path)) as connection:
         for number in range(first, first + n_runs):
             run_id = f"20260101-000000-{number:06x}"
             connection.execute(
                 "INSERT INTO run (id, number, state, trigger, from_stage, params, force, requested_by, created_at, "
                 "n_failures, reason, deployed, n_warnings, n_errors) "
-                "VALUES (?, ?, 'succeeded', 'manual', 'set_seed', '{\"seed\": 42}', 0, 'web', ?, 0, ?, 0, 0, 0)",
-                (run_id, number, AT, "x" * 300),
+                "VALUES (?, ?, ?, 'manual', 'set_seed', '{\"seed\": 42}', 0, 'web', ?, 0, ?, 0, 0, 0)",
+                (run_id, number, state, AT, "x" * 300),
             )
             connection.execute(
                 "INSERT INTO stage_attempt (run_id, stage, attempt, state, started_at) VALUES (?, 'set_seed', 1, 'succeeded', ?)",
