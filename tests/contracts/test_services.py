@@ -10,6 +10,7 @@ import pytest
 
 from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
+from app.panel.registry.ledger import Ledger
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.registry.store import DeploymentStore
@@ -106,7 +107,7 @@ def test_real_models_go_live_and_back_when_they_are_promoted(services: RealServi
     db = open_database(tmp_path / "panel.db", SystemClock().now())
     models_dir = services.settings.models_dir
     queries = ModelQueries(db, models_dir)
-    store = DeploymentStore(db, SystemClock())
+    store = DeploymentStore(db, SystemClock(), Ledger(models_dir))
     models = ModelService(
         models_dir=models_dir,
         db=db,

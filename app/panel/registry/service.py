@@ -11,6 +11,7 @@ from app.panel.db.engine import Database
 from app.panel.registry import retention
 from app.panel.registry.deploy_stage import DeployStage
 from app.panel.registry.deployer import Deployer, DeploymentRequest, Services
+from app.panel.registry.ledger import Ledger
 from app.panel.registry.monitor import DeploymentMonitor
 from app.panel.registry.problems import NoPreviousVersionError, UnknownVersionError, VersionUnavailableError
 from app.panel.registry.queries import ModelQueries, deployment_row
@@ -41,7 +42,7 @@ class ModelService:
         self._models_dir = models_dir
         self._db = db
         self._queries = queries
-        self._store = DeploymentStore(db, clock)
+        self._store = DeploymentStore(db, clock, Ledger(models_dir))
         self._monitor = DeploymentMonitor(
             models_dir=models_dir, client=client, clock=clock, watch_s=watch_s, roll_back=self._auto_roll_back
         )

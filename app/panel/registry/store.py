@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from app.panel.audit.record import record
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
+from app.panel.registry.ledger import Ledger, deployment_line, version_line
 from app.panel.registry.problems import DeploymentConflictError
 from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.registry.views import DeploymentKind
@@ -18,35 +19,23 @@ from pipeline.core.stage import GateVerdict
 
 
 class DeploymentStore:
-    """Sync and thread-safe; each verb is one transaction."""
+    """Sync and thread-safe; each verb is one transaction, after which the ledger says the same."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, ledger: Ledger) -> None:
         self._db = db
         self._clock = clock
+        self._ledger = ledger
 
     def record_version(self, manifest: Manifest, bundle: str, verdict: GateVerdict) -> None:
         """Record a published bundle; recording it again changes only the verdict."""
         with self._db.write() as session:
             row = session.get(ModelVersion, manifest.version)
             if row is None:
-                row = ModelVersion(
-                    version=manifest.version,
-                    run_id=manifest.run_id,
-                    bundle=bundle,
-                    digest=manifest.digest,
-                    created_at=datetime.fromisoformat(manifest.created_at),
-                    task=manifest.task,
-                    target=manifest.target,
-                    estimator=manifest.estimator,
-                    primary_metric=manifest.primary_metric,
-                    metrics=manifest.metrics,
-                    model_bytes=manifest.model_bytes,
-                    decision="",
-                    reason="",
-                )
+                row = version_row(manifest, bundle)
             row.decision = verdict.decision
             row.reason = verdict.reason
             session.add(row)
+        self._ledger.append([version_line(row)])
 
     def begin(
         self,
@@ -96,6 +85,7 @@ class DeploymentStore:
         a digest that was rolled back is blocked for runs, one that a person put into service is unblocked, and a
         deployment that was rolled back automatically is `undone`.
         """
+        undone: Deployment | None = None
         with self._db.write() as session:
             row = session.get_one(Deployment, id)
             if row.outcome == "pending":
@@ -105,7 +95,7 @@ class DeploymentStore:
                 row.finished_at = now = self._clock.now()
                 session.add(row)
                 if outcome == "done":
-                    _apply_consequences(session, row)
+                    undone = _apply_consequences(session, row)
                 if row.kind in {"promote", "rollback"}:
                     record(
                         session,
@@ -117,6 +107,7 @@ class DeploymentStore:
                         outcome="ok" if outcome == "done" else "failed",
                         detail=detail,
                     )
+        self._ledger.append(deployment_line(each) for each in (undone, row) if each is not None)
         return row
 
     def pending(self) -> list[Deployment]:
@@ -138,17 +129,44 @@ class DeploymentStore:
             session.add(row)
 
 
-def _apply_consequences(session: Session, row: Deployment) -> None:
+def version_row(manifest: Manifest, bundle: str, decision: str = "", reason: str = "") -> ModelVersion:
+    """Return the row of a version that is not stored yet."""
+    return ModelVersion(
+        version=manifest.version,
+        run_id=manifest.run_id,
+        bundle=bundle,
+        digest=manifest.digest,
+        created_at=datetime.fromisoformat(manifest.created_at),
+        task=manifest.task,
+        target=manifest.target,
+        estimator=manifest.estimator,
+        primary_metric=manifest.primary_metric,
+        metrics=manifest.metrics,
+        model_bytes=manifest.model_bytes,
+        decision=decision,
+        reason=reason,
+    )
+
+
+def _apply_consequences(session: Session, row: Deployment) -> Deployment | None:
+    """Write what follows from a deployment that took effect, and return the one that it undid."""
+    apply_blocks(session, row)
+    if row.kind != "auto_rollback":
+        return None
+    query = select(Deployment).where(Deployment.to_version == row.from_version, Deployment.outcome == "done")
+    rolled_back = session.exec(query.order_by(col(Deployment.id).desc()).limit(1)).first()
+    if rolled_back is not None:
+        rolled_back.outcome, rolled_back.detail = "undone", row.reason
+        session.add(rolled_back)
+    return rolled_back
+
+
+def apply_blocks(session: Session, row: Deployment) -> None:
+    """Block the digest that a deployment left by a rollback, and unblock the one that a person put into service."""
     if row.kind in {"rollback", "auto_rollback"}:
         _block(session, row.from_version, is_blocked=True)
     if row.kind in {"promote", "rollback"}:
         _block(session, row.to_version, is_blocked=False)
-    if row.kind == "auto_rollback":
-        query = select(Deployment).where(Deployment.to_version == row.from_version, Deployment.outcome == "done")
-        rolled_back = session.exec(query.order_by(col(Deployment.id).desc()).limit(1)).first()
-        if rolled_back is not None:
-            rolled_back.outcome, rolled_back.detail = "undone", row.reason
-            session.add(rolled_back)
 
 
 def _block(session: Session, version: int | None, *, is_blocked: bool) -> None:

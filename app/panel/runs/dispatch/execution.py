@@ -20,6 +20,7 @@ from app.panel.runs.domain.problems import MissingResultError
 from app.panel.runs.domain.retry import RetryPolicy
 from app.panel.runs.domain.reuse import copy_results
 from app.panel.runs.domain.run_columns import deploy_columns, run_columns
+from app.panel.runs.domain.run_file import write_run_file
 from app.panel.runs.domain.service import RUNS_TOPIC
 from app.panel.runs.domain.state import AttemptState, RunState
 from app.panel.runs.domain.store import LostRaceError, RunSnapshot, RunStore
@@ -114,6 +115,7 @@ class RunExecution:
                     decision,
                     store=self._deps.store,
                     logs=self._deps.logs,
+                    runs_dir=self._deps.settings.runs_dir,
                     clock=self._deps.clock,
                     duration_s=self._deps.clock.monotonic() - self._started,
                 )
@@ -127,6 +129,7 @@ class RunExecution:
         await self._move(RunState.QUEUED, RunState.RUNNING, started_at=started_at)
         self._is_ours = True
         self._set_live_state(RunState.RUNNING, run.from_stage)
+        await asyncio.to_thread(self._write_run_file)
         from_stage = first_stage(run)
         if run.parent_id is not None and from_stage != STAGES[0]:
             runs_dir = self._deps.settings.runs_dir
@@ -135,6 +138,9 @@ class RunExecution:
             except FileNotFoundError as error:
                 raise MissingResultError(from_stage) from error
         await self.token.race(self._deps.preparation.wait())
+
+    def _write_run_file(self) -> None:
+        write_run_file(self._deps.settings.runs_dir, self._deps.store.snapshot(self.run_id))
 
     async def _run_stage(self, run: Run, stage: StageName) -> None:
         deps = self._deps

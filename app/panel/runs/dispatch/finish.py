@@ -1,8 +1,11 @@
 """Gives a run its final state, with its totals and the last line of its log."""
 
+from pathlib import Path
+
 from app.panel.clock import Clock
 from app.panel.logs.store import LogStore
 from app.panel.runs.domain.decide import Finish
+from app.panel.runs.domain.run_file import write_run_file
 from app.panel.runs.domain.state import AttemptState, RunState
 from app.panel.runs.domain.store import RunSnapshot, RunStore
 from pipeline.core.events import Level
@@ -11,9 +14,18 @@ _LEVELS: dict[RunState, Level] = {RunState.FAILED: "error", RunState.INTERRUPTED
 
 
 def finish_run(
-    snapshot: RunSnapshot, decision: Finish, *, store: RunStore, logs: LogStore, clock: Clock, duration_s: float
+    snapshot: RunSnapshot,
+    decision: Finish,
+    *,
+    store: RunStore,
+    logs: LogStore,
+    runs_dir: Path,
+    clock: Clock,
+    duration_s: float,
 ) -> None:
     """End the run as decided; attempts that are still running are interrupted. Its log does not grow afterwards.
+
+    What is known of it by then goes into its folder.
 
     Sync. Raises LostRaceError if the run was moved by somebody else meanwhile.
     """
@@ -37,3 +49,4 @@ def finish_run(
     text = f"Run {run.number} {decision.state}. {decision.reason}".rstrip()
     logs.append(run.id, [(clock.now(), snapshot.stage, snapshot.attempt, _LEVELS.get(decision.state, "info"), text)])
     logs.close(run.id)
+    write_run_file(runs_dir, store.snapshot(run.id))

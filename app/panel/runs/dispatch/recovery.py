@@ -37,7 +37,9 @@ def recover(
         decision = decide(run, snapshot.attempts, now=now, policy=policy, last_succeeded=last_succeeded, is_ours=False)
         if isinstance(decision, Finish):
             duration_s = max(0.0, (now - (run.started_at or now)).total_seconds())
-            finish_run(snapshot, decision, store=store, logs=logs, clock=clock, duration_s=duration_s)
+            finish_run(
+                snapshot, decision, store=store, logs=logs, runs_dir=runs_dir, clock=clock, duration_s=duration_s
+            )
     newest = store.find_latest()
     if newest is not None and newest.state == RunState.INTERRUPTED and store.find_child(newest.id) is None:
         try:

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from app.panel.clock import SystemClock
 from app.panel.pages.renderer import PageRenderer
 from app.panel.registry import routes
+from app.panel.registry.ledger import Ledger
 from app.panel.registry.store import DeploymentStore
 from app.panel.settings import Settings
 from app.web.app_objects import provide
@@ -51,7 +52,10 @@ def test_rows_of_earlier_versions_read_well_when_their_actors_have_other_names(
     client: TestClient, registry: RegistryHarness
 ) -> None:
     registry.deploy(1)
-    store, pointer = DeploymentStore(registry.db, SystemClock()), read_pointer(registry.models_dir)
+    store, pointer = (
+        DeploymentStore(registry.db, SystemClock(), Ledger(registry.models_dir)),
+        read_pointer(registry.models_dir),
+    )
     for actor in ("hand", "watch"):
         row = store.begin("promote", pointer, pointer, actor=actor, reason="")
         assert row.id is not None

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.panel.clock import SystemClock
 from app.panel.registry import evidence, monitor, retention
+from app.panel.registry.ledger import Ledger
 from app.panel.registry.store import DeploymentStore
 from bench.wait import until
 from pipeline.core.bundle import pointer_to, read_pointer, write_pointer
@@ -104,7 +105,7 @@ def test_an_unfinished_deployment_is_undone_when_the_panel_starts_again(registry
     with pytest.raises(ProblemError, match="SVC-02"):
         registry.models.deploy(ctx, result, registry.log, threading.Event())
     # As a panel leaves it that is killed right after the swap.
-    store = DeploymentStore(registry.db, SystemClock())
+    store = DeploymentStore(registry.db, SystemClock(), Ledger(registry.models_dir))
     before = read_pointer(registry.models_dir)
     assert before is not None
     after = before.model_copy(update={"version": 2, "bundle": "run-2"})
@@ -347,7 +348,9 @@ def test_the_pointer_is_put_back_when_it_cannot_be_read(registry: RegistryHarnes
 def test_the_next_deployment_goes_on_when_one_could_not_be_closed(registry: RegistryHarness) -> None:
     registry.deploy(1)
     before, after = read_pointer(registry.models_dir), None
-    DeploymentStore(registry.db, SystemClock()).begin("promote", before, after, actor="anna", reason="")
+    DeploymentStore(registry.db, SystemClock(), Ledger(registry.models_dir)).begin(
+        "promote", before, after, actor="anna", reason=""
+    )
     assert registry.deploy(2).deployed
     assert [row[3] for row in registry.history()] == ["done", "failed", "done"]
 
@@ -355,7 +358,7 @@ def test_the_next_deployment_goes_on_when_one_could_not_be_closed(registry: Regi
 def test_the_panel_starts_when_the_version_to_go_back_to_is_gone(registry: RegistryHarness) -> None:
     registry.deploy(1)
     registry.deploy(2)
-    store = DeploymentStore(registry.db, SystemClock())
+    store = DeploymentStore(registry.db, SystemClock(), Ledger(registry.models_dir))
     store.begin(
         "promote", pointer_to(registry.models_dir, "run-1"), read_pointer(registry.models_dir), actor="anna", reason=""
     )
