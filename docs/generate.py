@@ -51,6 +51,7 @@ SECTIONS: Final = {
     "PORT": "Ports",
     "SVC": "Services",
     "DB": "Database",
+    "BACKUP": "Backups",
     "DISK": "Disk",
     "MEM": "Memory",
     "PERM": "Permissions",

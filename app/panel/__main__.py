@@ -55,6 +55,7 @@ def _published_addresses() -> tuple[str, ...] | None:
 def serve(settings: Settings, listeners: list[socket.socket], tls: TlsFiles | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises ProblemError where the panel cannot be built from these settings."""
     from app.panel.auth.service import Auth
+    from app.panel.backups.restore import check_finished
     from app.panel.db.migrate import warnings
     from app.panel.main import create_app
     from app.panel.notifier import Notifier
@@ -64,6 +65,7 @@ def serve(settings: Settings, listeners: list[socket.socket], tls: TlsFiles | No
     from app.web import server
     from app.web.app_objects import provided_object
 
+    check_finished(settings)
     app = create_app(settings)
     restrict()  # what the panel needs of its environment, it has read by now
     notifier, auth = provided_object(app, Notifier), provided_object(app, Auth)

@@ -13,6 +13,8 @@ from app.panel.accounts import routes as accounts_routes
 from app.panel.auth import routes as auth_routes
 from app.panel.auth.middleware import AuthMiddleware
 from app.panel.auth.service import Auth
+from app.panel.backups import api as backups_api
+from app.panel.backups import routes as backups_routes
 from app.panel.datasets import api as datasets_api
 from app.panel.datasets import routes as datasets_routes
 from app.panel.datasets.service import MAX_UPLOAD_BYTES
@@ -53,6 +55,7 @@ PAGES: Final = (
     services_routes.router,
     datasets_routes.router,
     drift_routes.router,
+    backups_routes.router,
 )
 API: Final = (
     probes.router,
@@ -64,6 +67,7 @@ API: Final = (
     datasets_api.router,
     drift_api.router,
     accounts_api.router,
+    backups_api.router,
 )
 
 

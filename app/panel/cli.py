@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from app.panel import cli_access
+from app.panel import cli_access, cli_backups
 from app.panel.cli_output import cell, coloured, printable
 from app.panel.env_check import unknown_settings
 from app.panel.runs.domain.problems import InvalidParamsError
@@ -54,35 +54,50 @@ def _parser() -> argparse.ArgumentParser:
     promote.add_argument("version", type=int)
     verbs.add_parser("rollback", help="go back to the previous model version")
     cli_access.add_commands(verbs)
+    cli_backups.add_commands(verbs)
     verbs.add_parser("doctor", help="check what the panel needs, and say how to fix it")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from app.panel.client import SLOW_S, PanelClient
+    from app.panel.client import PanelClient
 
     settings = read_settings([])
     for problem in unknown_settings(os.environ):
         _print_problem(problem)
+    if arguments.verb in cli_backups.FILE_VERBS:
+        return cli_backups.run_on_files(arguments, settings)
     with PanelClient(settings) as panel:
-        if arguments.verb == "run":
+        if arguments.verb in cli_access.VERBS:
+            return cli_access.run(arguments, panel)
+        if arguments.verb in cli_backups.VERBS:
+            return cli_backups.run(arguments, panel)
+        if arguments.verb == "doctor":
+            return _doctor(panel, settings)
+        return _control(arguments, panel)
+
+
+def _control(arguments: argparse.Namespace, panel: "PanelClient") -> int:
+    """Run a command about runs and models."""
+    from app.panel.client import SLOW_S
+
+    match arguments.verb:
+        case "run":
             body = {"from_stage": arguments.from_stage or STAGES[0], "params": parse_params(arguments.params)}
             started = panel.post("/api/v1/runs", body)
             print(f"Run {started['number']} {started['state']}: {panel.url}/runs/{started['id']}")
             return _follow(panel, started["id"]) if arguments.follow else 0
-        if arguments.verb == "logs":
+        case "logs":
             return _logs(panel, arguments.run, follow=arguments.follow)
-        if arguments.verb == "promote":
+        case "promote":
             row = panel.post(f"/api/v1/models/{arguments.version}/promote", timeout_s=SLOW_S)
             print(f"Version {row['to_version']} is live.")
-            return 0
-        if arguments.verb == "rollback":
+        case "rollback":
             row = panel.post("/api/v1/models/rollback", {}, timeout_s=SLOW_S)
             print(f"Version {row['to_version']} is live again.")
-            return 0
-        if arguments.verb in cli_access.VERBS:
-            return cli_access.run(arguments, panel)
-        return _status(panel) if arguments.verb == "status" else _doctor(panel, settings)
+        case _:
+            _status(panel)
+    return 0
 
 
 def parse_params(assignments: Sequence[str]) -> dict[str, Any] | None:
@@ -147,7 +162,7 @@ def _follow(panel: "PanelClient", run_id: str) -> int:
     return 1
 
 
-def _status(panel: "PanelClient") -> int:
+def _status(panel: "PanelClient") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -168,7 +183,6 @@ def _status(panel: "PanelClient") -> int:
     for row in panel.get("/api/v1/services")["services"]:
         services.add_row(row["name"], coloured(row["state"]), row["url"], cell(row["detail"]))
     console.print(runs, services)
-    return 0
 
 
 def _doctor(panel: "PanelClient", settings: Settings) -> int:

@@ -4,6 +4,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -14,6 +15,9 @@ from app.panel.audit.queries import AuditQueries
 from app.panel.auth.routes import RunningServices
 from app.panel.auth.secrets import check_api_key
 from app.panel.auth.service import Auth
+from app.panel.backups.place import Place
+from app.panel.backups.recoveries import restored_history
+from app.panel.backups.service import BackupService
 from app.panel.clock import Clock, SystemClock
 from app.panel.datasets.preview import PreviewLimits, Previews
 from app.panel.datasets.service import Datasets
@@ -42,6 +46,7 @@ from app.panel.runs.domain.interfaces import Deploy
 from app.panel.runs.domain.queries import RunQueries
 from app.panel.runs.domain.retention import prune
 from app.panel.runs.domain.retry import RetryPolicy
+from app.panel.runs.domain.run_file import write_missing_run_files, write_run_file
 from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.stage_process.launcher import Launcher
@@ -81,10 +86,11 @@ def create_app(
     clock = clock or SystemClock()
     db = open_database(settings.database, clock.now())
     settings.runs_dir.mkdir(exist_ok=True)
+    logs = LogStore(settings.runs_dir)
+    recoveries = restored_history(db, logs, runs_dir=settings.runs_dir, models_dir=settings.models_dir, clock=clock)
     auth = Auth(settings, db, clock)
     notifier = Notifier()
     store = RunStore(db, clock)
-    logs = LogStore(settings.runs_dir)
     active_runs = ActiveRuns(notifier, store.find_state)
     queries = RunQueries(db, active_runs)
     launcher = Launcher(stages, memory_bytes=settings.stage_memory_bytes)
@@ -103,7 +109,7 @@ def create_app(
         deliver=Delivery(cert=settings.tls_cert),
         runs_dir=settings.runs_dir,
         models_dir=settings.models_dir,
-        on_delivered=lambda run_id, mlflow_run_id: store.record(run_id, mlflow_run_id=mlflow_run_id),
+        on_delivered=partial(_note_delivered, store, settings.runs_dir),
         token=auth.service_token,
         tls=tls,
     )
@@ -145,11 +151,12 @@ def create_app(
     runs = RunService(store=store, queries=queries, settings=settings, notifier=notifier, schedule=schedule)
     ticker = Ticker(schedule, runs, notifier, clock)
     audit = AuditLog(db, clock)
+    backups = BackupService(settings, Place(settings.backup_place), clock, audit)
     datasets = Datasets(settings.data_dir, clock, audit)
     limits = PreviewLimits(launcher.memory_bytes, settings.max_table_cells)
     previews = Previews(settings.data_dir, datasets, limits, next_params=runs.next_params)
     links = ServiceLinks(settings, in_container=bool(own_container_id()))
-    renderer = PageRenderer(settings, clock, lambda: health(services.view()), links)
+    renderer = PageRenderer(settings, clock, lambda: health(services.view()), links, recoveries.notice)
     drift = DriftService(
         settings.models_dir,
         client,
@@ -166,7 +173,10 @@ def create_app(
         executor=executor,
         schedule=schedule,
         clock=clock,
-        prune=lambda: prune(settings.runs_dir, records.is_done),
+        tidy=(
+            lambda: write_missing_run_files(store, settings.runs_dir),
+            lambda: prune(settings.runs_dir, records.is_done),
+        ),
     )
     services_disabled = deploy is not None  # the panel is measured alone: nothing is served or recorded
     workers = (
@@ -176,6 +186,7 @@ def create_app(
         BlockingWorker(on_start=uploads.remove_left),
         BlockingWorker(on_start=models.recover, on_stop=models.close),
         *(() if services_disabled else _service_workers(services, models, tracking, drift)),
+        BlockingWorker(on_start=backups.start, on_stop=backups.close),
         maintenance,
         sample,
         executor,
@@ -203,6 +214,8 @@ def create_app(
         audit,
         AuditQueries(db),
         Accounts(auth, clock),
+        recoveries,
+        backups,
         datasets,
         previews,
         uploads,
@@ -218,6 +231,11 @@ def create_app(
         },
         workers,
     )
+
+
+def _note_delivered(store: RunStore, runs_dir: Path, run_id: str, mlflow_run_id: str) -> None:
+    store.record(run_id, mlflow_run_id=mlflow_run_id)
+    write_run_file(runs_dir, store.snapshot(run_id))
 
 
 def _supervisor(settings: Settings, clock: Clock, api_key: str, tls: ssl.SSLContext | None) -> ServiceSupervisor:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -16,13 +16,13 @@ from app.panel.schedule.service import ScheduleService
 log = logging.getLogger(__name__)
 RUN_EVERY_S: Final = 60.0
 PRELOAD_AFTER_S: Final = 0.3  # the launcher's imports take seconds of a core; the first page comes first
-PRUNE_EVERY_S: Final = 3600.0
+TIDY_EVERY_S: Final = 3600.0
 BACK_UP_EVERY: Final = timedelta(days=1)
 IDLE_BEFORE_UNLOAD_S: Final = 15 * 60.0
 
 
 class Maintenance:
-    """A worker in the event loop; nothing depends on its having run. `prune` deletes files of old runs."""
+    """A worker in the event loop; nothing depends on its having run. `tidy` are called hourly while no run is under way."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class Maintenance:
         executor: Executor,
         schedule: ScheduleService,
         clock: Clock,
-        prune: Callable[[], None],
+        tidy: Sequence[Callable[[], None]],
     ) -> None:
         self._db, self._launcher, self._executor, self._schedule = db, launcher, executor, schedule
-        self._clock, self._prune = clock, prune
-        self._pruned_at = -PRUNE_EVERY_S
+        self._clock, self._tidy = clock, tidy
+        self._tidied_at = -TIDY_EVERY_S
         self._used_at = clock.monotonic()
         self._loaded = True
         self._task: asyncio.Task[None] | None = None
@@ -64,9 +64,10 @@ class Maintenance:
         elif self._loaded and now - self._used_at >= IDLE_BEFORE_UNLOAD_S:
             await asyncio.to_thread(self._launcher.stop)
             self._loaded = False
-        if not self._executor.busy and now - self._pruned_at >= PRUNE_EVERY_S:
-            self._pruned_at = now
-            await asyncio.to_thread(self._prune)
+        if not self._executor.busy and now - self._tidied_at >= TIDY_EVERY_S:
+            self._tidied_at = now
+            for each in self._tidy:
+                await asyncio.to_thread(each)
         wall = self._clock.now()
         last = last_backup(self._db.path)
         if last is None or abs(wall - last) >= BACK_UP_EVERY:  # a clock that was ahead must not put it off for ever

@@ -146,6 +146,16 @@ class Settings(ServerSettings):
         "Seconds for which a new live model is monitored and rolled back automatically if it fails or is slow; 0 turns it off.",
         ge=0,
     )
+    backup_url: str = setting(
+        "BACKUP_URL",
+        "",
+        "Place off this disk for backups of everything, as fsspec names it: a path, `s3://bucket/folder`, "
+        "`sftp://host/folder`; without one, backups are made on request only, in the state folder.",
+    )
+    backup_interval_h: float = setting(
+        "BACKUP_INTERVAL_H", 24.0, "Hours between backups to `BACKUP_URL`; 0: on request only.", ge=0, le=8760
+    )
+    backup_keep: int = setting("BACKUP_KEEP", 7, "Number of backups that are kept; the oldest are deleted.", ge=1)
     target: str | None = setting("PIPELINE_TARGET", None, "Column to predict, if a run does not set it.")
     seed: int = setting("SEED", 42, "Seed of a run that does not set one.", ge=0, le=2**32 - 1)
 
@@ -212,9 +222,19 @@ class Settings(ServerSettings):
         return f"{self.scheme}://{self.url_host}:{self.panel_port}"
 
     @property
+    def backup_place(self) -> str:
+        """Return where backups are kept: a path or URL."""
+        return self.backup_url or str((self.state_dir / "backups").absolute())
+
+    @property
     def runs_dir(self) -> Path:
         """Return the folder with one folder per run: log, results of stages, evaluation."""
         return self.state_dir / "runs"
+
+    @property
+    def mlflow_dir(self) -> Path:
+        """Return the folder of MLflow's store."""
+        return self.state_dir / "mlflow"
 
     @property
     def access_dir(self) -> Path:

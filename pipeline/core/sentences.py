@@ -17,3 +17,8 @@ def listed(names: Sequence[str], most: int) -> str:
 def lower_first(text: str) -> str:
     """Return the sentence or title with a small first letter, to stand inside another sentence."""
     return text[0].lower() + text[1:]
+
+
+def upper_first(text: str) -> str:
+    """Return the text with a capital first letter, to begin a sentence."""
+    return text[0].upper() + text[1:]

@@ -22,7 +22,7 @@ MAKE = re.compile(r"(?:^|[`;>] ?|&& |# or: |[A-Z_]+=\S+ )make ([a-z-]+)(?=\s*(?:
 VERB = re.compile(r"(?<![\w/-])(?:\.venv/bin/)?ml-pipeline ([a-z]+)\b((?: -[\w-]+)*)")
 MODULE = re.compile(r"python3? -m ([a-z][a-z_.]*[a-z])((?: [\w./-]+)*)")
 COMPOSE = re.compile(r"docker compose((?: --?[a-z]+ [A-Za-z]+)*) ([a-z]+)\b((?: [\w-]+)*)")
-COMPOSE_VERBS = {"build", "config", "down", "exec", "logs", "ps", "pull", "restart", "start", "stop", "up"}
+COMPOSE_VERBS = {"build", "config", "down", "exec", "logs", "ps", "pull", "restart", "run", "start", "stop", "up"}
 
 
 def _strings(source: str) -> Iterator[str]:
@@ -95,7 +95,7 @@ def test_each_profile_and_service_exists_when_it_is_named_to_compose() -> None:
     unknown = []
     for file, (options, verb, rest) in _named(COMPOSE):
         names = [word for word in rest.split() if not word.startswith("-")]
-        names = names[:1] if verb == "exec" else names
+        names = names[:1] if verb in {"exec", "run"} else names
         if (
             verb not in COMPOSE_VERBS
             or not set(re.findall(r"--profile (\w+)", options)) <= profiles

@@ -24,13 +24,14 @@ def record(
     outcome: Outcome = "ok",
     detail: str = "",
     actor: Actor | None = None,
+    by_panel: bool = False,
 ) -> None:
     """Add a row for what the current actor, or `actor`, does in the transaction `tx`.
 
-    What the panel does by itself is not recorded: runs and deployments have their own history.
+    What the panel does by itself is recorded with `by_panel` only: runs and deployments have their own history.
     """
     who = actor or current_actor()
-    if who == PANEL:
+    if who == PANEL and not by_panel:
         return
     tx.add(
         AuditEntry(

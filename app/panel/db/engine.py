@@ -27,12 +27,13 @@ class Database:
     """Sessions on the panel's file. Sync and thread-safe; from the event loop call it in a worker thread.
 
     Objects that leave a session stay readable: nothing expires on commit. `restored` says how the file was replaced at
-    this start, None if it was not.
+    this start, None if it was not; `is_new`: there was none, and no copy of one.
     """
 
-    def __init__(self, path: Path, restored: Restored | None = None) -> None:
+    def __init__(self, path: Path, restored: Restored | None = None, *, is_new: bool = False) -> None:
         self.path = path
         self.restored = restored
+        self.is_new = is_new
         self._lock = threading.Lock()
         self._writer = _engine(path, read_only=False)
         self._readers = _engine(path, read_only=True)

@@ -37,12 +37,13 @@ def open_database(path: Path, now: datetime) -> Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_unfinished(path)
         restored = None
+        is_new = not path.exists()
         if cause := _damage(path):
             restored = rebuild(path, now, cause, _upgrade)
         cause = _migrate(path, now) or content_damage(path)
         if cause:
             restored = rebuild(path, now, cause, _upgrade)
-        return Database(path, restored)
+        return Database(path, restored, is_new=is_new and restored is None)
     except (OSError, sqlite3.OperationalError, OperationalError) as error:
         raise DatabaseUnusableError(path, getattr(error, "orig", error)) from error
 

@@ -25,6 +25,7 @@ SECTIONS: Final = (
     ("models", "/models", "Models"),
     ("drift", "/drift", "Live data"),
     ("services", "/services", "Services"),
+    ("backups", "/backups", "Backups"),
     ("access", "/access", "Access"),
 )
 
@@ -35,6 +36,14 @@ class Health:
 
     level: HealthLevel
     text: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence above every page, until an admin has confirmed it on the page at `path`."""
+
+    text: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Frame:
     is_swap: bool
     identity: Identity | None = None
     missing_links: str = ""
+    notice: Notice | None = None
     sections: tuple[tuple[str, str, str], ...] = SECTIONS
 
     def may(self, role: Role) -> bool:
@@ -70,7 +80,7 @@ class ProblemView(View):
 
 
 class PageRenderer:
-    """Renders views as pages or fragments. `health` is called once for each page, so it must be cheap."""
+    """Renders views as pages or fragments. `health` and `notice` are called once for each page, so they must be cheap."""
 
     def __init__(
         self,
@@ -78,11 +88,13 @@ class PageRenderer:
         clock: Clock,
         health: Callable[[], Health] | None = None,
         links: ServiceLinks | None = None,
+        notice: Callable[[], Notice | None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._links = links or ServiceLinks(settings, in_container=False)
         self._clock = clock
         self._health = health
+        self._notice = notice
         self.env = create_environment()
         self.env.globals["stage_titles"] = STAGE_TITLES
         self.env.filters["estimator"] = choice_title
@@ -96,6 +108,7 @@ class PageRenderer:
             is_swap=is_fragment(request),
             identity=identity_of(request.scope),
             missing_links=self._links.missing(request) if section else "",
+            notice=self._notice() if section else None,
         )
         return render_response(self.env, request, view, status=status, frame=frame)
 

@@ -50,7 +50,7 @@ def process_placement(settings: Settings) -> Placement:
         ports={"mlflow": settings.mlflow_port, "api": settings.api_port, "app": settings.app_port},
         paths={
             "models": str(settings.models_dir.resolve()),
-            "mlflow": str((settings.state_dir / "mlflow").resolve()),
+            "mlflow": str(settings.mlflow_dir.resolve()),
             "keys": str(settings.keys_dir.resolve()),
             "access": str(settings.access_dir.resolve()),
         },

@@ -19,6 +19,9 @@ from app.panel.audit.tables import AuditEntry
 from app.panel.auth.roles import required_role
 from app.panel.auth.service import Auth
 from app.panel.auth.sessions import Browser
+from app.panel.backups.recoveries import Recoveries
+from app.panel.backups.recovery import Report
+from app.panel.backups.service import BackupService
 from app.panel.clock import SystemClock
 from app.panel.db.engine import Database
 from app.panel.main import create_app
@@ -206,6 +209,13 @@ def _token(panel: Panel) -> int:
     return panel.auth.tokens.create(Identity("admin", "admin", "link"), "old", "read", None).row.id or 0
 
 
+def _recovery(panel: Panel) -> int:
+    """Return the number of a recovery that nobody has confirmed."""
+    recoveries = provided_object(panel.app, Recoveries)
+    recoveries.add("The file was gone.", Report(runs=(1,)))
+    return recoveries.newest()[0].id or 0
+
+
 PASSWORD: Final = {"password": "violet-91-lamp-pigeon"}
 NEW_USER: Final = {"name": "nora", "role": "viewer", "password": STRONG}
 START: Final = Verb("run.start", r"run \d+", form={})
@@ -217,7 +227,12 @@ RESTART: Final = Verb("service.restart", "api", lambda _: "api", form={})
 UPLOAD: Final = Verb("dataset.upload", "new.csv", _no_table, is_upload=True)
 REMOVE: Final = Verb("dataset.remove", "more.csv", _table, form={})
 
+BACK_UP: Final = Verb("backup.create", r"automated-ml-pipeline-\d{8}-\d{6}\.tar\.gz", form={})
+
 VERBS: Final = {
+    "POST /backups": BACK_UP,
+    "POST /api/v1/backups": BACK_UP,
+    "POST /backups/recoveries/{id}/confirm": Verb("database.confirm", "restored .*", _recovery, form={}),
     "POST /runs": START,
     "POST /runs/new": Verb("run.start", r"run \d+", form=run_form()),
     "POST /runs/{run_id}/cancel": CANCEL,
@@ -296,6 +311,9 @@ def act(panel: Panel, route: str, headers: dict[str, str]) -> tuple[Verb, AuditE
         newest = panel.client.get("/api/v1/runs").json()["runs"][0]["number"]
         panel.ended(newest)
         del panel.client.headers["Authorization"]
+    if verb.action == "backup.create":
+        backups = provided_object(panel.app, BackupService)
+        until(lambda: backups.state().running_since is None, within_s=60.0, what="the backup is made")
     (row,) = panel.rows(after=last)
     return verb, row
 

@@ -29,7 +29,7 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
         executor=harness.executor,
         schedule=service,
         clock=scheduled.clock,
-        prune=lambda: None,
+        tidy=(),
     )
     harness.launcher.start()
     before = server_pid()
@@ -62,7 +62,7 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
             executor=scheduled.harness.executor,
             schedule=scheduled.service,
             clock=scheduled.clock,
-            prune=lambda: pruned.append(1),
+            tidy=(lambda: pruned.append(1),),
         )
 
     running = care()
@@ -73,7 +73,7 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
     assert len(os.listdir(tmp_path / "state" / "backups")) == 2  # noqa: PTH208 - names are enough
     assert len(pruned) == 6
     asyncio.run(running.run_once())
-    scheduled.clock.go(maintenance.PRUNE_EVERY_S - 1)
+    scheduled.clock.go(maintenance.TIDY_EVERY_S - 1)
     asyncio.run(running.run_once())
     assert len(pruned) == 7
     scheduled.harness.close()

@@ -31,9 +31,9 @@ def fill(path: Path, n_runs: int, first: int = 1, state: str = "succeeded") -> N
                 "INSERT INTO stage_attempt (run_id, stage, attempt, state, started_at) VALUES (?, 'set_seed', 1, 'succeeded', ?)",
                 (run_id, AT),
             )
-            for state in ("queued", "succeeded"):
+            for moved_to in ("queued", state):
                 connection.execute(
-                    "INSERT INTO run_event (run_id, at, new, reason) VALUES (?, ?, ?, '')", (run_id, AT, state)
+                    "INSERT INTO run_event (run_id, at, new, reason) VALUES (?, ?, ?, '')", (run_id, AT, moved_to)
                 )
         connection.commit()
 

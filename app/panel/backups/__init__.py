@@ -1,0 +1,1 @@
+"""Backups of everything that the panel keeps, and what was restored when something was lost."""
