@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.builders.disks import SmallDisk, can_mount
 from tests.process_guard import ProcessGuard
 
 if TYPE_CHECKING:
@@ -47,6 +49,22 @@ def browser() -> Iterator["Browser"]:
         chromium = playwright.chromium.launch(executable_path=path, args=arguments)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[..., SmallDisk]]:
+    """Yield `small_disk(folder, size, inodes)`, which mounts a disk of its own; skipped where nobody may mount."""
+    if not IN_CI and not can_mount(tmp_path / "probe"):
+        pytest.skip("only root may mount a small disk; run this test as root")
+    disks: list[SmallDisk] = []
+
+    def mount(folder: Path, **more: Any) -> SmallDisk:
+        disks.append(SmallDisk(folder, **more))
+        return disks[-1]
+
+    yield mount
+    for disk in reversed(disks):
+        disk.unmount()
 
 
 @cache

@@ -7,10 +7,10 @@
 Light: pydantic and stdlib only; no numpy, no onnx. Nothing here unpickles anything.
 """
 
-import contextlib
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Final, Literal
 
@@ -258,10 +258,7 @@ def write_bundle(folder: Path, manifest: Manifest, model: bytes) -> None:
         write_atomic(folder / MODEL_FILE, model)
         write_atomic(folder / MANIFEST_FILE, manifest.model_dump_json(indent=1).encode())
     except BaseException:
-        for name in (MODEL_FILE, MANIFEST_FILE):
-            (folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
@@ -278,6 +275,7 @@ def publish(models_dir: Path, source: Path, name: str) -> Pointer:
     if not target.exists():
         versions.mkdir(parents=True, exist_ok=True)
         aside = versions / f".new-{name}-{os.getpid()}"
+        shutil.rmtree(aside, ignore_errors=True)  # of an attempt that could not remove it
         write_bundle(aside, manifest, model)
         aside.rename(target)
         fsync_dir(versions)

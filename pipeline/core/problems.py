@@ -93,25 +93,6 @@ class BundleError(ProblemError):
     """A bundle or pointer on disk is not what it says it is. Family MODEL."""
 
 
-class DiskFullError(ProblemError):
-    """The disk filled up while a stage was running.
-
-    The stage could not write its files or its log: no space is left on the device, or a limit of the user (`ulimit -f`,
-    a quota) is reached. Free some space; the stage is retried, and the live model is not affected.
-    """
-
-    id = "DISK-03"
-    retryable = True
-    command = "df -h"
-
-    def __init__(self, stage: str) -> None:
-        super().__init__(
-            f"Stage “{stage}” stopped: the disk is full.",
-            why="No space left on device, or a quota or file size limit is reached.",
-            fix="Free some space on the disk of the data and state folders.",
-        )
-
-
 class StageOutOfMemoryError(TrainingError):
     """A stage ran out of memory.
 

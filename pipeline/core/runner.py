@@ -3,7 +3,6 @@
 Light until the stage itself is loaded: numpy comes only along if something has imported it already.
 """
 
-import errno
 import random
 import sys
 import traceback
@@ -12,23 +11,24 @@ from typing import Final
 
 from pipeline.core import memory
 from pipeline.core.atomic_files import write_atomic
+from pipeline.core.disk import disk_problem, stage_folders
 from pipeline.core.events import Events
-from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemoryError, UnexpectedStageError
+from pipeline.core.problems import ProblemError, StageOutOfMemoryError, UnexpectedStageError
 from pipeline.core.stage import STAGE_TITLES, StageContext, StageFunction, load, result_path
 
 EXIT_OK: Final = 0
 EXIT_CRASH: Final = 1  # a fault of the program
 EXIT_PROBLEM: Final = 3  # an expected failure, reported by an `error` event
-EXIT_DISK_FULL: Final = 74  # sysexits: not even the reason could be written
+EXIT_DISK: Final = 74  # sysexits: not even the reason could be written
 
 
 def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFunction] = load) -> int:
     """Run the stage that `ctx` names and return the exit code of its process.
 
-    0: the result is in `run_dir/<stage>.json` (whole or not at all). 3: a `ProblemError`, or
-    not enough memory (TRAIN-90) or disk (DISK-03), was reported as the last event. 1: anything else, reported as
-    TRAIN-99 after its traceback at level `debug`. KeyboardInterrupt and SystemExit pass through, and so does a disk
-    that is too full for an event.
+    0: the result is in `run_dir/<stage>.json` (whole or not at all). 3: a `ProblemError`, not enough memory (TRAIN-90) or
+    a folder that cannot be used (family DISK) was reported as the last event. 1: anything else, reported as TRAIN-99.
+    Before both, the traceback is logged at level `debug`. KeyboardInterrupt and SystemExit pass through, and so does a
+    disk that takes no event.
     """
     try:
         ctx.run_dir.mkdir(parents=True, exist_ok=True)
@@ -44,14 +44,16 @@ def execute(ctx: StageContext, events: Events, loader: Callable[..., StageFuncti
             memory.use_reserve()
             events.error(StageOutOfMemoryError(STAGE_TITLES[ctx.stage], limit_bytes))
             return EXIT_PROBLEM
-        if is_disk_full(error):
-            events.error(DiskFullError(STAGE_TITLES[ctx.stage]))
-            return EXIT_PROBLEM
+        disk = disk_problem(
+            error,
+            stage_folders(ctx.data_dir, ctx.models_dir, ctx.run_dir),
+            doing=f"Stage “{STAGE_TITLES[ctx.stage]}” stopped",
+        )
         for line in traceback.format_exception(error):
             for text in line.rstrip("\n").split("\n"):
                 events.log(text, "debug")
-        events.error(UnexpectedStageError(STAGE_TITLES[ctx.stage], error))
-        return EXIT_CRASH
+        events.error(disk or UnexpectedStageError(STAGE_TITLES[ctx.stage], error))
+        return EXIT_PROBLEM if disk else EXIT_CRASH
     return EXIT_OK
 
 
@@ -64,8 +66,3 @@ def apply_seed(seed: int) -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(seed)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Return True if the system refused to write more bytes: no space left, or a limit of the user."""
-    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.core.bundle import ClassType, Feature
 from pipeline.core.cells import Cells
+from pipeline.core.disk import is_of_disk
 from pipeline.core.params import Task
 from pipeline.features.problems import ProcessedDatasetGoneError
 
@@ -74,6 +75,8 @@ def load_meta(processed_dir: Path) -> Preparation:
     try:
         return Preparation.model_validate_json((processed_dir / META_FILE).read_bytes())
     except (OSError, ValidationError) as error:
+        if is_of_disk(error):
+            raise
         raise ProcessedDatasetGoneError(processed_dir) from error
 
 
@@ -82,6 +85,8 @@ def load_graph(processed_dir: Path) -> bytes:
     try:
         return (processed_dir / GRAPH_FILE).read_bytes()
     except OSError as error:
+        if is_of_disk(error):
+            raise
         raise ProcessedDatasetGoneError(processed_dir) from error
 
 
@@ -118,6 +123,8 @@ def load_raw_test_frame(processed_dir: Path) -> pd.DataFrame:
     try:
         frame: pd.DataFrame = pq.read_table(processed_dir / RAW_TEST_FILE, memory_map=False).to_pandas()
     except (OSError, ValueError) as error:
+        if is_of_disk(error):
+            raise
         raise ProcessedDatasetGoneError(processed_dir) from error
     return frame
 
@@ -162,6 +169,8 @@ def _load(processed_dir: Path, name: str) -> tuple[Floats, Targets, pd.DataFrame
     try:
         table = pq.read_table(processed_dir / name, memory_map=False)
     except (OSError, ValueError) as error:
+        if is_of_disk(error):
+            raise
         raise ProcessedDatasetGoneError(processed_dir) from error
     X = np.empty((table.num_rows, len(outputs)), dtype=np.float32)
     for i, output in enumerate(outputs):

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from pipeline.core.disk import is_of_disk
 from pipeline.core.memory import is_out_of_memory
 from pipeline.ingest.conversion_problems import ArchiveError, UnpackedSizeError
 from pipeline.ingest.encodings import is_utf8, write_as_utf8
@@ -30,6 +31,7 @@ from pipeline.ingest.workbooks import write_sheet
 
 MAX_UNPACKED_BYTES: Final = 16 * 2**30
 MIN_FREE_BYTES: Final = 512 * 2**20  # that stay free on the disk
+SCRATCH_PREFIX: Final = ".unpacked-"
 MAX_DEPTH: Final = 3  # of compressed files in one another
 _BLOCK_BYTES: Final = 2**20
 
@@ -49,7 +51,7 @@ def plain_files(paths: list[Path], scratch: Path | None = None, sheet: str | Non
     `scratch` is the folder for them, by default that of temporary files; `sheet` names the one of a workbook. Raises
     DataError DATA-04 (encoding), -09 (damaged), -25 (archive), -26 (sheet) or -27 (too large when unpacked).
     """
-    with TemporaryDirectory(prefix=".unpacked-", dir=scratch) as folder:
+    with TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=scratch) as folder:
         yield [_plain(path, Path(folder) / str(i), sheet, 0) for i, path in enumerate(paths)]
 
 
@@ -64,7 +66,7 @@ def _plain(path: Path, folder: Path, sheet: str | None, depth: int) -> Plain:
     try:
         note = kind(path, target, sheet)
     except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException) as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or is_of_disk(error):
             raise
         raise UnreadableFileError.damaged(path) from error
     inner = _plain(target, folder / "inner", sheet, depth + 1)
@@ -149,14 +151,23 @@ class _Readable(Protocol):
 
 def _copy(path: Path, source: _Readable, target: Path) -> None:
     """Write an unpacked file, at most as much as the disk may take. Raises UnpackedSizeError."""
-    limit = min(MAX_UNPACKED_BYTES, shutil.disk_usage(target.parent).free - MIN_FREE_BYTES)
+    room = shutil.disk_usage(target.parent).free - MIN_FREE_BYTES
+    limit = min(MAX_UNPACKED_BYTES, room)
     n_bytes = 0
     with target.open("wb") as file:
         while block := source.read(_BLOCK_BYTES):
             n_bytes += len(block)
             if n_bytes > limit:
+                if room <= MAX_UNPACKED_BYTES:
+                    raise UnpackedSizeError.of_disk(path, _lasting(target.parent), limit)
                 raise UnpackedSizeError(path, limit)
             file.write(block)
+
+
+def _lasting(folder: Path) -> Path:
+    """Return the folder above the one that is removed again: the one whose disk somebody can look at."""
+    scratch = next((each for each in (folder, *folder.parents) if each.name.startswith(SCRATCH_PREFIX)), folder)
+    return scratch.parent
 
 
 def _feather(path: Path, target: Path, _sheet: str | None) -> str:

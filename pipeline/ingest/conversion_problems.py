@@ -1,11 +1,13 @@
 """Problems with archives and workbooks."""
 
 from pathlib import Path
+from shlex import quote
 
 from pipeline.core.problems import DataError, InvalidParamsError
 from pipeline.core.sentences import listed
 
 MAX_LISTED = 10
+MB = 2**20
 GIB = 2**30
 
 
@@ -73,6 +75,15 @@ class UnpackedSizeError(DataError):
         super().__init__(
             f"{path.name} is too large when it is unpacked.",
             why=f"It holds more than the {max(limit_bytes, 0) / GIB:.1f} GiB that may be unpacked.",
-            fix="Use a smaller table, or free some space.",
-            command="df -h",
+            fix="Use a smaller table.",
         )
+
+    @classmethod
+    def of_disk(cls, path: Path, folder: Path, limit_bytes: int) -> "UnpackedSizeError":
+        """Return the problem of a disk on which less than 512 MB would stay free."""
+        problem = cls(path, limit_bytes)
+        problem.why = f"The disk of {folder} has room for {max(limit_bytes, 0) / MB:,.0f} MB of it; 512 MB stay free."
+        problem.fix = "Free some space there, or use a smaller table."
+        problem.command = f"df -h {quote(str(folder))}"
+        problem.retryable = True
+        return problem

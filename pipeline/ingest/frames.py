@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.cells import MISSING_TOKENS
+from pipeline.core.disk import is_of_disk
 from pipeline.core.memory import is_out_of_memory
 from pipeline.ingest.headers import Source
 from pipeline.ingest.problems import UnreadableFileError
@@ -94,7 +95,7 @@ def _parquet_frames(source: Source, text_columns: list[str] | None) -> Iterator[
                 yield frame if text_columns is None else frame.map(str, na_action="ignore")
     except (pa.ArrowException, OSError, ValueError, OverflowError, NotImplementedError) as error:
         # The last three: times that Python has no objects for, such as 24:00 and the year 2,941,775.
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or is_of_disk(error):
             raise
         raise UnreadableFileError.damaged_parquet(source.path, _reason(error)) from error
 

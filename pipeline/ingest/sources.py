@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.core import memory
 from pipeline.core.cells import match_names
+from pipeline.core.disk import is_of_disk
 from pipeline.core.sentences import listed
 from pipeline.core.table_files import PARQUET_SUFFIXES, is_table
 from pipeline.ingest import delimited
@@ -50,6 +51,8 @@ def digest(paths: Iterable[Path]) -> tuple[str, int]:
                 whole.update(hashlib.file_digest(file, "sha256").digest())
                 n_bytes += file.tell()
         except OSError as error:
+            if is_of_disk(error):
+                raise
             raise UnreadableFileError.no_access(path, error) from error
     return whole.hexdigest(), n_bytes
 
@@ -108,7 +111,7 @@ def _parquet(path: Path) -> Source:
         with pq.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
     except (pa.ArrowException, OSError) as error:
-        if memory.is_out_of_memory(error):
+        if memory.is_out_of_memory(error) or is_of_disk(error):
             raise
         raise UnreadableFileError.damaged_parquet(path, f"{error}".splitlines()[0]) from error
     if metadata.num_rows == 0:

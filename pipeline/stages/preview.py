@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from pipeline.core.disk import disk_problem
 from pipeline.core.params import Params
 from pipeline.core.problems import DataError
 from pipeline.core.table_preview import PreviewColumn, PreviewRequest, PreviewResult, TablePreview
@@ -95,6 +96,11 @@ def main() -> int:
         result = PreviewResult(preview=preview(request))
     except DataError as problem:
         result = PreviewResult(problem=problem.as_dict())
+    except OSError as error:
+        disk = disk_problem(error, (request.scratch, *{file.path.parent for file in request.files}))
+        if disk is None:
+            raise
+        result = PreviewResult(problem=disk.as_dict())
     sys.stdout.write(json.dumps(result.model_dump(mode="json")) + "\n")
     return 0
 

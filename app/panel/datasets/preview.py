@@ -16,6 +16,7 @@ from app.panel.datasets.problems import PreviewError, RefusedTableError
 from app.panel.datasets.service import Datasets
 from app.panel.datasets.uploads import Upload
 from app.processes.child import CODE_DIR, start
+from pipeline.core.disk_problems import DiskError
 from pipeline.core.params import Params
 from pipeline.core.table_preview import PreviewRequest, PreviewResult, RawFile
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_LOGGED: Final = 2_000
 SHEET_PROBLEM: Final = "DATA-26"
+DISK_PROBLEMS: Final = "DISK-"
 COMMAND: Final = (sys.executable, "-m", "pipeline.stages.preview")
 
 Key = tuple[tuple[tuple[str, int, float], ...], str]
@@ -91,13 +93,15 @@ class Previews:
 
     def check(self, upload: Upload) -> None:
         """Raise RefusedTableError (422) with the reader's own problem unless an upload can be read, with the tables beside it
-        if it does not replace them. Which sheet of a workbook is meant can be said later. Raises PreviewError FILE-08 (500).
+        if it does not replace them. Which sheet of a workbook is meant can be said later. Raises PreviewError FILE-08 (500), DiskError (507).
         """
         files = [RawFile(path=upload.part.absolute(), name=upload.name)]
         files += [] if upload.replace else self._files()
         params = self.next_params().model_copy(update={"sheet": None})
         result = self._ask(files, params)
         if result.problem is not None and result.problem.get("id") != SHEET_PROBLEM:
+            if str(result.problem.get("id", "")).startswith(DISK_PROBLEMS):
+                raise DiskError.restore(result.problem, status=507)
             raise RefusedTableError.restore(result.problem, status=422)
 
     def _files(self) -> list[RawFile]:

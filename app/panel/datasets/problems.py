@@ -1,6 +1,10 @@
 """Problems with the tables in `data/raw`."""
 
+from pathlib import Path
+from shlex import quote
+
 from app.web.problems import MIB
+from pipeline.core.disk import disk_problem
 from pipeline.core.problems import ProblemError
 from pipeline.core.table_files import TABLE_SUFFIXES
 
@@ -74,19 +78,22 @@ class UnknownTableError(ProblemError):
 class TableWriteError(ProblemError):
     """The table could not be written.
 
-    The disk is full or `data/raw` is not writable. Free some space or correct the permissions, then upload it again; no
-    partial file was left.
+    The disk of `data/raw` or `data/replaced` is full or read-only, or the panel's user may not write there; the message
+    says which. Free some space, mount it writable or correct the permissions, then upload it again; no partial file was
+    left.
     """
 
     id = "FILE-05"
     status = 507
-    command = "df -h"
 
-    def __init__(self, name: str, error: OSError) -> None:
+    def __init__(self, name: str, error: OSError, data_dir: Path) -> None:
+        raw = data_dir / "raw"
+        cause = disk_problem(error, (raw, data_dir / "replaced", data_dir))
         super().__init__(
             f"{name} could not be written.",
-            why=f"{error.strerror or error}.",
-            fix="Free some space, or make data/raw writable.",
+            why=f"{cause.what} {cause.why}" if cause else f"{raw}: {error.strerror or error}.",
+            fix=f"{cause.fix} Then upload it again." if cause else "Free some space, or make data/raw writable.",
+            command=cause.command if cause else f"ls -ld {quote(str(raw))}",
         )
 
 

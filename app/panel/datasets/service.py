@@ -66,7 +66,7 @@ class Datasets:
             with self._place_lock:
                 self._place(upload.part, name, replace=replace)
         except OSError as error:
-            raise TableWriteError(name, error) from error
+            raise TableWriteError(name, error, self._raw.parent) from error
         self._audit.note("dataset.upload", name, after={"n_bytes": upload.n_bytes, "replace": replace})
         return Table(name, upload.n_bytes, self._clock.now())
 

@@ -76,7 +76,7 @@ class Uploads:
         self._is_busy = True
         part = self._raw / f"{PART_PREFIX}{secrets.token_hex(8)}"
         try:
-            with _disk_problems("The table"):
+            with self._disk_problems():
                 self._raw.mkdir(parents=True, exist_ok=True)
                 self._check_disk(int(request.headers.get("content-length", "0")))
             yield await self._read(request, part)
@@ -92,7 +92,7 @@ class Uploads:
                 part.unlink()
 
     async def _read(self, request: Request, part: Path) -> Upload:
-        with _disk_problems("The table"), part.open("xb") as file:
+        with self._disk_problems(), part.open("xb") as file:
             try:
                 form = _Form(request.headers.get("content-type", ""), file)
                 async for chunk in request.stream():
@@ -107,6 +107,13 @@ class Uploads:
     def _write(self, form: "_Form", chunk: bytes) -> None:
         self._check_disk(len(chunk))
         form.parser.write(chunk)
+
+    @contextmanager
+    def _disk_problems(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TableWriteError("The table", error, self._raw.parent) from error
 
     def _check_disk(self, n_bytes: int) -> None:
         """Raise UploadDiskError unless `n_bytes` fit and a run can still start afterwards."""
@@ -190,14 +197,6 @@ class _Form:
 
     def _end(self) -> None:
         self._is_whole = True
-
-
-@contextmanager
-def _disk_problems(name: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise TableWriteError(name, error) from error
 
 
 def _sync(file: BinaryIO) -> None:

@@ -13,6 +13,7 @@ from starlette.routing import compile_path
 from app.panel.pages.problems import InternalError, InvalidRequestError, PageNotFoundError
 from app.panel.pages.renderer import PageRenderer
 from app.web.security import set_security_headers
+from pipeline.core.disk import disk_problem
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,14 @@ def install(app: FastAPI, renderer: PageRenderer) -> None:
         first = error.errors()[0]
         field = ".".join(str(step) for step in first["loc"][1:])
         return renderer.render_problem(request, InvalidRequestError.invalid_field(field, first["msg"]))
+
+    @app.exception_handler(OSError)
+    def of_disk(request: Request, error: Exception) -> Response:
+        problem = disk_problem(error, renderer.folders)
+        if problem is None:
+            raise error  # to the next handler
+        log.warning("action=request result=error problem=%s", problem)
+        return renderer.render_problem(request, problem)
 
     @app.exception_handler(Exception)
     def unforeseen(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from starlette.requests import Request
@@ -98,6 +99,13 @@ class PageRenderer:
         self.env = create_environment()
         self.env.globals["stage_titles"] = STAGE_TITLES
         self.env.filters["estimator"] = choice_title
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Return the folders that the panel works in."""
+        settings = self._settings
+        data = settings.data_dir
+        return (data / "raw", data / "processed", data, settings.models_dir, settings.state_dir)
 
     def render(self, request: Request, view: View, *, section: str = "", status: int = 200) -> HTMLResponse:
         """Return the page, or the part of it that htmx asked for."""

@@ -1,5 +1,6 @@
 """The deploy stage: publishes the bundle and, if it won at the gate, puts it into service."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +127,7 @@ class DeployStage:
         if existing is not None and existing.bundle != manifest.run_id:
             renumbered = manifest.model_copy(update={"version": ctx.version})
             source = ctx.run_dir / f"bundle-{ctx.version}"
-            if not source.exists():
-                write_bundle(source, renumbered, read_model(result.bundle_dir, manifest))
+            shutil.rmtree(source, ignore_errors=True)  # an attempt that was killed may have left half of it
+            write_bundle(source, renumbered, read_model(result.bundle_dir, manifest))
         pointer = publish(self._models_dir, source, manifest.run_id)
         return read_manifest(bundle_dir(self._models_dir, pointer), pointer.sha256), pointer.bundle

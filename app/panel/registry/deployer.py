@@ -124,8 +124,14 @@ class Deployer:
                 self._activate(before, after, manifest, stop, log)
                 return self._store.finish(row.id, "done", "", self._clock.monotonic() - started)
             except BaseException as error:
-                if read_pointer(self._models_dir) == after:
-                    write_pointer(self._models_dir, before)
+                try:
+                    if read_pointer(self._models_dir) == after:
+                        write_pointer(self._models_dir, before)
+                except OSError as refusal:  # the row stays pending: the next deployment or start restores it first
+                    if log is not None:
+                        warning = f"The previous version could not be put back yet: {refusal}"
+                        log.warning(warning)
+                    raise error from None
                 detail = str(error) or type(error).__name__
                 self._store.finish(row.id, "failed", detail, self._clock.monotonic() - started)
                 raise

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline.features import job, processed_dataset
 from pipeline.ingest.sample_table import generate, to_csv
 from pipeline.onnx.session import Graph, RawRows
 from pipeline.stages import process_data, set_seed
+from tests.builders.disks import SmallDisk
 
 
 def context(folder: Path, params: Params | None = None, stage: StageName = "process_data") -> StageContext:
@@ -344,3 +346,39 @@ def test_what_gives_the_target_away_is_kept_for_the_gate_when_there_is_something
     assert result.leakage == {"code": "determines class exactly"}
     assert result.target_is_guess
     assert result.warnings[0].startswith("The target 'class' was guessed from its name.")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("breaks", "id"), [("fill", "DISK-03"), ("make_read_only", "DISK-05")])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_folder_of_processed_sets_is_named_when_it_is_full_or_read_only(
+    tmp_path: Path, small_disk: Callable[..., SmallDisk], name: str, breaks: str, id: str
+) -> None:
+    disk = small_disk(tmp_path / "processed", size="16k" if breaks == "fill" else "1m")
+    write(tmp_path, _noise(500), name)
+    assert execute(context(tmp_path, stage="set_seed"), Events(io.StringIO())) == 0
+    if breaks == "make_read_only":
+        disk.make_read_only()
+    output = io.StringIO()
+    assert execute(context(tmp_path), Events(output)) == 3
+    problem = json.loads(output.getvalue().splitlines()[-1])
+    # What is unpacked must leave 512 MB free, which a full disk does not: that is said before it is full.
+    assert problem["id"] == ("DATA-27" if (name, breaks) == ("t.csv.gz", "fill") else id)
+    assert str(disk.folder) in str(problem)
+    assert not list(disk.folder.iterdir())
+
+
+def test_folder_is_named_when_the_tables_are_gone(tmp_path: Path) -> None:
+    write(tmp_path, _noise(500))
+    assert execute(context(tmp_path, stage="set_seed"), Events(io.StringIO())) == 0
+    shutil.rmtree(tmp_path / "raw")
+    (tmp_path / "raw").touch()
+    output = io.StringIO()
+    assert execute(context(tmp_path), Events(output)) == 3
+    assert json.loads(output.getvalue().splitlines()[-1])["id"] in {"DATA-01", "DISK-07"}
+
+
+def _noise(n_rows: int) -> pd.DataFrame:
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame(rng.normal(size=(n_rows, 8)), columns=[f"x{i}" for i in range(8)])
+    return frame.assign(y=rng.integers(0, 2, n_rows))

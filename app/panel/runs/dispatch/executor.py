@@ -8,6 +8,7 @@ from app.panel.runs.dispatch.execution import RunDependencies, RunExecution
 from app.panel.runs.domain.attempt_problems import PanelFaultError
 from app.panel.runs.domain.service import RUNS_TOPIC
 from app.panel.runs.domain.state import FINAL
+from pipeline.core.disk import disk_problem
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Executor:
                 await current.execute(fault)
             except Exception as error:
                 if fault is None:
-                    fault = error if isinstance(error, ProblemError) else PanelFaultError(error)
+                    fault = error if isinstance(error, ProblemError) else self._fault(current.run_id, error)
                     if fault is not error:
                         log.exception("action=execute_run run_id=%s", current.run_id)
                     continue
@@ -80,6 +81,11 @@ class Executor:
             if await self._has_ended(current.run_id):
                 self._deps.active_runs.remove(current.run_id)
                 return
+
+    def _fault(self, run_id: str, error: Exception) -> ProblemError:
+        settings = self._deps.settings
+        folders = (settings.runs_dir / run_id, settings.data_dir, settings.models_dir)
+        return disk_problem(error, folders, "The run stopped") or PanelFaultError(error)
 
     async def _has_ended(self, run_id: str) -> bool:
         try:

@@ -1,14 +1,18 @@
 """Gives a run its final state, with its totals and the last line of its log."""
 
+import logging
 from pathlib import Path
 
 from app.panel.clock import Clock
+from app.panel.logs.line import LogCounts
 from app.panel.logs.store import LogStore
 from app.panel.runs.domain.decide import Finish
 from app.panel.runs.domain.run_file import write_run_file
 from app.panel.runs.domain.state import AttemptState, RunState
 from app.panel.runs.domain.store import RunSnapshot, RunStore
 from pipeline.core.events import Level
+
+log = logging.getLogger(__name__)
 
 _LEVELS: dict[RunState, Level] = {RunState.FAILED: "error", RunState.INTERRUPTED: "warning"}
 
@@ -32,7 +36,11 @@ def finish_run(
     run = snapshot.run
     if any(attempt.state == AttemptState.RUNNING for attempt in snapshot.attempts):
         store.interrupt_attempts(run.id)
-    counts = logs.counts(run.id)
+    try:
+        counts = logs.counts(run.id)
+    except OSError as error:  # a log that cannot be read must not keep the run from ending
+        log.warning("action=count_lines run_id=%s error=%s", run.id, error)
+        counts = LogCounts(0, 0, 0, None)
     columns: dict[str, object] = {
         "duration_s": round(duration_s, 3),
         "n_warnings": counts.n_warnings,

@@ -1,6 +1,8 @@
 """Runs an attempt in a process of its own and follows what it writes."""
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +17,10 @@ from app.panel.runs.domain.retry import ProcessExit, exit_problem
 from app.panel.runs.domain.state import AttemptState
 from app.panel.runs.stage_process.launcher import Launcher, StageProcess
 from app.panel.runs.stage_process.output import StageOutput
-from pipeline.core.problems import DiskFullError, ProblemError
-from pipeline.core.runner import EXIT_OK, is_disk_full
+from pipeline.core.disk import disk_problem, probe, stage_folders
+from pipeline.core.disk_problems import DiskError, DiskFullError
+from pipeline.core.problems import ProblemError
+from pipeline.core.runner import EXIT_DISK, EXIT_OK
 from pipeline.core.stage import STAGE_TITLES, StageContext, result_path
 
 POLL_S: Final = 0.03
@@ -35,21 +39,24 @@ class ProcessStageRunner:
         """See StageRunner."""
         started = self._clock.monotonic()
         path = ctx.run_dir / "attempts" / f"{ctx.stage}-{ctx.attempt}.out"
-        # A result that an earlier attempt or run left must not be taken for this attempt's.
-        await asyncio.to_thread(_remove, path, result_path(ctx.run_dir, ctx.stage))
         try:
+            # A result that an earlier attempt or run left must not be taken for this attempt's.
+            await asyncio.to_thread(_remove, path, result_path(ctx.run_dir, ctx.stage))
             child = await asyncio.to_thread(self._launcher.spawn, ctx, path)
         except (OSError, EOFError) as error:
-            problem = (
-                DiskFullError(STAGE_TITLES[ctx.stage]) if is_disk_full(error) else StageStartError(ctx.stage, error)
-            )
+            problem = _disk_problem(ctx, error) or StageStartError(ctx.stage, error)
             await self._log_problem(ctx, problem)
             return Outcome(AttemptState.FAILED, self._since(started), problem=problem)
         output = StageOutput(
             path, run_id=ctx.run_id, stage=ctx.stage, attempt=ctx.attempt, logs=self._logs, clock=self._clock
         )
         end = await self._follow(ctx, child, output, token, started)
-        await asyncio.to_thread(_remove, Path(f"{path}.pid"))
+        if end.exitcode == EXIT_DISK:
+            refusal = await asyncio.to_thread(probe, path.parent)
+            full = DiskFullError.of([ctx.run_dir], _doing(ctx))
+            end = replace(end, disk=full if refusal is None else _disk_problem(ctx, refusal))
+        with suppress(OSError):  # a read-only disk; the next start looks whether it is still the same process
+            await asyncio.to_thread(_remove, Path(f"{path}.pid"))
         return await self._outcome(ctx, token, end, self._since(started), output.report.compute_s)
 
     async def _follow(
@@ -108,6 +115,15 @@ class ProcessStageRunner:
 
     def _since(self, started: float) -> float:
         return round(self._clock.monotonic() - started, 4)
+
+
+def _disk_problem(ctx: StageContext, error: BaseException) -> DiskError | None:
+    folders = stage_folders(ctx.data_dir, ctx.models_dir, ctx.run_dir)
+    return disk_problem(error, folders, _doing(ctx))
+
+
+def _doing(ctx: StageContext) -> str:
+    return f"Stage “{STAGE_TITLES[ctx.stage]}” stopped"
 
 
 def _remove(*paths: Path) -> None:

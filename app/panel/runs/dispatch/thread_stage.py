@@ -13,8 +13,9 @@ from app.panel.runs.domain.active_runs import ActiveRuns
 from app.panel.runs.domain.attempt_problems import DeployFaultError, StageTimeoutError
 from app.panel.runs.domain.interfaces import Deploy, DeployResult
 from app.panel.runs.domain.state import AttemptState
+from pipeline.core.disk import disk_problem, stage_folders
 from pipeline.core.problems import ProblemError
-from pipeline.core.stage import StageContext, TrainResult, read_result
+from pipeline.core.stage import STAGE_TITLES, StageContext, TrainResult, read_result
 
 STOP_GRACE_S: Final = 8.0  # how long a deploy that was asked to stop may take to clean up
 
@@ -34,8 +35,11 @@ class ThreadStageRunner:
         started = self._clock.monotonic()
         stop = threading.Event()
         log = AttemptLog(ctx, self._logs, self._active_runs, self._clock)
-        train = await asyncio.to_thread(read_result, ctx.run_dir, "train_model", TrainResult)
-        deploying = _in_daemon_thread(lambda: self._deploy(ctx, train, log, stop))
+
+        def deploy() -> DeployResult:
+            return self._deploy(ctx, read_result(ctx.run_dir, "train_model", TrainResult), log, stop)
+
+        deploying = _in_daemon_thread(deploy)
         ending = asyncio.create_task(token.wait())
         try:
             both: set[asyncio.Future[Any]] = {deploying, ending}
@@ -50,12 +54,19 @@ class ThreadStageRunner:
         if error is None:
             log.close()
             return Outcome(AttemptState.SUCCEEDED, duration_s, duration_s, deployed=deploying.result())
-        problem = None if token else error if isinstance(error, ProblemError) else DeployFaultError(error)
+        problem = None if token else _problem(ctx, error)
         if problem is not None:
             await asyncio.to_thread(log.log, str(problem), "error")
         log.close()
         state = token.attempt_state if problem is None else AttemptState.FAILED
         return Outcome(state, duration_s, problem=problem)
+
+
+def _problem(ctx: StageContext, error: BaseException) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return error
+    folders = stage_folders(ctx.data_dir, ctx.models_dir, ctx.run_dir)
+    return disk_problem(error, folders, f"Stage “{STAGE_TITLES[ctx.stage]}” stopped") or DeployFaultError(error)
 
 
 def _in_daemon_thread(call: Callable[[], DeployResult]) -> "asyncio.Future[DeployResult]":

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.panel.runs.domain.attempt_problems import StageExitError, StageKilledError, StageSignalError, StageTimeoutError
-from pipeline.core.problems import DiskFullError, ProblemError, StageOutOfMemoryError
-from pipeline.core.runner import EXIT_DISK_FULL, EXIT_OK, EXIT_PROBLEM
+from pipeline.core.disk_problems import DiskError, DiskFullError
+from pipeline.core.problems import ProblemError, StageOutOfMemoryError
+from pipeline.core.runner import EXIT_DISK, EXIT_OK, EXIT_PROBLEM
 from pipeline.core.stage import STAGE_TITLES
 
 
@@ -27,7 +28,8 @@ class RetryPolicy:
 class ProcessExit:
     """The end of an attempt's process. `exitcode` as multiprocessing reports it; `reported`: the `error` event.
 
-    `out_of_memory`: it has written that it got no memory; `memory_bytes`: its limit.
+    `out_of_memory`: it has written that it got no memory; `memory_bytes`: its limit. `disk`: why it could
+    not write what it had to say.
     """
 
     exitcode: int | None
@@ -36,6 +38,7 @@ class ProcessExit:
     reported: Mapping[str, Any] | None
     out_of_memory: bool = False
     memory_bytes: int | None = None
+    disk: DiskError | None = None
 
 
 def exit_problem(stage: str, end: ProcessExit) -> ProblemError | None:
@@ -49,7 +52,7 @@ def exit_problem(stage: str, end: ProcessExit) -> ProblemError | None:
         return None
     if end.reported is not None and end.reported.get("what"):
         problem = ProblemError.restore(end.reported)
-        problem.retryable |= end.exitcode not in {EXIT_PROBLEM, EXIT_DISK_FULL}
+        problem.retryable |= end.exitcode not in {EXIT_PROBLEM, EXIT_DISK}
         return problem
     return _unreported(stage, end)
 
@@ -58,8 +61,8 @@ def _unreported(stage: str, end: ProcessExit) -> ProblemError:
     """Return the problem of an attempt that could not say itself what went wrong."""
     if end.out_of_memory:
         return StageOutOfMemoryError(STAGE_TITLES.get(stage, stage), end.memory_bytes)
-    if end.exitcode == EXIT_DISK_FULL:
-        return DiskFullError(STAGE_TITLES.get(stage, stage))
+    if end.exitcode == EXIT_DISK:
+        return end.disk or DiskFullError.of((), f"Stage “{STAGE_TITLES.get(stage, stage)}” stopped")
     if end.exitcode is not None and end.exitcode < 0:
         number = -end.exitcode
         return StageKilledError(stage) if number == signal.SIGKILL else StageSignalError(stage, number)

@@ -17,8 +17,9 @@ from typing import IO, Final
 from app.processes.exec_shim import die_with_parent
 from app.processes.limits import limit
 from app.processes.tree import identity
+from pipeline.core.disk import disk_problem
 from pipeline.core.events import Events
-from pipeline.core.runner import EXIT_CRASH, EXIT_DISK_FULL, execute, is_disk_full
+from pipeline.core.runner import EXIT_CRASH, EXIT_DISK, execute
 from pipeline.core.stage import ENTRY, StageContext, StageFunction, StageName
 
 ATTEMPT_ENV: Final = "ML_PIPELINE_ATTEMPT"  # in the environment of whatever a stage starts: run/stage/attempt
@@ -44,8 +45,8 @@ def main(context_json: str, output: str, entries_json: str, memory_bytes: int) -
     try:
         code = _attempt(context_json, output, entries_json)
     except Exception as error:  # noqa: BLE001 - the last frame of the process
-        if is_disk_full(error):
-            code = EXIT_DISK_FULL
+        if disk_problem(error, (Path(output).parent,)) is not None:  # not even the reason could be written
+            code = EXIT_DISK
         else:
             traceback.print_exc()
     finally:

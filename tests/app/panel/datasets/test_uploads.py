@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from app.panel.audit.log import AuditLog
 from app.panel.clock import SystemClock
 from app.panel.datasets import api
 from app.panel.datasets.preview import PreviewLimits, Previews
+from app.panel.datasets.problems import TableWriteError
 from app.panel.datasets.service import Datasets
 from app.panel.datasets.uploads import Uploads
 from app.panel.db.engine import Database
@@ -27,6 +28,7 @@ from app.panel.runs.domain.service import MIN_FREE_BYTES
 from app.panel.settings import Settings
 from app.web.app_objects import provide
 from pipeline.core.params import Params
+from tests.builders.disks import SmallDisk
 
 FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n'
 FIELD = b'--b\r\nContent-Disposition: form-data; name="replace"\r\n\r\n%s\r\n'
@@ -256,6 +258,32 @@ def test_reason_is_given_when_the_folder_cannot_be_written(app: FastAPI, tmp_pat
         assert await Sent(app).answered() == (507, "FILE-05")
 
     asyncio.run(upload())
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("breaks", ["fill", "use_up_inodes", "make_read_only"])
+def test_folder_is_named_and_nothing_is_left_when_its_disk_takes_no_table(
+    app: FastAPI, tmp_path: Path, small_disk: Callable[..., SmallDisk], monkeypatch: pytest.MonkeyPatch, breaks: str
+) -> None:
+    disk = small_disk(tmp_path / "raw")
+    getattr(disk, breaks)()
+    before = sorted(disk.folder.iterdir())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 2**40))  # it fills up only now
+
+    async def upload() -> None:
+        assert await Sent(app).finish(FILE % (b"a.csv", bytes(100_000)) + END) == (507, "FILE-05")
+
+    asyncio.run(upload())
+    assert sorted(disk.folder.iterdir()) == before
+    problem = TableWriteError("a.csv", _write_error(disk.folder), tmp_path)
+    assert str(disk.folder) in problem.why
+    assert str(disk.folder) in problem.command
+
+
+def _write_error(folder: Path) -> OSError:
+    with pytest.raises(OSError, match=r"No space|Read-only") as caught, (folder / "x").open("wb", buffering=0) as file:
+        file.write(bytes(1000))
+    return caught.value
 
 
 def test_what_a_killed_panel_left_is_removed_when_the_next_one_starts(tmp_path: Path) -> None:

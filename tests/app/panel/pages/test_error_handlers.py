@@ -1,6 +1,9 @@
 """Problems have one shape: a page for people, problem details for scripts, a toast for a swap."""
 
+import errno
 import logging
+import os
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -66,6 +69,32 @@ def test_no_detail_leaves_when_something_unforeseen_breaks(caplog: pytest.LogCap
     page = client.get("/known")
     assert page.status_code == 413
     assert all(text in page.text for text in ("What &lt;happened&gt;.", "Why.", "Do.", "run --this"))
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "status", "id"),
+    [
+        (errno.ENOSPC, "models/current.json", 507, "DISK-03"),
+        (errno.EROFS, "state/runs/x", 507, "DISK-05"),
+        (errno.EACCES, "data/raw/a.csv", 507, "DISK-06"),
+        (errno.EIO, "data/processed/x", 507, "DISK-08"),
+        (errno.ENOENT, "/elsewhere/nothing", 500, "WEB-05"),
+    ],
+)
+def test_folder_is_named_when_a_route_cannot_use_it(
+    tmp_path: Path, number: int, name: str, status: int, id: str
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data", models_dir=tmp_path / "models", state_dir=tmp_path / "state")
+    app = FastAPI()
+    errors.install(app, PageRenderer(settings, SystemClock()))
+
+    @app.get("/break")
+    def broken() -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path / name))
+
+    answer = TestClient(app, raise_server_exceptions=False).get("/break")
+    assert (answer.status_code, answer.json()["id"]) == (status, id)
+    assert (str(tmp_path) in answer.json()["command"]) is (status == 507)
 
 
 def test_health_is_on_each_page_and_in_each_swap_when_it_is_known() -> None:

@@ -1,13 +1,18 @@
 """The deploy stage: what goes live, what does not, and that a failure leaves what was."""
 
+import errno
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from app.panel.registry import deployer
-from pipeline.core.bundle import read_pointer
+from pipeline.core.bundle import Pointer, read_pointer, write_pointer
+from pipeline.core.disk import disk_problem
 from pipeline.core.problems import BundleError, ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness
+from tests.builders.disks import SmallDisk
 from tests.builders.problems import problem
 
 
@@ -149,3 +154,65 @@ def test_the_run_carries_a_warning_when_tracking_has_one(registry: RegistryHarne
     registry.warning = "MLF-01: MLflow is not there."
     assert registry.deploy(1).deployed
     assert registry.log.warnings == ["MLF-01: MLflow is not there."]
+
+
+@pytest.mark.process
+def test_the_live_model_stays_whole_when_the_models_are_full_or_read_only(
+    tmp_path: Path, small_disk: Callable[..., SmallDisk]
+) -> None:
+    disk = small_disk(tmp_path / "models")
+    registry = RegistryHarness(tmp_path)
+    try:
+        registry.deploy(1)
+        for breaks in (disk.fill, disk.make_read_only):
+            breaks()
+            with pytest.raises(OSError, match=r"No space left|Read-only") as caught:
+                registry.deploy(2)
+            named = disk_problem(caught.value, (registry.models_dir,))
+            assert named is not None
+            assert named.folders == (registry.models_dir,)
+            assert (registry.live, registry.api.seen) == (1, [1])
+            assert [path.name for path in (registry.models_dir / "versions").glob("[!.]*")] == ["run-1"]
+        disk.make_read_only(on=False)
+        disk.free()
+        assert registry.deploy(2).deployed
+        assert registry.live == 2
+        assert not list((registry.models_dir / "versions").glob(".*"))
+    finally:
+        registry.close()
+
+
+def test_the_previous_version_is_put_back_later_when_the_pointer_cannot_be_written(
+    registry: RegistryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.deploy(1)
+    registry.api.shift = 2e-5
+    write, calls = write_pointer, iter((True, False))
+
+    def refuse_second(models_dir: Path, pointer: Pointer | None) -> None:
+        if not next(calls):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(models_dir, pointer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deployer, "write_pointer", refuse_second)
+        with pytest.raises(ProblemError, match="DEPLOY-03"):
+            registry.deploy(2)
+    assert (registry.live, registry.history()[-1][3]) == (2, "pending")
+    assert "could not be put back yet" in registry.log.warnings[-1]
+    registry.api.shift = 0.0
+    registry.deploy(3)
+    assert [row[3] for row in registry.history()] == ["done", "failed", "done"]
+
+
+def test_a_bundle_that_a_killed_attempt_left_half_written_is_written_anew_when_its_number_is_taken(
+    registry: RegistryHarness,
+) -> None:
+    ctx, result = registry.trained(1)
+    registry.deploy(2)
+    left = ctx.run_dir / "bundle-2"
+    left.mkdir()
+    (left / "model.onnx").write_bytes(b"half")
+    ctx = ctx.model_copy(update={"version": 2})
+    assert registry.models.deploy(ctx, result, registry.log, threading.Event()).deployed
+    assert registry.live == 2
