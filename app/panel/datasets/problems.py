@@ -143,13 +143,13 @@ class UploadDiskError(ProblemError):
 
     id = "DISK-04"
     status = 507
-    command = "df -h"
 
-    def __init__(self, *, free_bytes: int, needed_bytes: int) -> None:
+    def __init__(self, raw: Path, *, free_bytes: int, needed_bytes: int) -> None:
         super().__init__(
             "The table does not fit on the disk.",
-            why=f"{free_bytes // MIB:,} MB are free on the disk of data/raw, and {needed_bytes // MIB:,} MB are needed.",
-            fix="Free some space.",
+            why=f"{free_bytes // MIB:,} MB are free on the disk of {raw}, and {needed_bytes // MIB:,} MB are needed.",
+            fix="Free some space there.",
+            command=f"df -h {quote(str(raw))}",
         )
 
 

@@ -20,8 +20,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from app.panel.datasets.problems import TableWriteError, UploadBusyError, UploadDiskError
+from app.panel.disk_room import MIN_FREE_BYTES
 from app.panel.pages.problems import InvalidRequestError
-from app.panel.runs.domain.service import MIN_FREE_BYTES
 
 MAX_FIELD_BYTES: Final = 1024
 MAX_PARTS: Final = 10  # two are of use; a gigabyte of empty ones would be minutes of work
@@ -119,7 +119,7 @@ class Uploads:
         """Raise UploadDiskError unless `n_bytes` fit and a run can still start afterwards."""
         free_bytes = shutil.disk_usage(self._raw).free
         if free_bytes < n_bytes + MIN_FREE_BYTES:
-            raise UploadDiskError(free_bytes=free_bytes, needed_bytes=n_bytes + MIN_FREE_BYTES)
+            raise UploadDiskError(self._raw, free_bytes=free_bytes, needed_bytes=n_bytes + MIN_FREE_BYTES)
 
 
 class _Form:

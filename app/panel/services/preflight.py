@@ -2,7 +2,6 @@
 
 import os
 import platform
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from typing import Final, Literal
 import psutil
 
 from app.panel.clock import Clock
+from app.panel.disk_room import Room, rooms
 from app.panel.services.handed_over import read_api_key
 from app.panel.services.problems import (
     DriftNeedsKeyError,
@@ -29,12 +29,12 @@ from app.panel.services.reconcile import HEALTHY_S
 from app.panel.services.supervisor import ServiceSupervisor
 from app.panel.services.views import PreflightView, ServiceProblem, ServiceRow, ServicesView
 from app.panel.settings import Settings
+from pipeline.core.disk import existing
 from pipeline.core.problems import ProblemError
 
-# The failures that these bounds prevent: a run writes the processed table, a model and its plots; training on the built-in
+# The failures that these bounds prevent: training on the built-in
 # table takes 0.7 GB next to 0.6 GB of services.
-DISK_WARN_BYTES: Final = 2 * 2**30
-DISK_BYTES: Final = 500 * 2**20
+RUNS_BEFORE_FULL: Final = 3
 MEMORY_BYTES: Final = 2**30
 FRESH_S: Final = 10.0
 # Where SQLite's locks are not reliable.
@@ -119,9 +119,7 @@ def machine_checks(settings: Settings) -> list[Check]:
     return [
         python_check(sys.version_info[:2]),
         *(_run_check(name, partial(check_writable, path, setting)) for name, path, setting in folders),
-        _run_check(
-            "Disk", lambda: check_disk(settings.state_dir, shutil.disk_usage(_existing(settings.state_dir)).free)
-        ),
+        *disk_checks(settings),
         _run_check("Memory", lambda: check_memory(psutil.virtual_memory().available)),
         _run_check("File system", lambda: check_file_system(file_system(settings.state_dir))),
         _run_check("MLflow", check_mlflow),
@@ -136,17 +134,28 @@ def python_check(version: tuple[int, ...]) -> Check:
 
 def check_writable(folder: Path, setting: str) -> str:
     """Return where it is. Raises PERM-01 if nothing can be written there."""
-    path = _existing(folder)
+    path = existing(folder)
     if not os.access(path, os.W_OK | os.X_OK):
         raise FolderNotWritableError(folder, setting, owner_uid=path.stat().st_uid)
     return f"{folder} is writable."
 
 
-def check_disk(folder: Path, free_bytes: int) -> str:
-    """Return how much is free. Raises DISK-02 if it is less than a few runs need."""
-    if free_bytes < DISK_WARN_BYTES:
-        raise LowDiskError(folder, free_bytes, can_run=free_bytes >= DISK_BYTES)
-    return f"{free_bytes / 2**30:.1f} GB are free."
+def disk_checks(settings: Settings) -> list[Check]:
+    """Return a check for each disk that a run writes to."""
+    try:
+        found = rooms(settings)
+    except ProblemError as problem:
+        return [Check.failed("Disk", problem)]
+    if len(found) == 1:
+        return [_run_check("Disk", partial(check_disk, found[0]))]
+    return [_run_check(f"Disk of {room.needs[0].title}", partial(check_disk, room)) for room in found]
+
+
+def check_disk(room: Room) -> str:
+    """Return how much is free. Raises DISK-02 if it is less than three runs need."""
+    if room.free_bytes < RUNS_BEFORE_FULL * room.needed_bytes:
+        raise LowDiskError(room)
+    return f"{room.free_bytes / 2**30:.1f} GB are free on the disk of {room.where}."
 
 
 def check_memory(available_bytes: int) -> str:
@@ -179,18 +188,10 @@ def check_drift(api_key: str) -> str:
 
 def file_system(folder: Path) -> str:
     """Return the type of the file system below a folder, in lower case; "" where that is not known."""
-    path = _existing(folder).resolve()
+    path = existing(folder).resolve()
     mounts = [(Path(part.mountpoint), part.fstype.lower()) for part in psutil.disk_partitions(all=True)]
     below = [(len(mount.parts), kind) for mount, kind in mounts if path.is_relative_to(mount)]
     return max(below, default=(0, ""))[1]
-
-
-def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
-    path = folder.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def _run_check(name: str, check: Callable[[], str]) -> Check:

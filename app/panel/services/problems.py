@@ -1,8 +1,10 @@
 """Problems with the services and with the machine, whichever runtime is used."""
 
 import os
+import shlex
 from pathlib import Path
 
+from app.panel.disk_room import Room
 from app.panel.services.protocol import TITLES, ServiceName
 from pipeline.core.problems import ProblemError
 
@@ -148,19 +150,20 @@ class FolderNotWritableError(ProblemError):
 class LowDiskError(ProblemError):
     """The disk is getting full.
 
-    Less than 2 GB are free on the disk of the state folder. A run needs up to 0.5 GB; with less, no run is started.
-    Remove other files: the panel itself keeps only the models of the newest 50 runs and the newest 20 published
-    versions.
+    A disk of the folders of state, processed data, models or temporary files has less room than three runs need there; with
+    less than one needs, no run is started (DISK-01 has the figures). Remove other files: the panel itself keeps only the
+    models of the newest 50 runs, the newest 20 published versions and the newest 3 prepared sets.
     """
 
     id = "DISK-02"
 
-    def __init__(self, folder: Path, free_bytes: int, *, can_run: bool) -> None:
+    def __init__(self, room: Room) -> None:
+        can_run = room.free_bytes >= room.needed_bytes
         super().__init__(
-            f"Only {free_bytes / 2**30:.1f} GB are free on the disk of {folder}.",
-            why="A run needs up to 0.5 GB; with less, no run is started.",
-            fix="Remove other files; the panel removes old runs and models itself.",
-            command=f"df -h {folder}",
+            f"Only {room.free_bytes / 2**30:.1f} GB are free on the disk of {room.where}.",
+            why=room.explained if can_run else f"No run is started. {room.explained}",
+            fix="Remove other files there; the panel removes old runs and models itself.",
+            command=f"df -h {shlex.join(str(folder) for folder in room.folders)}",
             retryable=can_run,
         )
 

@@ -1,10 +1,12 @@
 """Problems with starting or changing a run."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Final, Self
 
 from pydantic import ValidationError
 
+from app.panel.disk_room import Room
 from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGES, StageName
 
@@ -150,20 +152,23 @@ class TooManyStartsError(ProblemError):
 
 
 class DiskNearlyFullError(ProblemError):
-    """The disk is nearly full.
+    """A disk has too little room for a run.
 
-    Less than 512 MB are free on the disk of the state folder, so no run is started: it could not finish. Remove other
-    files; scheduled runs then resume by themselves.
+    A run writes to the folders of state, processed data, models and temporary files. Each disk they are on must have room
+    for it before it starts, or it could not finish: 512 MB for the state folder, 64 MB each for a model and for temporary
+    files, and for the prepared sets twice the size of the tables in `data/raw`, ten times that of packed ones. The message
+    names the disk and the figures. Free some space there, or move the folder to another disk (`ML_PIPELINE_DATA`,
+    `ML_PIPELINE_MODELS`, `ML_PIPELINE_STATE`, `TMPDIR`); scheduled runs then resume by themselves.
     """
 
     id = "DISK-01"
     status = 507
     retryable = True
-    command = "df -h"
 
-    def __init__(self, *, free_bytes: int, needed_bytes: int) -> None:
+    def __init__(self, room: Room) -> None:
         super().__init__(
-            f"Only {free_bytes // MB} MB are free on the disk of the state folder.",
-            why=f"A run needs {needed_bytes // MB} MB.",
-            fix="Remove old runs or other files.",
+            f"Only {room.free_bytes // MB:,} MB are free on the disk of {room.where}.",
+            why=room.explained,
+            fix="Remove other files there, or move the folder to a larger disk.",
+            command=f"df -h {shlex.join(str(folder) for folder in room.folders)}",
         )

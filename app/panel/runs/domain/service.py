@@ -1,6 +1,5 @@
 """Starts, cancels and repeats runs, for pages, API, terminal and schedule alike."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from app.panel.audit.actor import current_actor
+from app.panel.disk_room import rooms
 from app.panel.notifier import Notifier
 from app.panel.runs.domain.interfaces import Armable
 from app.panel.runs.domain.problems import (
@@ -26,7 +26,6 @@ from app.panel.settings import Settings
 from pipeline.core.params import Params
 from pipeline.core.stage import STAGES, StageName
 
-MIN_FREE_BYTES: Final = 512 * 2**20  # a run of the built-in table writes about 50 MB; databases want some air, too
 LIMITED: Final = frozenset({Trigger.MANUAL, Trigger.RERUN})  # the panel starts all others by itself
 RUNS_TOPIC: Final = "runs"  # notified when a run was created or cancelled
 MAX_RECOVERIES: Final = 3  # in a row: a run that takes the panel down with it must not do so for ever
@@ -75,7 +74,7 @@ class RunService:
         `params` are laid over the defaults; None means the parameters of the newest run that did not fail because of
         them (schedule and drift: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active;
         `.run_id` names it), RUN-03 (422, parameters not valid), RUN-04 (409, nothing to continue from), RUN-17 (429,
-        too many starts of the same user or token), DISK-01 (507, disk nearly full).
+        too many starts of the same user or token), DISK-01 (507, too little room on one of its disks).
         """
         valid = self._repeated_params(trigger) if params is None else _valid(_merged(self._defaults(), params))
         self._check_disk()
@@ -209,9 +208,9 @@ class RunService:
             self._start_limit.count(current_actor().name)
 
     def _check_disk(self) -> None:
-        free_bytes = shutil.disk_usage(self._settings.state_dir).free
-        if free_bytes < MIN_FREE_BYTES:
-            raise DiskNearlyFullError(free_bytes=free_bytes, needed_bytes=MIN_FREE_BYTES)
+        for room in rooms(self._settings):
+            if room.free_bytes < room.needed_bytes:
+                raise DiskNearlyFullError(room)
 
 
 def _valid(params: Mapping[str, Any]) -> Params:

@@ -22,9 +22,9 @@ from app.panel.datasets.problems import TableWriteError
 from app.panel.datasets.service import Datasets
 from app.panel.datasets.uploads import Uploads
 from app.panel.db.engine import Database
+from app.panel.disk_room import MIN_FREE_BYTES
 from app.panel.pages import error_handlers
 from app.panel.pages.renderer import PageRenderer
-from app.panel.runs.domain.service import MIN_FREE_BYTES
 from app.panel.settings import Settings
 from app.web.app_objects import provide
 from pipeline.core.params import Params

@@ -1,6 +1,7 @@
 """The checks of the machine: each says what is wrong, why, and what to do."""
 
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.panel.clock import SystemClock
+from app.panel.disk_room import Need, Room
 from app.panel.services import preflight
 from app.panel.services.docker.engine_problems import EngineNotRespondingError
 from app.panel.services.preflight import Preflight, service_checks
@@ -19,6 +21,7 @@ from app.panel.settings import Settings
 from bench.ports import free_port
 from pipeline.core.problems import ProblemError
 from tests.app.panel.services.conftest import Supervise, fake_spec
+from tests.builders.disks import SmallDisk
 
 GB = 2**30
 
@@ -55,13 +58,27 @@ def test_the_owner_is_named_when_a_folder_cannot_be_written(tmp_path: Path, monk
 
 
 def test_it_is_a_warning_when_the_disk_gets_full_and_an_error_when_no_run_fits(tmp_path: Path) -> None:
-    assert "3.0 GB" in preflight.check_disk(tmp_path, 3 * GB)
+    need = Need("models", tmp_path, GB, "a model")
+    assert "3.0 GB" in preflight.check_disk(Room(3 * GB, (need,)))
     with pytest.raises(ProblemError, match="DISK-02") as caught:
-        preflight.check_disk(tmp_path, GB)
+        preflight.check_disk(Room(2 * GB, (need,)))
     assert caught.value.retryable
+    assert str(tmp_path) in caught.value.what
     with pytest.raises(ProblemError, match="DISK-02") as caught:
-        preflight.check_disk(tmp_path, GB // 10)
+        preflight.check_disk(Room(GB - 1, (need,)))
     assert not caught.value.retryable
+    assert caught.value.why == "No run is started. A run needs about 1,024 MB there: 1,024 MB for a model."
+
+
+@pytest.mark.process
+def test_each_disk_has_a_check_of_its_own_when_there_are_several(
+    tmp_path: Path, small_disk: Callable[..., SmallDisk]
+) -> None:
+    disk = small_disk(tmp_path / "models")
+    settings = Settings(data_dir=tmp_path / "data", state_dir=tmp_path / "state", models_dir=disk.folder)
+    checks = {check.name: check for check in preflight.disk_checks(settings)}
+    assert (checks["Disk of models"].state, checks["Disk of state"].state) == ("error", "ok")
+    assert checks["Disk of models"].command == f"df -h {disk.folder}"
 
 
 def test_it_is_said_when_memory_is_short() -> None:

@@ -1,6 +1,8 @@
 """The verbs of runs."""
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -11,6 +13,7 @@ from bench.empty_stages import EMPTY_STAGES
 from pipeline.core.problems import ProblemError
 from tests.app.panel.runs.conftest import MakeHarness
 from tests.app.panel.runs.panel_harness import with_faulty_stage
+from tests.builders.disks import SmallDisk
 
 pytestmark = pytest.mark.process
 
@@ -126,6 +129,19 @@ def test_start_is_refused_when_the_disk_is_nearly_full(
     with pytest.raises(ProblemError, match="Only 1 MB are free") as caught:
         make_harness().runs.start()
     assert (caught.value.id, caught.value.status) == ("DISK-01", 507)
+
+
+@pytest.mark.parametrize("name", ["models", "data/processed"])
+def test_start_is_refused_when_another_disk_than_that_of_the_state_is_nearly_full(
+    make_harness: MakeHarness, tmp_path: Path, small_disk: Callable[..., SmallDisk], name: str
+) -> None:
+    harness = make_harness()
+    (tmp_path / "data" / "raw" / "a.csv").write_bytes(bytes(2**21))
+    disk = small_disk(tmp_path / name)
+    with pytest.raises(ProblemError, match="DISK-01") as caught:
+        harness.runs.start()
+    assert caught.value.what.endswith(f"the disk of {disk.folder}.")
+    assert caught.value.command == f"df -h {disk.folder}"
 
 
 def test_cancel_is_refused_when_the_run_has_succeeded(make_harness: MakeHarness) -> None:
