@@ -24,6 +24,7 @@ from app.panel.datasets.service import Datasets
 from app.panel.datasets.uploads import Uploads
 from app.panel.db.migrate import open_database
 from app.panel.drift.service import DriftService
+from app.panel.leftovers import clean_up
 from app.panel.logs.dependencies import RunIds
 from app.panel.logs.followers import Followers
 from app.panel.logs.line_renderer import LineRenderer
@@ -183,7 +184,7 @@ def create_app(
         BlockingWorker(on_stop=db.close),
         BlockingWorker(on_start=auth.load),
         BlockingWorker(on_start=recover_runs),
-        BlockingWorker(on_start=uploads.remove_left),
+        BlockingWorker(on_start=partial(clean_up, settings)),
         BlockingWorker(on_start=models.recover, on_stop=models.close),
         *(() if services_disabled else _service_workers(services, models, tracking, drift)),
         BlockingWorker(on_start=backups.start, on_stop=backups.close),

@@ -4,15 +4,18 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.core import temporary
+
 
 def write_atomic(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Replace the file by `content`: readers see the old or the new one, also after a power cut.
 
     `mode` None: what the umask of this process leaves. An OSError names the file, also where the disk is full.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}{temporary.SUFFIX}")
     try:
         with aside.open("wb") as file:
+            temporary.hold(file)
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             file.write(content)

@@ -20,6 +20,7 @@ from pipeline.core.atomic_files import fsync_dir, write_atomic
 from pipeline.core.bundle_problems import BrokenBundleError, PointerError
 from pipeline.core.cells import PLAIN, Cells, Kind, Reading
 from pipeline.core.params import Task
+from pipeline.core.temporary import held
 
 MODEL_FILE: Final = "model.onnx"
 MANIFEST_FILE: Final = "manifest.json"
@@ -252,8 +253,8 @@ def read_model(folder: Path, manifest: Manifest, max_bytes: int = MAX_MODEL_BYTE
 
 
 def write_bundle(folder: Path, manifest: Manifest, model: bytes) -> None:
-    """Write a finished bundle into the new folder, durably; on failure nothing is left of it."""
-    folder.mkdir(parents=True)
+    """Write a finished bundle into the new or empty folder, durably; on failure nothing is left of it."""
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         write_atomic(folder / MODEL_FILE, model)
         write_atomic(folder / MANIFEST_FILE, manifest.model_dump_json(indent=1).encode())
@@ -276,8 +277,10 @@ def publish(models_dir: Path, source: Path, name: str) -> Pointer:
         versions.mkdir(parents=True, exist_ok=True)
         aside = versions / f".new-{name}-{os.getpid()}"
         shutil.rmtree(aside, ignore_errors=True)  # of an attempt that could not remove it
-        write_bundle(aside, manifest, model)
-        aside.rename(target)
+        aside.mkdir()
+        with held(aside):
+            write_bundle(aside, manifest, model)
+            aside.rename(target)
         fsync_dir(versions)
     return pointer_to(models_dir, name)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from pipeline.core import temporary
 from pipeline.core.disk_problems import (
     DiskError,
     DiskFailsError,
@@ -56,7 +57,7 @@ def is_of_disk(error: BaseException) -> bool:
 
 def probe(folder: Path) -> OSError | None:
     """Return what goes wrong with writing a small file into a folder, None if nothing does."""
-    path = folder / f".probe-{os.getpid()}.tmp"
+    path = folder / f".probe-{os.getpid()}{temporary.SUFFIX}"
     try:
         try:
             with path.open("wb") as file:

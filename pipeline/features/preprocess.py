@@ -14,6 +14,7 @@ from pipeline.core.params import choice_title
 from pipeline.core.sentences import lower_first
 from pipeline.core.stage import PROFILE_FILE
 from pipeline.core.table_profile import Profile
+from pipeline.core.temporary import held
 from pipeline.features.dataset_writer import write_rows
 from pipeline.features.date_fitting import fit_dates
 from pipeline.features.date_graph import difference_names
@@ -40,9 +41,10 @@ def build(job: Job, parent: Path, key: str, warn: Callable[[str], None]) -> Prep
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
-        meta = _write(job, aside, warn)
-        fsync_dir(aside)
-        _replace(aside, parent / key)
+        with held(aside):
+            meta = _write(job, aside, warn)
+            fsync_dir(aside)
+            _replace(aside, parent / key)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     fsync_dir(parent)

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from pipeline.core.disk import is_of_disk
 from pipeline.core.memory import is_out_of_memory
+from pipeline.core.temporary import held
 from pipeline.ingest.conversion_problems import ArchiveError, UnpackedSizeError
 from pipeline.ingest.encodings import is_utf8, write_as_utf8
 from pipeline.ingest.json_tables import write_json
@@ -51,7 +52,7 @@ def plain_files(paths: list[Path], scratch: Path | None = None, sheet: str | Non
     `scratch` is the folder for them, by default that of temporary files; `sheet` names the one of a workbook. Raises
     DataError DATA-04 (encoding), -09 (damaged), -25 (archive), -26 (sheet) or -27 (too large when unpacked).
     """
-    with TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=scratch) as folder:
+    with TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=scratch) as folder, held(Path(folder)):
         yield [_plain(path, Path(folder) / str(i), sheet, 0) for i, path in enumerate(paths)]
 
 

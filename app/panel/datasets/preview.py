@@ -15,10 +15,12 @@ from typing import Final
 from app.panel.datasets.problems import PreviewError, RefusedTableError
 from app.panel.datasets.service import Datasets
 from app.panel.datasets.uploads import Upload
+from app.panel.leftovers import PREVIEW_PREFIX
 from app.processes.child import CODE_DIR, start
 from pipeline.core.disk_problems import DiskError
 from pipeline.core.params import Params
 from pipeline.core.table_preview import PreviewRequest, PreviewResult, RawFile
+from pipeline.core.temporary import held
 
 TIMEOUT_S: Final = 300.0
 log = logging.getLogger(__name__)
@@ -114,16 +116,17 @@ class Previews:
         processed = self._data_dir / "processed"
         processed.mkdir(parents=True, exist_ok=True)
         # Its own, so that nothing is left of a process that was killed.
-        scratch = mkdtemp(prefix=".preview-", dir=processed.absolute())
+        scratch = mkdtemp(prefix=PREVIEW_PREFIX, dir=processed.absolute())
         try:
-            return self._answer(
-                PreviewRequest(
-                    files=list(files),
-                    params=params,
-                    scratch=Path(scratch),
-                    max_table_cells=self._limits.max_table_cells,
+            with held(Path(scratch)):
+                return self._answer(
+                    PreviewRequest(
+                        files=list(files),
+                        params=params,
+                        scratch=Path(scratch),
+                        max_table_cells=self._limits.max_table_cells,
+                    )
                 )
-            )
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

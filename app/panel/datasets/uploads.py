@@ -21,11 +21,12 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.panel.datasets.problems import TableWriteError, UploadBusyError, UploadDiskError
 from app.panel.disk_room import MIN_FREE_BYTES
+from app.panel.leftovers import UPLOAD_PREFIX
 from app.panel.pages.problems import InvalidRequestError
+from pipeline.core.temporary import held
 
 MAX_FIELD_BYTES: Final = 1024
 MAX_PARTS: Final = 10  # two are of use; a gigabyte of empty ones would be minutes of work
-PART_PREFIX: Final = ".upload-"
 # The routes read the body themselves, so FastAPI cannot know it.
 OPENAPI: Final[dict[str, Any]] = {
     "requestBody": {
@@ -58,7 +59,7 @@ class Upload:
 
 
 class Uploads:
-    """Takes one upload after the other. Event loop only, but for `remove_left`."""
+    """Takes one upload after the other. Event loop only."""
 
     def __init__(self, data_dir: Path) -> None:
         self._raw = data_dir / "raw"
@@ -74,25 +75,21 @@ class Uploads:
         if self._is_busy:
             raise UploadBusyError
         self._is_busy = True
-        part = self._raw / f"{PART_PREFIX}{secrets.token_hex(8)}"
+        part = self._raw / f"{UPLOAD_PREFIX}{secrets.token_hex(8)}"
         try:
             with self._disk_problems():
                 self._raw.mkdir(parents=True, exist_ok=True)
                 self._check_disk(int(request.headers.get("content-length", "0")))
-            yield await self._read(request, part)
+                part.touch(exist_ok=False)
+            with held(part):
+                yield await self._read(request, part)
         finally:
             self._is_busy = False
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
 
-    def remove_left(self) -> None:
-        """Remove what a panel that was killed had received of an upload. For the start."""
-        for part in self._raw.glob(f"{PART_PREFIX}*"):
-            with contextlib.suppress(OSError):
-                part.unlink()
-
     async def _read(self, request: Request, part: Path) -> Upload:
-        with self._disk_problems(), part.open("xb") as file:
+        with self._disk_problems(), part.open("wb") as file:
             try:
                 form = _Form(request.headers.get("content-type", ""), file)
                 async for chunk in request.stream():

@@ -20,14 +20,14 @@ def back_up(path: Path, now: datetime) -> Path:
     """
     folder = path.parent / "backups"
     folder.mkdir(exist_ok=True)
-    _remove_unfinished(path)
+    remove_unfinished_copies(path)
     target = folder / f"{path.stem}-{now:{STAMP}}.db"
     temporary = folder / f".{target.name}.tmp"
     try:
         copy_online(path, temporary)
         temporary.replace(target)
     except BaseException:
-        _remove_unfinished(path)
+        remove_unfinished_copies(path)
         raise
     for old in backups(path)[:-KEPT_BACKUPS]:
         old.unlink()
@@ -79,6 +79,7 @@ def quarantined(path: Path) -> list[Path]:
     return [file for file in files if not file.name.endswith(("-wal", "-shm"))]
 
 
-def _remove_unfinished(path: Path) -> None:
+def remove_unfinished_copies(path: Path) -> None:
+    """Remove what a kill has left of a copy that was being made."""
     for unfinished in (path.parent / "backups").glob(f".{path.stem}-*.tmp*"):
         unfinished.unlink(missing_ok=True)

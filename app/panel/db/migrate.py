@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from app.panel.db.copies import back_up, backups, quarantined
+from app.panel.db.copies import back_up, backups, quarantined, remove_unfinished_copies
 from app.panel.db.damage import content_damage, file_damage
 from app.panel.db.engine import Database
 from app.panel.db.problems import (
@@ -36,6 +36,7 @@ def open_database(path: Path, now: datetime) -> Database:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_unfinished(path)
+        remove_unfinished_copies(path)
         restored = None
         is_new = not path.exists()
         if cause := _damage(path):

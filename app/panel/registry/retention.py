@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from app.panel.leftovers import IN_VERSIONS
 from app.panel.registry.store import DeploymentStore
 from pipeline.core.bundle import VERSIONS_DIR
+from pipeline.core.temporary import remove_left
 
 KEEP: Final = 20
 
@@ -30,8 +32,5 @@ def prune(models_dir: Path, bundles: dict[int, str], store: DeploymentStore) -> 
 
 
 def sweep(models_dir: Path) -> None:
-    """Delete what a killed panel left half written or half deleted. Only at start: later it may be in progress."""
-    versions = models_dir / VERSIONS_DIR
-    for pattern in (".new-*", ".old-*"):
-        for folder in versions.glob(pattern):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Delete what a killed panel left half written or half deleted."""
+    remove_left(models_dir / VERSIONS_DIR, *IN_VERSIONS)

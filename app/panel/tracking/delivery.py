@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from app.processes.child import CODE_DIR, start
 from app.processes.environment import NETWORK, clean
 from pipeline.core.problems import ProblemError
+from pipeline.core.temporary import own_folder
 
 TIMEOUT_S: Final = 120.0
 NICENESS: Final = 10
@@ -70,16 +71,20 @@ class Delivery:
     def __call__(self, folder: Path, tracking_uri: str, token: str) -> Delivered | NotDelivered:
         """See Deliver."""
         try:
-            child = start(
-                [*self._command, str(folder), "--tracking-uri", tracking_uri],
-                cwd=CODE_DIR,
-                env=self._env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+            with own_folder() as temporary:
+                return self._deliver(folder, tracking_uri, token, temporary)
         except OSError as error:
             return NotDelivered(f"The delivery could not be started: {error.strerror or error}.")
+
+    def _deliver(self, folder: Path, tracking_uri: str, token: str, temporary: Path) -> Delivered | NotDelivered:
+        child = start(
+            [*self._command, str(folder), "--tracking-uri", tracking_uri],
+            cwd=CODE_DIR,
+            env={**self._env, "TMPDIR": str(temporary)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         with contextlib.suppress(OSError):
             # The next run matters more.
             os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)

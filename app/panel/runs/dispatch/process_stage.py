@@ -1,12 +1,13 @@
 """Runs an attempt in a process of its own and follows what it writes."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from app.panel.clock import Clock
+from app.panel.leftovers import clean_processed, clean_run
 from app.panel.logs.store import LogStore
 from app.panel.runs.dispatch.attempt_log import AttemptLog
 from app.panel.runs.dispatch.stage_runner import CancelToken, Outcome
@@ -22,6 +23,7 @@ from pipeline.core.disk_problems import DiskError, DiskFullError
 from pipeline.core.problems import ProblemError
 from pipeline.core.runner import EXIT_DISK, EXIT_OK
 from pipeline.core.stage import STAGE_TITLES, StageContext, result_path
+from pipeline.core.temporary import own_folder
 
 POLL_S: Final = 0.03
 
@@ -37,12 +39,21 @@ class ProcessStageRunner:
 
     async def run(self, ctx: StageContext, token: CancelToken) -> Outcome:
         """See StageRunner."""
+        with ExitStack() as stack:
+            try:
+                return await self._run(ctx, token, stack)
+            finally:
+                await asyncio.to_thread(stack.close)
+                await asyncio.to_thread(_clean_up, ctx)
+
+    async def _run(self, ctx: StageContext, token: CancelToken, stack: ExitStack) -> Outcome:
         started = self._clock.monotonic()
         path = ctx.run_dir / "attempts" / f"{ctx.stage}-{ctx.attempt}.out"
         try:
             # A result that an earlier attempt or run left must not be taken for this attempt's.
             await asyncio.to_thread(_remove, path, result_path(ctx.run_dir, ctx.stage))
-            child = await asyncio.to_thread(self._launcher.spawn, ctx, path)
+            temporary = await asyncio.to_thread(stack.enter_context, own_folder())
+            child = await asyncio.to_thread(self._launcher.spawn, ctx, path, temporary)
         except (OSError, EOFError) as error:
             problem = _disk_problem(ctx, error) or StageStartError(ctx.stage, error)
             await self._log_problem(ctx, problem)
@@ -124,6 +135,12 @@ def _disk_problem(ctx: StageContext, error: BaseException) -> DiskError | None:
 
 def _doing(ctx: StageContext) -> str:
     return f"Stage “{STAGE_TITLES[ctx.stage]}” stopped"
+
+
+def _clean_up(ctx: StageContext) -> None:
+    """Remove what a stage that did not end by itself had in progress."""
+    clean_run(ctx.run_dir)
+    clean_processed(ctx.data_dir)
 
 
 def _remove(*paths: Path) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.panel.clock import Clock
+from app.panel.leftovers import clean_run
 from app.panel.logs.store import LogStore
 from app.panel.runs.dispatch.finish import finish_run
 from app.panel.runs.domain.decide import Finish, decide
@@ -17,6 +18,7 @@ from app.panel.runs.stage_process.stage_main import ATTEMPT_ENV
 from app.processes.marks import kill_marked
 from app.processes.tree import kill_group
 from pipeline.core.problems import ProblemError
+from pipeline.core.temporary import remove_left
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ def recover(
     run = store.find_active()
     if run is not None:
         kill_leftovers(runs_dir, run.id)
+        clean_run(runs_dir / run.id)
+        remove_left(runs_dir / run.id / "attempts", "*.out")
         snapshot = store.snapshot(run.id)
         now = clock.now()
         last_succeeded = store.find_latest(RunState.SUCCEEDED, before=run.number)

@@ -52,12 +52,15 @@ class Launcher:
                 os.kill(server._forkserver_pid, signal.SIGKILL)  # noqa: SLF001
             server._stop()  # noqa: SLF001
 
-    def spawn(self, ctx: StageContext, output: Path) -> "StageProcess":
-        """Start the stage of `ctx`, its stdout and stderr appended to `output`. Blocks; not for the event loop."""
+    def spawn(self, ctx: StageContext, output: Path, temporary: Path) -> "StageProcess":
+        """Start the stage of `ctx`, its stdout and stderr appended to `output`, its temporary files in `temporary`.
+
+        Blocks; not for the event loop.
+        """
         output.parent.mkdir(parents=True, exist_ok=True)
         process = self._context.Process(
             target=stage_main.main,
-            args=(ctx.model_dump_json(), str(output), self._entries, self.memory_bytes),
+            args=(ctx.model_dump_json(), str(output), self._entries, self.memory_bytes, str(temporary)),
             name=f"stage-{ctx.stage}",
         )
         process.start()

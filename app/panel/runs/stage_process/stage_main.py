@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -25,10 +26,11 @@ from pipeline.core.stage import ENTRY, StageContext, StageFunction, StageName
 ATTEMPT_ENV: Final = "ML_PIPELINE_ATTEMPT"  # in the environment of whatever a stage starts: run/stage/attempt
 
 
-def main(context_json: str, output: str, entries_json: str, memory_bytes: int) -> None:
+def main(context_json: str, output: str, entries_json: str, memory_bytes: int, temporary: str) -> None:
     """Run the stage of the context with stdout and stderr appended to `output`; never returns.
 
-    It may use `memory_bytes` of memory, see `app.processes.limits`. The process leads a session of its own and dies with the forkserver, which dies with the panel. `entries_json`
+    It may use `memory_bytes` of memory, see `app.processes.limits`, and has its temporary files in the folder `temporary`,
+    which whoever starts it removes. The process leads a session of its own and dies with the forkserver, which dies with the panel. `entries_json`
     maps stage names to `module:function`; those it does not name come from `pipeline.core.stage.ENTRY`. The last line of
     the output is the event `attempt` with `compute_s`, the seconds inside the stage.
     """
@@ -41,6 +43,7 @@ def main(context_json: str, output: str, entries_json: str, memory_bytes: int) -
     with suppress(OSError):  # if memory runs out, this process goes and not the panel
         Path("/proc/self/oom_score_adj").write_text("500")
     limit(memory_bytes)
+    os.environ["TMPDIR"] = tempfile.tempdir = temporary
     code = EXIT_CRASH
     try:
         code = _attempt(context_json, output, entries_json)

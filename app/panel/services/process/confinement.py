@@ -4,6 +4,7 @@ Only MLflow writes files, and what it does is up to whoever may log to it.
 """
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def own_folder(spec: ServiceSpec) -> Path | None:
 def own_environment(folder: Path) -> dict[str, str]:
     """Return the variables with which a service works in its folder, and finds our packages, and none of its own there."""
     temporary = folder / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)  # of the service that was here before, and may have been killed
     temporary.mkdir(mode=0o700, exist_ok=True)
     if is_root():
         owner = folder.stat()

@@ -10,8 +10,9 @@ import pytest
 from app.panel.audit.log import AuditLog
 from app.panel.clock import SystemClock
 from app.panel.datasets.service import Datasets, check_name
-from app.panel.datasets.uploads import PART_PREFIX, Upload
+from app.panel.datasets.uploads import Upload
 from app.panel.db.engine import Database
+from app.panel.leftovers import UPLOAD_PREFIX
 from pipeline.core.problems import ProblemError
 
 
@@ -29,7 +30,7 @@ def open_datasets(folder: Path) -> Datasets:
 def uploaded(folder: Path, name: str, content: bytes, *, replace: bool = False) -> Upload:
     """Return a table that has arrived."""
     (folder / "raw").mkdir(exist_ok=True)
-    part = folder / "raw" / f"{PART_PREFIX}{secrets.token_hex(8)}"
+    part = folder / "raw" / f"{UPLOAD_PREFIX}{secrets.token_hex(8)}"
     part.write_bytes(content)
     return Upload(name, part, len(content), replace)
 

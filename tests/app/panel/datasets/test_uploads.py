@@ -284,13 +284,3 @@ def _write_error(folder: Path) -> OSError:
     with pytest.raises(OSError, match=r"No space|Read-only") as caught, (folder / "x").open("wb", buffering=0) as file:
         file.write(bytes(1000))
     return caught.value
-
-
-def test_what_a_killed_panel_left_is_removed_when_the_next_one_starts(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    for name in (".upload-0123456789abcdef", "upload-1.csv", "a.csv"):
-        (raw / name).write_text("x")
-    Uploads(tmp_path).remove_left()
-    assert sorted(path.name for path in raw.iterdir()) == ["a.csv", "upload-1.csv"]
-    Uploads(tmp_path / "none").remove_left()

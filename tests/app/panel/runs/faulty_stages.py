@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.wait import until
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.events import Events
 from pipeline.core.stage import SeedResult, StageContext
+from pipeline.core.temporary import SUFFIX
 from tests.builders.problems import problem
 
 
@@ -131,3 +133,15 @@ def fills_disk(ctx: StageContext, events: Events) -> SeedResult:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
     while True:
         events.log("x" * 1000)
+
+
+def is_killed_while_it_writes(ctx: StageContext, events: Events) -> SeedResult:
+    """Dies with files in progress: in the folder of temporary ones, of its run, and of prepared sets."""
+    Path(tempfile.mkdtemp(), "x").touch()
+    with subprocess.Popen([sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"], stdout=-1) as child:
+        events.log(f"temporary files in {child.communicate()[0].decode().strip()}")
+    (ctx.run_dir / "bundle").mkdir(exist_ok=True)
+    (ctx.run_dir / "bundle" / f".model.onnx.1{SUFFIX}").touch()
+    (ctx.data_dir / "processed" / ".new-key-1").mkdir(parents=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError

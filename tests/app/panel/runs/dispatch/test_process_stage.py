@@ -1,5 +1,6 @@
 """A stage whose folders are full, read-only or gone says so, is tried again, and succeeds once they can be used."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,22 @@ def test_folder_is_named_when_a_file_is_in_its_place(make_harness: MakeHarness) 
     assert run.error is not None
     assert (run.row.state, run.error["id"]) == (RunState.FAILED, "DISK-07")
     assert str(harness.settings.runs_dir) in str(run.error["what"])
+
+
+def test_nothing_temporary_is_left_when_a_stage_is_killed(
+    make_harness: MakeHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    harness = make_harness(with_faulty_stage("is_killed_while_it_writes"))
+    run = harness.run_to_end()
+    assert run.error is not None
+    assert run.error["id"] == "RUN-11"
+    assert any(f"temporary files in {temporary}/ml-pipeline-tmp-" in text for text in harness.texts())
+    assert not list(temporary.iterdir())
+    assert not list((harness.settings.data_dir / "processed").iterdir())
+    assert not list(harness.settings.runs_dir.rglob(".*"))
 
 
 def _failures(harness: PanelHarness) -> list[dict[str, object]]:

@@ -3,9 +3,11 @@
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
+from app.panel import disk_room
 from app.panel.runs.domain.interfaces import DeployResult, StageLog
 from app.panel.runs.domain.state import RunState
 from bench.empty_deploy import live_at_once
@@ -25,34 +27,39 @@ def _deploy(ctx: StageContext, result: TrainResult, log: StageLog, stop: threadi
     return live_at_once(ctx, result, log, stop)
 
 
-@pytest.mark.parametrize(
-    ("breaks", "mends", "id"),
-    [
-        (SmallDisk.fill, SmallDisk.free, "DISK-03"),
-        (SmallDisk.make_read_only, lambda disk: disk.make_read_only(on=False), "DISK-05"),
-    ],
-    ids=["full", "read-only"],
-)
+@dataclass(frozen=True)
+class Fault:
+    """A way in which the models cannot be written, and what is said of it."""
+
+    breaks: Callable[[SmallDisk], None]
+    mends: Callable[[SmallDisk], None]
+    id: str
+
+
+FAULTS = {
+    "full": Fault(SmallDisk.fill, SmallDisk.free, "DISK-03"),
+    "read-only": Fault(SmallDisk.make_read_only, lambda disk: disk.make_read_only(on=False), "DISK-05"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_deploy_goes_on_when_the_models_can_be_written_again(
-    make_harness: MakeHarness,
-    small_disk: MountDisk,
-    breaks: Callable[[SmallDisk], None],
-    mends: Callable[[SmallDisk], None],
-    id: str,
+    make_harness: MakeHarness, small_disk: MountDisk, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
+    monkeypatch.setattr(disk_room, "MODEL_BYTES", 0)  # it fills up only after the start
     harness = make_harness(deploy=_deploy, retries=50)
     models = harness.settings.models_dir.absolute()
     disk = small_disk(models)
-    breaks(disk)
+    fault.breaks(disk)
 
     async def script(harness: PanelHarness) -> None:
         await until_async(lambda: bool(_errors(harness)), within_s=RUN_S, what="an attempt fails")
-        mends(disk)
+        fault.mends(disk)
 
     run = harness.run_to_end(script)
     assert run.row.state == RunState.SUCCEEDED
     failure = _errors(harness)[0]
-    assert (failure["id"], str(models) in str(failure["what"])) == (id, True)
+    assert (failure["id"], str(models) in str(failure["what"])) == (fault.id, True)
     assert str(failure["command"]).endswith(str(models))
 
 
