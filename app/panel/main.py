@@ -178,6 +178,7 @@ def create_app(
             lambda: write_missing_run_files(store, settings.runs_dir),
             lambda: prune(settings.runs_dir, records.is_done),
         ),
+        renew_access=auth.renew_access,
     )
     services_disabled = deploy is not None  # the panel is measured alone: nothing is served or recorded
     workers = (

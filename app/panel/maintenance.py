@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
@@ -12,6 +13,7 @@ from app.panel.db.engine import Database
 from app.panel.runs.dispatch.executor import Executor
 from app.panel.runs.stage_process.launcher import Launcher
 from app.panel.schedule.service import ScheduleService
+from pipeline.core.disk import disk_problem
 
 log = logging.getLogger(__name__)
 RUN_EVERY_S: Final = 60.0
@@ -22,7 +24,10 @@ IDLE_BEFORE_UNLOAD_S: Final = 15 * 60.0
 
 
 class Maintenance:
-    """A worker in the event loop; nothing depends on its having run. `tidy` are called hourly while no run is under way."""
+    """A worker in the event loop; nothing depends on its having run. `tidy` are called hourly while no run is under way.
+
+    `renew_access` writes the access list where that has failed.
+    """
 
     def __init__(
         self,
@@ -33,7 +38,9 @@ class Maintenance:
         schedule: ScheduleService,
         clock: Clock,
         tidy: Sequence[Callable[[], None]],
+        renew_access: Callable[[], None],
     ) -> None:
+        self._renew_access = renew_access
         self._db, self._launcher, self._executor, self._schedule = db, launcher, executor, schedule
         self._clock, self._tidy = clock, tidy
         self._tidied_at = -TIDY_EVERY_S
@@ -55,6 +62,7 @@ class Maintenance:
 
     async def run_once(self) -> None:
         """Start or stop the launcher, delete old files and back up the database, each if it is due."""
+        await asyncio.to_thread(self._renew_access)
         now = self._clock.monotonic()
         if self._executor.busy or not self._schedule.view().paused:
             self._used_at = now
@@ -78,5 +86,7 @@ class Maintenance:
             await asyncio.sleep(RUN_EVERY_S)
             try:
                 await self.run_once()
+            except (OSError, sqlite3.OperationalError) as error:  # a full disk: it comes again every minute
+                log.warning("action=maintain problem=%s", disk_problem(error, (self._db.path.parent,)) or error)
             except Exception:
                 log.exception("action=maintain")

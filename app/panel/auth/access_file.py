@@ -25,6 +25,12 @@ class AccessFile:
         self._folder = folder
         self._collect = collect
         self._lock = threading.Lock()
+        self._is_missing = False
+
+    def renew(self) -> None:
+        """Write the file if that has failed: nobody gets into the services without it."""
+        if self._is_missing:
+            self.write()
 
     def write(self) -> None:
         """Replace the file. Where that fails it is removed, so that nobody stays in whose access has ended."""
@@ -34,7 +40,9 @@ class AccessFile:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._folder.chmod(FOLDER_MODE)
                 write_atomic(path, self._collect().to_json(), mode=FILE_MODE)
+                self._is_missing = False
             except OSError as error:
+                self._is_missing = True
                 log.error("action=write_access_list path=%s error=%s", path, error)
                 try:
                     path.unlink(missing_ok=True)

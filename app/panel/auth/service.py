@@ -177,6 +177,10 @@ class Auth:
         """Return the name of the cookie by which a browser is known."""
         return session_cookie("panel_device", self._settings.panel_port, scope)
 
+    def renew_access(self) -> None:
+        """Write the access list if that has failed, for example because the disk was full."""
+        self._access.renew()
+
     def _user_changed(self, name: str, but: str) -> None:
         self.tokens.load()
         self.sessions.end_all(name, but=but, action="")

@@ -30,6 +30,7 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
         schedule=service,
         clock=scheduled.clock,
         tidy=(),
+        renew_access=lambda: None,
     )
     harness.launcher.start()
     before = server_pid()
@@ -54,6 +55,7 @@ def test_forkserver_goes_when_paused_and_idle_and_comes_back_when_not(tmp_path: 
 def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(tmp_path: Path) -> None:
     scheduled = Scheduled(tmp_path)
     pruned: list[int] = []
+    renewed: list[int] = []
 
     def care() -> Maintenance:
         return Maintenance(
@@ -63,6 +65,7 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
             schedule=scheduled.service,
             clock=scheduled.clock,
             tidy=(lambda: pruned.append(1),),
+            renew_access=lambda: renewed.append(1),
         )
 
     running = care()
@@ -71,7 +74,7 @@ def test_database_is_copied_once_a_day_when_the_panel_runs_or_is_started_again(t
         asyncio.run(care().run_once())
         scheduled.clock.go(13 * 3600)
     assert len(os.listdir(tmp_path / "state" / "backups")) == 2  # noqa: PTH208 - names are enough
-    assert len(pruned) == 6
+    assert (len(pruned), len(renewed)) == (6, 6)
     asyncio.run(running.run_once())
     scheduled.clock.go(maintenance.TIDY_EVERY_S - 1)
     asyncio.run(running.run_once())
