@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,13 +31,20 @@ class ServiceLog:
         return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def rotate(self) -> None:
-        """Set the file aside once it is too long; call it now and then."""
-        size = _size(self.path)
-        if size > self._max_bytes:
+        """Set the file aside once it is too long; call it now and then.
+
+        Where the disk does not take that, the part before it goes first, so that the next call has room. Raises nothing.
+        """
+        if _size(self.path) <= self._max_bytes:
+            return
+        try:
             shutil.copyfile(self.path, self._old)
             copied = _size(self._old)
             os.truncate(self.path, 0)
             self._at.write_text(str(self._start_offset() + copied), "ascii")
+        except OSError:  # nobody would supervise the service for it
+            with suppress(OSError):
+                self._old.unlink()
 
     def read(self, after: int, limit: int) -> LogChunk:
         """Return whole lines after the cursor, at most the last `limit`; with 0 the last lines there are."""

@@ -17,7 +17,7 @@ from typing import Final
 
 import psutil
 
-from app.panel.services.problems import RunsAsRootError
+from app.panel.services.problems import RunsAsRootError, ServiceStartError
 from app.panel.services.process import ports
 from app.panel.services.process.service_processes import ServiceProcess, ServiceProcesses
 from app.panel.services.protocol import (
@@ -35,6 +35,7 @@ from app.panel.services.service_log import ServiceLog
 from app.processes.child import CODE_DIR
 from app.processes.tree import descendants
 from pipeline.core.atomic_files import write_atomic
+from pipeline.core.disk import disk_problem
 from pipeline.core.problems import ProblemError
 
 # Reading PSS walks the page tables of a process; once a second would be felt.
@@ -145,9 +146,14 @@ class ProcessRuntime:
         self._processes.close()
 
     def _start(self, spec: ServiceSpec) -> None:
-        for mount in spec.mounts:
-            Path(mount.path).mkdir(parents=True, exist_ok=True)
-        output = self._log(spec.name).open()
+        try:
+            for mount in spec.mounts:
+                Path(mount.path).mkdir(parents=True, exist_ok=True)
+            output = self._log(spec.name).open()
+        except OSError as error:
+            folders = [self._folder, *(Path(mount.path) for mount in spec.mounts)]
+            reason = ServiceStartError.of_process(spec.name, f"{error.strerror or error}.")
+            raise disk_problem(error, folders, f"{TITLES[spec.name]} cannot be started") or reason from error
         try:
             self._running[spec.name] = self._processes.start(spec, CODE_DIR, output)
         finally:

@@ -1,8 +1,12 @@
 """The output of a service: read by cursor, kept short."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from app.panel.services.service_log import ServiceLog
+from tests.builders.disks import SmallDisk
 
 
 def write(log: ServiceLog, text: str) -> None:
@@ -56,3 +60,21 @@ def test_bytes_that_are_no_text_are_shown_somehow_when_a_service_writes_them(tmp
     log = ServiceLog(tmp_path / "api.log")
     log.path.write_bytes(b"\xff\xfe ok\n")
     assert log.read(0, 10).lines[0].endswith(" ok")
+
+
+@pytest.mark.process
+def test_no_line_is_lost_and_nothing_is_raised_when_the_disk_has_no_room_to_set_the_file_aside(
+    tmp_path: Path, small_disk: Callable[..., SmallDisk]
+) -> None:
+    disk = small_disk(tmp_path / "services")
+    log = ServiceLog(disk.folder / "api.log", max_bytes=100_000)
+    write(log, "line\n" * 100_000)
+    disk.fill()
+    for _ in range(3):
+        log.rotate()
+    assert log.path.stat().st_size == 500_000
+    assert not (disk.folder / "api.log.1").exists()
+    disk.free()
+    log.rotate()
+    assert log.path.stat().st_size == 0
+    assert log.read(0, 10).lines == ("line",) * 10
