@@ -73,9 +73,9 @@ class Maintenance:
             await asyncio.to_thread(self._launcher.stop)
             self._loaded = False
         if not self._executor.busy and now - self._tidied_at >= TIDY_EVERY_S:
-            self._tidied_at = now
             for each in self._tidy:
                 await asyncio.to_thread(each)
+            self._tidied_at = now
         wall = self._clock.now()
         last = last_backup(self._db.path)
         if last is None or abs(wall - last) >= BACK_UP_EVERY:  # a clock that was ahead must not put it off for ever

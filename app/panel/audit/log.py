@@ -1,16 +1,14 @@
 """Records what is not done in the database: a service that was restarted, a table that was added."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
+
+from sqlmodel import Session
 
 from app.panel.audit.actor import PANEL, current_actor
 from app.panel.audit.record import Outcome, record
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
-from pipeline.core.problems import ProblemError
-
-log = logging.getLogger(__name__)
 
 
 class AuditLog:
@@ -30,14 +28,13 @@ class AuditLog:
         outcome: Outcome = "ok",
         detail: str = "",
     ) -> None:
-        """Record what the current actor has done. Never raises: it is done, and the panel's own log says so instead."""
+        """Record what the current actor has done: now, or as soon as the database can be written. Never raises: it is done."""
         actor = current_actor()
         if actor == PANEL:
             return
-        try:
-            with self._db.write() as tx:
-                record(
-                    tx, self._clock.now(), action, target, before=before, after=after, outcome=outcome, detail=detail
-                )
-        except ProblemError as problem:
-            log.error("action=%s target=%r by=%r outcome=%s audit=%s", action, target, actor, outcome, problem)
+        now = self._clock.now()
+
+        def write(tx: Session) -> None:
+            record(tx, now, action, target, before=before, after=after, outcome=outcome, detail=detail, actor=actor)
+
+        self._db.write_now_or_later(write, f"{action} target={target!r} by={actor!r} outcome={outcome}")

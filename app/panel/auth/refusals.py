@@ -12,7 +12,6 @@ from app.panel.audit.actor import Actor
 from app.panel.audit.record import record
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
-from pipeline.core.problems import ProblemError
 
 OF_CLIENT: Final = RateLimitItemPerMinute(10)
 OF_ALL: Final = RateLimitItemPerMinute(60)
@@ -39,9 +38,7 @@ class Refusals:
                 return
             n_omitted, self._n_omitted = self._n_omitted, 0
         detail = f"{reason} {n_omitted} more before this one are not listed." if n_omitted else reason
-        try:
-            with self._db.write() as tx:
-                who = actor or Actor("", "", address)
-                record(tx, self._clock.now(), action, target, outcome="refused", detail=detail, actor=who)
-        except ProblemError as problem:
-            log.warning("action=record_refusal problem=%s", problem)
+        who, now = actor or Actor("", "", address), self._clock.now()
+        self._db.write_now_or_later(
+            lambda tx: record(tx, now, action, target, outcome="refused", detail=detail, actor=who), "record_refusal"
+        )

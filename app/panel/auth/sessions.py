@@ -18,7 +18,6 @@ from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.web.access import digest
 from app.web.identity import Via
-from pipeline.core.problems import ProblemError
 
 MAX_IDLE: Final = timedelta(minutes=30)
 MAX_AGE: Final = timedelta(hours=12)
@@ -141,15 +140,15 @@ class Sessions:
             return True
 
     def touch(self, session: LoginSession) -> None:
-        """Write that the session is in use, so that it survives a restart. Waits for the disk."""
-        try:
-            with self._db.write() as tx:
-                # Not a merge: a session that has been logged out meanwhile must not come back.
-                is_it = col(LoginSession.digest) == session.digest
-                tx.exec(update(LoginSession).where(is_it).values(seen_at=session.seen_at))
-        except ProblemError as problem:
-            # A full disk must not close the pages that report it; the next write is in a few minutes.
-            log.warning("action=touch_session result=failed problem=%s", problem)
+        """Write that the session is in use, so that it survives a restart. Waits for the disk.
+
+        A full disk must not close the pages that report it: what cannot be written now is written later.
+        """
+        # Not a merge: a session that has been logged out meanwhile must not come back.
+        is_it = col(LoginSession.digest) == session.digest
+        self._db.write_now_or_later(
+            lambda tx: tx.exec(update(LoginSession).where(is_it).values(seen_at=session.seen_at)), "touch_session"
+        )
 
     def end(self, session_digest: str, action: str, user: str | None = None) -> None:
         """End a session, only one of `user` where that is given. Raises SessionNotFoundError."""

@@ -17,7 +17,6 @@ from app.panel.clock import Clock
 from app.panel.db.engine import Database
 from app.web.access import digest
 from app.web.identity import TOKEN_SCOPES, Identity, role_to_make
-from pipeline.core.problems import ProblemError
 
 PREFIX: Final = "mlp_"  # so that a leaked one is recognised as what it is
 MAX_AGE: Final = timedelta(days=5 * 366)
@@ -77,11 +76,8 @@ class Tokens:
 
     def touch(self, row: ApiToken) -> None:
         """Write that a token was used. Waits for the disk; a disk that is full is no reason to refuse the request."""
-        try:
-            with self._db.write() as tx:
-                tx.exec(update(ApiToken).where(col(ApiToken.id) == row.id).values(last_used_at=row.last_used_at))
-        except ProblemError:
-            return
+        statement = update(ApiToken).where(col(ApiToken.id) == row.id).values(last_used_at=row.last_used_at)
+        self._db.write_now_or_later(lambda tx: tx.exec(statement), "touch_token")
 
     def create(self, maker: Identity, name: str, scope: str, expires_at: datetime | None) -> NewToken:
         """Return a new token of `maker`. Raises InvalidTokenRequestError."""

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlmodel import Session, create_engine
 
+from app.panel.db.late_writes import LateWrites, Write
 from app.panel.db.problems import DatabaseLockedError, DatabaseNotWritableError
 from app.panel.db.restored import Restored
 
@@ -37,6 +38,7 @@ class Database:
         self._lock = threading.Lock()
         self._writer = _engine(path, read_only=False)
         self._readers = _engine(path, read_only=True)
+        self._late = LateWrites(self.write)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -53,6 +55,13 @@ class Database:
         finally:
             self._lock.release()
 
+    def write_now_or_later(self, write: Write, action: str) -> None:
+        """Call `write` with the session of a transaction of its own; where SQLite cannot write now, in the background.
+
+        For what has happened already and must not fail with it. `action` names it in the log.
+        """
+        self._late.write(write, action)
+
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session that sees one consistent state and cannot write. Keep it short."""
@@ -66,6 +75,7 @@ class Database:
 
     def close(self) -> None:
         """Close the readers first, so that the last one to close, which checkpoints, is the writer."""
+        self._late.close()
         self._readers.dispose()
         self._writer.dispose()
 

@@ -1,6 +1,7 @@
 """Problems with the panel's database."""
 
 from pathlib import Path
+from typing import Final
 
 from pipeline.core.problems import ProblemError
 
@@ -66,7 +67,8 @@ class DatabaseLockedError(ProblemError):
     """The database is locked.
 
     Another program has held `panel.db` for longer than 5 seconds, for example a database browser. Close it; the panel
-    continues by itself.
+    continues by itself. Meanwhile requests that change something are refused with this problem and `Retry-After`; what
+    the panel does by itself, such as a run, a deployment or the schedule, waits, and nothing of it is lost.
     """
 
     id = "DB-04"
@@ -84,7 +86,8 @@ class DatabaseLockedError(ProblemError):
 class DatabaseNotWritableError(ProblemError):
     """The database cannot be written.
 
-    The disk of the state folder is full, read-only or failing. Free some space; the panel continues by itself.
+    The disk of the state folder is full, read-only or failing. Free some space; the panel continues by itself. Runs,
+    deployments and the schedule wait for it, and no result of a stage that has finished is lost.
     """
 
     id = "DB-05"
@@ -117,3 +120,7 @@ class ForeignDatabaseError(ProblemError):
             fix="Set ML_PIPELINE_STATE to the state folder of the panel, or move the file away.",
             command=f"ls -l {path.parent}",
         )
+
+
+# What passes by itself: who acts for nobody waits for it, see `patience`.
+UNAVAILABLE: Final = (DatabaseLockedError, DatabaseNotWritableError)

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlmodel import col, select
 
 from app.panel.db.engine import Database
+from app.panel.db.patience import patiently
 from app.panel.registry.deployer import Deployer, DeploymentRequest
 from app.panel.registry.store import DeploymentStore
 from app.panel.registry.tables import Deployment, ModelVersion
@@ -53,7 +54,13 @@ class DeployStage:
         self._warning = warning
 
     def __call__(self, ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
-        """See `Deploy`. A model that lost at the gate is published but does not go live: a person may promote it."""
+        """See `Deploy`. A model that lost at the gate is published but does not go live: a person may promote it.
+
+        A database that cannot be written is waited for, until `stop` is set.
+        """
+        return patiently(lambda: self._deploy(ctx, result, log, stop), "deploy", stop)
+
+    def _deploy(self, ctx: StageContext, result: TrainResult, log: StageLog, stop: threading.Event) -> DeployResult:
         if warning := self._warning():
             log.warning(warning)
         verdict = result.verdict

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from app.panel.audit.actor import PANEL, acting
 from app.panel.clock import Clock
+from app.panel.db.patience import patiently
 from app.panel.registry.golden import largest_difference
 from app.panel.registry.problems import (
     ActivationTimeoutError,
@@ -84,14 +85,19 @@ class Deployer:
         client: PredictionClient,
         clock: Clock,
         before_switch: Callable[[Pointer | None], None],
+        closing: threading.Event,
     ) -> None:
-        """`before_switch` is called with the live model while it still is, and raises nothing."""
+        """`before_switch` is called with the live model while it still is, and raises nothing.
+
+        `closing`: the panel goes down. What cannot be recorded by then is settled by `reconcile` at its next start.
+        """
         self._models_dir = models_dir
         self._store = store
         self._services = services
         self._client = client
         self._clock = clock
         self._before_switch = before_switch
+        self._closing = closing
         self._lock = threading.Lock()
 
     def deploy(self, request: DeploymentRequest, stop: threading.Event, log: StageLog | None = None) -> Deployment:
@@ -122,7 +128,8 @@ class Deployer:
             assert row.id is not None
             try:
                 self._activate(before, after, manifest, stop, log)
-                return self._store.finish(row.id, "done", "", self._clock.monotonic() - started)
+                # It is done once that is written; until then `stop` undoes it as at any other moment.
+                return self._finish(row.id, "done", "", self._clock.monotonic() - started, stop)
             except BaseException as error:
                 try:
                     if read_pointer(self._models_dir) == after:
@@ -133,7 +140,7 @@ class Deployer:
                         log.warning(warning)
                     raise error from None
                 detail = str(error) or type(error).__name__
-                self._store.finish(row.id, "failed", detail, self._clock.monotonic() - started)
+                self._finish(row.id, "failed", detail, self._clock.monotonic() - started, self._closing)
                 raise
 
     def reconcile(self) -> None:
@@ -174,6 +181,12 @@ class Deployer:
             yield
         finally:
             self._lock.release()
+
+    def _finish(
+        self, id: int, outcome: Literal["done", "failed"], detail: str, duration_s: float, stop: threading.Event
+    ) -> Deployment:
+        """Record the outcome as soon as the database can be written, until `stop` is set."""
+        return patiently(lambda: self._store.finish(id, outcome, detail, duration_s), "finish_deployment", stop)
 
     def _undo(self, row: Deployment) -> None:
         """Restore the previous version: nobody has seen the API serve the new one."""

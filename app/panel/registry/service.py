@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
+from app.panel.db.patience import patiently
 from app.panel.registry import retention
 from app.panel.registry.deploy_stage import DeployStage
 from app.panel.registry.deployer import Deployer, DeploymentRequest, Services
@@ -43,6 +44,7 @@ class ModelService:
         self._db = db
         self._queries = queries
         self._store = DeploymentStore(db, clock, Ledger(models_dir))
+        self._closing = threading.Event()
         self._monitor = DeploymentMonitor(
             models_dir=models_dir, client=client, clock=clock, watch_s=watch_s, roll_back=self._auto_roll_back
         )
@@ -53,8 +55,8 @@ class ModelService:
             client=client,
             clock=clock,
             before_switch=self._monitor.measure,
+            closing=self._closing,
         )
-        self._closing = threading.Event()
         self.deploy = DeployStage(
             models_dir=models_dir,
             db=db,
@@ -146,7 +148,8 @@ class ModelService:
         request = DeploymentRequest(
             bundle=row.from_bundle, kind="auto_rollback", actor="monitor", reason=reason, only_from=row.to_version
         )
-        self._deployer.deploy(request, self._closing)
+        # A model that fails must not stay in service because the database could not be written at that moment.
+        patiently(lambda: self._deployer.deploy(request, self._closing), "auto_rollback", self._closing)
 
     def _versions_on_disk(self) -> list[int]:
         versions = []

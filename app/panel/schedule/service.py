@@ -9,6 +9,7 @@ from typing import Final
 from app.panel.audit.record import record
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
+from app.panel.db.problems import UNAVAILABLE
 from app.panel.notifier import Notifier
 from app.panel.runs.domain.problems import ActiveRunError
 from app.panel.runs.domain.service import RunService
@@ -44,28 +45,28 @@ class ScheduleService:
     def __init__(self, *, db: Database, clock: Clock, notifier: Notifier, default_interval_s: int) -> None:
         self._db, self._clock, self._notifier = db, clock, notifier
         self._default_interval_s = default_interval_s
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of who changes it; held while the database works, so `view` does without
         with db.read() as session:
-            self._row = session.get(Schedule, 1) or Schedule(id=1)
-        self._due: float | None = None
-        if self._row.armed and not self._row.paused and self._row.next_due_at is not None:
-            left_s = (self._row.next_due_at - clock.now()).total_seconds()
-            self._due = clock.monotonic() + min(max(left_s, 0.0), self._interval_s)
+            row = session.get(Schedule, 1) or Schedule(id=1)
+        due: float | None = None
+        if row.armed and not row.paused and row.next_due_at is not None:
+            left_s = (row.next_due_at - clock.now()).total_seconds()
+            due = clock.monotonic() + min(max(left_s, 0.0), row.interval_s or default_interval_s)
+        self._state = (row, due)  # replaced as a whole: whoever reads it needs no lock
 
     def view(self) -> ScheduleView:
         """Return the schedule now."""
-        with self._lock:
-            row, due = self._row, self._due
-            due_in_s = None if due is None else max(0.0, due - self._clock.monotonic())
-            return ScheduleView(
-                interval_s=self._interval_s,
-                armed=row.armed,
-                paused=row.paused,
-                paused_by=row.paused_by,
-                paused_at=row.paused_at,
-                next_due_at=None if due_in_s is None else self._clock.now() + timedelta(seconds=due_in_s),
-                due_in_s=due_in_s,
-            )
+        row, due = self._state
+        due_in_s = None if due is None else max(0.0, due - self._clock.monotonic())
+        return ScheduleView(
+            interval_s=row.interval_s or self._default_interval_s,
+            armed=row.armed,
+            paused=row.paused,
+            paused_by=row.paused_by,
+            paused_at=row.paused_at,
+            next_due_at=None if due_in_s is None else self._clock.now() + timedelta(seconds=due_in_s),
+            due_in_s=due_in_s,
+        )
 
     def arm(self) -> None:
         """Begin to schedule runs: called with the first manual run. No-op when armed."""
@@ -108,22 +109,30 @@ class ScheduleService:
     def tick(self, runs: RunService) -> None:
         """Start the scheduled run with `runs` if it is due; if it cannot be started, leave a row that says why.
 
-        May be called at any time and any number of times: each due time is taken once. Ticks that were missed
-        become one. While the database cannot be written (ProblemError DB-05) it stays due.
+        May be called at any time and any number of times: each due time is taken once, also by a panel that was killed
+        half-way. Ticks that were missed become one. While the database is away (ProblemError DB-04, DB-05) it stays due.
         """
         with self._lock:
+            row, due = self._state
             now = self._clock.monotonic()
-            if self._due is None or now < self._due:
+            if due is None or now < due:
                 return
-            late_s = now - self._due
+            key = f"schedule:{row.next_due_at}"  # nobody can have both the run and the due time in one transaction
+            try:
+                runs.start(Trigger.SCHEDULE, requested_by="schedule", idempotency_key=key)
+            except UNAVAILABLE:
+                raise
+            except ActiveRunError as busy:
+                runs.skip(f"Run {busy.number} was still active.", key)
+            except ProblemError as problem:
+                runs.skip(str(problem), key)
+            late_s = now - due
             self._set(self._interval_s - late_s if late_s < self._interval_s else self._interval_s)
-        try:
-            runs.start(Trigger.SCHEDULE, requested_by="schedule")
-        except ActiveRunError as busy:
-            runs.skip(f"Run {busy.number} was still active.")
-        except ProblemError as problem:
-            runs.skip(str(problem))
         self._notifier.notify(SCHEDULE_TOPIC)
+
+    @property
+    def _row(self) -> Schedule:
+        return self._state[0]
 
     @property
     def _interval_s(self) -> int:
@@ -140,8 +149,7 @@ class ScheduleService:
             if action:
                 before, after = self._described(self._row), self._described(row)
                 record(session, self._clock.now(), action, "schedule", before=before, after=after)
-        self._row = row
-        self._due = None if in_s is None else self._clock.monotonic() + in_s
+        self._state = (row, None if in_s is None else self._clock.monotonic() + in_s)
 
     def _described(self, row: Schedule) -> dict[str, object]:
         interval_s = row.interval_s or self._default_interval_s

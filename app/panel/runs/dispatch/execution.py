@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import ParamSpec, TypeVar
 
 from app.panel.clock import Clock
+from app.panel.db import patience
+from app.panel.db.problems import UNAVAILABLE
 from app.panel.logs.store import LogStore
 from app.panel.notifier import Notifier
 from app.panel.runs.dispatch.finish import finish_run
@@ -18,7 +20,7 @@ from app.panel.runs.domain.decide import Decision, Finish, RunStage, Start, Wait
 from app.panel.runs.domain.interfaces import ModelVersions, Preparation
 from app.panel.runs.domain.problems import MissingResultError
 from app.panel.runs.domain.retry import RetryPolicy
-from app.panel.runs.domain.reuse import copy_results
+from app.panel.runs.domain.reuse import copy_results, earlier_stages
 from app.panel.runs.domain.run_columns import deploy_columns, run_columns
 from app.panel.runs.domain.run_file import write_run_file
 from app.panel.runs.domain.service import RUNS_TOPIC
@@ -32,7 +34,8 @@ from pipeline.core.problems import ProblemError
 from pipeline.core.stage import STAGE_TITLES, STAGES, StageContext, StageName
 
 log = logging.getLogger(__name__)
-DATABASE_RETRY_S: Final = 2.0  # how often a database that cannot be read or written is tried again
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +82,10 @@ class RunExecution:
 
     async def _execute(self, fault: ProblemError | None) -> None:
         # Once is enough: no other run ends while this one is active.
-        last_succeeded = await asyncio.to_thread(self._deps.store.find_latest, RunState.SUCCEEDED, before=self._number)
+        last_succeeded = await self._ask(self._deps.store.find_latest, RunState.SUCCEEDED, before=self._number)
         is_over = False
         while not is_over:
-            snapshot = await asyncio.to_thread(self._deps.store.snapshot, self.run_id)
+            snapshot = await self._ask(self._deps.store.snapshot, self.run_id)
             decision = decide(
                 snapshot.run,
                 snapshot.attempts,
@@ -109,7 +112,7 @@ class RunExecution:
             case WaitUntil(datetime() as at, reason, n_failures):
                 await self._wait_until(at, snapshot, reason, n_failures)
             case Finish():
-                await asyncio.to_thread(
+                await self._ask(
                     finish_run,
                     snapshot,
                     decision,
@@ -134,9 +137,10 @@ class RunExecution:
         if run.parent_id is not None and from_stage != STAGES[0]:
             runs_dir = self._deps.settings.runs_dir
             try:
-                await asyncio.to_thread(copy_results, self._deps.store, runs_dir, run, run.parent_id, from_stage)
+                columns = await asyncio.to_thread(copy_results, runs_dir, run.id, run.parent_id, from_stage)
             except FileNotFoundError as error:
                 raise MissingResultError(from_stage) from error
+            await self._ask(self._deps.store.reuse_attempts, run.id, earlier_stages(from_stage), **columns)
         await self.token.race(self._deps.preparation.wait())
 
     def _write_run_file(self) -> None:
@@ -146,7 +150,7 @@ class RunExecution:
         deps = self._deps
         if run.state == RunState.RETRYING:
             await self._move(RunState.RETRYING, RunState.RUNNING, retry_at=None)
-        attempt = await asyncio.to_thread(deps.store.begin_attempt, self.run_id, stage)
+        attempt = await self._ask(deps.store.begin_attempt, self.run_id, stage)
         self._is_ours = True
         self._set_live_state(RunState.RUNNING, stage, attempt)
         number = "" if attempt == 1 else f", attempt {attempt}"
@@ -159,14 +163,14 @@ class RunExecution:
             data_dir=deps.settings.data_dir.absolute(),
             models_dir=deps.settings.models_dir.absolute(),
             run_dir=self._run_dir,
-            version=await asyncio.to_thread(self._next_version),
+            version=await self._ask(self._next_version),
             max_table_cells=deps.settings.max_table_cells,
         )
         outcome = await deps.stage_runners[stage].run(ctx, self.token)
         await self._log(
             stage, attempt, f"Stage “{STAGE_TITLES[stage]}” {outcome.state} after {outcome.duration_s:.2f} s."
         )
-        await asyncio.to_thread(self._end_attempt, stage, attempt, outcome)
+        await self._ask(self._end_attempt, stage, attempt, outcome)
 
     def _next_version(self) -> int:
         """Return the number that a model of this run gets: higher than any that was ever given out. Sync."""
@@ -205,7 +209,7 @@ class RunExecution:
         while not self.token and (left_s := due - self._deps.clock.monotonic()) > 0:
             await self.token.wait_for(min(left_s, 1.0))
         if not self.token:
-            await asyncio.to_thread(self._deps.store.record, self.run_id, retry_at=None)
+            await self._ask(self._deps.store.record, self.run_id, retry_at=None)
 
     async def _watch_for_cancel(self, changed: asyncio.Event) -> None:
         while not self.token.is_cancelled:
@@ -215,14 +219,28 @@ class RunExecution:
                 state = await asyncio.to_thread(self._deps.store.find_state, self.run_id)
             except Exception:
                 log.exception("action=watch_for_cancel run_id=%s", self.run_id)
-                await asyncio.sleep(DATABASE_RETRY_S)
+                await asyncio.sleep(patience.RETRY_S)
                 changed.set()
                 continue
             if state in {RunState.CANCELLING, RunState.CANCELLED}:
                 self.token.cancel()
 
     async def _move(self, old: RunState, new: RunState, reason: str = "", **columns: object) -> None:
-        await asyncio.to_thread(self._deps.store.move, self.run_id, old, new, reason, **columns)
+        await self._ask(self._deps.store.move, self.run_id, old, new, reason, **columns)
+
+    async def _ask(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `call` returns in a thread, tried again while the database is away, unless the panel goes down.
+
+        What a stage has done is not lost because its row could not be written at that moment.
+        """
+        while True:
+            try:
+                return await asyncio.to_thread(call, *args, **kwargs)
+            except UNAVAILABLE as problem:
+                log.warning("action=execute_run run_id=%s problem=%s", self.run_id, problem)
+                if self.token.is_stopping:
+                    raise
+            await asyncio.sleep(patience.RETRY_S)
 
     def _set_live_state(self, state: RunState, stage: str, attempt: int = 0, retry_at: datetime | None = None) -> None:
         self._deps.active_runs.set_state(self.run_id, LiveState(str(state), stage, attempt, retry_at))

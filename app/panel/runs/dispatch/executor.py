@@ -3,7 +3,8 @@
 import asyncio
 import logging
 
-from app.panel.runs.dispatch import execution
+from app.panel.db import patience
+from app.panel.db.problems import UNAVAILABLE
 from app.panel.runs.dispatch.execution import RunDependencies, RunExecution
 from app.panel.runs.domain.attempt_problems import PanelFaultError
 from app.panel.runs.domain.service import RUNS_TOPIC
@@ -49,7 +50,7 @@ class Executor:
                     run = await asyncio.to_thread(self._deps.store.find_active)
                 except Exception as error:  # noqa: BLE001 - whatever it is, runs must start again when it is over
                     _log_failure("find_run", error)
-                    await asyncio.sleep(execution.DATABASE_RETRY_S)
+                    await asyncio.sleep(patience.RETRY_S)
                     continue
                 if run is None:
                     await changed.wait()
@@ -66,6 +67,10 @@ class Executor:
         while True:
             try:
                 await current.execute(fault)
+            except (
+                UNAVAILABLE
+            ) as problem:  # the run stays as it is: it continues, or the next start of the panel does it
+                _log_failure("execute_run", problem)
             except Exception as error:
                 if fault is None:
                     fault = error if isinstance(error, ProblemError) else self._fault(current.run_id, error)
@@ -77,7 +82,7 @@ class Executor:
                 return
             if self._is_stopping:
                 return
-            await asyncio.sleep(execution.DATABASE_RETRY_S)
+            await asyncio.sleep(patience.RETRY_S)
             if await self._has_ended(current.run_id):
                 self._deps.active_runs.remove(current.run_id)
                 return

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.panel.runs.domain.problems import MissingResultError
 from app.panel.runs.domain.run_columns import run_columns
-from app.panel.runs.domain.state import AttemptState, RunState
+from app.panel.runs.domain.state import RunState
 from app.panel.runs.domain.store import RunStore
 from app.panel.runs.domain.tables import Run
 from pipeline.core.stage import EVALUATION_FILE, STAGES, StageName, TrainResult, read_result, result_path
@@ -55,12 +55,12 @@ def find_parent(store: RunStore, runs_dir: Path, from_stage: StageName) -> Run:
     raise MissingResultError(from_stage)
 
 
-def copy_results(store: RunStore, runs_dir: Path, run: Run, parent_id: str, from_stage: StageName) -> None:
-    """Copy the results of the stages before `from_stage` from the parent's folder, and what follows from them.
+def copy_results(runs_dir: Path, run_id: str, parent_id: str, from_stage: StageName) -> dict[str, object]:
+    """Copy the results of the stages before `from_stage` from the parent's folder; return the columns that follow.
 
     Raises FileNotFoundError if the parent has lost them.
     """
-    source, target = runs_dir / parent_id, runs_dir / run.id
+    source, target = runs_dir / parent_id, runs_dir / run_id
     target.mkdir(parents=True, exist_ok=True)
     columns: dict[str, object] = {}
     for stage in earlier_stages(from_stage):
@@ -68,7 +68,5 @@ def copy_results(store: RunStore, runs_dir: Path, run: Run, parent_id: str, from
             if (source / name).is_file():
                 shutil.copyfile(source / name, target / name)
         shutil.copyfile(result_path(source, stage), result_path(target, stage))
-        store.begin_attempt(run.id, stage, AttemptState.REUSED)
         columns |= run_columns(target, stage)
-    if columns:
-        store.record(run.id, **columns)
+    return columns

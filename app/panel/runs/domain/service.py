@@ -169,11 +169,18 @@ class RunService:
             requested_by="panel",
         )
 
-    def skip(self, reason: str) -> None:
-        """Leave a row for a tick that did not start anything."""
+    def skip(self, reason: str, idempotency_key: str | None = None) -> None:
+        """Leave a row for a tick that did not start anything; the same `idempotency_key` leaves one only once."""
         params = self._stored_params(Trigger.SCHEDULE)
         self._store.create_skipped(
-            NewRun(trigger=Trigger.SCHEDULE, from_stage=STAGES[0], params=params, requested_by="schedule"), reason
+            NewRun(
+                trigger=Trigger.SCHEDULE,
+                from_stage=STAGES[0],
+                params=params,
+                requested_by="schedule",
+                idempotency_key=idempotency_key,
+            ),
+            reason,
         )
 
     def next_params(self) -> Params:

@@ -1,7 +1,7 @@
 """The only writer of runs. A move is a compare-and-swap and an event row in one transaction."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +64,9 @@ class RunStore:
         `admit` is called before a run is created, and may refuse it by raising. Raises ActiveRunError.
         """
         with self._db.write() as session:
-            if new.idempotency_key is not None:
-                same = session.exec(select(Run).where(Run.idempotency_key == new.idempotency_key)).first()
-                if same is not None:
-                    return same, False
+            same = _of_key(session, new)
+            if same is not None:
+                return same, False
             active = session.exec(select(Run).where(col(Run.state).in_(ACTIVE))).first()
             if active is not None:
                 raise ActiveRunError(run_id=active.id, number=active.number, state=active.state)
@@ -77,9 +76,9 @@ class RunStore:
             return run, True
 
     def create_skipped(self, new: NewRun, reason: str) -> Run:
-        """Return the row of a tick that started no run, with the reason."""
+        """Return the row of a tick that started no run, with the reason; one for each idempotency key."""
         with self._db.write() as session:
-            return self._insert(session, new, RunState.SKIPPED, reason)
+            return _of_key(session, new) or self._insert(session, new, RunState.SKIPPED, reason)
 
     def move(self, run_id: str, old: RunState, new: RunState, reason: str = "", **columns: object) -> None:
         """Move a run from `old` to `new` and write `columns` with it.
@@ -106,7 +105,7 @@ class RunStore:
         with self._db.write() as session:
             session.connection().execute(update(Run).where(col(Run.id) == run_id).values(**columns))
 
-    def begin_attempt(self, run_id: str, stage: str, state: AttemptState = AttemptState.RUNNING) -> int:
+    def begin_attempt(self, run_id: str, stage: str) -> int:
         """Add an attempt and return its number, from 1; `stage` becomes the run's current stage."""
         now = self._clock.now()
         with self._db.write() as session:
@@ -114,15 +113,20 @@ class RunStore:
                 select(func.max(StageAttempt.attempt)).where(StageAttempt.run_id == run_id, StageAttempt.stage == stage)
             ).one()
             attempt = (last or 0) + 1
-            finished = None if state == AttemptState.RUNNING else now
-            session.add(
-                StageAttempt(
-                    run_id=run_id, stage=stage, attempt=attempt, state=state, started_at=now, finished_at=finished
-                )
-            )
-            if state == AttemptState.RUNNING:
-                session.connection().execute(update(Run).where(col(Run.id) == run_id).values(stage=stage))
+            session.add(StageAttempt(run_id=run_id, stage=stage, attempt=attempt, started_at=now))
+            session.connection().execute(update(Run).where(col(Run.id) == run_id).values(stage=stage))
         return attempt
+
+    def reuse_attempts(self, run_id: str, stages: Sequence[str], **run_columns: object) -> None:
+        """Add an attempt for each stage whose result was taken over, and the columns of the run that follow from them."""
+        now = self._clock.now()
+        with self._db.write() as session:
+            for stage in stages:
+                reused = StageAttempt(run_id=run_id, stage=stage, attempt=1, state=AttemptState.REUSED, started_at=now)
+                reused.finished_at = now
+                session.add(reused)
+            if run_columns:
+                session.connection().execute(update(Run).where(col(Run.id) == run_id).values(**run_columns))
 
     def end_attempt(
         self,
@@ -232,6 +236,12 @@ class RunStore:
         session.flush()
         session.add(RunEvent(run_id=run.id, at=now, new=state, reason=reason))
         return run
+
+
+def _of_key(session: Session, new: NewRun) -> Run | None:
+    if new.idempotency_key is None:
+        return None
+    return session.exec(select(Run).where(Run.idempotency_key == new.idempotency_key)).first()
 
 
 def _action(run: Run) -> str:

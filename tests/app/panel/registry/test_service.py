@@ -3,6 +3,8 @@
 import shutil
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,11 +12,14 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.panel.clock import SystemClock
+from app.panel.db import patience
+from app.panel.db.problems import DatabaseNotWritableError
 from app.panel.registry import evidence, monitor, retention
 from app.panel.registry.ledger import Ledger
 from app.panel.registry.store import DeploymentStore
 from bench.wait import until
-from pipeline.core.bundle import pointer_to, read_pointer, write_pointer
+from pipeline.core.bundle import Scalar, pointer_to, read_pointer, write_pointer
+from pipeline.core.prediction_api import Prediction
 from pipeline.core.problems import ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness
 
@@ -366,3 +371,79 @@ def test_the_panel_starts_when_the_version_to_go_back_to_is_gone(registry: Regis
     registry.models.recover()
     assert registry.live == 2
     assert registry.history()[-1] == ("promote", 1, 2, "done")
+
+
+def refuse_writes(registry: RegistryHarness, on: bool) -> None:
+    registry.db.writer.raw_connection().cursor().execute(f"PRAGMA query_only={int(on)}")
+
+
+def lock_when_served(registry: RegistryHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no write through from the moment on in which the API has answered the golden rows."""
+    predict = registry.client.predict
+
+    def predict_then_lock(records: Sequence[Mapping[str, Scalar]]) -> list[Prediction]:
+        predictions = predict(records)
+        refuse_writes(registry, True)
+        return predictions
+
+    monkeypatch.setattr(registry.client, "predict", predict_then_lock)
+
+
+def test_pointer_and_history_agree_when_the_outcome_could_not_be_written_for_a_while(
+    registry: RegistryHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(patience, "RETRY_S", 0.01)
+    registry.deploy(1)
+    lock_when_served(registry, monkeypatch)
+    with ThreadPoolExecutor() as pool:
+        deploying = pool.submit(registry.deploy, 2)
+        until(lambda: "action=finish_deployment problem=DB-05" in caplog.text, what="the outcome cannot be written")
+        assert registry.history()[-1][3] == "pending"
+        refuse_writes(registry, False)
+        assert deploying.result(timeout=15).deployed
+    assert registry.live == 2
+    assert [row[3] for row in registry.history()] == ["done", "done"]
+
+
+def test_pointer_and_history_agree_when_the_panel_stops_before_the_outcome_is_written(
+    registry: RegistryHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(patience, "RETRY_S", 0.01)
+    registry.deploy(1)
+    registry.deploy(2)
+    lock_when_served(registry, monkeypatch)
+    with ThreadPoolExecutor() as pool:
+        promoting = pool.submit(registry.models.promote, 1, "anna")
+        until(lambda: "action=finish_deployment problem=DB-05" in caplog.text, what="the outcome cannot be written")
+        registry.models.close()
+        with pytest.raises(ProblemError):
+            promoting.result(timeout=15)
+    assert registry.live == 2
+    refuse_writes(registry, False)
+    registry.begin()
+    registry.models.recover()
+    assert registry.live == 2
+    assert registry.history()[-1] == ("promote", 2, 1, "failed")
+
+
+def test_person_is_told_when_the_database_cannot_be_written(registry: RegistryHarness) -> None:
+    registry.deploy(1)
+    registry.deploy(2)
+    refuse_writes(registry, True)
+    with pytest.raises(DatabaseNotWritableError):
+        registry.models.promote(1, "anna")
+    refuse_writes(registry, False)
+    assert registry.live == 2
+
+
+def test_deploy_waits_when_the_database_cannot_be_written(
+    registry: RegistryHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(patience, "RETRY_S", 0.01)
+    refuse_writes(registry, True)
+    with ThreadPoolExecutor() as pool:
+        deploying = pool.submit(registry.deploy, 1)
+        until(lambda: "action=deploy problem=DB-05" in caplog.text, what="the version cannot be recorded")
+        refuse_writes(registry, False)
+        assert deploying.result(timeout=15).deployed
+    assert [row[3] for row in registry.history()] == ["done"]

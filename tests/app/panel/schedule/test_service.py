@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.panel.db.problems import DatabaseLockedError
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.schedule.service import ScheduleService
 from pipeline.core.problems import ProblemError
@@ -168,3 +169,42 @@ def test_schedule_is_what_is_stored_when_the_database_cannot_be_written_for_a_wh
     service.tick(scheduled.harness.runs)
     assert scheduled.triggers() == [(Trigger.SCHEDULE, RunState.QUEUED)]
     assert service.view().due_in_s == 500  # in step with what it was before
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_each_due_time_leaves_one_row_when_the_panel_is_killed_before_it_is_taken(
+    scheduled: Scheduled, monkeypatch: pytest.MonkeyPatch, is_busy: bool
+) -> None:
+    service = scheduled.service
+    service.arm()
+    if is_busy:
+        scheduled.harness.runs.start()
+    before = scheduled.triggers()
+    scheduled.clock.go(700)
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "_set", lambda _: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            service.tick(scheduled.harness.runs)
+    again = scheduled.start()
+    again.tick(scheduled.harness.runs)
+    state = RunState.SKIPPED if is_busy else RunState.QUEUED
+    assert scheduled.triggers() == [*before, (Trigger.SCHEDULE, state)]
+    assert again.view().due_in_s == 600
+
+
+def test_tick_is_not_lost_when_the_database_cannot_be_written_after_it_was_taken(
+    scheduled: Scheduled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduled.service.arm()
+    scheduled.clock.go(700)
+    with monkeypatch.context() as patch:
+        locked = DatabaseLockedError(5)
+
+        def refuse(*_: object, **__: object) -> None:
+            raise locked
+
+        patch.setattr(scheduled.harness.store, "create", refuse)
+        with pytest.raises(DatabaseLockedError):
+            scheduled.service.tick(scheduled.harness.runs)
+    scheduled.service.tick(scheduled.harness.runs)
+    assert scheduled.triggers() == [(Trigger.SCHEDULE, RunState.QUEUED)]

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -317,10 +319,10 @@ def test_stage_is_ended_when_the_panel_cannot_follow_it(
     until(lambda: not any(is_running(int(pid)) for pid in pids), within_s=5, what="the processes of the stage end")
 
 
-def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_written_for_a_while(
+def test_no_result_is_lost_when_the_database_could_not_be_written_for_a_while(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("app.panel.runs.dispatch.execution.DATABASE_RETRY_S", 0.02)
+    monkeypatch.setattr("app.panel.db.patience.RETRY_S", 0.02)
     harness = make_harness(with_faulty_stage("waits"))
 
     def refuse(on: bool) -> None:
@@ -331,14 +333,58 @@ def test_run_ends_and_the_next_is_possible_when_the_database_could_not_be_writte
         refuse(True)  # every write fails, as on a full disk
         (harness.settings.data_dir / "go").touch()
         await until_async(
-            lambda: caplog.text.count("action=fail_run") > 2, within_s=RUN_S, what="three failures are logged"
+            lambda: caplog.text.count("problem=DB-05") > 2, within_s=RUN_S, what="three failures are logged"
         )
         row = harness.newest().row
         assert row.state == RunState.RUNNING
         refuse(False)
 
     run = harness.run_to_end(script)
-    assert run.error is not None
-    assert (run.row.state, run.error["id"]) == (RunState.FAILED, "DB-05")
+    assert run.row.state == RunState.SUCCEEDED
+    assert [[attempt.state for attempt in stage.attempts] for stage in run.stages] == [["succeeded"]] * 4
     assert "Traceback" not in caplog.text  # it may be said for hours
-    assert harness.run_to_end().row.state == RunState.SUCCEEDED
+
+
+def test_run_continues_when_another_program_held_the_database_between_its_stages(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("app.panel.db.patience.RETRY_S", 0.02)
+    harness = make_harness(with_faulty_stage("waits"))
+    harness.db.writer.raw_connection().cursor().execute("PRAGMA busy_timeout=10")
+
+    async def script(harness: PanelHarness) -> None:
+        await until_async(lambda: "waiting" in harness.texts(), within_s=RUN_S, what="the log says waiting")
+        with closing(sqlite3.connect(harness.settings.database)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            (harness.settings.data_dir / "go").touch()
+            await until_async(
+                lambda: caplog.text.count("problem=DB-04") > 2, within_s=RUN_S, what="three failures are logged"
+            )
+
+    run = harness.run_to_end(script)
+    assert (run.row.state, run.stages[0].state, len(run.stages[0].attempts)) == (RunState.SUCCEEDED, "succeeded", 1)
+
+
+def test_run_is_interrupted_and_continued_when_the_panel_stops_while_the_database_is_away(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("app.panel.db.patience.RETRY_S", 0.02)
+    harness = make_harness(with_faulty_stage("waits"))
+
+    async def main() -> None:
+        await harness.executor.start()
+        await asyncio.to_thread(harness.runs.start)
+        await until_async(lambda: "waiting" in harness.texts(), within_s=RUN_S, what="the log says waiting")
+        harness.db.writer.raw_connection().cursor().execute("PRAGMA query_only=1")
+        (harness.settings.data_dir / "go").touch()
+        await until_async(lambda: "problem=DB-05" in caplog.text, within_s=RUN_S, what="a failure is logged")
+        await harness.executor.stop()
+
+    asyncio.run(main())
+    assert harness.newest().row.state == RunState.RUNNING
+    harness.close()
+    harness.open()
+    harness.recover()
+    [continued, interrupted] = harness.queries.page().rows
+    assert (interrupted.state, continued.trigger) == (RunState.INTERRUPTED, Trigger.RECOVERY)
+    assert continued.from_stage == "process_data"  # what the first stage has left is used
