@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from app.processes.environment import clean
 from app.processes.reaper_process import ReaperProcess
 from app.processes.tree import end_tree, identity, is_running, signal_group
+
+T = TypeVar("T")
 
 SHIM: Final = Path(__file__).with_name("exec_shim.py")
 # The folder that holds the packages `app` and `pipeline`: as the working folder of `python -m`, it is searched first.
@@ -21,6 +23,11 @@ CODE_DIR: Final = Path(__file__).resolve().parent.parent.parent
 _DRAIN_S: Final = 1.0  # how long a killed child's pipes may stay open: what has escaped may hold them
 # PR_SET_PDEATHSIG fires when the *thread* that started the child ends: this one lives as long as the process.
 _starter: Final = ThreadPoolExecutor(1, thread_name_prefix="process-starter")
+
+
+def in_lasting_thread(call: Callable[[], T]) -> T:
+    """Return what `call` returns in a thread that lives as long as this process: its children may die with their parent."""
+    return _starter.submit(call).result()
 
 
 def start(
@@ -58,7 +65,7 @@ def start(
             start_new_session=True,
         )
 
-    child = ChildProcess(_starter.submit(popen).result(), reaper)
+    child = ChildProcess(in_lasting_thread(popen), reaper)
     if reaper is not None:
         reaper.add(child.pid)
     return child

@@ -25,6 +25,12 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def outlive_parent() -> None:
+    """Take `die_with_parent` back."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)
+
+
 def confine(memory_bytes: int, user_id: int) -> None:
     """Give up, for this process and what it executes, what the command does not need."""
     _limit(resource.RLIMIT_CORE, 0)

@@ -1,10 +1,11 @@
 """Runs an attempt in a process of its own and follows what it writes."""
 
 import asyncio
+import logging
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from app.panel.clock import Clock
 from app.panel.leftovers import clean_processed, clean_run
@@ -12,7 +13,7 @@ from app.panel.logs.store import LogStore
 from app.panel.runs.dispatch.attempt_log import AttemptLog
 from app.panel.runs.dispatch.stage_runner import CancelToken, Outcome
 from app.panel.runs.domain.active_runs import ActiveRuns
-from app.panel.runs.domain.attempt_problems import StageExitError, StageStartError
+from app.panel.runs.domain.attempt_problems import StageExitError, StageStartError, StageStartTimeoutError
 from app.panel.runs.domain.queries import Progress
 from app.panel.runs.domain.retry import ProcessExit, exit_problem
 from app.panel.runs.domain.state import AttemptState
@@ -25,7 +26,10 @@ from pipeline.core.runner import EXIT_DISK, EXIT_OK
 from pipeline.core.stage import STAGE_TITLES, StageContext, result_path
 from pipeline.core.temporary import own_folder
 
+log = logging.getLogger(__name__)
 POLL_S: Final = 0.03
+START_TIMEOUT_S: Final = 60.0  # its imports take seconds, on a busy machine many
+REPORT_TIMEOUT_S: Final = 3.0  # how long the forkserver may take to say how a process has ended
 
 
 class ProcessStageRunner:
@@ -53,9 +57,11 @@ class ProcessStageRunner:
             # A result that an earlier attempt or run left must not be taken for this attempt's.
             await asyncio.to_thread(_remove, path, result_path(ctx.run_dir, ctx.stage))
             temporary = await asyncio.to_thread(stack.enter_context, own_folder())
-            child = await asyncio.to_thread(self._launcher.spawn, ctx, path, temporary)
-        except (OSError, EOFError) as error:
-            problem = _disk_problem(ctx, error) or StageStartError(ctx.stage, error)
+            child = await self._spawn(ctx, path, temporary, token, started)
+        except (OSError, EOFError, StageStartTimeoutError) as error:
+            if token:
+                return Outcome(token.attempt_state, self._since(started))
+            problem = _start_problem(ctx, error)
             await self._log_problem(ctx, problem)
             return Outcome(AttemptState.FAILED, self._since(started), problem=problem)
         output = StageOutput(
@@ -70,13 +76,40 @@ class ProcessStageRunner:
             await asyncio.to_thread(_remove, Path(f"{path}.pid"))
         return await self._outcome(ctx, token, end, self._since(started), output.report.compute_s)
 
+    async def _spawn(
+        self, ctx: StageContext, path: Path, temporary: Path, token: CancelToken, started: float
+    ) -> StageProcess:
+        """Return the started process. Raises OSError, EOFError or StageStartTimeoutError; at once where the token is set.
+
+        A forkserver that does not respond, because it was stopped or hangs, is replaced, and tried once more.
+        """
+        limit_s = min(START_TIMEOUT_S, self._timeout_s)
+        for _ in range(2):
+            timeout_s = min(limit_s, started + self._timeout_s - self._clock.monotonic())
+            if timeout_s <= 0 or token:
+                break
+            spawning = asyncio.create_task(asyncio.to_thread(self._launcher.spawn, ctx, path, temporary))
+            ending = asyncio.create_task(token.wait())
+            both: set[asyncio.Future[Any]] = {spawning, ending}
+            try:
+                await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ending.cancel()
+            if spawning.done():
+                return spawning.result()
+            log.warning("action=start_stage run_id=%s stage=%s result=no_response", ctx.run_id, ctx.stage)
+            await asyncio.to_thread(self._launcher.restart)
+            with suppress(OSError, EOFError):
+                return await spawning  # it came at the last moment; what the forkserver had started has died with it
+        raise StageStartTimeoutError(ctx.stage, limit_s)
+
     async def _follow(
         self, ctx: StageContext, child: StageProcess, output: StageOutput, token: CancelToken, started: float
     ) -> ProcessExit:
         """Return how the process ended, with all of its output in the log and nothing of it running."""
         waiting = asyncio.create_task(child.wait())
         ending = asyncio.create_task(token.wait())
-        timed_out = False
+        timed_out = is_unreported = False
         shown: Progress | None = None
         try:
             while not waiting.done():
@@ -85,6 +118,8 @@ class ProcessStageRunner:
                 if ending.done() or left_s <= 0:
                     timed_out = not ending.done() and not waiting.done()
                     await child.end()
+                    break
+                if child.has_ended():
                     break
                 if output.pending():
                     await asyncio.to_thread(output.poll)
@@ -96,12 +131,19 @@ class ProcessStageRunner:
             ending.cancel()
             if not waiting.done():  # whatever went wrong here, the stage must not go on unwatched
                 await child.end()
+            await asyncio.wait({waiting}, timeout=REPORT_TIMEOUT_S)
+            if not waiting.done():  # the forkserver hangs: it will never say how the process has ended
+                is_unreported = True
+                await asyncio.to_thread(child.kill_descendants)
+                await asyncio.to_thread(self._launcher.restart)
             exitcode = await waiting
             await asyncio.to_thread(child.kill_descendants)
         await asyncio.to_thread(output.finish)
         self._active_runs.notify(ctx.run_id)
         child.close()
         report = output.report
+        if is_unreported and report.compute_s is not None and report.error is None:
+            exitcode = EXIT_OK  # its own last line says that it had finished
         memory_bytes = self._launcher.memory_bytes
         return ProcessExit(exitcode, timed_out, self._timeout_s, report.error, report.out_of_memory, memory_bytes)
 
@@ -126,6 +168,13 @@ class ProcessStageRunner:
 
     def _since(self, started: float) -> float:
         return round(self._clock.monotonic() - started, 4)
+
+
+def _start_problem(ctx: StageContext, error: OSError | EOFError | StageStartTimeoutError) -> ProblemError:
+    """Return why the process could not be started."""
+    if isinstance(error, ProblemError):
+        return error
+    return _disk_problem(ctx, error) or StageStartError(ctx.stage, error)
 
 
 def _disk_problem(ctx: StageContext, error: BaseException) -> DiskError | None:

@@ -102,6 +102,25 @@ class StageStartError(ProblemError):
         )
 
 
+class StageStartTimeoutError(ProblemError):
+    """The process of a stage was not started in time.
+
+    The process that starts stages did not respond: somebody stopped it, or the machine is overloaded. It was killed and
+    replaced, twice. The stage is retried.
+    """
+
+    id = "RUN-18"
+    retryable = True
+    command = "uptime"
+
+    def __init__(self, stage: str, timeout_s: float) -> None:
+        super().__init__(
+            f"The process of stage “{STAGE_TITLES.get(stage, stage)}” was not started in time.",
+            why=f"The process that starts stages did not respond within {timeout_s:g} s and was replaced.",
+            fix="Look what else keeps the machine busy.",
+        )
+
+
 class DeployFaultError(ProblemError):
     """Deploy failed because of a bug.
 

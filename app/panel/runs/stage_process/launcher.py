@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.panel.runs.stage_process import stage_main
-from app.processes.tree import descendants, end_tree, identity, kill_descendants, parent, signal_group
+from app.processes.child import in_lasting_thread
+from app.processes.tree import descendants, end_tree, identity, is_running, kill_descendants, parent, signal_group
 from pipeline.core.memory import stage_share_bytes
 from pipeline.core.stage import StageContext
 
@@ -21,6 +22,7 @@ PRELOAD: Final = (
     "app.panel.runs.stage_process.subreaper",
     "app.panel.runs.stage_process.stage_main",
     "pipeline.stages.preload",
+    "app.panel.runs.stage_process.preloaded",
 )
 TERM_GRACE_S: Final = 3.0  # then KILL: a cancel must have effect within 10 s
 
@@ -42,21 +44,28 @@ class Launcher:
 
     def start(self) -> None:
         """Start the forkserver if there is none; returns at once, it imports in the background."""
-        forkserver.ensure_running()
+        in_lasting_thread(forkserver.ensure_running)  # it dies with the thread that started it while it imports
 
     def stop(self) -> None:
-        """End the forkserver, which holds about 200 MB. Not while an attempt runs; `spawn` starts another one."""
+        """End the forkserver, which holds about 200 MB, and what runs below it; `spawn` starts another one."""
         server: Any = vars(forkserver)["_forkserver"]  # there is no public name
         if server._forkserver_pid is not None:  # noqa: SLF001
+            kill_descendants(server._forkserver_pid)  # noqa: SLF001 - later nobody knows what has left its session
             with suppress(ProcessLookupError):  # asked to end, it would first finish its imports
                 os.kill(server._forkserver_pid, signal.SIGKILL)  # noqa: SLF001
             server._stop()  # noqa: SLF001
 
+    def restart(self) -> None:
+        """Replace a forkserver that does not respond; whoever waits for it gets EOFError or exit code 255."""
+        self.stop()
+        self.start()
+
     def spawn(self, ctx: StageContext, output: Path, temporary: Path) -> "StageProcess":
         """Start the stage of `ctx`, its stdout and stderr appended to `output`, its temporary files in `temporary`.
 
-        Blocks; not for the event loop.
+        Blocks until the forkserver has imported; not for the event loop. Raises OSError or EOFError if the forkserver cannot start it, or was replaced meanwhile.
         """
+        self.start()
         output.parent.mkdir(parents=True, exist_ok=True)
         process = self._context.Process(
             target=stage_main.main,
@@ -85,9 +94,12 @@ class StageProcess:
         return await asyncio.shield(self._waiting)
 
     async def end(self) -> None:
-        """Return when it is gone: TERM to its group, 3 s later KILL."""
+        """Return when it has ended: TERM to its group, 3 s later KILL. `wait` says how, unless the forkserver hangs."""
         await asyncio.to_thread(end_tree, self._identity, TERM_GRACE_S)
-        await self.wait()
+
+    def has_ended(self) -> bool:
+        """Return whether the system says so, whatever the forkserver does."""
+        return not is_running(self.pid)
 
     def kill_descendants(self) -> None:
         """Kill what it has left behind: its group, and what has left its group. Call after it has ended."""

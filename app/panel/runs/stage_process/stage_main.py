@@ -15,6 +15,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import IO, Final
 
+from app.panel.runs.stage_process import subreaper
 from app.processes.exec_shim import die_with_parent
 from app.processes.limits import limit
 from app.processes.tree import identity
@@ -38,6 +39,8 @@ def main(context_json: str, output: str, entries_json: str, memory_bytes: int, t
     os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
     os.setsid()
     die_with_parent()
+    if subreaper.server_pid not in {None, os.getppid()}:  # it was killed before the call above
+        os._exit(EXIT_CRASH)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     with suppress(OSError):  # if memory runs out, this process goes and not the panel

@@ -30,7 +30,11 @@ from pipeline.core.stage import STAGES
 
 RUN_S: Final = 60.0
 # Without pipeline.stages.preload: these stages need nothing heavy, and the forkserver is ready at once.
-PRELOAD: Final = ("app.panel.runs.stage_process.subreaper", "app.panel.runs.stage_process.stage_main")
+PRELOAD: Final = (
+    "app.panel.runs.stage_process.subreaper",
+    "app.panel.runs.stage_process.stage_main",
+    "app.panel.runs.stage_process.preloaded",
+)
 
 
 def with_faulty_stage(name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from multiprocessing import forkserver
 
 import pytest
 
@@ -267,10 +268,101 @@ def test_cancel_stops_deploy_when_it_listens(make_harness: MakeHarness) -> None:
 def test_next_attempt_starts_when_the_forkserver_was_killed(make_harness: MakeHarness) -> None:
     harness = make_harness()
     harness.run_to_end()
-    from multiprocessing import forkserver
-
-    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    os.kill(forkserver_pid(), signal.SIGKILL)
     assert harness.run_to_end().row.state == RunState.SUCCEEDED
+
+
+def forkserver_pid() -> int:
+    pid = vars(forkserver)["_forkserver"]._forkserver_pid
+    assert isinstance(pid, int)
+    return pid
+
+
+def stop_forkserver(harness: PanelHarness) -> int:
+    """Start the forkserver if there is none, stop it, and return its pid."""
+    harness.launcher.start()
+    pid = forkserver_pid()
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+def test_run_succeeds_when_the_forkserver_does_not_respond(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.panel.runs.dispatch.process_stage.START_TIMEOUT_S", 5.0)
+    harness = make_harness()
+    pid = stop_forkserver(harness)
+    assert harness.run_to_end().row.state == RunState.SUCCEEDED
+    until(lambda: not is_running(pid), what="the old forkserver is gone")
+
+
+def test_attempt_is_named_when_no_forkserver_responds(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.panel.runs.dispatch.process_stage.START_TIMEOUT_S", 0.2)
+    harness = make_harness()
+    start = harness.launcher.start
+
+    def start_stopped() -> None:
+        start()
+        os.kill(forkserver_pid(), signal.SIGSTOP)
+
+    monkeypatch.setattr(harness.launcher, "start", start_stopped)
+    run = harness.run_to_end()
+    harness.launcher.stop()
+    assert run.error is not None
+    assert (run.row.state, run.error["id"]) == (RunState.FAILED, "RUN-18")
+
+
+def test_run_is_cancelled_when_the_forkserver_does_not_respond(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    stop_forkserver(harness)
+
+    async def script(harness: PanelHarness) -> None:
+        await until_async(lambda: harness.newest().stages[0].attempts, within_s=RUN_S, what="an attempt begins")
+        await asyncio.to_thread(harness.runs.cancel, harness.newest().row.id)
+
+    run = harness.run_to_end(script)
+    assert (run.row.state, run.stages[0].state) == (RunState.CANCELLED, "cancelled")
+
+
+@pytest.mark.parametrize("ending", ["timeout", "cancel"])
+def test_stage_is_ended_when_the_forkserver_was_stopped_after_it_began(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr("app.panel.runs.stage_process.launcher.TERM_GRACE_S", 0.2)
+    monkeypatch.setattr("app.panel.runs.dispatch.process_stage.REPORT_TIMEOUT_S", 0.2)
+    harness = make_harness(with_faulty_stage("hangs"), timeout_s=3.0 if ending == "timeout" else 60.0)
+
+    async def script(harness: PanelHarness) -> None:
+        await until_async(lambda: "hanging" in harness.texts(), within_s=RUN_S, what="the log says hanging")
+        os.kill(forkserver_pid(), signal.SIGSTOP)
+        if ending == "cancel":
+            await asyncio.to_thread(harness.runs.cancel, harness.newest().row.id)
+
+    run = harness.run_to_end(script)
+    if ending == "cancel":
+        assert run.row.state == RunState.CANCELLED
+    else:
+        assert run.error is not None
+        assert run.error["id"] == "RUN-12"
+    pids = (harness.settings.runs_dir / run.row.id / "pids").read_text().split()
+    until(lambda: not any(is_running(int(pid)) for pid in pids), within_s=5, what="the processes of the stage end")
+
+
+def test_result_is_kept_when_the_forkserver_was_stopped_before_the_stage_finished(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.panel.runs.dispatch.process_stage.REPORT_TIMEOUT_S", 0.2)
+    harness = make_harness(with_faulty_stage("waits"))
+
+    async def script(harness: PanelHarness) -> None:
+        await until_async(lambda: "waiting" in harness.texts(), within_s=RUN_S, what="the log says waiting")
+        os.kill(forkserver_pid(), signal.SIGSTOP)
+        (harness.settings.data_dir / "go").touch()
+
+    run = harness.run_to_end(script)
+    assert (run.row.state, len(run.stages[0].attempts)) == (RunState.SUCCEEDED, 1)
 
 
 def test_run_fails_with_a_reason_when_no_process_can_be_started(
