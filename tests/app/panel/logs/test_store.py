@@ -135,6 +135,81 @@ def test_numbers_have_no_gap_when_lines_were_cut_out_of_the_file(tmp_path: Path)
     assert [line.seq for line in after.read("r")] == list(range(1, 10))
 
 
+def test_the_damaged_line_alone_is_lost_when_the_file_is_edited_while_it_is_in_use(tmp_path: Path) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 600)
+    assert len(store.read("r", 0, 1000)) == 600
+    damaged(store, 300, b"not json at all\n")
+    lines = store.read("r", 0, 1000)
+    assert [line.seq for line in lines] == list(range(1, 601))
+    assert [line.seq for line in lines if "damaged" in line.text] == [300]
+    assert store.counts("r").n_warnings == 1
+    assert store.append("r", [line("next")]) == 601
+    assert [line.text for line in store.read("r", 598)] == ["line 599", "line 600", "next"]
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+@pytest.mark.parametrize("n_left", [0, 100])
+def test_readers_miss_no_new_line_when_the_file_was_cut_while_it_is_in_use(
+    tmp_path: Path, is_replaced: bool, n_left: int
+) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 400)
+    path = store.path("r")
+    left = b"".join(path.read_bytes().splitlines(keepends=True)[:n_left]) + b'{"seq":'
+    if is_replaced:  # as most editors do it
+        path.unlink()
+    path.write_bytes(left)
+    assert store.append("r", [line("next")]) == 401
+    assert [line.text for line in store.read("r", 400)] == ["next"]
+    lines = store.read("r", 0, 1000)
+    assert [line.seq for line in lines] == list(range(1, 402))
+    assert [line.text for line in lines[:n_left]] == [f"line {i}" for i in range(1, n_left + 1)]
+    assert {line.text for line in lines[n_left:400]} == {"This line was removed from the log file."}
+    assert LogStore(tmp_path).read("r", 0, 1000) == lines
+
+
+def test_lines_that_are_left_are_read_when_the_file_of_an_ended_run_was_cut(tmp_path: Path) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 600)
+    store.close("r")
+    assert store.counts("r").n_lines == 600
+    os.truncate(store.path("r"), store.path("r").stat().st_size // 2)
+    n_left = store.counts("r").n_lines
+    assert 250 < n_left < 350
+    assert [line.seq for line in store.read("r", 0, 1000)] == list(range(1, n_left + 1))
+    store.path("r").unlink()
+    assert (store.read("r"), store.counts("r").n_lines) == ([], 0)
+
+
+def test_lines_outside_of_it_are_read_when_a_sector_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 600)
+    real, bad = os.pread, range(8192, 12288)
+
+    def read(fd: int, n_bytes: int, offset: int) -> bytes:
+        if offset < bad.stop and bad.start < offset + n_bytes:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, n_bytes, offset)
+
+    monkeypatch.setattr(os, "pread", read)
+    for reader in (store, LogStore(tmp_path)):
+        lines = reader.read("r", 0, 1000)
+        n_whole = sum(line.text.startswith("line ") for line in lines)
+        assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+        assert 500 < n_whole < 600
+        assert any("damaged" in line.text for line in lines)
+        assert b"line 1" in reader.read_raw("r", 0, 1)[0]
+
+
+def test_no_carriage_return_reaches_a_stream_when_an_editor_has_added_them(tmp_path: Path) -> None:
+    store = LogStore(tmp_path)
+    fill(store, 3)
+    store.path("r").write_bytes(store.path("r").read_bytes().replace(b"\n", b"\r\n"))
+    assert [each.text for each in store.read("r")] == ["line 1", "line 2", "line 3"]
+    assert b"\r" not in b"".join(store.read_raw("r"))
+
+
 def test_nothing_is_counted_twice_when_the_file_could_not_be_read_at_first(tmp_path: Path) -> None:
     store = LogStore(tmp_path)
     fill(store, 3)
