@@ -239,6 +239,9 @@ def _show_changed(request: Request, sources: DataSources, texts: Mapping[str, st
 def _start_changed(sources: DataSources, texts: Mapping[str, str]) -> Response:
     key = texts.get("idempotency_key", "")[:100] or secrets.token_urlsafe(16)
     started = sources.runs.start(
-        params=sources.changed(texts).model_dump(mode="json"), idempotency_key=key, requested_by=ACTOR
+        params=sources.changed(texts).model_dump(mode="json"),
+        idempotency_key=key,
+        is_shared_key=True,
+        requested_by=ACTOR,
     )
     return RedirectResponse(f"/runs/{started.number}", status_code=303)

@@ -117,7 +117,7 @@ class ScheduleService:
             now = self._clock.monotonic()
             if due is None or now < due:
                 return
-            key = f"schedule:{row.next_due_at}"  # nobody can have both the run and the due time in one transaction
+            key = f"schedule:{row.next_due_at and row.next_due_at.isoformat()}"  # nobody can have both the run and the due time in one transaction
             try:
                 runs.start(Trigger.SCHEDULE, requested_by="schedule", idempotency_key=key)
             except UNAVAILABLE:

@@ -131,6 +131,32 @@ class InvalidIdempotencyKeyError(ProblemError):
         )
 
 
+class IdempotencyKeyReusedError(ProblemError):
+    """The Idempotency-Key belongs to another request.
+
+    A key stands for one request: sent again with the same parameters, stage, `force` and run to repeat, it gives the same
+    run; with others it is refused, since neither the old run nor a second one is what was meant. The message names the run
+    that the key has started. Send a new key, for example a UUID, with each new request.
+    """
+
+    id = "RUN-19"
+    status = 422
+
+    def __init__(self, *, run_id: str, number: int) -> None:
+        super().__init__(
+            f"This Idempotency-Key has started run {number} with another request.",
+            why="A key stands for one request; this one differs in its parameters, its stage, force or the run to repeat.",
+            fix="Send a new key with a new request, or the request of that run again.",
+            command=f"ml-pipeline status {number}",
+        )
+        self.run_id = run_id
+        self.number = number
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the members of a problem, and `run_id` and `run_number` of the run that the key has started."""
+        return {**super().as_dict(), "run_id": self.run_id, "run_number": self.number}
+
+
 class TooManyStartsError(ProblemError):
     """Too many runs were started.
 

@@ -18,7 +18,8 @@ from app.panel.runs.domain.problems import (
 )
 from app.panel.runs.domain.queries import RunQueries
 from app.panel.runs.domain.reuse import find_parent, first_missing, has_results
-from app.panel.runs.domain.start_limit import StartLimit
+from app.panel.runs.domain.start_key import StartKey, start_key
+from app.panel.runs.domain.start_limit import LIMITED, StartLimit
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.domain.store import LostRaceError, NewRun, RunStore
 from app.panel.runs.domain.tables import Run
@@ -26,7 +27,6 @@ from app.panel.settings import Settings
 from pipeline.core.params import Params
 from pipeline.core.stage import STAGES, StageName
 
-LIMITED: Final = frozenset({Trigger.MANUAL, Trigger.RERUN})  # the panel starts all others by itself
 RUNS_TOPIC: Final = "runs"  # notified when a run was created or cancelled
 MAX_RECOVERIES: Final = 3  # in a row: a run that takes the panel down with it must not do so for ever
 
@@ -64,18 +64,38 @@ class RunService:
         *,
         params: Mapping[str, Any] | None = None,
         from_stage: StageName = "set_seed",
-        parent_id: str | None = None,
         force: bool = False,
         idempotency_key: str | None = None,
+        is_shared_key: bool = False,
         requested_by: str = "",
     ) -> Started:
-        """Queue a run and return it; the same `idempotency_key` always gives the same run.
+        """Queue a run and return it; the same request with the same `idempotency_key` always gives the same run.
 
-        `params` are laid over the defaults; None means the parameters of the newest run that did not fail because of
-        them (schedule and drift: of the last that succeeded). Raises ProblemError RUN-01 (409, another run is active;
-        `.run_id` names it), RUN-03 (422, parameters not valid), RUN-04 (409, nothing to continue from), RUN-17 (429,
-        too many starts of the same user or token), DISK-01 (507, too little room on one of its disks).
+        With `is_shared_key`, as in the forms of one page, other requests may have the key as well. `params` are laid over
+        the defaults; None means the parameters of the newest run that did not fail because of them (schedule and drift: of
+        the last that succeeded). Raises ProblemError RUN-01 (409, another run is active; `.run_id` names it), RUN-03 (422,
+        parameters not valid), RUN-04 (409, nothing to continue from), RUN-17 (429, too many starts of the same user or
+        token), RUN-19 (422, the key belongs to another request; `.run_id` names its run), DISK-01 (507, too little room on
+        one of its disks).
         """
+        key = start_key(
+            idempotency_key, trigger, is_shared=is_shared_key, params=params, from_stage=from_stage, force=force
+        )
+        return self._started(key) or self._start(
+            trigger, key, params=params, from_stage=from_stage, parent_id=None, force=force, requested_by=requested_by
+        )
+
+    def _start(
+        self,
+        trigger: Trigger,
+        key: StartKey | None,
+        *,
+        params: Mapping[str, Any] | None,
+        from_stage: StageName,
+        parent_id: str | None,
+        force: bool = False,
+        requested_by: str,
+    ) -> Started:
         valid = self._repeated_params(trigger) if params is None else _valid(_merged(self._defaults(), params))
         self._check_disk()
         if from_stage != STAGES[0] and parent_id is None:
@@ -88,7 +108,7 @@ class RunService:
                 requested_by=requested_by,
                 force=force,
                 parent_id=parent_id,
-                idempotency_key=idempotency_key,
+                key=key,
             ),
             admit=lambda: self._admit(trigger),
         )
@@ -126,6 +146,7 @@ class RunService:
         from_stage: StageName | None = None,
         params: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        is_shared_key: bool = False,
         requested_by: str = "",
     ) -> Started:
         """Start a new run like `run_id`, from `from_stage` (None: the stage that did not succeed, else the first).
@@ -133,18 +154,28 @@ class RunService:
         `params` are laid over those of `run_id`. Raises as `start`, and RUN-02.
         """
         parent = self._store.get(run_id)
+        key = start_key(
+            idempotency_key,
+            Trigger.RERUN,
+            is_shared=is_shared_key,
+            params=params,
+            from_stage=from_stage,
+            parent_id=parent.id,
+        )
+        if (started := self._started(key)) is not None:
+            return started
         runs_dir = self._settings.runs_dir
         if from_stage is None:
             done = parent.state in {RunState.SUCCEEDED, RunState.SKIPPED}
             from_stage = STAGES[0] if done else first_missing(runs_dir, parent.id)
         elif not has_results(runs_dir, parent.id, from_stage):
             raise MissingResultError(from_stage)
-        return self.start(
+        return self._start(
             Trigger.RERUN,
+            key,
             params=_merged(_known(parent.params), params or {}),
             from_stage=from_stage,
             parent_id=parent.id,
-            idempotency_key=idempotency_key,
             requested_by=requested_by,
         )
 
@@ -160,12 +191,12 @@ class RunService:
             ancestor = self._store.get(ancestor.parent_id)
         else:
             return None
-        return self.start(
+        return self._start(
             Trigger.RECOVERY,
+            StartKey(f"recovery:{run.id}"),
             params=_known(run.params),
             from_stage=first_missing(self._settings.runs_dir, run.id),
             parent_id=run.id,
-            idempotency_key=f"recovery:{run.id}",
             requested_by="panel",
         )
 
@@ -178,7 +209,7 @@ class RunService:
                 from_stage=STAGES[0],
                 params=params,
                 requested_by="schedule",
-                idempotency_key=idempotency_key,
+                key=None if idempotency_key is None else StartKey(idempotency_key),
             ),
             reason,
         )
@@ -186,6 +217,11 @@ class RunService:
     def next_params(self) -> Params:
         """Return the parameters of a run that somebody starts without any."""
         return self._repeated_params(Trigger.MANUAL)
+
+    def _started(self, key: StartKey | None) -> Started | None:
+        """Return the run that the key has started: whatever keeps another one from starting does not matter to it."""
+        run = None if key is None else self._store.find_started(key)
+        return None if run is None else Started(run.id, run.number, RunState(run.state))
 
     def _defaults(self) -> dict[str, Any]:
         return {"target": self._settings.target, "seed": self._settings.seed}

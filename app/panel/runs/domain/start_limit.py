@@ -2,12 +2,16 @@
 
 import math
 import time
+from typing import Final
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from app.panel.runs.domain.problems import TooManyStartsError
+from app.panel.runs.domain.state import Trigger
+
+LIMITED: Final = frozenset({Trigger.MANUAL, Trigger.RERUN})  # the panel starts all others by itself
 
 
 class StartLimit:

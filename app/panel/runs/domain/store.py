@@ -11,7 +11,8 @@ from sqlmodel import Session, col, select
 from app.panel.audit.record import record
 from app.panel.clock import Clock
 from app.panel.db.engine import Database
-from app.panel.runs.domain.problems import ActiveRunError, RunNotFoundError
+from app.panel.runs.domain.problems import ActiveRunError, IdempotencyKeyReusedError, RunNotFoundError
+from app.panel.runs.domain.start_key import StartKey
 from app.panel.runs.domain.state import ACTIVE, AttemptState, RunState, Trigger, check_move
 from app.panel.runs.domain.tables import Run, RunEvent, StageAttempt
 
@@ -22,7 +23,7 @@ class LostRaceError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run to create."""
+    """A run to create; see `StartKey` for `key`."""
 
     trigger: Trigger
     from_stage: str
@@ -30,7 +31,7 @@ class NewRun:
     requested_by: str
     force: bool = False
     parent_id: str | None = None
-    idempotency_key: str | None = None
+    key: StartKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,13 @@ class RunStore:
         self._clock = clock
 
     def create(self, new: NewRun, admit: Callable[[], None] = lambda: None) -> tuple[Run, bool]:
-        """Return a queued run and True, or the run that the same idempotency key created before and False.
+        """Return a queued run and True, or the run that the same key created before and False.
 
-        `admit` is called before a run is created, and may refuse it by raising. Raises ActiveRunError.
+        `admit` is called before a run is created, and may refuse it by raising. Raises ActiveRunError, and
+        IdempotencyKeyReusedError where the key has created a run for another request.
         """
         with self._db.write() as session:
-            same = _of_key(session, new)
+            same = _of_key(session, new.key)
             if same is not None:
                 return same, False
             active = session.exec(select(Run).where(col(Run.state).in_(ACTIVE))).first()
@@ -76,9 +78,9 @@ class RunStore:
             return run, True
 
     def create_skipped(self, new: NewRun, reason: str) -> Run:
-        """Return the row of a tick that started no run, with the reason; one for each idempotency key."""
+        """Return the row of a tick that started no run, with the reason; one for each key."""
         with self._db.write() as session:
-            return _of_key(session, new) or self._insert(session, new, RunState.SKIPPED, reason)
+            return _of_key(session, new.key) or self._insert(session, new, RunState.SKIPPED, reason)
 
     def move(self, run_id: str, old: RunState, new: RunState, reason: str = "", **columns: object) -> None:
         """Move a run from `old` to `new` and write `columns` with it.
@@ -189,6 +191,11 @@ class RunStore:
             state = session.exec(select(Run.state).where(Run.id == run_id)).first()
         return None if state is None else RunState(state)
 
+    def find_started(self, key: StartKey) -> Run | None:
+        """Return the run that the key has created, if any. Raises IdempotencyKeyReusedError."""
+        with self._db.read() as session:
+            return _of_key(session, key)
+
     def find_active(self) -> Run | None:
         """Return the run that has not ended, if any."""
         with self._db.read() as session:
@@ -226,7 +233,7 @@ class RunStore:
             params=dict(new.params),
             force=new.force,
             parent_id=new.parent_id,
-            idempotency_key=new.idempotency_key,
+            idempotency_key=None if new.key is None else new.key.stored,
             requested_by=new.requested_by,
             created_at=now,
             finished_at=None if state in ACTIVE else now,
@@ -238,10 +245,17 @@ class RunStore:
         return run
 
 
-def _of_key(session: Session, new: NewRun) -> Run | None:
-    if new.idempotency_key is None:
+def _of_key(session: Session, key: StartKey | None) -> Run | None:
+    if key is None:
         return None
-    return session.exec(select(Run).where(Run.idempotency_key == new.idempotency_key)).first()
+    column = col(Run.idempotency_key)
+    # Without a digest: by the panel itself, or by a version that did not compare.
+    same = session.exec(select(Run).where(column.in_((key.stored, key.text)))).first()
+    if same is None and key.digest and not key.is_shared:
+        other = session.exec(select(Run).where(column > f"{key.text} ", column < f"{key.text}!")).first()
+        if other is not None:
+            raise IdempotencyKeyReusedError(run_id=other.id, number=other.number)
+    return same
 
 
 def _action(run: Run) -> str:

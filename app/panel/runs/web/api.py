@@ -148,7 +148,7 @@ Key = Annotated[str | None, Depends(_key)]
 
 @router.post("/runs", status_code=201)
 def start_run(response: Response, runs: Runs, key: Key, body: StartRequest | None = None) -> StartResponse:
-    """Start a run. 409 names the active run. The same Idempotency-Key gives the same run."""
+    """Start a run. 409 names the active run. The same Idempotency-Key gives the same run, 422 for another request."""
     body = body or StartRequest()
     started = runs.start(
         Trigger.MANUAL,

@@ -150,7 +150,7 @@ def show_run(  # noqa: PLR0917 - FastAPI passes all by keyword
 @router.post("/runs")
 def start_run(runs: Service, idempotency_key: Key = "") -> Response:
     """Start a run with the parameters of the last one, and show it."""
-    started = runs.start(idempotency_key=idempotency_key or None, requested_by=ACTOR)
+    started = runs.start(idempotency_key=idempotency_key or None, is_shared_key=True, requested_by=ACTOR)
     return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
 
@@ -187,6 +187,7 @@ def rerun_run(  # noqa: PLR0917 - FastAPI passes all by keyword
         from_stage=_stage(stage),
         params=params,
         idempotency_key=idempotency_key or None,
+        is_shared_key=True,
         requested_by=ACTOR,
     )
     return RedirectResponse(f"/runs/{started.number}", status_code=303)
@@ -210,10 +211,10 @@ def _start_changed(sources: RunSources, request: Request, texts: dict[str, str])
         return sources.renderer.render(request, view, section="runs", status=422)
     if parent is not None:
         started = sources.runs.rerun(
-            parent.row.id, from_stage=stage, params=params, idempotency_key=key, requested_by=ACTOR
+            parent.row.id, from_stage=stage, params=params, idempotency_key=key, is_shared_key=True, requested_by=ACTOR
         )
     else:
-        started = sources.runs.start(params=params, idempotency_key=key, requested_by=ACTOR)
+        started = sources.runs.start(params=params, idempotency_key=key, is_shared_key=True, requested_by=ACTOR)
     return RedirectResponse(f"/runs/{started.number}", status_code=303)
 
 

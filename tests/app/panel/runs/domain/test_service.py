@@ -188,3 +188,16 @@ def test_run_starts_all_the_same_when_stored_parameters_are_of_another_version(m
     assert harness.queries.detail(second.id).params["target"] == "y"
     harness.store.record(second.id, params={"target": "y", "seed": "of_old"})
     assert harness.queries.detail(harness.runs.start().id).params["seed"] == 7
+
+
+def test_each_form_of_a_page_starts_a_run_of_its_own_when_they_share_a_key(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+
+    def start(seed: int) -> str:
+        return harness.runs.start(params={"seed": seed}, idempotency_key="page", is_shared_key=True).id
+
+    first = start(1)
+    assert start(1) == first  # a double click
+    harness.runs.cancel(first)
+    assert start(1) == first
+    assert start(2) != first  # back, and sent with other parameters

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
 from app.panel.runs.domain.problems import ActiveRunError
+from app.panel.runs.domain.start_key import StartKey
 from app.panel.runs.domain.state import RunState, Trigger
 from app.panel.runs.domain.store import LostRaceError, NewRun
 from app.panel.runs.domain.tables import Run, RunEvent
@@ -58,7 +59,8 @@ def test_database_refuses_to_change_a_final_state_when_code_would_not(make_harne
 
 def test_same_run_comes_back_when_the_key_is_the_same(make_harness: MakeHarness) -> None:
     store = make_harness().store
-    keyed = NewRun(trigger=Trigger.MANUAL, from_stage="set_seed", params={}, requested_by="ann", idempotency_key="k")
+    key = StartKey("k")
+    keyed = NewRun(trigger=Trigger.MANUAL, from_stage="set_seed", params={}, requested_by="ann", key=key)
     first, created = store.create(keyed)
     again, created_again = store.create(keyed)
     assert (first.id, created, created_again) == (again.id, True, False)

@@ -47,6 +47,39 @@ def test_same_key_gives_the_same_run_when_it_comes_again(client: TestClient) -> 
     assert (refused.status_code, refused.json()["id"]) == (422, "RUN-07")
 
 
+@pytest.mark.parametrize("first", [{}, {"params": {"seed": 1}}])
+@pytest.mark.parametrize("other", [{"params": {"seed": 2}}, {"params": {}}, {"force": True}, {"from_stage": "deploy"}])
+def test_run_of_the_key_is_named_when_it_comes_with_another_request(
+    client: TestClient, first: dict[str, object], other: dict[str, object]
+) -> None:
+    headers = {"Idempotency-Key": "a"}
+    started = client.post("/api/v1/runs", json=first, headers=headers).json()
+    refused = client.post("/api/v1/runs", json=other, headers=headers)
+    assert (refused.status_code, refused.json()["id"], refused.json()["run_id"]) == (422, "RUN-19", started["id"])
+    rerun = client.post(f"/api/v1/runs/{started['id']}/rerun", headers=headers)
+    assert (rerun.status_code, rerun.json()["id"], rerun.json()["run_number"]) == (422, "RUN-19", 1)
+    assert client.post("/api/v1/runs", json=first, headers=headers).json()["id"] == started["id"]
+    assert len(client.get("/api/v1/runs").json()["runs"]) == 1
+
+
+def test_same_run_is_the_answer_when_the_parameters_of_the_last_run_have_changed_meanwhile(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "a"}
+    started = client.post("/api/v1/runs", headers=headers).json()
+    client.post(f"/api/v1/runs/{started['id']}/cancel")
+    client.post("/api/v1/runs", json={"params": {"seed": 99}})
+    assert client.post("/api/v1/runs", headers=headers).json()["id"] == started["id"]
+
+
+def test_rerun_comes_back_when_its_key_comes_again(client: TestClient) -> None:
+    parent = client.post("/api/v1/runs").json()
+    client.post(f"/api/v1/runs/{parent['id']}/cancel")
+    headers = {"Idempotency-Key": "a"}
+    rerun = client.post(f"/api/v1/runs/{parent['id']}/rerun", headers=headers).json()
+    assert client.post(f"/api/v1/runs/{parent['number']}/rerun", headers=headers).json()["id"] == rerun["id"]
+    other = client.post(f"/api/v1/runs/{parent['id']}/rerun", json={"params": {"seed": 2}}, headers=headers)
+    assert (other.status_code, other.json()["run_id"]) == (422, rerun["id"])
+
+
 def test_conflict_names_the_active_run_when_one_is_under_way(client: TestClient) -> None:
     first = client.post("/api/v1/runs", json={}).json()
     answer = client.post("/api/v1/runs", json={"force": True})
