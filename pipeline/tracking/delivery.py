@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -32,11 +33,12 @@ from pipeline.tracking.problems import (
 )
 from pipeline.tracking.record import CELLS_FILE, PLOTS_DIR, Record, read_record
 
+MAX_RETRIES: Final = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 MODEL_SCRIPT: Final = Path(__file__).with_name("mlflow_model.py")
 # A server that is down costs seconds, not MLflow's own four minutes. Variables that are already set win.
 MLFLOW_ENVIRONMENT: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    MAX_RETRIES: "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -158,12 +160,13 @@ class _Delivery:
         return runs[0] if runs else None
 
     def _create(self, experiment_id: str) -> Any:  # noqa: ANN401  # mlflow's Run
-        return self._client.create_run(
-            experiment_id,
-            start_time=self._time_ms(),
-            run_name=f"version {self._record.version}",
-            tags={"run_id": self._record.run_id},
-        )
+        with _sent_once():
+            return self._client.create_run(
+                experiment_id,
+                start_time=self._time_ms(),
+                run_name=f"version {self._record.version}",
+                tags={"run_id": self._record.run_id},
+            )
 
     def _describe(self, run_id: str) -> None:
         """Write everything but the model; writing it twice changes nothing."""
@@ -223,7 +226,8 @@ class _Delivery:
                 input_example=examples,
                 pip_requirements=[f"{name}=={version}" for name, version in versions.items()],
             )
-        registered = self._mlflow.register_model(info.model_uri, NAME, tags=self._tags())
+        with _sent_once():
+            registered = self._mlflow.register_model(info.model_uri, NAME, tags=self._tags())
         if not self._is_ours(registered, run_id, locations):
             raise ForeignLocationError("a model version", registered.source, f"one below {locations.experiment}")
         return int(registered.version)
@@ -241,6 +245,21 @@ class _Delivery:
 
     def _time_ms(self) -> int:
         return int(datetime.fromisoformat(self._record.created_at).timestamp() * 1000)
+
+
+@contextmanager
+def _sent_once() -> Iterator[None]:
+    """Let MLflow's client send each request once, whatever the user has set.
+
+    It repeats one that was not answered in time, although the server may have done it: there would be two runs. The next
+    delivery looks for the first one instead.
+    """
+    before = os.environ[MAX_RETRIES]
+    os.environ[MAX_RETRIES] = "0"
+    try:
+        yield
+    finally:
+        os.environ[MAX_RETRIES] = before
 
 
 def _expect(what: str, named: str, expected: str) -> None:

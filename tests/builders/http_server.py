@@ -69,10 +69,16 @@ def http_server(answer: Callable[[Request], Answer], tls: Files | None = None) -
 
 
 @contextmanager
-def lying_server(url: str, lies: Mapping[str, str], tls: Files | None = None) -> Iterator[str]:
+def lying_server(
+    url: str,
+    lies: Mapping[str, str],
+    tls: Files | None = None,
+    *,
+    is_lost: Callable[[Request], bool] = lambda _: False,
+) -> Iterator[str]:
     """Yield the address of a server in front of `url` that replaces each pattern of `lies` in what that one answers.
 
-    It logs in with the password that `url` holds.
+    A request that `is_lost` is done, but answered with 503, as by a proxy that did not wait. It logs in with the password that `url` holds.
     """
     parts = urllib.parse.urlsplit(url)
 
@@ -85,6 +91,8 @@ def lying_server(url: str, lies: Mapping[str, str], tls: Files | None = None) ->
         response = connection.getresponse()
         body = response.read()
         connection.close()
+        if is_lost(request):
+            return Answer(503)
         for pattern, text in lies.items():
             body = re.sub(pattern.encode(), text.encode(), body)
         passed = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}

@@ -9,6 +9,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from urllib.parse import urlencode
 from sqlmodel import col, select
 
 from app.panel.db.engine import Database
+from app.panel.db.patience import patiently
 from app.panel.runs.domain.state import FINAL
 from app.panel.runs.domain.tables import Run
 from app.panel.services import http_client
@@ -109,7 +111,7 @@ class TrackingService:
         if not is_running:
             return
         while not self._stop.is_set() and self._deliver_next():
-            pass
+            self._set_champion()  # a long queue takes hours
         self._set_champion()
 
     def _loop(self) -> None:
@@ -153,12 +155,17 @@ class TrackingService:
             return True
         result = self._deliver(folder, self._services.url("mlflow"), self._token)
         if isinstance(result, Delivered):
-            self._store.mark_delivered(record.run_id, result.mlflow_run_id, result.mlflow_version)
-            self._on_delivered(record.run_id, result.mlflow_run_id)
+            patiently(partial(self._note_delivered, record.run_id, result), "note_delivered", self._stop)
             return True
         log.warning("action=deliver run=%s error=%s", record.run_id, result.error)
-        self._store.mark_failed(record.run_id, result.error, is_final=result.is_final)
+        mark_failed = partial(self._store.mark_failed, record.run_id, result.error, is_final=result.is_final)
+        patiently(mark_failed, "note_not_delivered", self._stop)
         return result.is_final
+
+    def _note_delivered(self, run_id: str, delivered: Delivered) -> None:
+        # In this order: what is marked as delivered is never looked at again.
+        self._on_delivered(run_id, delivered.mlflow_run_id)
+        self._store.mark_delivered(run_id, delivered.mlflow_run_id, delivered.mlflow_version)
 
     def _set_champion(self) -> None:
         """Point the alias at the live model, unless it does already."""

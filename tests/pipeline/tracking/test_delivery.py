@@ -195,3 +195,25 @@ def test_record_is_delivered_by_https_when_the_server_has_the_certificate_that_t
         code, delivered, _ = deliver(record, address, env={"PANEL_TLS_CERT": str(files.cert)})
     assert code == 0, delivered
     assert client.get_run(delivered["mlflow_run_id"]).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("route", ["runs/create", "model-versions/create"])
+def test_there_is_one_run_and_one_version_when_an_answer_of_mlflow_was_lost(
+    client: Any, server: str, record: Path, tmp_path: Path, route: str
+) -> None:
+    lost: list[str] = []
+
+    def is_lost(request: Request) -> bool:
+        is_first = request.path.endswith(route) and not lost
+        if is_first:
+            lost.append(request.path)
+        return is_first
+
+    named = _named(record, tmp_path, "lost")
+    with lying_server(server, {}, is_lost=is_lost) as proxy:
+        assert deliver(named, proxy)[1].get("id") == "MLF-11"
+        assert deliver(named, proxy)[0] == 0
+    ours = client.get_experiment_by_name(NAME).experiment_id
+    [run] = client.search_runs([ours], "tags.run_id = 'lost'")
+    assert run.info.status == "FINISHED"
+    assert len(client.search_model_versions(f"run_id = '{run.info.run_id}'")) == 1

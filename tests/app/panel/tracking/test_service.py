@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from app.panel.db import patience
 from app.panel.db.engine import Database
 from app.panel.db.migrate import open_database
+from app.panel.db.problems import DatabaseLockedError
 from app.panel.runs.domain.state import RunState
 from app.panel.runs.domain.tables import Run
 from app.panel.services.views import ServiceRow, ServicesView, ShownState
@@ -280,3 +282,51 @@ def test_the_alias_is_not_given_away_when_mlflow_gave_the_number_to_another_run(
     write_pointer(harness.folder / "models", Pointer(version=1, bundle="run-1", sha256="x"))
     harness.service.run_once()
     assert harness.mlflow.aliases == []
+
+
+class Killed(BaseException):
+    """Ends the panel in the middle of its work."""
+
+
+def test_all_that_was_delivered_is_noted_when_the_panel_is_killed_in_a_long_queue(harness: TrackingHarness) -> None:
+    for number in range(1, 6):
+        harness.run(number)
+    write_pointer(harness.folder / "models", Pointer(version=2, bundle="run-2", sha256="x"))
+    deliver = harness.mlflow.deliver
+
+    def deliver_three(folder: Path, tracking_uri: str, token: str) -> Delivered | NotDelivered:
+        if len(harness.mlflow.delivered) == 3:
+            raise Killed
+        return deliver(folder, tracking_uri, token)
+
+    harness.mlflow.deliver = deliver_three  # type: ignore[method-assign]
+    harness.begin()
+    with pytest.raises(Killed):
+        harness.service.run_once()
+    assert [harness.store.is_done(f"run-{n}") for n in range(1, 6)] == [True, True, True, False, False]
+    assert [run_id for run_id, _ in harness.delivered_runs] == ["run-1", "run-2", "run-3"]
+    assert [body["version"] for body in harness.mlflow.aliases] == ["7"]  # the live model is one of them
+    harness.mlflow.deliver = deliver  # type: ignore[method-assign]
+    harness.begin()
+    harness.service.run_once()
+    assert harness.mlflow.delivered == [f"run-{n}" for n in range(1, 6)]
+
+
+def test_the_run_gets_its_id_in_mlflow_when_that_could_not_be_written_at_once(
+    harness: TrackingHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "RETRY_S", 0.001)
+    harness.run(1)
+    locked = [DatabaseLockedError(5), DatabaseLockedError(5)]
+    mark, noted = harness.store.mark_delivered, harness.delivered_runs
+
+    def mark_or_fail(run_id: str, mlflow_run_id: str, mlflow_version: str | None) -> None:
+        if locked:
+            raise locked.pop()
+        mark(run_id, mlflow_run_id, mlflow_version)
+
+    monkeypatch.setattr(harness.store, "mark_delivered", mark_or_fail)
+    harness.service.run_once()
+    assert harness.store.is_done("run-1")
+    assert {*noted} == {("run-1", "mlflow-run")}
+    assert harness.mlflow.delivered == ["run-1"]  # not sent again
