@@ -1,23 +1,27 @@
-"""`ml-pipeline users`, `token` and `audit`: access in a terminal. Passwords are never on a command line."""
+"""`ml-pipeline link`, `users`, `token` and `audit`: access in a terminal. Passwords are never on a command line."""
 
 import argparse
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from app.panel.cli_output import cell, coloured, minute, printable
-from app.panel.problems import PasswordsDifferError
+from app.panel.problems import PanelUnreachableError, PasswordsDifferError
 from app.web.identity import ROLES, TOKEN_SCOPES
 
 if TYPE_CHECKING:
     from app.panel.client import PanelClient
 
-VERBS: Final = frozenset({"users", "token", "audit"})
+VERBS: Final = frozenset({"link", "users", "token", "audit"})
+START_S: Final = 60.0  # a panel that has just been started may take so long to respond
+RETRY_S: Final = 0.25
 MAX_ENTRIES: Final = 1000  # of one request
 
 
 def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands to those of `ml-pipeline`."""
+    verbs.add_parser("link", help="print the link that logs in, once the panel responds")
     users = verbs.add_parser("users", help="list, add and change users").add_subparsers(
         dest="what", required=True, metavar="WHAT"
     )
@@ -53,11 +57,30 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def run(arguments: argparse.Namespace, panel: "PanelClient") -> int:
     """Run one command and return the exit code. Raises ProblemError."""
+    if arguments.verb == "link":
+        print(_wait_for_link(panel))
+        return 0
     if arguments.verb == "users":
         return _users(arguments, panel)
     if arguments.verb == "token":
         return _token(arguments, panel)
     return _audit(arguments, panel)
+
+
+def _wait_for_link(panel: "PanelClient") -> str:
+    """Return the link; where the panel is still starting, as soon as it responds. Raises PanelUnreachableError after START_S."""
+    deadline = time.monotonic() + START_S
+    is_waiting = False
+    while True:
+        try:
+            return str(panel.get("/api/v1/login-link")["url"])
+        except PanelUnreachableError:
+            if time.monotonic() >= deadline:
+                raise
+        if not is_waiting:
+            print(f"Waiting for the panel at {panel.url}.", file=sys.stderr)
+            is_waiting = True
+        time.sleep(RETRY_S)
 
 
 def read_password() -> str:

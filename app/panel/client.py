@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -27,7 +28,7 @@ class PanelClient:
         self.url = settings.panel_url
         self._client = httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {_token(settings)}"},
+            auth=partial(_with_token, settings),
             timeout=TIMEOUT_S,
             transport=transport,
             verify=True if settings.tls_cert is None else pinned_context(settings.tls_cert),
@@ -99,6 +100,12 @@ class PanelClient:
         if not response.is_success:
             raise _problem(response)
         return response
+
+
+def _with_token(settings: Settings, request: httpx.Request) -> httpx.Request:
+    # Read for each request: a panel that has just been started may not have made it yet.
+    request.headers["Authorization"] = f"Bearer {_token(settings)}"
+    return request
 
 
 def _token(settings: Settings) -> str:

@@ -23,7 +23,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Built and up; taken down with all it has afterwards."""
     with stack_of(tmp_path_factory.mktemp("clone"), f"amlp-e2e-{secrets.token_hex(3)}") as project:
         project.compose("build", "--quiet")
-        project.compose("up", "-d")
+        project.compose("up", "-d", "--wait")
         yield project
 
 
@@ -32,6 +32,12 @@ def started_at(stack: Stack) -> dict[str, str]:
 
 
 @pytest.mark.timeout(1200)
+def test_the_link_is_in_the_log_when_the_command_of_the_readme_returns(stack: Stack) -> None:
+    link = re.search(r"http://\S+/login\S+", stack.compose("logs", "panel"))
+    assert link is not None
+    assert stack.compose("exec", "-T", "panel", "ml-pipeline", "link").strip() == link[0]
+
+
 def test_the_log_ends_with_link_and_checks_when_it_is_up(stack: Stack) -> None:
     stack.until(lambda: stack.panel("preflight"), within_s=60, what="the panel answers")
     log = stack.until(

@@ -37,6 +37,12 @@ class MeResponse(BaseModel):
     user: str
 
 
+class LoginLinkResponse(BaseModel):
+    """The link that logs in as `admin` until the panel stops; where there is a password, the address of the login page."""
+
+    url: str
+
+
 class UserResponse(BaseModel):
     """A user. `is_password_set_by_setting`: by PANEL_PASSWORD, and changed there."""
 
@@ -174,6 +180,12 @@ def who_am_i(caller: AnyCaller) -> MeResponse:
     """Return who the request comes from."""
     identity = caller.identity
     return MeResponse(name=identity.name, role=identity.role, via=identity.via, user=caller.user)
+
+
+@router.get("/login-link")
+def show_login_link(auth: AuthService) -> LoginLinkResponse:
+    """Return the link that the panel printed when it started. For admins."""
+    return LoginLinkResponse(url=auth.login_url())
 
 
 @router.get("/users")

@@ -8,7 +8,10 @@ from app.web.security import SAFE_METHODS
 # A person's own password, sessions and tokens; whose they are is checked there.
 OWN: Final = ("/logout", "/access", "/api/v1/sessions", "/api/v1/tokens")
 FORMS: Final = ("/runs/new",)  # pages that are nothing but a form
-ADMIN: Final = ("/access/users", "/access/audit", "/backups", "/api/v1/users", "/api/v1/audit", "/api/v1/backups")
+ADMIN: Final = (
+    *("/access/users", "/access/audit", "/backups"),
+    *("/api/v1/users", "/api/v1/audit", "/api/v1/backups", "/api/v1/login-link"),
+)
 
 
 def required_role(method: str, path: str) -> Role:

@@ -24,9 +24,16 @@ class Panel:
         (folder / "cli-token").write_text("secret\n")
         self.asked: list[tuple[str, str, object]] = []
         self.answer: dict[str, object] = {}
+        self.n_refused = 0
+        self.tokens: list[str] = []
+        self.token_file = folder / "cli-token"
         self.client = PanelClient(Settings(state_dir=folder), httpx.MockTransport(self._handle))
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
+        if self.n_refused:
+            self.n_refused -= 1
+            raise httpx.ConnectError("refused")
+        self.tokens.append(request.headers["Authorization"])
         body = json.loads(request.content) if request.content else None
         target = request.url.raw_path.decode()
         self.asked.append((request.method, target, body))
@@ -76,6 +83,28 @@ def test_new_token_is_all_that_is_printed_when_its_output_is_read(
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("mlp_x\n", "It is not shown again.\n")
     assert panel.asked == [("POST", "/api/v1/tokens", {"name": "cron", "scope": "read", "days": 90})]
+
+
+def test_link_is_all_that_is_printed_when_the_panel_responds_after_a_while(
+    panel: Panel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_access, "RETRY_S", 0.0)
+    panel.token_file.unlink()
+    panel.n_refused = 3
+    monkeypatch.setattr("app.panel.cli_access.time.sleep", lambda _: panel.token_file.write_text("made at the start\n"))
+    panel.answer = {"url": "http://127.0.0.1:8080/login?token=t"}
+    assert panel.run("link") == 0
+    captured = capsys.readouterr()
+    assert captured.out == "http://127.0.0.1:8080/login?token=t\n"
+    assert captured.err == f"Waiting for the panel at {panel.client.url}.\n"
+    assert panel.tokens == ["Bearer made at the start"]
+
+
+def test_problem_is_raised_when_no_panel_responds_in_time(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_access, "START_S", 0.0)
+    panel.n_refused = 1
+    with pytest.raises(ProblemError, match="PANEL-07"):
+        panel.run("link")
 
 
 class Terminal(io.StringIO):

@@ -33,9 +33,15 @@ def test_users_and_audit_are_refused_when_somebody_is_no_admin(access: Access) -
         ("PUT", "users/vera/password"),
         ("DELETE", "users/vera"),
         ("GET", "audit"),
+        ("GET", "login-link"),
     ):
         answer = anna.request(method, f"/api/v1/{path}", json={})
         assert (answer.status_code, answer.json()["id"]) == (403, "AUTH-08")
+
+
+def test_link_logs_in_when_an_admin_asks_for_it(access: Access) -> None:
+    shown = admin_script(access).get("/api/v1/login-link")
+    assert shown.json() == {"url": access.auth.login_url()}
 
 
 def test_token_is_made_and_revoked_when_a_person_does(access: Access) -> None:

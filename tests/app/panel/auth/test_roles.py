@@ -10,7 +10,7 @@ from app.web.security import SAFE_METHODS
 
 ANYBODY = {"/login", "/healthz"}
 VIEWER = {"/logout"}
-ADMIN = re.compile(r"/access/(users|audit).*|(/api/v1)?/backups.*|/api/v1/(users|audit).*")
+ADMIN = re.compile(r"/access/(users|audit).*|(/api/v1)?/backups.*|/api/v1/(users|audit|login-link).*")
 OWN = re.compile(r"/access.*|/api/v1/(sessions|tokens).*")
 OPERATOR = re.compile(
     r"/(api/v1/)?(runs|schedule|models|services|data|datasets|drift)(/.*)?|/runs/.*|/schedule/.*|/data/.*"
