@@ -98,6 +98,7 @@ def build(objects: Iterable[object], protocols: Mapping[type, object], workers: 
         ports=frozenset({settings.panel_port}),
         upload_bytes=MAX_UPLOAD_BYTES,
         upload_paths=("/data", "/api/v1/datasets"),
+        probe_paths=probes.PROBES,
         render=renderer.render_problem,
     )
     app.add_middleware(SecurityMiddleware, policy=policy)

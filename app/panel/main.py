@@ -34,6 +34,7 @@ from app.panel.maintenance import Maintenance
 from app.panel.notifier import Notifier
 from app.panel.pages.renderer import PageRenderer
 from app.panel.pages.service_links import ServiceLinks
+from app.panel.probes import DatabaseProbe
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.dispatch.execution import RunDependencies
@@ -208,6 +209,7 @@ def create_app(
         LineRenderer(renderer.env, logs),
         schedule,
         ticker,
+        DatabaseProbe(db),
         services,
         Preflight(settings, services, clock),
         models,

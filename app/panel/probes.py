@@ -1,6 +1,13 @@
-"""Probes for whoever supervises the panel: alive, ready, measured."""
+"""Probes for whoever supervises the panel: alive, ready, measured.
+
+The first two are open to everybody (`PROBES`), also under the address of the machine or of the container, which is all
+that an orchestrator knows. So they tell nothing beyond their words, and cost no more however often they are asked for.
+"""
 
 import asyncio
+import logging
+import time
+from contextlib import suppress
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter
@@ -16,6 +23,12 @@ from app.panel.schedule.ticker import Ticker
 from app.web.dependencies import provided
 from pipeline.core.problems import ProblemError
 
+log = logging.getLogger(__name__)
+
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+KNOWN_FOR_S: Final = 1.0
+ANSWER_WITHIN_S: Final = 2.0  # a database that is locked for longer is not writable
+
 router = APIRouter(tags=["operation"])
 
 
@@ -26,11 +39,37 @@ class Liveness(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Readiness to start runs; `database` is "writable" or what is wrong with it."""
+    """Readiness to start runs. Why it is not: the panel's log, and the checks of `ml-pipeline doctor`."""
 
     status: Literal["ready", "not ready"]
-    database: str
+    database: Literal["writable", "not writable"]
     scheduler: Literal["ticking", "not ticking"]
+
+
+class DatabaseProbe:
+    """Tries whether the database is writable: one try at a time, whose result counts for a second. Event loop only."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._try: asyncio.Task[bool] | None = None
+        self._is_writable = False
+        self._ended_at = float("-inf")
+
+    async def is_writable(self) -> bool:
+        """Return whether a transaction can be written; False where that is not known in time."""
+        if time.monotonic() - self._ended_at < KNOWN_FOR_S:
+            return self._is_writable
+        if self._try is None or self._try.done():
+            self._try = asyncio.create_task(self._write(), name="database-probe")
+        # Not cancelled with the request: others wait for it, and the thread would go on anyway.
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(self._try), ANSWER_WITHIN_S)
+        return False
+
+    async def _write(self) -> bool:
+        self._is_writable = await asyncio.to_thread(_can_write, self._db)
+        self._ended_at = time.monotonic()
+        return self._is_writable
 
 
 NOT_READY: Final[dict[int | str, dict[str, object]]] = {503: {"model": Readiness, "description": "Not ready."}}
@@ -46,14 +85,14 @@ async def healthz() -> Liveness:
 @router.head("/readyz", include_in_schema=False)  # the server leaves out the body
 @router.get("/readyz", response_model=Readiness, responses=NOT_READY)
 async def readyz(
-    db: Annotated[Database, provided(Database)], ticker: Annotated[Ticker, provided(Ticker)]
+    database: Annotated[DatabaseProbe, provided(DatabaseProbe)], ticker: Annotated[Ticker, provided(Ticker)]
 ) -> JSONResponse:
-    """Answer 200 if runs can be started: the database is writable and the schedule ticks; else 503 and the reason."""
-    database = await asyncio.to_thread(_write_state, db)
-    is_ready = database == "writable" and ticker.ticking
+    """Answer 200 if runs can be started: the database is writable and the schedule ticks; else 503 and which is not so."""
+    is_writable = await database.is_writable()
+    is_ready = is_writable and ticker.ticking
     readiness = Readiness(
         status="ready" if is_ready else "not ready",
-        database=database,
+        database="writable" if is_writable else "not writable",
         scheduler="ticking" if ticker.ticking else "not ticking",
     )
     return JSONResponse(readiness.model_dump(), status_code=200 if is_ready else 503)
@@ -91,9 +130,10 @@ def metrics(
     return PlainTextResponse(prometheus.generate_latest(registry), media_type=prometheus.CONTENT_TYPE_LATEST)
 
 
-def _write_state(db: Database) -> str:
+def _can_write(db: Database) -> bool:
     try:
         with db.write():
-            return "writable"
+            return True
     except ProblemError as problem:
-        return str(problem)
+        log.warning("action=probe_database problem=%s", problem)
+        return False

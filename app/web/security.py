@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.web.body_limit import BODY_BYTES_PER_S, BodyLimits, LimitedBody
-from app.web.host_guard import HOST, LOOPBACK_NAMES, HostGuard, listed_hosts
+from app.web.host_guard import HOST, LOOPBACK_NAMES, HostGuard, listed_hosts, unownable_hosts
 from app.web.problem_response import problem_response
 from app.web.problems import BodyTooLargeError, BodyTooSlowError, CrossOriginError, HostNotAllowedError
 from app.web.proxies import VIA_PROXY
@@ -56,7 +56,8 @@ class Policy:
     `hosts` are the names that it answers to, without port, lower case, IPv6 in brackets, and `ports` the ports that
     they may come with (no port means 80 or 443); an entry `name:port` goes with that port only. `body_bytes` bounds a
     body, `upload_bytes` one whose path starts with an entry of `upload_paths`. `cross_origin_paths` accept unsafe
-    methods from any origin, because they act for no user. `render` turns a refusal into a response.
+    methods from any origin, because they act for no user. `probe_paths` answer under every name that no stranger can own, such as the address of the
+    machine, because they tell nobody anything. `render` turns a refusal into a response.
     """
 
     hosts: frozenset[str]
@@ -65,6 +66,7 @@ class Policy:
     upload_bytes: int = 2**20
     upload_paths: tuple[str, ...] = ()
     cross_origin_paths: tuple[str, ...] = ()
+    probe_paths: frozenset[str] = frozenset()
     render: Render = field(default=_as_json)
 
 
@@ -75,6 +77,7 @@ class SecurityMiddleware:
         self._app = app
         self._policy = policy
         self._hosts = HostGuard(listed_hosts(policy.hosts, policy.ports))
+        self._probe_hosts = HostGuard(unownable_hosts())
         self._body_limits = _body_limits(policy.body_bytes)
         self._upload_limits = _body_limits(policy.upload_bytes)
 
@@ -86,7 +89,8 @@ class SecurityMiddleware:
                 await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        problem = check_host(headers, self._hosts) or check_origin(scope, headers, self._policy)
+        hosts = self._probe_hosts if scope["path"] in self._policy.probe_paths else self._hosts
+        problem = check_host(headers, hosts) or check_origin(scope, headers, self._policy)
         limits = self._limits(scope["path"])
         if problem is None and _content_length(headers) > limits.max_bytes:
             problem = BodyTooLargeError(limits.max_bytes)

@@ -26,7 +26,7 @@ from app.web.problem_response import problem_response
 from app.web.problems import TooManyTokensError
 from app.web.proxies import VIA_PROXY
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/login"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/login"})
 OPEN_PREFIX: Final = "/static/"
 ENTER_PATHS: Final = frozenset({"/enter/app", "/enter/mlflow"})  # where services send browsers to log in
 LAST_TRY: Final = "&last=1"

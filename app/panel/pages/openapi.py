@@ -26,7 +26,7 @@ OF_A_DEPLOYMENT: Final = {
     "504": "The prediction API did not serve the version in time",
 }
 DEPLOYMENTS: Final = ("/api/v1/models/rollback", "/api/v1/models/{version}/promote")
-OPEN_PATH: Final = "/healthz"
+OPEN_PATHS: Final = ("/healthz", "/readyz")
 # Of the framework's own 422, which nothing here returns.
 FRAMEWORK_SCHEMAS: Final = frozenset({"HTTPValidationError", "ValidationError"})
 PROBLEM: Final[Document] = {
@@ -50,7 +50,7 @@ def document(base: Document) -> Document:
             # FastAPI's own 422 is of a shape that nothing here has.
             own = {code: response for code, response in operation["responses"].items() if code != "422"}
             operation["responses"] = _problems(path, method) | own
-            if path == OPEN_PATH:
+            if path in OPEN_PATHS:
                 operation["security"] = []
     components = base["components"]
     schemas = {name: schema for name, schema in components["schemas"].items() if name not in FRAMEWORK_SCHEMAS}

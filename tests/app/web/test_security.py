@@ -24,6 +24,10 @@ def client() -> TestClient:
     def read() -> str:
         return "read"
 
+    @app.get("/alive")
+    def alive() -> str:
+        return "alive"
+
     @app.post("/")
     @app.post("/upload")
     async def write(request: Request) -> int:
@@ -35,6 +39,7 @@ def client() -> TestClient:
         body_bytes=1000,
         upload_bytes=5000,
         upload_paths=("/upload",),
+        probe_paths=frozenset({"/alive"}),
     )
     app.add_middleware(SecurityMiddleware, policy=policy)
     return TestClient(app, base_url=OURS)
@@ -60,6 +65,17 @@ def test_host_is_served_when_it_is_on_the_list(client: TestClient, host: str) ->
 def test_host_is_refused_when_it_is_not_on_the_list(client: TestClient, host: str) -> None:
     answer = client.get("/", headers={"Host": host})
     assert (answer.status_code, answer.json()["id"]) == (421, "WEB-01")
+
+
+@pytest.mark.parametrize("host", ["172.18.0.2:8080", "[fd00::2]:8080", "192.0.2.5", "panel:8080"])
+def test_probe_answers_to_addresses_when_an_orchestrator_asks(client: TestClient, host: str) -> None:
+    assert client.get("/alive", headers={"Host": host}).status_code == 200
+    assert client.get("/", headers={"Host": host}).status_code == 421
+    assert client.get("/alive/../", headers={"Host": host}).status_code == 421
+
+
+def test_probe_answers_to_no_name_when_a_stranger_can_own_it(client: TestClient) -> None:
+    assert client.get("/alive", headers={"Host": "evil.example:8080"}).status_code == 421
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from app.panel.application import API, PAGES
 from app.panel.auth.roles import required_role
 from app.web.security import SAFE_METHODS
 
-ANYBODY = {"/login", "/healthz"}
+ANYBODY = {"/login", "/healthz", "/readyz"}
 VIEWER = {"/logout"}
 ADMIN = re.compile(r"/access/(users|audit).*|(/api/v1)?/backups.*|/api/v1/(users|audit|login-link).*")
 OWN = re.compile(r"/access.*|/api/v1/(sessions|tokens).*")

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from app.panel.auth.middleware import is_open
 
 pytestmark = pytest.mark.process
-OPEN = {"/healthz", "/login", "/static/css/app.css"}
+OPEN = {"/healthz", "/readyz", "/login", "/static/css/app.css"}
 
 
 def _paths(app: FastAPI) -> list[tuple[str, str]]:
@@ -40,7 +40,9 @@ def test_route_is_closed_when_nobody_logged_in(client: TestClient) -> None:
             assert is_refused is (path not in OPEN), (method, path, answer.status_code)
 
 
-@pytest.mark.parametrize("path", ["/healthz/", "/Login", "/static", "/login/x", "//static/css/app.css", "/x/static/"])
+@pytest.mark.parametrize(
+    "path", ["/healthz/", "/readyz/", "/Login", "/static", "/login/x", "//static/css/app.css", "/x/static/"]
+)
 def test_path_is_not_open_when_it_only_looks_like_one(path: str) -> None:
     assert not is_open(path)
 
