@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from contextlib import ExitStack, closing
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -31,7 +32,7 @@ def main(argv: list[str]) -> int:
         settings = startup.read_settings(argv)
         startup.check_addresses(settings)
         tls = read_tls(settings.tls_cert, settings.tls_key)
-        startup.check_exposed(settings, _published_addresses)
+        startup.check_exposed(settings, partial(_published_addresses, settings))
         for problem in unknown_settings(os.environ):
             print(problem, file=sys.stderr)
         with startup.lock(settings), ExitStack() as stack:
@@ -45,11 +46,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _published_addresses() -> tuple[str, ...] | None:
+def _published_addresses(settings: Settings) -> tuple[str, ...] | None:
     # Only where it is asked: the import takes half a second.
     from app.panel.services.factory import own_published_addresses
 
-    return own_published_addresses()
+    return own_published_addresses(settings)
 
 
 def serve(settings: Settings, listeners: list[socket.socket], tls: TlsFiles | None = None) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,33 @@ def test_only_named_folders_are_mounted_when_the_panel_is_created() -> None:
         ("volume", "models", "/models"),
         ("volume", "state", "/state"),
     ]
+
+
+def test_no_path_of_the_machine_is_made_when_it_does_not_exist() -> None:
+    """Said in so many words: versions of Compose differ in what they do where it is left out."""
+    text = re.sub(r"#.*", "", "\n".join(path.read_text("utf-8") for path in ROOT.glob("compose*.yaml")))
+    assert len(re.findall(r"create_host_path: false", text)) == len(re.findall(r"type: bind", text)) == 2
+    assert re.findall(r"^ *- [.~$/][^:\s]*:/", text, re.MULTILINE) == [], "the short form of a mount"
+
+
+def test_a_typo_is_refused_and_nothing_is_made_when_the_socket_does_not_exist(tmp_path: Path) -> None:
+    missing = tmp_path / "dcoker.sock"
+    project = f"amlp-typo-{secrets.token_hex(4)}"
+    compose = ["docker", "compose", "-p", project]
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/",
+        "DOCKER_SOCK": str(missing),
+        "ML_PIPELINE_IMAGE": "python:3.13-slim",
+    }
+    options: dict[str, Any] = {"cwd": ROOT, "env": env, "capture_output": True, "text": True, "timeout": 60}
+    try:
+        done = subprocess.run([*compose, "create", "--no-build"], check=False, **options)
+        assert done.returncode != 0
+        assert f"bind source path does not exist: {missing}" in done.stderr
+        assert not missing.exists()
+    finally:
+        subprocess.run([*compose, "down", "-v"], check=True, **options)
 
 
 @pytest.mark.parametrize(("given", "limit"), [("2g", 2 * 2**30), ("", 4 * 2**30)])

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.panel.services.docker.host_container import SOCKET, own_container_id, published_addresses
 from app.panel.services.process.runtime import ProcessRuntime
@@ -9,6 +10,9 @@ from app.panel.services.protocol import Runtime, RuntimeKind
 from app.panel.services.specs import process_placement
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
+
+if TYPE_CHECKING:
+    from app.panel.services.docker.engine import Engine
 
 
 def runtime_kind(settings: Settings) -> RuntimeKind:
@@ -18,17 +22,21 @@ def runtime_kind(settings: Settings) -> RuntimeKind:
     return "docker" if own_container_id() and Path(SOCKET).exists() else "process"
 
 
-def own_published_addresses() -> tuple[str, ...] | None:
-    """Return the addresses of the machine on which the panel's own container is published; None where nobody can say."""
-    own_id = own_container_id()
-    if not own_id or not Path(SOCKET).exists():
-        return None
-    from app.panel.services.docker.engine import Engine  # noqa: PLC0415
+def own_published_addresses(settings: Settings) -> tuple[str, ...] | None:
+    """Return the addresses of the machine on which the panel's own container is published; None where nobody can say.
 
-    engine = Engine()
+    Where services are to be containers an engine is needed anyway: raises ProblemError (DOCK-nn) that says what is wrong
+    with it, and not that nothing is known.
+    """
+    own_id = own_container_id()
+    if not own_id or (settings.runtime != "docker" and not Path(SOCKET).exists()):
+        return None
+    engine = _engine()
     try:
         inspected = engine.container(own_id)
     except ProblemError:
+        if settings.runtime == "docker":
+            raise
         return None
     finally:
         engine.close()
@@ -40,7 +48,12 @@ def make_runtime(settings: Settings, kind: RuntimeKind) -> Runtime:
     if kind == "process":
         return ProcessRuntime(process_placement(settings), settings.state_dir / "services")
     # The SDK is large and not needed by processes.
-    from app.panel.services.docker.engine import Engine  # noqa: PLC0415
     from app.panel.services.docker.runtime import DockerRuntime  # noqa: PLC0415
 
-    return DockerRuntime(settings, Engine(address=os.environ.get("DOCKER_HOST", "")))
+    return DockerRuntime(settings, _engine())
+
+
+def _engine() -> "Engine":
+    from app.panel.services.docker.engine import Engine  # noqa: PLC0415
+
+    return Engine(address=os.environ.get("DOCKER_HOST", ""), source=os.environ.get("DOCKER_SOCK", ""))

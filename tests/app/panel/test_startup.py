@@ -132,7 +132,7 @@ def test_public_address_is_refused_when_it_is_more_or_less_than_scheme_and_host(
 def test_panel_does_not_start_when_others_could_use_it_without_a_secret(
     environ: dict[str, str], missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(entry, "_published_addresses", lambda: None)
+    monkeypatch.setattr(entry, "_published_addresses", lambda _: None)
     monkeypatch.delenv("API_KEY", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)

@@ -33,9 +33,10 @@ class Clients(NamedTuple):
 class EngineConnection:
     """Opens the clients and keeps them. Safe from any thread."""
 
-    def __init__(self, path: str, address: str) -> None:
+    def __init__(self, path: str, address: str, source: str = "") -> None:
         self._path = path
         self._address = address
+        self._source = source
         self._lock = threading.Lock()
         self._clients: Clients | None = None
         self._failure: tuple[float, Exception] | None = None
@@ -72,14 +73,19 @@ class EngineConnection:
         self.drop(self._clients)
 
     def with_socket(self, context: ErrorContext) -> ErrorContext:
-        """Return `context` with what there is to know about the socket: where it is and which group may use it."""
+        """Return `context` with what there is to know about the socket: where it is, what it is and which group may use it."""
+        context = replace(context, socket=self._path, address=self._address, socket_source=self._source)
         try:
             socket_stat = Path(self._path).stat()
+        except FileNotFoundError:
+            return replace(context, found="nothing")
         except OSError:
-            return replace(context, socket=self._path, address=self._address)
+            return context
+        if not stat.S_ISSOCK(socket_stat.st_mode):
+            return replace(context, found="a folder" if stat.S_ISDIR(socket_stat.st_mode) else "a file")
         is_ours = socket_stat.st_gid in {*os.getgroups(), os.getegid()} and socket_stat.st_mode & stat.S_IWGRP
         group = None if is_ours else socket_stat.st_gid
-        return replace(context, socket=self._path, socket_group=group, address=self._address)
+        return replace(context, socket_group=group)
 
     def _open(self) -> Clients:
         try:

@@ -27,9 +27,12 @@ T = TypeVar("T")
 class Engine:
     """Connects at the first call, and again after a failure to connect. Safe from any thread."""
 
-    def __init__(self, *, path: str = SOCKET, address: str = "") -> None:
-        """`address` is the user's DOCKER_HOST: only read, to refuse an engine elsewhere and to say what is wrong."""
-        self._connection = EngineConnection(path, address)
+    def __init__(self, *, path: str = SOCKET, address: str = "", source: str = "") -> None:
+        """`address` is the user's DOCKER_HOST, `source` the DOCKER_SOCK.
+
+        Both are only read: to refuse an engine elsewhere and to say what is wrong.
+        """
+        self._connection = EngineConnection(path, address, source)
 
     @property
     def version(self) -> str:

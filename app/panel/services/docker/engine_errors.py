@@ -7,6 +7,7 @@ Tells errors apart by status and text, because the engine sends nothing else. Im
 from dataclasses import dataclass
 
 from app.panel.services.docker import engine_problems, problems
+from app.panel.services.docker.engine_problems import Found
 from app.panel.services.docker.host_container import SOCKET
 from app.panel.services.problems import PortTakenError, ServiceStartError
 from pipeline.core.problems import ProblemError
@@ -16,7 +17,8 @@ from pipeline.core.problems import ProblemError
 class ErrorContext:
     """The context of an engine's error, for the message: the container, its published port and the variable behind it.
 
-    `holder` says who has the port, as far as known; all are empty where they do not apply.
+    `holder` says who has the port, as far as known; `found` what is where the socket should be, `socket_source` which path
+    of the machine the user has named for it. All are empty where they do not apply.
     """
 
     container: str = ""
@@ -24,6 +26,8 @@ class ErrorContext:
     port_setting: str = ""
     holder: str = ""
     socket: str = SOCKET
+    socket_source: str = ""
+    found: Found = ""
     socket_group: int | None = None
     address: str = ""
 
@@ -64,13 +68,13 @@ def _unreachable(lowered: str, text: str, context: ErrorContext) -> ProblemError
     if "permissionerror" in lowered or "permission denied" in lowered:
         if context.socket_group is None:
             return engine_problems.EngineBlockedError()
-        return engine_problems.EngineAccessDeniedError(context.socket_group)
+        return engine_problems.EngineAccessDeniedError(context.socket_group, context.socket_source)
     if context.address.startswith("unix:///run/user/") or "rootless" in context.address:
         return engine_problems.RootlessEngineError(context.address, text)
     if "filenotfounderror" in lowered or "no such file" in lowered or "isadirectory" in lowered:
-        return engine_problems.EngineSocketMissingError(context.socket)
+        return engine_problems.EngineSocketMissingError(context.socket, context.found, context.socket_source)
     timed_out = "timed out" in lowered or "timeout" in lowered
-    return engine_problems.EngineNotRespondingError(text[:160], timed_out=timed_out)
+    return engine_problems.EngineNotRespondingError(text[:160], timed_out=timed_out, source=context.socket_source)
 
 
 def _storage(lowered: str, text: str) -> ProblemError | None:

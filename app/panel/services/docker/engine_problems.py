@@ -1,30 +1,47 @@
 """Problems with the Docker engine itself: not there, not ours to use, not the right one, or refusing."""
 
-from typing import Final
+from typing import Final, Literal
 
 from pipeline.core.problems import ProblemError
 
 UP: Final = "docker compose up -d"
 MIN_API: Final = (1, 41)
+Found = Literal[
+    "", "nothing", "a folder", "a file"
+]  # where the engine's socket should be; "": the socket, or not known
 
 
 class EngineSocketMissingError(ProblemError):
     """There is no Docker socket.
 
-    The panel's container has no Docker socket, or the engine made an empty folder in its place because there was none on
-    the machine. Keep the line that mounts `/var/run/docker.sock` in `compose.yaml`; start Docker first, then
-    `docker compose up -d`. On macOS and with Colima mount exactly that path: it is looked up inside Docker's own machine.
+    What the panel's container has in its place is said: nothing, where `compose.yaml` no longer mounts it; a folder or a
+    file, where `DOCKER_SOCK` names something else than the engine's socket. An engine makes a folder where it is to mount
+    a path that does not exist; `compose.yaml` forbids that, but Docker Desktop and podman-compose do it all the same. Remove
+    the empty folder, set `DOCKER_SOCK` to what `docker context inspect` shows, and `docker compose up -d`. On macOS and with
+    Colima leave `DOCKER_SOCK` unset: the usual path is looked up inside Docker's own machine.
     """
 
     id = "DOCK-01"
     status = 503
-    command = UP
 
-    def __init__(self, socket: str) -> None:
+    def __init__(self, socket: str, found: Found = "nothing", source: str = "") -> None:
+        if found in {"", "nothing"}:
+            super().__init__(
+                f"Docker is not reachable: there is nothing at {socket}.",
+                why="The panel starts its services through the engine's socket, which compose.yaml mounts there.",
+                fix="Keep the lines that mount DOCKER_SOCK in compose.yaml; or run without Docker: make run.",
+                command=UP,
+            )
+            return
+        where = f"DOCKER_SOCK names {source}, which is {found}" if source else f"{found} is at {socket}"
+        made = " Engines make an empty one where the path does not exist." if found == "a folder" else ""
         super().__init__(
-            f"Docker is not reachable: there is no socket at {socket}.",
-            why="The panel starts its services through the engine's socket.",
-            fix="Keep the line that mounts the socket in compose.yaml; or run without Docker: make run.",
+            f"Docker is not reachable: {where} and no socket.",
+            why=f"The panel starts its services through the engine's socket.{made}",
+            fix="Set DOCKER_SOCK to where the engine's socket is, which the command shows, without “unix://”"
+            + (", and remove that folder." if found == "a folder" else ".")
+            + " Then start it again.",
+            command="docker context inspect -f '{{.Endpoints.docker.Host}}'",
         )
 
 
@@ -40,9 +57,10 @@ class EngineAccessDeniedError(ProblemError):
     status = 503
     command = f"{UP} --force-recreate panel"
 
-    def __init__(self, socket_group: int) -> None:
+    def __init__(self, socket_group: int, source: str = "") -> None:
+        socket = f"the socket that DOCKER_SOCK names, {source}," if source else "the socket"
         super().__init__(
-            f"The panel may not use Docker: the socket belongs to group {socket_group}.",
+            f"The panel may not use Docker: {socket} belongs to group {socket_group}.",
             why="The entrypoint takes the socket's group when the container starts; it changed since, or was not root.",
             fix="Recreate the panel's container. There is no need to open the socket to everybody.",
         )
@@ -138,9 +156,10 @@ class EngineNotRespondingError(ProblemError):
     retryable = True
     command = "docker info"
 
-    def __init__(self, reason: str, *, timed_out: bool) -> None:
+    def __init__(self, reason: str, *, timed_out: bool, source: str = "") -> None:
+        engine = f"The Docker engine behind DOCKER_SOCK, {source}," if source else "The Docker engine"
         super().__init__(
-            "The Docker engine does not respond in time." if timed_out else "The Docker engine does not respond.",
+            f"{engine} does not respond in time." if timed_out else f"{engine} does not respond.",
             why="It hangs, or the machine is overloaded." if timed_out else f"It is stopped or restarting ({reason}).",
             fix="The panel retries automatically; running services are not affected. Without Docker: make run.",
         )

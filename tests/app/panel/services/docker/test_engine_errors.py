@@ -112,22 +112,47 @@ def test_the_version_is_named_when_the_engine_is_too_old(tmp_path: Path) -> None
 
 
 def test_the_missing_socket_is_named_when_there_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ProblemError, match=r"no socket at .*gone\.sock") as caught:
-        Engine(path=str(tmp_path / "gone.sock")).info()
+    with pytest.raises(ProblemError, match=r"nothing at .*gone\.sock") as caught:
+        Engine(path=str(tmp_path / "gone.sock"), source="/somewhere").info()
     assert caught.value.id == "DOCK-01"
+    assert "DOCKER_SOCK" in caught.value.fix
     assert "make run" in caught.value.fix
 
 
-def test_a_folder_is_no_socket_when_the_engine_made_one_in_its_place(tmp_path: Path) -> None:
+def test_the_variable_and_the_folder_are_named_when_the_engine_made_one_for_a_path_with_a_typo(tmp_path: Path) -> None:
     with pytest.raises(ProblemError) as caught:
-        Engine(path=str(tmp_path)).info()
+        Engine(path=str(tmp_path), source="/var/run/dcoker.sock").info()
     assert caught.value.id == "DOCK-01"
+    assert "DOCKER_SOCK names /var/run/dcoker.sock, which is a folder and no socket" in caught.value.what
+    assert "remove that folder" in caught.value.fix
+
+
+def test_what_is_there_is_named_when_no_variable_is_set(tmp_path: Path) -> None:
+    file = tmp_path / "docker.sock"
+    file.write_text("")
+    with pytest.raises(ProblemError, match=f"a file is at {file} and no socket"):
+        Engine(path=str(file)).info()
+    with pytest.raises(ProblemError, match=f"a folder is at {tmp_path} and no socket"):
+        Engine(path=str(tmp_path)).info()
 
 
 def test_the_group_is_named_when_the_socket_may_not_be_used() -> None:
     denied = PermissionError(13, "Permission denied")
     problem = to_problem(denied, ErrorContext(socket_group=998))
     assert (problem.id, "group 998" in problem.what) == ("DOCK-02", True)
+
+
+def test_the_variable_is_named_when_its_socket_may_not_be_used_or_nobody_listens(tmp_path: Path) -> None:
+    denied = to_problem(
+        PermissionError(13, "Permission denied"), ErrorContext(socket_group=998, socket_source="/x.sock")
+    )
+    assert "DOCKER_SOCK names, /x.sock, belongs to group 998" in denied.what
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with pytest.raises(ProblemError, match=r"behind DOCKER_SOCK, /x\.sock, does not respond") as caught:
+        Engine(path=str(path), source="/x.sock").info()
+    assert caught.value.id == "DOCK-07"
 
 
 def test_a_security_module_is_named_when_the_group_may_use_the_socket() -> None:
