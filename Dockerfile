@@ -7,7 +7,7 @@ ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_HTTP_TI
     PYC_INVALIDATION_MODE=UNCHECKED_HASH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY requirements/uv.txt requirements/
-RUN python -m venv /opt/uv && /opt/uv/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/uv.txt
+RUN python -m venv /opt/uv && /opt/uv/bin/pip install --progress-bar off --no-cache-dir --require-hashes -r requirements/uv.txt
 COPY requirements/serve.txt requirements/panel.txt requirements/
 COPY container/install.sh container/trim.py container/
 # Two environments: `serve` has no scikit-learn, pandas or MLflow, so nothing in it could train or unpickle.
@@ -31,8 +31,6 @@ COPY container/entrypoint.py container/health.sh container/
 RUN python -m compileall -q --invalidation-mode unchecked-hash app pipeline container
 
 FROM $BASE
-ARG BASE
-LABEL org.opencontainers.image.base.name=$BASE
 # Any uid may run this image: no home is written, no name is looked up.
 ENV PYTHONPATH=/srv PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/panel/bin:$PATH \
     HOME=/tmp USER=panel LOGNAME=panel MPLCONFIGDIR=/tmp/matplotlib TZ=UTC \
@@ -46,3 +44,18 @@ COPY --from=sbom /sbom /srv/sbom
 COPY container/ml-pipeline /usr/local/bin/ml-pipeline
 ENTRYPOINT ["/opt/panel/bin/python", "/srv/container/entrypoint.py"]
 CMD ["python", "-m", "app.panel"]
+# For `docker run`; Compose and the panel bring checks of their own. Asks whatever the container's command serves.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["bash", "/srv/container/health.sh"]
+# Last, and empty unless given: the same sources make the same image, and a build of another day replaces no service.
+ARG BASE
+ARG BASE_DIGEST=""
+ARG REVISION=""
+ARG CREATED=""
+LABEL org.opencontainers.image.title="automated-ml-pipeline" \
+    org.opencontainers.image.description="One control panel that keeps a machine-learning model trained, tracked, served and fresh." \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.base.name="$BASE" \
+    org.opencontainers.image.base.digest="$BASE_DIGEST" \
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.created="$CREATED"

@@ -129,8 +129,8 @@ def test_the_base_is_named_in_the_dockerfile_only_unless_another_is_given() -> N
     build = configured("compose.yaml")["services"]["panel"]["build"]
     assert "args" not in build
     pinned = "python:3.13-slim@sha256:" + "0" * 64
-    build = configured("compose.yaml", BASE=pinned)["services"]["panel"]["build"]
-    assert build["args"] == {"BASE": pinned}
+    build = configured("compose.yaml", BASE=pinned, REVISION="0123")["services"]["panel"]["build"]
+    assert build["args"] == {"BASE": pinned, "REVISION": "0123"}
 
 
 def test_the_certificate_is_a_secret_too_when_its_lines_are_not_comments(tmp_path: Path) -> None:
