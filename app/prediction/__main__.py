@@ -10,6 +10,7 @@ gc.disable()  # until the start is over: none of what is imported is garbage, an
 from app.prediction.main import create_app  # noqa: E402
 from app.prediction.settings import ApiSettings  # noqa: E402
 from app.web.exposure import check_exposure  # noqa: E402
+from app.web.kept_port import KeptPort  # noqa: E402
 from app.web.server import Server, build_config  # noqa: E402
 from app.web.tls import read_tls  # noqa: E402
 from pipeline.core.problems import ProblemError  # noqa: E402
@@ -41,7 +42,8 @@ def main() -> int:
         timeout_keep_alive=15,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        Server(options, settings.head_timeout_s).run_on(settings.host, settings.port)
+        kept_port = None if settings.port_keeper is None else KeptPort(settings.port_keeper)
+        Server(options, settings.head_timeout_s, kept_port).run_on(settings.host, settings.port)
     return 0
 
 

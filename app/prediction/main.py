@@ -34,6 +34,9 @@ def create_app(settings: ApiSettings) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         reloading = asyncio.create_task(reloader.run())
+        if settings.port_keeper is not None:
+            # Another one may be serving: this one joins it when it can predict.
+            await reloader.wait_followed(settings.first_load_s)
         yield
         reloading.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -30,6 +30,11 @@ class ApiSettings(ApiAccess, ServerSettings):
         False,
         "In a container: its port is published on a loopback address only, so no key is needed; the panel sets it.",
     )
+    port_keeper: Path | None = setting(
+        "ML_PIPELINE_PORT_KEEPER",
+        None,
+        "In a container: socket of the keeper of the port that is published; the panel sets it.",
+    )
     max_body_bytes: int = setting(
         "API_MAX_BODY_BYTES",
         64 * MB,
@@ -64,6 +69,7 @@ class ApiSettings(ApiAccess, ServerSettings):
         le=3600,
     )
     # Not for users to set.
+    first_load_s: ClassVar[float] = 15.0  # how long a start waits for the model while another one serves
     poll_s: ClassVar[float] = 0.2  # how late a new model is noticed
     verify_timeout_s: ClassVar[float] = 20.0  # bounds a bundle that hangs its verification
     verify_memory_bytes: ClassVar[int] = 4096 * MB  # bounds one that eats memory

@@ -20,6 +20,7 @@ from typing import Any, Final
 import uvicorn
 
 from app.web.http_protocol import StrictHttpProtocol
+from app.web.kept_port import KeptPort
 from app.web.tls import TlsFiles
 from app.web.tls_server import TlsServer
 
@@ -28,6 +29,7 @@ MAX_CONNECTIONS: Final = 2048
 IPV4_WITH_LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv4Address("0.0.0.0"))  # noqa: S104 - compared
 # What binding ::1 fails with where there is no IPv6, and so nobody else who could listen there.
 NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+DRAIN_S: Final = 1.0
 TICKS: Final = 10  # uvicorn ticks ten times a second
 
 
@@ -69,12 +71,13 @@ class Server(uvicorn.Server):
 
     `head_s` is how long a connection may go without a whole request head: after it was opened, after the first byte of
     a further request, and while the rest of a body arrives that nobody reads any more. Idle kept-alive connections are
-    left to uvicorn, unless the server is full.
+    left to uvicorn, unless the server is full. With `kept_port` it serves there as well, and its stop is not noticed there.
     """
 
-    def __init__(self, config: uvicorn.Config, head_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, head_s: float, kept_port: KeptPort | None = None) -> None:
         super().__init__(config)
         self._head_s = head_s
+        self._kept_port = kept_port
         # By connection: its state, and since when it has been in that state.
         self._since: dict[Any, tuple[tuple[object, ...], float]] = {}
 
@@ -91,7 +94,53 @@ class Server(uvicorn.Server):
         if self.config.ssl is not None:
             loop: Any = asyncio.get_running_loop()
             loop.create_server = self._create_tls_server  # uvicorn has no setting for it
-        await super().startup(sockets)
+        if self._kept_port is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        await self._kept_port.serve(self._listen)
+        # Last: whoever finds this port open may rely on the other one, too.
+        for each in sockets or []:
+            await self._listen(each)
+
+    async def _listen(self, sock: socket.socket) -> asyncio.Server:
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            kind: Any = config.http_protocol_class
+            made: asyncio.Protocol = kind(config=config, server_state=self.server_state, app_state=self.lifespan.state)
+            return made
+
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(protocol, sock=sock, ssl=config.ssl, backlog=config.backlog)
+        self.servers.append(server)
+        return server
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.Server. What was accepted from a port that another one serves on is answered first."""
+        if self._kept_port is not None:
+            self._kept_port.leave()
+            servers: list[Any] = self.servers
+            for server in servers:
+                server.stop_accepting() if isinstance(server, TlsServer) else server.close()
+            await self._drain()
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        """Answer what was sent, or is about to be, and let each connection end with its answer; DRAIN_S at most.
+
+        uvicorn ends a connection whose request has not arrived yet, and one that is kept alive, although the next
+        request may be on its way.
+        """
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        deadline = time.monotonic() + DRAIN_S
+        while self._n_connections() and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn has no event
+            await asyncio.sleep(0.02)
+
+    def _n_connections(self) -> int:
+        servers: list[Any] = self.servers
+        n_handshakes = sum(server.n_handshakes for server in servers if isinstance(server, TlsServer))
+        return len(self.server_state.connections) + n_handshakes
 
     async def _create_tls_server(
         self,

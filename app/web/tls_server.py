@@ -10,6 +10,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 MAX_HANDSHAKES: Final = 256
@@ -39,51 +40,75 @@ class TlsServer:
         self._context = context
         self._handshake_s = handshake_s
         self._handshakes: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self._not_begun: set[socket.socket] = set()
         # Its owner closes `sock`, at a time when it is still waited for.
         self._sock = sock.dup()
         self._sock.setblocking(False)
         self._sock.listen(backlog)
-        self._accepting = asyncio.get_running_loop().create_task(self._accept())
-        self._accepting.add_done_callback(lambda _: self._sock.close())
+        self._loop = asyncio.get_running_loop()
+        self._is_accepting = True
+        self._watch()
+
+    @property
+    def n_handshakes(self) -> int:
+        """Return how many connections have been accepted and are not secured yet."""
+        return len(self._handshakes)
+
+    def stop_accepting(self) -> None:
+        """Accept no more; what has been accepted goes on."""
+        if self._is_accepting:
+            self._is_accepting = False
+            self._loop.remove_reader(self._sock)
+            self._sock.close()
 
     def close(self) -> None:
         """Accept no more, and end what has not finished its handshake."""
-        for task in (self._accepting, *self._handshakes):
+        self.stop_accepting()
+        for task in self._handshakes:
             task.cancel()
 
     async def wait_closed(self) -> None:
         """Return when everything that `close` ends has ended."""
-        await asyncio.wait((self._accepting, *self._handshakes))
+        if self._handshakes:
+            await asyncio.wait(tuple(self._handshakes))
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(self._sock)
-            except OSError as error:
-                is_full = error.errno in _FULL  # otherwise the client has gone already
-                if is_full:
-                    log.warning("action=accept error=%s", error)
-                await asyncio.sleep(_FULL_WAIT_S if is_full else 0)
-                continue
-            if len(self._handshakes) >= MAX_HANDSHAKES:
-                oldest = next(iter(self._handshakes))
-                del self._handshakes[oldest]
-                oldest.cancel()
-            task = loop.create_task(self._shake_hands(connection))
-            self._handshakes[task] = None
-            task.add_done_callback(self._end)
-            await asyncio.sleep(0)  # it begins, and others have their turn while a crowd arrives
+    def _watch(self) -> None:
+        if self._is_accepting:
+            # Not a task that could be cancelled between accepting a connection and looking after it.
+            self._loop.add_reader(self._sock, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._sock.accept()
+        except OSError as error:
+            if error.errno in _FULL:  # otherwise the client has gone already, or another one has accepted it
+                log.warning("action=accept error=%s", error)
+                self._loop.remove_reader(self._sock)
+                self._loop.call_later(_FULL_WAIT_S, self._watch)
+            return
+        connection.setblocking(False)
+        if len(self._handshakes) >= MAX_HANDSHAKES:
+            oldest = next(iter(self._handshakes))
+            del self._handshakes[oldest]
+            oldest.cancel()
+        self._not_begun.add(connection)
+        task = self._loop.create_task(self._shake_hands(connection))
+        self._handshakes[task] = None
+        task.add_done_callback(partial(self._end, connection))
 
     async def _shake_hands(self, connection: socket.socket) -> None:
+        self._not_begun.discard(connection)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().connect_accepted_socket(
+        await self._loop.connect_accepted_socket(
             self._factory, connection, ssl=self._context, ssl_handshake_timeout=self._handshake_s
         )
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _end(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
         self._handshakes.pop(task, None)
         if task.cancelled():
+            if connection in self._not_begun:  # otherwise its transport closes it
+                self._not_begun.discard(connection)
+                connection.close()
             return
         error = task.exception()
         if error is not None and not isinstance(error, OSError):  # OSError: the client's doing

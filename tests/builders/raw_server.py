@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from app.web.kept_port import KeptPort
 from app.web.server import Server, build_config
 
 HEAD_S = 0.5
@@ -60,11 +61,10 @@ async def _read(receive: Receive) -> None:
 
 
 @contextlib.contextmanager
-def running(limit: int = 100, **options: Any) -> Iterator[Site]:
+def running(limit: int = 100, kept_port: KeptPort | None = None, **options: Any) -> Iterator[Site]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = Server(
-            build_config(application, lifespan="off", log_config=None, limit_concurrency=limit, **options), HEAD_S
-        )
+        config = build_config(application, lifespan="off", log_config=None, limit_concurrency=limit, **options)
+        server = Server(config, HEAD_S, kept_port)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

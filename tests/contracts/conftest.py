@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -10,7 +10,7 @@ from app.panel.services.docker import container_config
 from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.runtime import DockerRuntime
-from app.panel.services.protocol import ServiceSpec
+from app.panel.services.protocol import Mount, ServiceSpec
 from app.panel.settings import Settings
 from bench.compose_stack import docker
 from bench.ports import free_port
@@ -32,6 +32,14 @@ class DockerBench:
     def name(self) -> str:
         """Return the container that plays the API."""
         return self.host.service_container("api")
+
+    def kept_spec(self, *args: str, **env: str) -> ServiceSpec:
+        """Return the fake service whose port is kept while one replaces another."""
+        return replace(
+            self.spec(*args, ML_PIPELINE_PORT_KEEPER="/state/ports/api.sock", **env),
+            mounts=(Mount("ports", "/state/ports", read_only=True, source=f"{self.host.project}_ports"),),
+            is_port_kept=True,
+        )
 
     def spec(self, *args: str, **env: str) -> ServiceSpec:
         """Return the fake service with these arguments and environment."""
@@ -65,3 +73,5 @@ def docker_bench(fake_image: str) -> Iterator[DockerBench]:
         docker("rm", "-fv", container)
     if docker("network", "ls", "-q", "--filter", f"name=^{host.network}$"):
         docker("network", "rm", host.network)
+    if docker("volume", "ls", "-q", "--filter", f"name=^{project}_ports$"):
+        docker("volume", "rm", f"{project}_ports")

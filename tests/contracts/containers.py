@@ -25,6 +25,9 @@ class Bench(Protocol):
     def spec(self, *args: str, **env: str) -> ServiceSpec:
         """Return the fake service."""
 
+    def kept_spec(self, *args: str, **env: str) -> ServiceSpec:
+        """Return the fake service whose port is kept."""
+
 
 def inspect(name: str) -> dict[str, Any]:
     inspected: dict[str, Any] = json.loads(docker("inspect", name))[0]

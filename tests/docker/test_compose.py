@@ -16,6 +16,7 @@ from bench.compose_stack import SERVICES, TOKEN, UID, Stack, docker, stack_of
 
 pytestmark = pytest.mark.docker
 RUN_S = 240.0
+ALL = (*SERVICES, "api-port")  # with the keeper of the API's port
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,9 @@ def test_the_log_ends_with_link_and_checks_when_it_is_up(stack: Stack) -> None:
 
 def test_all_services_answer_when_nobody_did_anything_else(stack: Stack) -> None:
     stack.until(stack.is_healthy, within_s=120, what="MLflow, API and app answer")
-    assert stack.names() == {stack.container(name) for name in ("panel", *SERVICES)}
+    assert stack.names() == {stack.container(name) for name in ("panel", *ALL)}
     listed = stack.compose("ps", "--format", "{{.Service}}").split()
-    assert sorted(listed) == ["api", "app", "mlflow", "panel"]
+    assert sorted(listed) == ["api", "api", "app", "mlflow", "panel"]
 
 
 @pytest.mark.browser
@@ -96,11 +97,12 @@ def test_files_belong_to_the_user_when_the_panel_wrote_them(stack: Stack) -> Non
 
 
 def test_only_the_panel_has_the_socket_and_only_the_api_the_models(stack: Stack) -> None:
-    seen = {name: stack.inspect(name) for name in ("panel", *SERVICES)}
+    seen = {name: stack.inspect(name) for name in ("panel", *ALL)}
     mounts = {name: {m["Destination"]: m["RW"] for m in inspected["Mounts"]} for name, inspected in seen.items()}
     assert {name for name, inspected in mounts.items() if "/var/run/docker.sock" in inspected} == {"panel"}
     access = {"/state/access": False}
-    assert mounts["api"] == {"/models": False, **access}
+    assert mounts["api"] == {"/models": False, "/state/ports": False, **access}
+    assert mounts["api-port"] == {"/state/ports": True}
     assert mounts["mlflow"] == {"/state/mlflow": True, **access}
     assert mounts["app"] == access
     images = {inspected["Image"] for inspected in seen.values()}
@@ -111,9 +113,12 @@ def test_only_the_panel_has_the_socket_and_only_the_api_the_models(stack: Stack)
         assert host["CapDrop"] == ["ALL"]
         assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
         bindings = [b for bound in inspected["NetworkSettings"]["Ports"].values() for b in bound or []]
-        assert {"127.0.0.1"} <= {binding["HostIp"] for binding in bindings} <= {"127.0.0.1", "::1"}
+        is_published = inspected is not seen["api"]  # its keeper is
+        assert (
+            {"127.0.0.1"} <= {b["HostIp"] for b in bindings} <= {"127.0.0.1", "::1"} if is_published else not bindings
+        )
     has_ipv6 = Path("/proc/net/if_inet6").exists() and "0000000001" in Path("/proc/net/if_inet6").read_text("ascii")
-    published = {name: docker("port", stack.container(name)) for name in SERVICES}
+    published = {name: docker("port", stack.container(name)) for name in ("mlflow", "api-port", "app")}
     # Browsers try ::1 first for `localhost`: nobody else is to listen there.
     assert all(("[::1]:" in text or "::1:" in text) == has_ipv6 for text in published.values()), published
     for name in SERVICES:
@@ -169,7 +174,7 @@ def test_serving_goes_on_when_the_panel_is_taken_down(stack: Stack) -> None:
     output = stack.compose("down")
     assert "in use" not in output
     assert "rror" not in output
-    assert stack.names() == {stack.container(name) for name in SERVICES}
+    assert stack.names() == {stack.container(name) for name in ALL}
     assert stack.predict()["model_version"] >= 1
     start_s = time.monotonic()
     output = stack.compose("up", "-d")

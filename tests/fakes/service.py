@@ -4,6 +4,7 @@ import argparse
 import http.server
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -45,7 +46,48 @@ def main() -> None:
         threading.Thread(target=_die, args=(args.dies_after,), daemon=True).start()
     time.sleep(args.slow_start)
     Handler.never_ready = args.never_ready
+    if keeper := os.environ.get("ML_PIPELINE_PORT_KEEPER"):
+        serve_kept(keeper)
     http.server.ThreadingHTTPServer((args.host, args.port), Handler).serve_forever()
+
+
+def serve_kept(keeper: str) -> None:
+    """Serve at the port of the keeper as well, also of the next one, and end on TERM when all is answered."""
+    servers: list[http.server.HTTPServer] = []
+    is_taken = threading.Event()
+
+    def follow() -> None:
+        while True:
+            try:
+                with socket.socket(socket.AF_UNIX) as connection:
+                    connection.connect(keeper)
+                    _, (fd, *_), _, _ = socket.recv_fds(connection, 1, 1)
+                    server = http.server.ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+                    server.daemon_threads = False
+                    server.socket.close()
+                    server.socket = socket.socket(fileno=fd)
+                    server.socket.setblocking(False)
+                    servers.append(server)
+                    threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+                    is_taken.set()
+                    connection.recv(1)
+                    server.shutdown()
+                    server.server_close()
+            except OSError:
+                time.sleep(0.05)
+
+    def end(*_: object) -> None:
+        threading.Thread(target=finish).start()
+
+    def finish() -> None:
+        for server in servers:
+            server.shutdown()
+        time.sleep(0.2)  # a fake: what it has accepted is answered by then
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=follow, daemon=True).start()
+    is_taken.wait()
 
 
 def say(text: str) -> None:

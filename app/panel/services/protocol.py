@@ -18,7 +18,7 @@ ServiceName = Literal["mlflow", "api", "app"]
 SERVICES: Final[tuple[ServiceName, ...]] = ("mlflow", "api", "app")
 TITLES: Final[dict[ServiceName, str]] = {"mlflow": "MLflow", "api": "Prediction API", "app": "Prediction app"}
 
-Volume = Literal["models", "mlflow", "keys", "access"]
+Volume = Literal["models", "mlflow", "keys", "access", "ports"]
 RuntimeKind = Literal["process", "docker"]
 
 
@@ -75,7 +75,8 @@ class ServiceSpec:
     same number for processes). `port_setting` names the variable that changes it. `ready_path` responds with 2xx when the
     service does its work (the API does so also before the first model). `memory_bytes`, `cpus`, `pids` are limits,
     enforced where the runtime can. `env` is added to a minimal environment and holds no secret: a secret is a file in a
-    mount, and `secret_version` is another when that file holds another secret. `start_s` is how long a start may take.
+    mount, and `secret_version` is another when that file holds another secret. `start_s` is how long a start may take. `is_port_kept`: a container of it leaves the
+    published port to a keeper, so that it is replaced without a gap; its program takes the port from there.
     """
 
     name: ServiceName
@@ -95,6 +96,7 @@ class ServiceSpec:
     publish_on: tuple[str, ...] = ("127.0.0.1",)
     user: str = ""
     secret_version: str = ""
+    is_port_kept: bool = False
     digest: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

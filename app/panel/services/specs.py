@@ -15,6 +15,7 @@ from pipeline.core.product import NAME
 from pipeline.core.settings import ApiAccess, env_name
 
 MB: Final = 2**20
+KEEPER_SETTING: Final = "ML_PIPELINE_PORT_KEEPER"
 # Asks MLflow's store, behind the check of the host that its security layer makes; needs no login.
 MLFLOW_READY: Final = "/readyz"
 
@@ -78,6 +79,7 @@ def build(
 
 
 def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], handed_over: HandedOver) -> ServiceSpec:
+    is_port_kept = "ports" in placement.paths
     return ServiceSpec(
         name="api",
         argv=(placement.python["api"], "-m", "app.prediction"),
@@ -93,6 +95,7 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], h
             "API_PORT": str(placement.ports["api"]),
             "PANEL_URL": settings.panel_public_url or placement.panel_url,
             "ML_PIPELINE_ACCESS": placement.paths["access"],
+            **({KEEPER_SETTING: keeper_socket(placement, "api")} if is_port_kept else {}),
         },
         port=settings.api_port,
         port_setting="API_PORT",
@@ -107,11 +110,13 @@ def _api(settings: Settings, placement: Placement, environ: Mapping[str, str], h
             Mount("models", placement.paths["models"], read_only=True, source=placement.sources.get("models", "")),
             *_keys(placement, handed_over),
             _access(placement),
+            *((_ports(placement),) if is_port_kept else ()),
         ),
         image=placement.image,
         publish_on=placement.publish_on.get("api", ()),
         user=placement.user,
         secret_version=_version(handed_over.api_key, handed_over.certificate),
+        is_port_kept=is_port_kept,
     )
 
 
@@ -257,6 +262,15 @@ def _panel(settings: Settings, placement: Placement) -> dict[str, str]:
 def _access(placement: Placement) -> Mount:
     """Return the folder of the access list: every service reads it, and only the panel writes it."""
     return Mount("access", placement.paths["access"], read_only=True, source=placement.sources.get("access", ""))
+
+
+def keeper_socket(placement: Placement, name: ServiceName) -> str:
+    """Return where the keeper of a service's port gives it to the service."""
+    return f"{placement.paths['ports']}/{name}.sock"
+
+
+def _ports(placement: Placement) -> Mount:
+    return Mount("ports", placement.paths["ports"], read_only=True, source=placement.sources.get("ports", ""))
 
 
 def _with_prefix(environ: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -65,6 +65,12 @@ class ModelReloader:
         self._stamp: PointerStamp = None
         self._retry_at = 0.0
         self._retry_pause_s = RETRY_FIRST_S
+        self._has_followed = asyncio.Event()
+
+    async def wait_followed(self, timeout_s: float) -> None:
+        """Return when the pointer has been followed once, with a model or without, or when the time is over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._has_followed.wait(), timeout_s)
 
     async def run(self) -> None:
         """Follow the pointer until cancelled."""
@@ -94,6 +100,7 @@ class ModelReloader:
         self._stamp = stamp
         self._retry_at = time.monotonic() + self._retry_pause_s
         self._retry_pause_s = min(2 * self._retry_pause_s, RETRY_LAST_S)
+        self._has_followed.set()
 
     async def _follow(self, stamp: PointerStamp) -> None:
         pointer = read_pointer(self._settings.models_dir)

@@ -47,6 +47,8 @@ def _service(engine: Engine, host: HostContainer, spec: ServiceSpec) -> Check:
     holder = engine.find_port_holder(spec.port)
     if holder.removeprefix("container ") in {
         "",
+        host.keeper_container(spec.name),
+        f"{host.keeper_container(spec.name)}-next",
         *(container_config.container_name(host, spec.name, role) for role in get_args(container_config.Role)),
     }:
         what = f"Used by {TITLES[spec.name]}." if holder else f"No container uses it; reserved for {TITLES[spec.name]}."

@@ -11,12 +11,16 @@ from typing import Any, Final, Literal
 
 from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.protocol import ServiceName, ServiceSpec
+from app.panel.services.specs import KEEPER_SETTING
 from pipeline.core.product import NAME
 
 OWNER: Final = f"{NAME}.owner"
 SERVICE: Final = f"{NAME}.service"
 SPEC: Final = f"{NAME}.spec"
 FINGERPRINT: Final = f"{NAME}.content"
+PORT_KEPT: Final = f"{NAME}.port-kept"
+# SELinux, where the engine uses it: without it, containers cannot connect to each other's Unix sockets.
+SAME_LEVEL: Final = ["label=level:s0:c100,c200"]
 STOP_GRACE_S: Final = 10
 # The supervisor probes each service itself, every second; this one is for the time when there is no panel.
 HEALTH_EVERY_S: Final = 10
@@ -31,6 +35,11 @@ def owner_labels(host: HostContainer, name: ServiceName | None = None) -> dict[s
     return {OWNER: host.project, **({SERVICE: name} if name else {})}
 
 
+def keeper_labels(host: HostContainer, name: ServiceName) -> dict[str, str]:
+    """Return the labels of the keeper of a service's port. It is no container of the service itself."""
+    return {OWNER: host.project, SERVICE: f"{name}-port"}
+
+
 def container_name(host: HostContainer, name: ServiceName, role: Role) -> str:
     """Return the name of the service's container in this role."""
     return host.service_container(name) if role == "live" else f"{host.service_container(name)}-{role}"
@@ -39,14 +48,19 @@ def container_name(host: HostContainer, name: ServiceName, role: Role) -> str:
 def create_request(
     spec: ServiceSpec, host: HostContainer, *, role: Role = "live", publish: bool = True
 ) -> dict[str, Any]:
-    """Return the whole request. A canary has no alias, no restart and a quick health check; `publish` its port or not."""
+    """Return the whole request. A canary has no alias, no restart and a quick health check; `publish` its port or not.
+
+    Where a keeper has the port, nothing is published, and a canary does not know of the keeper: it is not to serve.
+    """
     is_canary = role == "canary"
+    env = {key: value for key, value in spec.env.items() if not (is_canary and key == KEEPER_SETTING)}
+    mounts = [mount for mount in spec.mounts if not (is_canary and mount.volume == "ports")]
     port = f"{spec.listen_port}/tcp"
     request: dict[str, Any] = {
         "Image": host.image,
         "Entrypoint": [spec.argv[0]],
         "Cmd": list(spec.argv[1:]),
-        "Env": [f"{key}={value}" for key, value in sorted(spec.env.items())],
+        "Env": [f"{key}={value}" for key, value in sorted(env.items())],
         "User": spec.user,
         "StopTimeout": STOP_GRACE_S,
         "ExposedPorts": {port: {}},
@@ -63,7 +77,7 @@ def create_request(
             # behalf, which is a way out. Nobody listens here.
             "Dns": ["127.0.0.1"],
             "PortBindings": {port: [{"HostIp": ip, "HostPort": str(spec.port)} for ip in spec.publish_on]}
-            if publish
+            if publish and not spec.is_port_kept
             else {},
             "RestartPolicy": {"Name": "no" if is_canary else "unless-stopped", "MaximumRetryCount": 0},
             "Memory": spec.memory_bytes,
@@ -73,14 +87,17 @@ def create_request(
             "ReadonlyRootfs": True,
             "Tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},  # noqa: S108 - the container's own
             "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges:true"],
+            "SecurityOpt": ["no-new-privileges:true", *(SAME_LEVEL if spec.is_port_kept else [])],
             "Privileged": False,
             "Init": True,
-            "Mounts": [_mount(m.source, m.path, read_only=m.read_only) for m in spec.mounts],
+            "Mounts": [_mount(m.source, m.path, read_only=m.read_only) for m in mounts],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
         },
         "NetworkingConfig": {
-            "EndpointsConfig": {host.network: {"Aliases": [] if is_canary else [host.service_container(spec.name)]}}
+            # By the keeper's name others reach whichever container serves.
+            "EndpointsConfig": {
+                host.network: {"Aliases": [] if is_canary or spec.is_port_kept else [host.service_container(spec.name)]}
+            }
         },
     }
     request["Labels"] = {
@@ -91,6 +108,7 @@ def create_request(
         "com.docker.compose.config-hash": spec.digest,
         **owner_labels(host, spec.name),
         SPEC: spec.digest,
+        **({PORT_KEPT: "true"} if spec.is_port_kept else {}),
         FINGERPRINT: fingerprint(request),
     }
     return request
@@ -125,6 +143,11 @@ def fingerprint(container: Mapping[str, Any]) -> str:
 def is_modified(inspected: Mapping[str, Any]) -> bool:
     """Return whether the container is not what was created."""
     return bool(inspected["Config"]["Labels"].get(FINGERPRINT) != fingerprint(inspected))
+
+
+def is_port_kept(inspected: Mapping[str, Any]) -> bool:
+    """Return whether a keeper has its port."""
+    return PORT_KEPT in inspected["Config"]["Labels"]
 
 
 def published_ports(inspected: Mapping[str, Any]) -> set[int]:

@@ -19,7 +19,14 @@ MODELS: Final = "/models"
 MLFLOW: Final = "/state/mlflow"
 KEYS: Final = "/state/keys"
 ACCESS: Final = "/state/access"
-PATHS: Final[Mapping[Volume, str]] = {"models": MODELS, "mlflow": MLFLOW, "keys": KEYS, "access": ACCESS}
+PORTS: Final = "/state/ports"
+PATHS: Final[Mapping[Volume, str]] = {
+    "models": MODELS,
+    "mlflow": MLFLOW,
+    "keys": KEYS,
+    "access": ACCESS,
+    "ports": PORTS,
+}
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})/")
 _COMPOSE = "com.docker.compose."
 _PASSED_ON = ("project", "project.config_files", "project.working_dir", "version")
@@ -79,6 +86,10 @@ class HostContainer:
     def service_container(self, name: ServiceName) -> str:
         """Return `ml-api` and so on; a project with a name of its own has containers with names of their own."""
         return f"ml-{name}" if self.project == PROJECT else f"{self.project}-ml-{name}"
+
+    def keeper_container(self, name: ServiceName) -> str:
+        """Return `ml-api-port`: the keeper of a service's port, and the name by which others reach the service."""
+        return f"{self.service_container(name)}-port"
 
 
 def _loopback(addresses: Iterable[str]) -> tuple[str, ...]:

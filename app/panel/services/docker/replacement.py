@@ -2,15 +2,16 @@
 
 import contextlib
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Final
 
-from app.panel.services.docker import container_config
+from app.panel.services.docker import container_config, starting
 from app.panel.services.docker.container_config import Role
 from app.panel.services.docker.engine import Engine, Inspected
 from app.panel.services.docker.engine_errors import ErrorContext
 from app.panel.services.docker.host_container import HostContainer
-from app.panel.services.docker.inspection import health_status, parse_log
+from app.panel.services.docker.inspection import health_status, is_listening, parse_log
+from app.panel.services.docker.port_keeper import PortKeeper
 from app.panel.services.problems import ServiceStartError
 from app.panel.services.protocol import ServiceSpec
 from pipeline.core.problems import ProblemError
@@ -40,18 +41,51 @@ class Replacement:
             with contextlib.suppress(ProblemError):
                 self._engine.remove(canary)
 
-    def replace(self, old: Inspected) -> None:
-        """Stop the old one and start the new one, the only gap in service. If that fails, the old one is started again."""
+    def hand_over(self, old: Inspected) -> None:
+        """Start the new one beside the old one, which ends when both serve at the kept port: without a gap.
+
+        Names change first: whatever is cut short, the next observation finds one that serves. Raises SVC-01 where the
+        new one does not come up; the old one serves on.
+        """
+        new = self.create("next")
+        try:
+            self.start(new)
+            self._wait_listening(new)
+            self._engine.rename(old["Id"], container_config.container_name(self._host, self._spec.name, "previous"))
+            self._engine.rename(new, self._name)
+        except ProblemError:
+            with contextlib.suppress(ProblemError):
+                self.remove_gently(new)
+            with contextlib.suppress(ProblemError):
+                self._engine.rename(old["Id"], self._name)
+            raise
+        self.remove_gently(old["Id"])
+
+    def remove_gently(self, container_id: str) -> None:
+        """Remove one that may be serving at the kept port: what it has accepted is answered first."""
+        self._engine.stop(container_id, grace_s=container_config.STOP_GRACE_S)
+        self._engine.remove(container_id)
+
+    def replace(self, old: Inspected, keeper: PortKeeper | None = None) -> None:
+        """Stop the old one and start the new one, the only gap in service. If that fails, the old one is started again.
+
+        `keeper` gets the port in between, of one that had it itself.
+        """
         new = self.create("next")
         try:
             self._engine.stop(old["Id"], grace_s=container_config.STOP_GRACE_S)
             self._engine.rename(old["Id"], container_config.container_name(self._host, self._spec.name, "previous"))
             self._engine.rename(new, self._name)
+            if keeper is not None:
+                keeper.ensure()
             self.start(new)
         except ProblemError:
             # Each step may have happened or not; what cannot be undone now (no engine) is found by the next observation.
             with contextlib.suppress(ProblemError):
                 self._engine.remove(new)
+            if keeper is not None:
+                with contextlib.suppress(ProblemError):
+                    keeper.remove()
             with contextlib.suppress(ProblemError):
                 self._engine.rename(old["Id"], self._name)
             with contextlib.suppress(ProblemError):
@@ -60,44 +94,30 @@ class Replacement:
         self._engine.remove(old["Id"])
 
     def create(self, role: Role, *, publish: bool = True) -> str:
-        """Create it and return its id. An engine that ignores a limit (a kernel without it) is trusted, once."""
-        name = container_config.container_name(self._host, self._spec.name, role)
-        context = replace(self._context(), container=name)
+        """Create it and return its id."""
         request = container_config.create_request(self._spec, self._host, role=role, publish=publish)
-        container_id = self._engine.create(name, request, context)
-        created = self._engine.container(container_id)
-        if created is not None and container_config.is_modified(created):
-            self._engine.remove(container_id)
-            request["Labels"][container_config.FINGERPRINT] = container_config.fingerprint(created)
-            container_id = self._engine.create(name, request, context)
-        return container_id
+        name = container_config.container_name(self._host, self._spec.name, role)
+        return starting.create(self._engine, name, request, self._context())
 
     def start(self, container_id: str) -> None:
-        """Start it, or leave nothing behind: one that lost its port once may come up without any at the next try."""
-        try:
-            self._engine.start(container_id, self._context())
-            started = self._engine.container(container_id)
-            if (
-                started is not None
-                and started["State"]["Running"]
-                and not started["State"].get("Restarting")  # it ended at once, which the next observation reports
-                and not container_config.configured_ports(started) <= container_config.published_ports(started)
-            ):
-                raise ServiceStartError.of_container(
-                    self._name, "The engine did not publish its port.", old_serves=False
-                )
-        except ProblemError:
-            with contextlib.suppress(ProblemError):
-                self._engine.remove(container_id)
-            raise
+        """Start it, or leave nothing behind."""
+        starting.start(self._engine, container_id, self._context())
+
+    def _wait_listening(self, container_id: str) -> None:
+        """Wait for its own port, which it opens when it serves at the kept one. Raises SVC-01 when that does not come."""
+        self._wait(container_id, lambda container: is_listening(container, self._host))
 
     def _wait_healthy(self, container_id: str) -> None:
+        self._wait(container_id, lambda container: health_status(container) == "healthy")
+
+    def _wait(self, container_id: str, is_well: Callable[[Inspected], bool]) -> None:
         deadline = time.monotonic() + self._spec.start_s
         while True:
             container = self._engine.container(container_id)
-            if container is not None and health_status(container) == "healthy":
+            is_up = container is not None and container["State"]["Running"] and not container["State"].get("Restarting")
+            if container is not None and is_up and is_well(container):
                 return
-            if container is None or not container["State"]["Running"] or time.monotonic() > deadline:
+            if not is_up or time.monotonic() > deadline:
                 lines = parse_log(self._engine.logs(container_id, since_s=0, limit=5), 0).lines
                 raise ServiceStartError.of_container(self._name, " / ".join(lines)[-400:], old_serves=True)
             time.sleep(_POLL_S)

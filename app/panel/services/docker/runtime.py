@@ -21,6 +21,7 @@ from app.panel.services.docker.host_container import ACCESS, PATHS, HostContaine
 from app.panel.services.docker.inspection import is_serving, observe, parse_log, previous_exit, previous_run_window
 from app.panel.services.docker.ipv6_loopback import can_publish_on_ipv6
 from app.panel.services.docker.ownership import find_live, is_as_specified, is_ours
+from app.panel.services.docker.port_keeper import PortKeeper, is_kept
 from app.panel.services.docker.problems import ContainerNameTakenError, VolumeNotMountedError
 from app.panel.services.docker.replacement import Replacement
 from app.panel.services.docker.serving_network import ServingNetwork
@@ -102,7 +103,11 @@ class DockerRuntime:
             kind="docker",
             python=PYTHON,
             listen=dict.fromkeys(SERVICES, "0.0.0.0"),  # noqa: S104 - in the container
-            hosts={name: host.service_container(name) for name in SERVICES},
+            hosts={
+                "mlflow": host.service_container("mlflow"),
+                "api": host.keeper_container("api"),
+                "app": host.service_container("app"),
+            },
             ports=ports,
             paths=PATHS,
             panel_url=self._settings.panel_url,
@@ -125,6 +130,8 @@ class DockerRuntime:
             live = find_live(ours, self.host, spec.name)
             self._refuse_foreign(spec.name, ours)
             try:
+                if spec.is_port_kept and (live is None or container_config.is_port_kept(live)):
+                    PortKeeper(self._engine, self.host, spec).ensure()
                 if live is not None and is_as_specified(live, spec):
                     self._keep(live, ours, spec)
                 else:
@@ -143,7 +150,8 @@ class DockerRuntime:
     def stop(self, name: ServiceName, *, grace_s: float = 10.0) -> None:
         """See Runtime."""
         with self._locks[name]:
-            for container in self._ours(name):
+            labels = container_config.keeper_labels(self.host, name)
+            for container in (*self._ours(name), *self._engine.containers(labels)):
                 self._engine.stop(container["Id"], grace_s=math.ceil(grace_s))
                 self._engine.remove(container["Id"])
             self._forget_listing()
@@ -163,8 +171,10 @@ class DockerRuntime:
             return observe(live, host, digest="")
         of_service = (each for each in all_ours if each["Labels"].get(container_config.SERVICE) == name)
         is_only_container = all(each["Id"] == container["Id"] for each in of_service)
-        # Others of it were left by a replacement that was cut off: `ensure` is to remove them.
-        observed = observe(container, host, lambda: self._stats_of(container), digest=None if is_only_container else "")
+        # Others of it were left by a replacement that was cut off: `ensure` is to remove them, and to mend its port.
+        is_reached = not container_config.is_port_kept(container) or is_kept(all_ours, host, name)
+        digest = None if is_only_container and is_reached else ""
+        observed = observe(container, host, lambda: self._stats_of(container), digest=digest)
         if observed.ended is not None:
             return observed
         return replace(observed, ended=self._previous_exit(container, observed.instance_id))
@@ -177,8 +187,9 @@ class DockerRuntime:
         return parse_log(self._engine.logs(live["Id"], since_s=max(0.0, after / 1e9 - 1e-3), limit=limit), after)
 
     def internal_url(self, spec: ServiceSpec) -> str:
-        """See Runtime: by the container's name, on the services' own network."""
-        return f"{self._settings.scheme}://{self.host.service_container(spec.name)}:{spec.listen_port}"
+        """See Runtime: by the name of the container, or of the keeper of its port, on the services' own network."""
+        host = self.host.keeper_container if spec.is_port_kept else self.host.service_container
+        return f"{self._settings.scheme}://{host(spec.name)}:{spec.listen_port}"
 
     def public_url(self, spec: ServiceSpec) -> str:
         """See Runtime: published on loopback, wherever else it is."""
@@ -220,22 +231,31 @@ class DockerRuntime:
             self._engine.rename(live["Id"], name)
         if live["State"].get("Paused"):
             self._engine.unpause(live["Id"])
-        self._remove_all([container for container in ours if container["Id"] != live["Id"]])
+        self._remove_all([container for container in ours if container["Id"] != live["Id"]], spec)
 
     def _replace(self, live: Inspected | None, ours: list[Inspected], spec: ServiceSpec) -> None:
         old = live if live is not None and is_serving(live) else None
-        self._remove_all([container for container in ours if old is None or container["Id"] != old["Id"]])
+        self._remove_all([container for container in ours if old is None or container["Id"] != old["Id"]], spec)
         replacement = Replacement(self._engine, self.host, spec)
+        keeper = PortKeeper(self._engine, self.host, spec) if spec.is_port_kept else None
         if old is None:
+            if keeper is not None:
+                keeper.ensure()
             replacement.start(replacement.create("live"))
             return
         if old["Config"]["Labels"].get(container_config.SPEC) != spec.digest:
             replacement.start_canary(old)
-        replacement.replace(old)
+        if keeper is not None and container_config.is_port_kept(old):
+            replacement.hand_over(old)
+        else:
+            replacement.replace(old, keeper)
 
-    def _remove_all(self, containers: list[Inspected]) -> None:
+    def _remove_all(self, containers: list[Inspected], spec: ServiceSpec) -> None:
         for container in containers:
-            self._engine.remove(container["Id"])
+            if container_config.is_port_kept(container):
+                Replacement(self._engine, self.host, spec).remove_gently(container["Id"])
+            else:
+                self._engine.remove(container["Id"])
 
     def _refuse_foreign(self, name: ServiceName, ours: list[Inspected]) -> None:
         container = self.host.service_container(name)

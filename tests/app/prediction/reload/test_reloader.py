@@ -74,3 +74,18 @@ def test_a_bundle_never_goes_live_when_it_was_withdrawn_during_verification(tmp_
         return [*live, reloader.live_model.model.version]
 
     assert asyncio.run(follow()) == [1, 1, 1, 2]
+
+
+def test_start_waits_for_the_model_when_another_one_may_serve_meanwhile(tmp_path: Path) -> None:
+    make_bundle(tmp_path, version=1, seed=1, live=True)
+
+    async def follow() -> tuple[bool, bool]:
+        reloader = ModelReloader(ApiSettings(models_dir=tmp_path))
+        await reloader.wait_followed(0.01)
+        too_early = reloader.live_model is not None
+        following = asyncio.create_task(reloader.run())
+        await reloader.wait_followed(60.0)
+        following.cancel()
+        return too_early, reloader.live_model is not None
+
+    assert asyncio.run(follow()) == (False, True)

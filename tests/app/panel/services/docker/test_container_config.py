@@ -10,6 +10,7 @@ from app.panel.services.docker.checks import engine_checks
 from app.panel.services.docker.container_config import create_request, fingerprint, is_modified
 from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.host_container import HostContainer, own_container_id
+from app.panel.services.docker.port_keeper import keeper_request
 from app.panel.services.docker.problems import VolumeNotMountedError
 from app.panel.services.docker.runtime import DockerRuntime
 from app.panel.services.handed_over import HandedOver
@@ -25,6 +26,7 @@ HOST = HostContainer(
         "mlflow": "automated-ml-pipeline_mlflow",
         "keys": "automated-ml-pipeline_keys",
         "access": "automated-ml-pipeline_access",
+        "ports": "automated-ml-pipeline_ports",
     },
     user="1000:1000",
     compose_labels={"com.docker.compose.project": "automated-ml-pipeline"},
@@ -58,7 +60,8 @@ def test_each_service_is_confined_in_every_respect_when_it_is_made(name: Service
     assert request.pop("HostConfig") == {
         "NetworkMode": "automated-ml-pipeline_serving",
         "Dns": ["127.0.0.1"],
-        "PortBindings": {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": port}]},
+        # The port of the API is its keeper's.
+        "PortBindings": {} if name == "api" else {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": port}]},
         "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
         "Memory": memory_bytes,
         "MemorySwap": memory_bytes,
@@ -67,7 +70,7 @@ def test_each_service_is_confined_in_every_respect_when_it_is_made(name: Service
         "ReadonlyRootfs": True,
         "Tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},
         "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges:true"],
+        "SecurityOpt": ["no-new-privileges:true", *(["label=level:s0:c100,c200"] if name == "api" else [])],
         "Privileged": False,
         "Init": True,
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
@@ -89,7 +92,9 @@ def test_each_service_is_confined_in_every_respect_when_it_is_made(name: Service
             "StartPeriod": start_s * 10**9,
             "Retries": 3,
         },
-        "NetworkingConfig": {"EndpointsConfig": {"automated-ml-pipeline_serving": {"Aliases": [f"ml-{name}"]}}},
+        "NetworkingConfig": {
+            "EndpointsConfig": {"automated-ml-pipeline_serving": {"Aliases": [] if name == "api" else [f"ml-{name}"]}}
+        },
     }
 
 
@@ -97,15 +102,18 @@ def test_each_service_is_confined_in_every_respect_when_it_is_made(name: Service
 def test_a_canary_is_granted_nothing_more_than_the_service(name: ServiceName) -> None:
     spec = specs()[name]
     live, canary = create_request(spec, HOST), create_request(spec, HOST, role="canary", publish=False)
+    # It is not to serve: nothing leads to the keeper of the port.
+    mounts = [mount for mount in live["HostConfig"]["Mounts"] if mount["Target"] != "/state/ports"]
     assert canary["HostConfig"] == live["HostConfig"] | {
         "PortBindings": {},
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "Mounts": mounts,
     }
-    assert {key for key in live if live[key] != canary[key]} == {
+    assert not any(each.startswith("ML_PIPELINE_PORT_KEEPER") for each in canary["Env"])
+    assert {key for key in live if live[key] != canary[key]} - {"Env", "NetworkingConfig"} == {
         "HostConfig",
         "Healthcheck",
         "Labels",
-        "NetworkingConfig",
     }
     assert canary["NetworkingConfig"] == {"EndpointsConfig": {HOST.network: {"Aliases": []}}}
 
@@ -115,14 +123,16 @@ def test_only_the_api_sees_the_models_and_cannot_write_them() -> None:
     models = {"Type": "volume", "Source": "automated-ml-pipeline_models", "Target": "/models", "ReadOnly": True}
     store = {"Type": "volume", "Source": "automated-ml-pipeline_mlflow", "Target": "/state/mlflow", "ReadOnly": False}
     access = {"Type": "volume", "Source": "automated-ml-pipeline_access", "Target": "/state/access", "ReadOnly": True}
-    assert mounts == {"api": [models, access], "mlflow": [store, access], "app": [access]}
+    ports = {"Type": "volume", "Source": "automated-ml-pipeline_ports", "Target": "/state/ports", "ReadOnly": True}
+    assert mounts == {"api": [models, access, ports], "mlflow": [store, access], "app": [access]}
 
 
 def test_ports_are_published_on_ipv6_loopback_too_when_the_panel_is() -> None:
     placement = DockerRuntime(Settings(), Engine(), host=replace(HOST, loopback=("127.0.0.1", "::1"))).placement
     both = build(Settings(), placement, {})
-    bindings = create_request(both["api"], HOST)["HostConfig"]["PortBindings"]["8000/tcp"]
-    assert [each["HostIp"] for each in bindings] == ["127.0.0.1", "::1"]
+    for request, port in ((keeper_request(both["api"], HOST), "8000"), (create_request(both["app"], HOST), "8501")):
+        bindings = request["HostConfig"]["PortBindings"][f"{port}/tcp"]
+        assert [each["HostIp"] for each in bindings] == ["127.0.0.1", "::1"]
     only_ipv4 = DockerRuntime(Settings(), Engine(), host=HOST).placement
     assert both["api"].digest != build(Settings(), only_ipv4, {})["api"].digest
 
@@ -141,8 +151,9 @@ def test_api_and_app_are_published_where_it_is_said_and_mlflow_on_loopback(addre
     settings = Settings(publish_address=address)
     host = replace(HOST, loopback=("127.0.0.1", "::1"))
     specs = build(settings, DockerRuntime(settings, Engine(), host=host).placement, {})
-    for spec, port in ((specs["api"], "8000/tcp"), (specs["app"], "8501/tcp")):
-        bindings = create_request(spec, host)["HostConfig"]["PortBindings"][port]
+    requests = keeper_request(specs["api"], host), create_request(specs["app"], host)
+    for spec, request, port in zip((specs["api"], specs["app"]), requests, ("8000/tcp", "8501/tcp"), strict=True):
+        bindings = request["HostConfig"]["PortBindings"][port]
         assert [each["HostIp"] for each in bindings] == published
         # They ask for a key themselves as soon as other machines reach them.
         assert ("ML_PIPELINE_PUBLISHED_LOCALLY" in spec.env) == (address in {"127.0.0.1", "::1"})
@@ -161,8 +172,8 @@ def test_services_read_the_copy_of_the_certificate_that_is_beside_the_access_lis
         assert spec.env["PANEL_TLS_KEY"] == "/state/access/tls.key"
         assert spec.env["PANEL_URL"] == "https://127.0.0.1:8080"
         assert "/state/access" in [mount.path for mount in spec.mounts]
-    assert specs["app"].env["API_URL"] == "https://ml-api:8000"
-    assert runtime.internal_url(specs["api"]) == "https://ml-api:8000"
+    assert specs["app"].env["API_URL"] == "https://ml-api-port:8000"
+    assert runtime.internal_url(specs["api"]) == "https://ml-api-port:8000"
     assert runtime.public_url(specs["api"]) == "https://127.0.0.1:8000"
 
 
@@ -181,6 +192,7 @@ def test_the_key_is_in_a_volume_that_only_api_and_app_see_when_there_is_one() ->
     [
         (replace(HOST, sources={**HOST.sources, "models": "/srv/models"}), {"api"}),
         (replace(HOST, sources={**HOST.sources, "mlflow": "/srv/mlflow"}), {"mlflow"}),
+        (replace(HOST, sources={**HOST.sources, "ports": "/srv/ports"}), {"api"}),
         (replace(HOST, user="2000:2000"), {"api", "app", "mlflow"}),
     ],
 )
@@ -205,7 +217,7 @@ def test_it_is_found_where_the_settings_say_when_a_port_was_changed() -> None:
     spec = specs()["api"]
     runtime = DockerRuntime(Settings(api_port=8010), Engine(), host=HOST)
     assert runtime.public_url(spec) == "http://127.0.0.1:8010"
-    assert runtime.internal_url(spec) == f"http://ml-api:{spec.listen_port}"
+    assert runtime.internal_url(spec) == f"http://ml-api-port:{spec.listen_port}"
 
 
 def test_names_and_networks_are_apart_when_the_project_has_another_name() -> None:
@@ -236,7 +248,7 @@ def test_it_is_not_edited_when_the_engine_shows_what_it_was_asked() -> None:
         {"Memory": 0},
         {"Binds": ["/:/host"]},
         {"CapDrop": None},
-        {"PortBindings": {"8010/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8010"}]}},
+        {"PortBindings": {"8501/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8501"}]}},
         {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}},
         {"CapAdd": ["SYS_ADMIN"]},
         {"Devices": [{"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda", "CgroupPermissions": "rwm"}]},
@@ -246,7 +258,7 @@ def test_it_is_not_edited_when_the_engine_shows_what_it_was_asked() -> None:
     ],
 )
 def test_it_is_edited_when_one_thing_differs(edit: dict[str, Any]) -> None:
-    seen = inspected(create_request(specs()["api"], HOST))
+    seen = inspected(create_request(specs()["app"], HOST))
     seen["HostConfig"] |= edit
     assert is_modified(seen)
     assert fingerprint(seen) != seen["Config"]["Labels"]["automated-ml-pipeline.content"]
