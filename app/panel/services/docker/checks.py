@@ -6,6 +6,7 @@ from typing import get_args
 from app.panel.services.docker import container_config
 from app.panel.services.docker.engine import Engine
 from app.panel.services.docker.engine_errors import ErrorContext, port_taken
+from app.panel.services.docker.engine_problems import PodmanEngineError
 from app.panel.services.docker.host_container import HostContainer
 from app.panel.services.docker.ownership import is_ours
 from app.panel.services.docker.problems import ContainerNameTakenError, LowEngineMemoryError
@@ -24,6 +25,7 @@ def engine_checks(
         own = host()
         checks = [
             Check("docker", "Docker", "ok", f"Docker Engine {engine.version} responds."),
+            *([Check.failed("Podman", PodmanEngineError(), "warning")] if engine.is_podman else []),
             _memory(info["MemTotal"]),
         ]
         return checks + [_service(engine, own, spec) for spec in specs.values()]

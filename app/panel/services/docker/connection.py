@@ -41,6 +41,7 @@ class EngineConnection:
         self._clients: Clients | None = None
         self._failure: tuple[float, Exception] | None = None
         self.version = ""
+        self.is_podman = False
 
     def clients(self) -> Clients:
         """Return the clients; raise one of FAILURES or a ProblemError when the engine cannot be reached.
@@ -103,6 +104,7 @@ class EngineConnection:
         version = self._read_version()
         if tuple(int(part) for part in version["ApiVersion"].split(".")[:2]) < MIN_API:
             raise EngineTooOldError(version["Version"], version["ApiVersion"])
+        self.is_podman = any("podman" in each.get("Name", "").lower() for each in version.get("Components") or [])
         self.version = f"{version['Version']} (API {version['ApiVersion']})"
         return Clients(*(self._client(version["ApiVersion"], limit_s) for limit_s in (READ_TIMEOUT_S, WRITE_TIMEOUT_S)))
 

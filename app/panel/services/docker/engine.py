@@ -39,6 +39,11 @@ class Engine:
         """Return the engine's version and that of its API; "" until it has responded."""
         return self._connection.version
 
+    @property
+    def is_podman(self) -> bool:
+        """Return whether it has said that it is Podman."""
+        return self._connection.is_podman
+
     def close(self) -> None:
         """Drop the connections; the next call opens new ones."""
         self._connection.close()

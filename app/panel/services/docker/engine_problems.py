@@ -202,3 +202,23 @@ class NotInContainerError(ProblemError):
             why="It takes the image, network and volumes for them from its own container.",
             fix="Start it with Compose, or let it run the services as processes.",
         )
+
+
+class PodmanEngineError(ProblemError):
+    """The engine is Podman.
+
+    It answers the same requests and does not do all of what they ask for (tried with 4.3.1): services can reach addresses
+    outside, because Podman translates addresses whatever the network says; they do not find each other by name, so that
+    the app cannot ask the API; and without systemd nothing runs health checks, so that no service is ever replaced. Use Docker
+    Engine, or run without Docker: `make run`.
+    """
+
+    id = "DOCK-15"
+    command = "make run"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The engine is Podman, which is not supported.",
+            why="It does not do all that services rely on: they have a way out and do not find each other by name.",
+            fix="Use Docker Engine, or run without Docker.",
+        )

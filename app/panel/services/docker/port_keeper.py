@@ -67,7 +67,7 @@ def is_kept(listing: Iterable[Mapping[str, Any]], host: HostContainer, name: Ser
         each["State"] == "running"
         and each["Names"] == [f"/{host.keeper_container(name)}"]
         and any(port.get("PublicPort") for port in each.get("Ports") or [])
-        and host.network in each["NetworkSettings"]["Networks"]
+        and host.network in (each["NetworkSettings"]["Networks"] or {})
         for each in keepers
     )
 

@@ -307,3 +307,15 @@ def test_it_is_only_a_warning_when_docker_has_little_memory() -> None:
 
     checks = engine_checks(Small(), lambda: HOST, {})
     assert [(check.id, check.state) for check in checks] == [("docker", "ok"), ("DOCK-13", "warning")]
+
+
+def test_it_is_a_warning_when_the_engine_is_podman() -> None:
+    class Podman(Engine):
+        version = "4.3.1"
+        is_podman = True
+
+        def info(self) -> dict[str, Any]:
+            return {"MemTotal": 2**33}
+
+    checks = engine_checks(Podman(), lambda: HOST, {})
+    assert [(check.id, check.state) for check in checks if check.state != "ok"] == [("DOCK-15", "warning")]

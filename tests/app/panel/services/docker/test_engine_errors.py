@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -34,10 +35,12 @@ class FailingEngine(http.server.BaseHTTPRequestHandler):
     status = 500
     message = ""
     api = "1.41"
+    components: ClassVar[list[dict[str, str]]] = [{"Name": "Engine", "Version": "20.10.24"}]
 
     def do_GET(self) -> None:
         if self.path.endswith("/version"):
-            self.reply(200, {"Version": "20.10.24", "ApiVersion": self.api, "MinAPIVersion": "1.12"})
+            version = {"Version": "20.10.24", "ApiVersion": self.api, "MinAPIVersion": "1.12"}
+            self.reply(200, version | {"Components": self.components})
         else:
             self.reply(self.status, {"message": self.message})
 
@@ -109,6 +112,16 @@ def test_the_version_is_named_when_the_engine_is_too_old(tmp_path: Path) -> None
     ):
         engine.info()
     assert caught.value.id == "DOCK-06"
+
+
+def test_podman_is_told_from_docker_when_it_says_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with engine_that_says(tmp_path, 200, "") as engine:
+        engine.info()
+        assert not engine.is_podman
+        engine.close()
+        monkeypatch.setattr(FailingEngine, "components", [{"Name": "Podman Engine", "Version": "4.3.1"}])
+        engine.info()
+        assert engine.is_podman
 
 
 def test_the_missing_socket_is_named_when_there_is_none(tmp_path: Path) -> None:

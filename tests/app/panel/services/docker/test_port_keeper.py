@@ -91,6 +91,7 @@ def test_port_is_kept_when_one_keeper_runs_with_its_name_its_port_and_its_networ
         {"Names": ["/other"]},
         {"Ports": [{"PrivatePort": 8010}]},
         {"NetworkSettings": {"Networks": {}}},
+        {"NetworkSettings": {"Networks": None}},
     )
     for wrong in wrongs:
         assert not is_kept([keeper | wrong], HOST, "api")
