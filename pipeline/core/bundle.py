@@ -26,6 +26,7 @@ MODEL_FILE: Final = "model.onnx"
 MANIFEST_FILE: Final = "manifest.json"
 POINTER_FILE: Final = "current.json"
 VERSIONS_DIR: Final = "versions"
+NO_MODEL: Final = b'{"bundle": null}'  # the whole content of a pointer that says: none is live
 MAX_MODEL_BYTES: Final = 256 * 2**20  # of a graph: training exports no larger one, no reader loads one
 
 # Inputs and outputs of every model.onnx. An input is absent when the table has no such column.
@@ -194,13 +195,19 @@ def pointer_path(models_dir: Path) -> Path:
 
 
 def read_pointer(models_dir: Path) -> Pointer | None:
-    """Return the pointer to the live version; None before the first model. Raises BundleError MODEL-01 if it is invalid."""
+    """Return the pointer to the live version; None where it says that there is none, or is missing.
+
+    It is missing before the first deployment, and when it was lost: `says_no_model` tells that from a pointer that says
+    so. Raises BundleError MODEL-01 if it is invalid.
+    """
     try:
         content = pointer_path(models_dir).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise PointerError.unreadable(error) from error
+    if content == NO_MODEL:
+        return None
     try:
         pointer = Pointer.model_validate_json(content)
     except ValidationError as error:
@@ -210,13 +217,21 @@ def read_pointer(models_dir: Path) -> Pointer | None:
     return pointer
 
 
+def says_no_model(models_dir: Path) -> bool:
+    """Return whether the model was taken out of service on purpose: a pointer is there and says so."""
+    try:
+        return pointer_path(models_dir).read_bytes() == NO_MODEL
+    except OSError:
+        return False
+
+
 def write_pointer(models_dir: Path, pointer: Pointer | None) -> None:
-    """Make `pointer` the live version, atomically and durably; None takes the model out of service."""
-    if pointer is None:
-        pointer_path(models_dir).unlink(missing_ok=True)
-        fsync_dir(models_dir)
-    else:
-        write_atomic(pointer_path(models_dir), pointer.model_dump_json(indent=1).encode())
+    """Make `pointer` the live version, atomically and durably; None takes the model out of service.
+
+    A pointer that is merely gone takes nothing out of service, so None is written as well.
+    """
+    content = NO_MODEL if pointer is None else pointer.model_dump_json(indent=1).encode()
+    write_atomic(pointer_path(models_dir), content)
 
 
 def bundle_dir(models_dir: Path, pointer: Pointer) -> Path:

@@ -11,11 +11,19 @@ from pipeline.core.problems import BundleError
 class PointerError(BundleError):
     """The pointer to the live model cannot be used.
 
-    `current.json` in the models folder is damaged or cannot be read. The model that is loaded keeps serving. Promote a
-    version on the Models page: that writes the file again.
+    `current.json` in the models folder is missing, damaged or cannot be read. The model that is loaded keeps serving, and
+    the panel writes the file again from its history of deployments within seconds. Where it cannot, promote a version on
+    the Models page.
     """
 
     id = "MODEL-01"
+
+    @classmethod
+    def missing(cls) -> Self:
+        """Return the problem of a pointer that is gone although a model was live."""
+        return cls(
+            "The pointer to the live model is missing.", why="The file current.json is gone from the models folder."
+        )
 
     @classmethod
     def unreadable(cls, error: OSError) -> Self:

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_model, read_pointer
+from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_model
+from pipeline.core.ledger import live_pointer
 from pipeline.core.params import Task
 from pipeline.core.problems import BundleError
 from pipeline.core.sentences import listed, lower_first
@@ -38,12 +39,13 @@ def load_champion(
 ) -> Champion | None:
     """Return the champion with its predictions for the raw test rows; None if no model is live.
 
+    Where the pointer was lost, the champion is the version that was live last.
     A live model that cannot be read or that needs a missing column comes without predictions, with the obstacle. One with
     the challenger's own `digest` is not scored. `held_out_from` is the digest of the model for which the test rows have
     the column `__held_out__`.
     """
     try:
-        pointer = read_pointer(models_dir)
+        pointer = live_pointer(models_dir)
     except BundleError as error:
         return Champion(0, "", None, obstacle=_clause(error))
     if pointer is None:

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
+from pipeline.core.bundle import Manifest, bundle_dir, read_manifest
+from pipeline.core.ledger import live_pointer
 from pipeline.core.params import Params
 from pipeline.core.problems import BundleError
 from pipeline.core.sentences import listed
@@ -21,7 +22,7 @@ _KINDS: Final = {"categorical": "text", "text": "text", "date": "a date"}
 def live_model(models_dir: Path) -> Manifest | None:
     """Return the manifest of the live model; None before the first, or if it is unreadable (training reports that)."""
     try:
-        pointer = read_pointer(models_dir)
+        pointer = live_pointer(models_dir)
         return read_manifest(bundle_dir(models_dir, pointer), pointer.sha256) if pointer else None
     except BundleError:
         return None

@@ -27,7 +27,9 @@ from pipeline.core.bundle import (
     read_manifest,
     read_model,
     read_pointer,
+    says_no_model,
 )
+from pipeline.core.bundle_problems import PointerError
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -105,9 +107,12 @@ class ModelReloader:
     async def _follow(self, stamp: PointerStamp) -> None:
         pointer = read_pointer(self._settings.models_dir)
         if pointer is None:
-            # No pointer beside an intact bundle was taken away on purpose; a folder that vanished whole was not.
-            if self._pointer is not None and bundle_dir(self._settings.models_dir, self._pointer).is_dir():
-                self.previous, self.live_model, self._pointer = self.live_model, None, None
+            if self._pointer is None:
+                return
+            # Only a pointer that says so takes the model out of service; one that is gone was lost.
+            if not says_no_model(self._settings.models_dir):
+                raise PointerError.missing()
+            self.previous, self.live_model, self._pointer = self.live_model, None, None
             return
         if pointer == self._pointer:
             return

@@ -14,6 +14,7 @@ from pipeline.core.bundle import (
     read_manifest,
     read_model,
     read_pointer,
+    says_no_model,
     write_bundle,
     write_pointer,
 )
@@ -38,8 +39,15 @@ def test_the_pointer_is_read_back_when_it_was_written(tmp_path: Path) -> None:
     assert read_pointer(tmp_path) is None
     write_pointer(tmp_path, POINTER)
     assert read_pointer(tmp_path) == POINTER
+
+
+def test_a_model_is_out_of_service_only_when_the_pointer_says_so(tmp_path: Path) -> None:
+    assert not says_no_model(tmp_path)
+    write_pointer(tmp_path, POINTER)
+    assert not says_no_model(tmp_path)
     write_pointer(tmp_path, None)
     assert read_pointer(tmp_path) is None
+    assert says_no_model(tmp_path)
 
 
 @pytest.mark.parametrize(

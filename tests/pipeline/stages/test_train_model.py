@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.core.bundle import MODEL_FILE, publish, read_manifest, read_model, write_pointer
+from pipeline.core.bundle import MODEL_FILE, pointer_path, publish, read_manifest, read_model, write_pointer
 from pipeline.core.figures.plots import plots
+from pipeline.core.ledger import LEDGER_FILE
 from pipeline.core.params import Estimator, GradientBoostingParams, Params, RandomForestParams
 from pipeline.features.processed_dataset import raw_inputs
 from pipeline.onnx.session import Graph, RawRows
@@ -153,6 +154,21 @@ def test_second_run_is_identical_when_nothing_changed(tmp_path: Path) -> None:
     _live(run_stages(tmp_path, _odd("yes"), params))
     verdict = run_stages(tmp_path, None, params, run_id="r2", version=2).result.verdict
     assert (verdict.decision, verdict.champion_version, verdict.difference) == ("identical", 1, 0.0)
+
+
+@pytest.mark.parametrize("damage", ["missing", "not valid"])
+def test_the_champion_is_the_version_that_was_live_last_when_the_pointer_is_lost(tmp_path: Path, damage: str) -> None:
+    params = _params(target="yes", estimator="linear")
+    first = run_stages(tmp_path, _odd("yes"), params)
+    _live(first)
+    line = {"event": "deployment", "id": 1, "kind": "deploy", "outcome": "done", "to_bundle": first.run_dir.name}
+    (first.models_dir / LEDGER_FILE).write_text(json.dumps(line))
+    if damage == "missing":
+        pointer_path(first.models_dir).unlink()
+    else:
+        pointer_path(first.models_dir).write_text("{")
+    verdict = run_stages(tmp_path, None, params, run_id="r2", version=2).result.verdict
+    assert (verdict.decision, verdict.champion_version) == ("identical", 1)
 
 
 @pytest.mark.parametrize("change", ["a new column", "a larger test share"])

@@ -238,7 +238,20 @@ def test_the_model_stays_when_its_folder_vanishes(tmp_path: Path, start_api: Sta
         api.wait_for(2)
 
 
-def test_no_model_is_served_when_the_pointer_was_taken_away(tmp_path: Path, start_api: StartApi) -> None:
+def test_the_model_stays_when_the_pointer_is_lost(tmp_path: Path, start_api: StartApi) -> None:
+    models = tmp_path / "models"
+    built = make_bundle(models, version=1)
+    with start_api(models) as api:
+        api.wait_for(1)
+        pointer_path(models).unlink()
+        ready_state = api.wait_until(lambda ready: ready["problem"] is not None)
+        assert (ready_state["ready"], ready_state["version"], ready_state["problem"]["id"]) == (True, 1, "MODEL-01")
+        assert api.predict({}).json()["model_version"] == 1
+        write_pointer(models, built.pointer)
+        api.wait_until(lambda ready: ready["problem"] is None)
+
+
+def test_no_model_is_served_when_the_pointer_says_so(tmp_path: Path, start_api: StartApi) -> None:
     models = tmp_path / "models"
     make_bundle(models, version=1)
     with start_api(models) as api:
