@@ -35,6 +35,7 @@ from app.panel.notifier import Notifier
 from app.panel.pages.renderer import PageRenderer
 from app.panel.pages.service_links import ServiceLinks
 from app.panel.probes import DatabaseProbe
+from app.panel.registry.keeper import LiveModelKeeper
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.dispatch.execution import RunDependencies
@@ -125,6 +126,7 @@ def create_app(
         client=client,
         clock=clock,
         watch_s=settings.watch_after_deploy_s,
+        runs_dir=settings.runs_dir,
         warning=tracking.warning,
     )
     policy = RetryPolicy(settings.retry_delay_s, settings.retries)
@@ -157,8 +159,9 @@ def create_app(
     datasets = Datasets(settings.data_dir, clock, audit)
     limits = PreviewLimits(launcher.memory_bytes, settings.max_table_cells)
     previews = Previews(settings.data_dir, datasets, limits, next_params=runs.next_params)
+    keeper = LiveModelKeeper(models, client, clock)
     links = ServiceLinks(settings, in_container=bool(own_container_id()))
-    renderer = PageRenderer(settings, clock, lambda: health(services.view()), links, recoveries.notice)
+    renderer = PageRenderer(settings, clock, lambda: health(services.view(), keeper.checks()), links, recoveries.notice)
     drift = DriftService(
         settings.models_dir,
         client,
@@ -188,7 +191,7 @@ def create_app(
         BlockingWorker(on_start=recover_runs),
         BlockingWorker(on_start=partial(clean_up, settings)),
         BlockingWorker(on_start=models.recover, on_stop=models.close),
-        *(() if services_disabled else _service_workers(services, models, tracking, drift)),
+        *(() if services_disabled else _service_workers(services, models, tracking, drift, keeper)),
         BlockingWorker(on_start=backups.start, on_stop=backups.close),
         maintenance,
         sample,
@@ -211,7 +214,7 @@ def create_app(
         ticker,
         DatabaseProbe(db),
         services,
-        Preflight(settings, services, clock),
+        Preflight(settings, services, clock, keeper.checks),
         models,
         model_queries,
         drift,
@@ -264,7 +267,11 @@ def _stage_runners(
 
 
 def _service_workers(
-    services: ServiceSupervisor, models: ModelService, tracking: TrackingService, drift: DriftService
+    services: ServiceSupervisor,
+    models: ModelService,
+    tracking: TrackingService,
+    drift: DriftService,
+    keeper: LiveModelKeeper,
 ) -> tuple[Worker, ...]:
     return (
         BlockingWorker(on_start=services.start, on_stop=services.close),
@@ -272,4 +279,5 @@ def _service_workers(
         BlockingWorker(on_stop=models.close),
         BlockingWorker(on_start=tracking.start, on_stop=tracking.close),
         drift,
+        keeper,
     )

@@ -39,6 +39,8 @@ VALUE_OUTPUT: Final = "value"  # float32 [n, 1], regression only
 PREDICTION_TOLERANCE: Final = 1e-5
 PREPARED_OUTPUT: Final = "prepared"  # of the preparation, and input of the estimator: float32 [n, prepared columns]
 
+UNDIGESTED: Final = frozenset({"digest", "version", "run_id", "created_at"})  # fields that differ between equal runs
+
 Scalar = bool | int | float | str | None
 ClassType = Literal["integer", "boolean", "number", "string"]  # of a class label in JSON
 
@@ -267,6 +269,20 @@ def read_model(folder: Path, manifest: Manifest, max_bytes: int = MAX_MODEL_BYTE
     return raw
 
 
+def check_bundle(folder: Path, sha256: str | None = None) -> Manifest:
+    """Return the manifest of a bundle that is intact, as far as digests tell; raise BundleError MODEL-02 for any other.
+
+    With `sha256` the manifest must have that digest. Its own is computed from the fields as they are written, so that a
+    manifest of an older version keeps the one that it had.
+    """
+    manifest = read_manifest(folder, sha256)
+    read_model(folder, manifest)
+    fields = json.loads((folder / MANIFEST_FILE).read_bytes())
+    if _digest({name: fields[name] for name in fields.keys() - UNDIGESTED}) != manifest.digest:
+        raise BrokenBundleError.inconsistent(folder)
+    return manifest
+
+
 def write_bundle(folder: Path, manifest: Manifest, model: bytes) -> None:
     """Write a finished bundle into the new or empty folder, durably; on failure nothing is left of it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -311,5 +327,8 @@ def pointer_to(models_dir: Path, name: str) -> Pointer:
 
 def digest_of(manifest: Manifest) -> str:
     """Return the identity of a model: sha256 over the manifest fields, except those that differ between equal runs."""
-    fields = manifest.model_dump(mode="json", exclude={"digest", "version", "run_id", "created_at"})
+    return _digest(manifest.model_dump(mode="json", exclude=set(UNDIGESTED)))
+
+
+def _digest(fields: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

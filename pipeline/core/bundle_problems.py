@@ -31,6 +31,11 @@ class PointerError(BundleError):
         return cls("The pointer to the live model cannot be read.", why=f"{error.strerror}.")
 
     @classmethod
+    def changed(cls) -> Self:
+        """Return the problem of a pointer that does not name what was put live."""
+        return cls("The pointer to the live model was changed.", why="It does not name what was put into service last.")
+
+    @classmethod
     def invalid(cls, error: ValidationError) -> Self:
         """Return the problem of a file that does not hold a pointer."""
         return cls("The pointer to the live model is not valid.", why=str(error.errors()[0]["msg"]))
@@ -44,8 +49,9 @@ class PointerError(BundleError):
 class BrokenBundleError(BundleError):
     """The bundle is not intact.
 
-    A file of the bundle is missing, too large, or does not have the digest that was recorded for it. The previous model
-    stays live. Promote another version, or train again.
+    A file of the bundle is missing, too large, or does not have the digest that was recorded for it. It is not put into
+    service. If it was live, the panel restores it from the run that trained it, or else moves to the newest intact version
+    that was live before. Promote another version, or train again.
     """
 
     id = "MODEL-02"
@@ -67,6 +73,13 @@ class BrokenBundleError(BundleError):
     def invalid(cls, folder: Path, error: ValidationError) -> Self:
         """Return the problem of a file that is no manifest."""
         return cls(f"The manifest of bundle {folder.name} is not valid.", why=str(error.errors()[0]["msg"]))
+
+    @classmethod
+    def inconsistent(cls, folder: Path) -> Self:
+        """Return the problem of a manifest whose fields are not those that its own digest was computed from."""
+        return cls(
+            f"The manifest of bundle {folder.name} was changed.", why="It does not have the digest that it names."
+        )
 
     @classmethod
     def model_too_large(cls, folder: Path, max_bytes: int) -> Self:

@@ -43,7 +43,8 @@ class Readiness(_Response):
     """`GET /readyz`: 200 with a model, 503 without one.
 
     `version` and `digest` are those of the live model, `loaded_at` (ISO 8601, UTC) when it went live. `reload_failed`
-    counts the bundles that could not be loaded since the API started; `problem` is why the newest one cannot be.
+    counts the bundles that could not be loaded since the API started; `problem` is why the one that is wanted cannot be:
+    version `wanted`, which the pointer names, None where it names none.
     """
 
     ready: bool
@@ -51,6 +52,7 @@ class Readiness(_Response):
     digest: str | None
     loaded_at: str | None
     reload_failed: int
+    wanted: int | None = None
     problem: ProblemMembers | None
 
 

@@ -116,6 +116,7 @@ def test_real_models_go_live_and_back_when_they_are_promoted(services: RealServi
         client=PredictionClient(supervisor),
         clock=SystemClock(),
         watch_s=0.0,
+        runs_dir=tmp_path / "runs",
     )
     for version, task in enumerate(TASKS, start=1):
         built = make_bundle(models_dir, task=task, version=version, live=False)

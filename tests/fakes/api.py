@@ -9,8 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
+from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer, says_no_model
 from pipeline.core.prediction_api import LIVE_DATA_HEADER, PROCESSOR_METRIC, Prediction, ProblemMembers, Readiness
+from pipeline.core.problems import BundleError
 
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -18,7 +19,7 @@ EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 class FakeApi:
     """Serves on a free port of loopback from a thread. Implements `registry.deployer.Services`.
 
-    `stuck`: does not follow the pointer any more. `refused`: versions that it does not take. `shift`: added to each
+    `stuck`: does not follow the pointer any more. `wanted`: the version that it says it should serve. `refused`: versions that it does not take. `shift`: added to each
     answer. `failing`: versions that answer requests for predictions with a server error. `row_s`: processor time that it says a row
     takes, by version. `metrics`: what `/metrics` answers. `may_answer`: cleared, no request gets an answer, as in a
     flood. `problem`: raised by `wait_ready`.
@@ -35,6 +36,7 @@ class FakeApi:
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.n_refused = 0
+        self.wanted: int | None = None
         self.is_lost = False
         self.problem: Exception | None = None
         self.live: Manifest | None = None
@@ -92,6 +94,7 @@ class FakeApi:
             digest=self.live.digest if self.live else None,
             loaded_at=None,
             reload_failed=self.n_refused,
+            wanted=self.wanted,
             problem=problem if self.n_refused else None,
         )
         return 200 if readiness.ready else 503, readiness.model_dump_json().encode()
@@ -112,7 +115,12 @@ class FakeApi:
         return 200, [answer.model_dump() for answer in answers]
 
     def _follow(self) -> None:
-        pointer = read_pointer(self.models_dir)
+        try:
+            pointer = read_pointer(self.models_dir)
+        except BundleError:
+            return
+        if pointer is None and not says_no_model(self.models_dir):
+            return
         if self.stuck or (pointer and self.live and pointer.version == self.live.version):
             return
         if pointer is not None and pointer.version in self.refused:

@@ -86,10 +86,12 @@ class Deployer:
         clock: Clock,
         before_switch: Callable[[Pointer | None], None],
         closing: threading.Event,
+        repair: Callable[[], object],
     ) -> None:
         """`before_switch` is called with the live model while it still is, and raises nothing.
 
         `closing`: the panel goes down. What cannot be recorded by then is settled by `reconcile` at its next start.
+        `repair` brings the live model's files back to what the history says, as far as it can.
         """
         self._models_dir = models_dir
         self._store = store
@@ -98,6 +100,7 @@ class Deployer:
         self._clock = clock
         self._before_switch = before_switch
         self._closing = closing
+        self._repair = repair
         self._lock = threading.Lock()
 
     def deploy(self, request: DeploymentRequest, stop: threading.Event, log: StageLog | None = None) -> Deployment:
@@ -109,7 +112,7 @@ class Deployer:
         """
         with self._deploy_lock(stop):
             self.reconcile()
-            before = read_pointer(self._models_dir)
+            before = self._pointer()
             if request.only_from is not None and (before is None or before.version != request.only_from):
                 raise DeploymentConflictError(f"Version {request.only_from} is no longer live.")
             after = pointer_to(self._models_dir, request.bundle)
@@ -132,7 +135,7 @@ class Deployer:
                 return self._finish(row.id, "done", "", self._clock.monotonic() - started, stop)
             except BaseException as error:
                 try:
-                    if read_pointer(self._models_dir) == after:
+                    if self._pointer() == after:
                         write_pointer(self._models_dir, before)
                 except OSError as refusal:  # the row stays pending: the next deployment or start restores it first
                     if log is not None:
@@ -143,21 +146,28 @@ class Deployer:
                 self._finish(row.id, "failed", detail, self._clock.monotonic() - started, self._closing)
                 raise
 
+    def _pointer(self) -> Pointer | None:
+        """Return what is live; None also where the pointer cannot be read, which must not keep out what writes it again."""
+        try:
+            return read_pointer(self._models_dir)
+        except BundleError:
+            return None
+
     def reconcile(self) -> None:
-        """Make pointer and history agree again after a kill, a full disk or a manual change.
+        """Make pointer, files and history agree again after a kill, a full disk, lost files or a manual change.
 
         Only at start, or while holding the deploy lock: nobody is working on a pending deployment then.
         """
         with acting(PANEL):  # not whoever happens to deploy next
             for row in self._store.pending():
                 self._undo(row)
-        try:
-            read_pointer(self._models_dir)
-        except BundleError:
-            latest = self._store.latest()
-            with contextlib.suppress(BundleError):
-                bundle = latest.to_bundle if latest is not None else None
-                write_pointer(self._models_dir, pointer_to(self._models_dir, bundle) if bundle else None)
+            self._repair()
+
+    def reconcile_if_idle(self) -> None:
+        """Reconcile, unless a deployment is in progress, which does so itself."""
+        with self.idle() as is_idle:
+            if is_idle:
+                self.reconcile()
 
     @contextmanager
     def idle(self) -> Iterator[bool]:

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pipeline.core.problems import ProblemError
+from pipeline.core.problems import BundleError, ProblemError
 
 PREVIOUS_IS_LIVE = "The previous version is live again. See the API's log on the Services page."
 
@@ -149,4 +149,24 @@ class DeploymentCancelledError(ProblemError):
             "The deployment was cancelled.",
             why="The run was cancelled or the stage reached its time limit.",
             fix="The previous version is live. Promote the new one on the Models page if you want it.",
+        )
+
+
+class DamagedVersionError(ProblemError):
+    """The version is damaged.
+
+    Its files in `models/versions` are not those that were published: one is missing, or does not have the digest that was
+    recorded for it. The live model is not affected. Promote another version, train again, or restore the folder from a
+    backup.
+    """
+
+    id = "DEPLOY-09"
+    status = 409
+    command = "ml-pipeline run"
+
+    def __init__(self, version: int, damage: BundleError) -> None:
+        super().__init__(
+            f"Version {version} is damaged and cannot be put into service.",
+            why=f"{damage.what} {damage.why}".strip(),
+            fix="Promote another version, or train again.",
         )

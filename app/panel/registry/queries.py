@@ -10,6 +10,7 @@ from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.panel.db.engine import Database
+from app.panel.registry.bundle_checks import BundleChecks
 from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.registry.views import DeploymentKind, DeploymentRow, ModelRow, ModelState, ModelsView, Outcome
 from app.panel.tracking.tables import TrackingRecord
@@ -25,6 +26,7 @@ class ModelQueries:
     def __init__(self, db: Database, models_dir: Path) -> None:
         self._db = db
         self._models_dir = models_dir
+        self.checks = BundleChecks(models_dir)
 
     def view(self) -> ModelsView:
         """Return the Models page: the newest 50 versions, and the live one however old it is."""
@@ -37,9 +39,11 @@ class ModelQueries:
                 versions += [live_row] if live_row is not None else []
             rows = self._rows(session, versions, live)
             deployments = tuple(deployment_row(row) for row in session.exec(_newest(PAGE_ROWS)))
+            targets = [row.version for row in self._targets(session, live)]
         return ModelsView(
             live=next((row for row in rows if row.is_live), None),
             previous=next((row for row in rows if row.state == "previous"), None),
+            targets=tuple(targets),
             rows=rows,
             deployments=deployments,
         )
@@ -70,11 +74,18 @@ class ModelQueries:
             row = session.exec(query).first()
             return deployment_row(row) if row is not None else None
 
-    def previous(self) -> ModelVersion | None:
-        """Return the target of a rollback: the newest usable version that was live before the live one."""
-        live = self.pointer()
+    def targets(self) -> list[ModelVersion]:
+        """Return the versions that a rollback may go back to, first the one that it goes to unless another is named.
+
+        They were live before, and are neither blocked nor deleted nor known to be damaged.
+        """
         with self._db.read() as session:
-            return _previous(session, live.version) if live is not None else None
+            return self._targets(session, self.pointer())
+
+    def earlier(self, version: int) -> list[ModelVersion]:
+        """Return the versions that were live beside `version`, damaged or not: first the one before it, the one before that."""
+        with self._db.read() as session:
+            return _earlier(session, version)
 
     def highest_version(self) -> int:
         """Return the highest version in the history; 0 before the first."""
@@ -89,9 +100,13 @@ class ModelQueries:
         except BundleError:
             return None
 
+    def _targets(self, session: Session, live: Pointer | None) -> list[ModelVersion]:
+        earlier = _earlier(session, live.version) if live is not None else []
+        return [row for row in earlier if not self.checks.is_damaged(row.bundle)]
+
     def _rows(self, session: Session, versions: Sequence[ModelVersion], live: Pointer | None) -> tuple[ModelRow, ...]:
         numbers = [row.version for row in versions]
-        previous = _previous(session, live.version) if live is not None else None
+        previous = next(iter(self._targets(session, live)), None)
         deployed = session.exec(
             select(Deployment).where(col(Deployment.to_version).in_(numbers)).order_by(col(Deployment.id))
         )
@@ -103,7 +118,15 @@ class ModelQueries:
             )
         }
         return tuple(
-            _model_row(row, live, previous, newest.get(row.version), tracked.get(row.run_id)) for row in versions
+            _model_row(
+                row,
+                live,
+                previous,
+                newest.get(row.version),
+                tracked.get(row.run_id),
+                is_damaged=self.checks.is_damaged(row.bundle),
+            )
+            for row in versions
         )
 
 
@@ -115,20 +138,23 @@ def _took_effect() -> ColumnElement[bool]:
     return or_(Deployment.outcome == "done", Deployment.outcome == "undone")
 
 
-def _previous(session: Session, version: int) -> ModelVersion | None:
-    seen: set[int] = set()
+def _earlier(session: Session, version: int) -> list[ModelVersion]:
+    """Return the way back from `version`, then all others that were live, the one that was live last first."""
+    way: dict[int, None] = {version: None}
     at: int | None = version
-    while at is not None and at not in seen:
-        seen.add(at)
+    while at is not None:
         query = _newest(1).where(
             Deployment.to_version == at, col(Deployment.kind).in_(("deploy", "promote")), _took_effect()
         )
         deployment = session.exec(query).first()
-        at = deployment.from_version if deployment is not None else None
-        row = session.get(ModelVersion, at) if at is not None else None
-        if row is not None and row.version != version and row.pruned_at is None and not row.is_blocked:
-            return row
-    return None
+        at = deployment.from_version if deployment is not None and deployment.from_version not in way else None
+        if at is not None:
+            way[at] = None
+    newest_first = select(Deployment.to_version).where(_took_effect()).order_by(col(Deployment.id).desc())
+    way |= dict.fromkeys(number for number in session.exec(newest_first) if number is not None)
+    usable = select(ModelVersion).where(col(ModelVersion.pruned_at).is_(None), ~col(ModelVersion.is_blocked))
+    rows = {row.version: row for row in session.exec(usable)}
+    return [rows[number] for number in way if number in rows and number != version]
 
 
 def _model_row(
@@ -137,6 +163,8 @@ def _model_row(
     previous: ModelVersion | None,
     deployment: Deployment | None,
     tracked: TrackingRecord | None,
+    *,
+    is_damaged: bool,
 ) -> ModelRow:
     is_live = live is not None and live.version == row.version
     return ModelRow(
@@ -146,6 +174,7 @@ def _model_row(
             row,
             is_live=is_live,
             is_previous=previous is not None and previous.version == row.version,
+            is_damaged=is_damaged,
             deployment=deployment,
         ),
         task=row.task,
@@ -162,17 +191,22 @@ def _model_row(
         live_since=deployment.finished_at if is_live and deployment is not None else None,
         is_live=is_live,
         is_blocked=row.is_blocked,
-        can_promote=not is_live and row.pruned_at is None,
+        is_damaged=is_damaged and row.pruned_at is None,
+        can_promote=not is_live and row.pruned_at is None and not is_damaged,
         mlflow_run_id=tracked.mlflow_run_id if tracked else None,
         mlflow_version=tracked.mlflow_version if tracked else None,
     )
 
 
-def _state(row: ModelVersion, *, is_live: bool, is_previous: bool, deployment: Deployment | None) -> ModelState:
+def _state(
+    row: ModelVersion, *, is_live: bool, is_previous: bool, is_damaged: bool, deployment: Deployment | None
+) -> ModelState:
     if is_live:
         return "live"
     if row.pruned_at is not None:
         return "pruned"
+    if is_damaged:
+        return "damaged"
     if is_previous:
         return "previous"
     if deployment is not None and deployment.outcome in {"failed", "undone"}:

@@ -38,7 +38,7 @@ class Deployment(SQLModel, table=True):
     """One deployment. A `pending` one is in progress, or was when the panel was killed.
 
     `from_bundle` and `to_bundle` are what the pointer named before and should name afterwards; `verdict` is the gate's
-    if a run deployed. `actor`: `run`, `web`, `api` or `monitor`; in older rows also `hand` (web) and `watch` (monitor).
+    if a run deployed. `actor`: `run`, `web`, `api`, `monitor` or `panel`; in older rows also `hand` (web) and `watch` (monitor).
     """
 
     id: int | None = Field(default=None, primary_key=True)

@@ -59,10 +59,18 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 class Preflight:
     """Runs the checks, at most every ten seconds unless asked again. Sync and thread-safe."""
 
-    def __init__(self, settings: Settings, services: ServiceSupervisor, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        services: ServiceSupervisor,
+        clock: Clock,
+        further: Callable[[], Iterable[Check]] = tuple,
+    ) -> None:
+        """`further` returns what others have to say, at once."""
         self._settings = settings
         self._services = services
         self._clock = clock
+        self._further = further
         self._lock = threading.Lock()
         self._last: tuple[float, PreflightView] | None = None
 
@@ -78,6 +86,7 @@ class Preflight:
         checks = [
             *machine_checks(self._settings),
             *self._runtime_checks(),
+            *self._further(),
         ]
         for check in service_checks(self._services.view(), self._clock.now()):
             # An engine that does not respond is the problem of all of them, and was named already.

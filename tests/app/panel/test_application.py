@@ -85,6 +85,7 @@ class Panel:
             services=self.api,
             clock=SystemClock(),
             watch_s=0.0,
+            runs_dir=self.settings.runs_dir,
             client=PredictionClient(self.api),
         )
         self.app.state.provided[ModelService] = self.models

@@ -1,5 +1,7 @@
 """A bundle and its pointer are read whole or refused by name."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from pipeline.core.bundle import (
     MANIFEST_FILE,
     MODEL_FILE,
     Pointer,
+    check_bundle,
     digest_of,
     publish,
     read_manifest,
@@ -110,3 +113,24 @@ def test_the_digest_is_the_same_when_only_number_run_and_time_differ(built: Buil
     other = {"version": 99, "run_id": "r99", "created_at": "2030-01-01T00:00:00Z", "digest": "x"}
     assert digest_of(manifest.model_copy(update=other)) == digest_of(manifest)
     assert digest_of(manifest.model_copy(update={"seed": manifest.seed + 1})) != digest_of(manifest)
+
+
+def test_a_manifest_is_refused_when_a_value_in_it_was_changed(folder: Path) -> None:
+    assert check_bundle(folder).version == 1
+    path = folder / MANIFEST_FILE
+    text = path.read_text("utf-8")
+    path.write_text(text.replace('"n_train": ', '"n_train": 1'))
+    read_manifest(folder)
+    with pytest.raises(BundleError, match="does not have the digest") as caught:
+        check_bundle(folder)
+    assert caught.value.id == "MODEL-02"
+
+
+def test_a_manifest_keeps_its_digest_when_an_older_version_wrote_it(folder: Path) -> None:
+    fields = {
+        name: value for name, value in json.loads((folder / MANIFEST_FILE).read_text()).items() if name != "delimiter"
+    }
+    shaping = {name: fields[name] for name in fields if name not in {"digest", "version", "run_id", "created_at"}}
+    fields["digest"] = hashlib.sha256(json.dumps(shaping, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    (folder / MANIFEST_FILE).write_text(json.dumps(fields))
+    assert check_bundle(folder).digest == fields["digest"] != digest_of(read_manifest(folder))

@@ -26,9 +26,9 @@ def live(settings: Settings) -> tuple[int | None, int | None]:
     """Return the live version and the one to roll back to."""
     database = open_database(settings.database, CLOCK.now())
     queries = ModelQueries(database, settings.models_dir)
-    pointer, previous = queries.pointer(), queries.previous()
+    pointer, targets = queries.pointer(), queries.targets()
     database.close()
-    return pointer.version if pointer else None, previous.version if previous else None
+    return pointer.version if pointer else None, targets[0].version if targets else None
 
 
 def test_everything_is_there_when_a_backup_is_restored_on_another_machine(

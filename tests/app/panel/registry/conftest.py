@@ -119,6 +119,7 @@ class RegistryHarness:
             services=self.api,
             clock=SystemClock(),
             watch_s=self.watch_s,
+            runs_dir=self.folder / "runs",
             client=self.client,
             warning=lambda: self.warning,
         )

@@ -45,9 +45,7 @@ def test_every_column_is_as_before_when_the_database_is_lost(registry: RegistryH
     lose_database(registry)
     assert restore(registry) == RestoredModels(versions=(1, 2, 3, 4), n_deployments=4)
     assert rows(registry) == before
-    previous = registry.queries.previous()
-    assert previous is not None
-    assert (registry.live, previous.version) == (2, 1)
+    assert (registry.live, [row.version for row in registry.queries.targets()]) == (2, [1])
 
 
 def test_nothing_is_done_when_the_database_knows_everything(registry: RegistryHarness) -> None:
@@ -119,10 +117,10 @@ def test_version_is_not_offered_when_its_files_have_vanished(registry: RegistryH
     aside = registry.folder / "aside"
     shutil.move(registry.models_dir / "versions" / "run-1", aside)
     assert restore(registry) == RestoredModels(lost=(1,))
-    assert registry.queries.previous() is None
+    assert registry.queries.targets() == []
     shutil.move(aside, registry.models_dir / "versions" / "run-1")  # the folder was not mounted
     assert restore(registry) == RestoredModels(versions=(1,))
-    assert registry.queries.previous() is not None
+    assert [row.version for row in registry.queries.targets()] == [1]
 
 
 def test_bundle_is_left_alone_when_it_is_damaged_or_its_number_is_taken(registry: RegistryHarness) -> None:

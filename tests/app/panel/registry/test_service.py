@@ -88,6 +88,14 @@ def test_it_is_refused_when_there_is_no_such_version_or_it_is_live(registry: Reg
         registry.models.promote(1, "anna")
 
 
+def damage(registry: RegistryHarness, run: int) -> None:
+    """Flip a byte in the graph that run `run` has published."""
+    path = registry.models_dir / "versions" / f"run-{run}" / "model.onnx"
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1
+    path.write_bytes(content)
+
+
 def test_the_history_says_what_was_live_at_any_time(registry: RegistryHarness) -> None:
     clock = SystemClock()
     before = clock.now()
@@ -338,16 +346,48 @@ def test_a_new_model_takes_the_place_of_one_that_cannot_be_read(registry: Regist
     assert registry.deploy(3).deployed
     (registry.models_dir / "current.json").write_text("not a pointer")
     assert registry.deploy(4).deployed
-    assert any("not intact" in warning for warning in registry.log.warnings)
+    assert registry.history()[2:] == [("fallback", 2, 1, "done"), ("deploy", 1, 3, "done"), ("deploy", 3, 4, "done")]
 
 
-def test_the_pointer_is_put_back_when_it_cannot_be_read(registry: RegistryHarness) -> None:
-    registry.deploy(1)
-    registry.deploy(2)
-    before = read_pointer(registry.models_dir)
-    (registry.models_dir / "current.json").write_text("not a pointer")
-    registry.models.recover()
-    assert read_pointer(registry.models_dir) == before
+def test_a_rollback_skips_a_version_when_it_is_damaged(registry: RegistryHarness) -> None:
+    for run in (1, 2, 3, 4):
+        registry.deploy(run)
+    damage(registry, 3)
+    view = registry.queries.view()
+    assert view.targets == (3, 2, 1)  # nobody has read it yet: a page reads no bundle
+    with pytest.raises(ProblemError, match="DEPLOY-09") as caught:
+        registry.models.promote(3, "anna")
+    assert (caught.value.status, "run-3 was changed" in caught.value.why) == (409, True)
+    with pytest.raises(ProblemError, match="DEPLOY-09"):
+        registry.models.roll_back("anna", to=3)
+    view = registry.queries.view()
+    assert view.targets == (2, 1)
+    assert [(row.version, row.state, row.can_promote) for row in view.rows] == [
+        (4, "live", False),
+        (3, "damaged", False),
+        (2, "previous", True),
+        (1, "published", True),
+    ]
+    registry.models.roll_back("anna")
+    assert registry.live == 2
+
+
+def test_a_version_is_damaged_at_once_when_a_file_of_it_is_gone(registry: RegistryHarness) -> None:
+    for run in (1, 2, 3):
+        registry.deploy(run)
+    (registry.models_dir / "versions" / "run-2" / "model.onnx").unlink()
+    view = registry.queries.view()
+    assert (view.targets, view.rows[1].state) == ((1,), "damaged")
+
+
+def test_an_automatic_rollback_goes_further_back_when_the_version_before_is_damaged(tmp_path: Path) -> None:
+    registry = RegistryHarness(tmp_path, watch_s=30.0)
+    for run in (1, 2, 3):
+        registry.deploy(run)
+    damage(registry, 2)
+    registry.api.failing = {3}
+    until(lambda: registry.history()[-1] == ("auto_rollback", 3, 1, "done"), what="the automatic rollback is done")
+    registry.close()
 
 
 def test_the_next_deployment_goes_on_when_one_could_not_be_closed(registry: RegistryHarness) -> None:
