@@ -52,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--follow", "-f", action="store_true", help="print until the run ends")
     promote = verbs.add_parser("promote", help="make a model version live")
     promote.add_argument("version", type=int)
-    verbs.add_parser("rollback", help="go back to the previous model version")
+    rollback = verbs.add_parser("rollback", help="go back to the previous model version, or to the one that is named")
+    rollback.add_argument("version", type=int, nargs="?")
     cli_access.add_commands(verbs)
     cli_backups.add_commands(verbs)
     verbs.add_parser("doctor", help="check what the panel needs, and say how to fix it")
@@ -93,7 +94,8 @@ def _control(arguments: argparse.Namespace, panel: "PanelClient") -> int:
             row = panel.post(f"/api/v1/models/{arguments.version}/promote", timeout_s=SLOW_S)
             print(f"Version {row['to_version']} is live.")
         case "rollback":
-            row = panel.post("/api/v1/models/rollback", {}, timeout_s=SLOW_S)
+            target = {} if arguments.version is None else {"to": arguments.version}
+            row = panel.post("/api/v1/models/rollback", target, timeout_s=SLOW_S)
             print(f"Version {row['to_version']} is live again.")
         case _:
             _status(panel)

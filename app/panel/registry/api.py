@@ -46,6 +46,7 @@ class ModelResponse(BaseModel):
     created_at: datetime
     live_since: datetime | None
     is_live: bool
+    is_damaged: bool
     is_held: bool = Field(validation_alias="is_blocked")
     can_promote: bool
     mlflow_run_id: str | None
@@ -53,10 +54,14 @@ class ModelResponse(BaseModel):
 
 
 class ModelsResponse(BaseModel):
-    """Numbers of the live and the previous version, or null, and the newest versions first."""
+    """Numbers of the live and the previous version, or null, and the newest versions first.
+
+    `rollback_targets` are the versions that a rollback may go back to; the first of them is the previous one.
+    """
 
     live: int | None
     previous: int | None
+    rollback_targets: list[int]
     models: list[ModelResponse]
 
 
@@ -104,6 +109,7 @@ def list_models(queries: Queries) -> ModelsResponse:
     return ModelsResponse(
         live=view.live.version if view.live else None,
         previous=view.previous.version if view.previous else None,
+        rollback_targets=list(view.targets),
         models=[ModelResponse.model_validate(row) for row in view.rows],
     )
 

@@ -23,12 +23,13 @@ Models = Annotated[ModelService, provided(ModelService)]
 
 @dataclass(frozen=True)
 class ModelsPage(View):
-    """All versions. `metric_title` is the name of their score; `live_metrics` are names and values of the live one."""
+    """All versions. `metric_title` is the name of their score; `live_metrics` are names and values of the live one; `targets`
+    are the versions that a rollback may go back to, the previous one first."""
 
     TEMPLATE: ClassVar[str] = "panel/models.html"
 
     live: ModelRow | None
-    previous: ModelRow | None
+    targets: tuple[int, ...]
     rows: tuple[ModelRow, ...]
     deployments: tuple[DeploymentRow, ...]
     metric_title: str
@@ -48,7 +49,7 @@ def show_models(
     live_metrics = view.live.metrics.items() if view.live else ()
     page = ModelsPage(
         live=view.live,
-        previous=view.previous,
+        targets=view.targets,
         rows=view.rows,
         deployments=view.deployments,
         metric_title=metric_label(newest.primary_metric) if newest else "Score",

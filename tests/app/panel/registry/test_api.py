@@ -28,7 +28,7 @@ def client(registry: RegistryHarness) -> Iterator[TestClient]:
 
 
 def test_versions_are_listed_newest_first_when_there_are_some(client: TestClient, registry: RegistryHarness) -> None:
-    assert client.get("/api/v1/models").json() == {"live": None, "previous": None, "models": []}
+    assert client.get("/api/v1/models").json() == {"live": None, "previous": None, "rollback_targets": [], "models": []}
     registry.deploy(1)
     registry.deploy(2)
     body = client.get("/api/v1/models").json()
