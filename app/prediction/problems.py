@@ -80,27 +80,6 @@ class RequestTooLargeError(ProblemError):
         return cls(f"{n_rows:,} rows are too many for one request.", why=f"The limit is {max_rows:,} rows.")
 
 
-class NoModelError(ProblemError):
-    """No model is live yet.
-
-    The API is running, but no run has deployed a model so far. Start a run in the panel; `run_url` leads there. The API
-    loads the model within a second of its publication.
-    """
-
-    id = "API-05"
-    status = 503
-    retryable = True
-    command = "ml-pipeline run --follow"
-
-    def __init__(self, panel_url: str) -> None:
-        super().__init__(
-            "No model is live yet.",
-            why="No run has deployed one so far.",
-            fix="Start a run in the panel, or wait for the one in progress.",
-        )
-        self.run_url = f"{panel_url}/runs" if panel_url else ""
-
-
 class SlowBodyError(ProblemError):
     """The body did not arrive in time.
 

@@ -253,7 +253,9 @@ class Deployer:
                 if readiness.ready and (readiness.version, readiness.digest) == (manifest.version, manifest.digest):
                     return
                 problem = readiness.problem
-                if problem is not None and readiness.reload_failed > n_failed_reloads:
+                # What it says of another version is no verdict on this one.
+                is_meant = readiness.wanted in {None, manifest.version}
+                if problem is not None and is_meant and readiness.reload_failed > n_failed_reloads:
                     raise VersionRejectedError(manifest.version, f"{problem.id}: {problem.what} {problem.why}")
                 live = readiness.version
                 state = "It has no model yet." if live is None else f"It serves version {live}."

@@ -16,7 +16,7 @@ PROBLEMS: Final = {
     "422": "A value cannot be used; `errors` names row, field, value and what was expected",
     "429": "The quota of rows is used up (only where the API was started with one)",
     "500": "Internal error",
-    "503": "No model is live yet, or there is too little memory at the moment",
+    "503": "No model is live yet, it is being loaded, it cannot be, or there is too little memory at the moment",
 }
 UNAUTHORIZED: Final = "The API key is missing or wrong"
 TOO_MANY_KEYS: Final = "More than 20 wrong keys came from this address within a minute"
@@ -63,7 +63,7 @@ def problem_responses(path: str, operation: Document, *, has_key: bool) -> Docum
     if "requestBody" in operation:
         codes = dict(PROBLEMS)
     elif path in NEEDS_MODEL:
-        codes = {"503": "No model is live yet"}
+        codes = {"503": "No model is live yet, it is being loaded, or it cannot be"}
     if path in DATA_PATHS:
         codes["421"] = PROBLEMS["421"]
     if has_key and ("requestBody" in operation or path in DATA_PATHS):

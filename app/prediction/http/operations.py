@@ -5,12 +5,13 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
+from app.prediction.availability_problems import NO_MODEL_RETRY_S, STARTING_RETRY_S, StartingError
 from app.prediction.http.request_metrics import CONTENT_TYPE
 from app.prediction.http.service import Service
 from pipeline.core.bundle import Manifest
 from pipeline.core.prediction_api import ProblemMembers, Readiness, Stats
 
-NOT_READY: Final[dict[str, Any]] = {"model": Readiness, "description": "No model is live yet"}
+NOT_READY: Final[dict[str, Any]] = {"model": Readiness, "description": "No model is live yet, or it is being loaded"}
 
 router = APIRouter(tags=["operations"])
 
@@ -32,13 +33,16 @@ async def readyz(response: Response, service: Service) -> Readiness:
     problem = reloader.problem
     if model is None:
         response.status_code = 503
-        response.headers["Retry-After"] = "5"
+        is_loading = reloader.is_loading
+        response.headers["Retry-After"] = str(STARTING_RETRY_S if is_loading else NO_MODEL_RETRY_S)
+        problem = StartingError() if is_loading else problem
     return Readiness(
         ready=model is not None,
         version=model.version if model else None,
         digest=model.manifest.digest if model else None,
         loaded_at=reloader.loaded_at.isoformat() if reloader.loaded_at else None,
         reload_failed=reloader.counts.failures,
+        wanted=reloader.wanted,
         problem=ProblemMembers.model_validate(problem.as_dict()) if problem else None,
     )
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from app.prediction.availability_problems import NoModelError, NothingIntactError, StartingError
 from app.prediction.http.request_metrics import RequestMetrics
-from app.prediction.problems import NoModelError, NonFiniteScoreError, RequestTooLargeError, SlowBodyError
+from app.prediction.problems import NonFiniteScoreError, RequestTooLargeError, SlowBodyError
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.scoring.free_rows import FreeRows
 from app.prediction.scoring.loaded_model import LoadedModel
@@ -14,6 +15,7 @@ from app.prediction.scoring.rows import Rows
 from app.prediction.settings import ApiSettings
 from app.web.body_limit import BODY_BYTES_PER_S, BodyLimits
 from app.web.dependencies import provided
+from pipeline.core.problems import ProblemError
 from pipeline.onnx.session import Floats
 
 if TYPE_CHECKING:
@@ -57,12 +59,21 @@ class PredictionService:
     def live_model(self) -> LoadedModel:
         """Return the live model. Read it once per request, so that the whole response comes from one model.
 
-        Raises NoModelError API-05 (503) before the first.
+        Raises ProblemError (503), see `no_model_problem`.
         """
         loaded = self.reloader.live_model
         if loaded is None:
-            raise NoModelError(self.settings.panel_url)
+            raise self.no_model_problem()
         return loaded
+
+    def no_model_problem(self) -> ProblemError:
+        """Return why there is no model: API-21 it is being loaded, API-22 it cannot be, API-05 none was ever live."""
+        reloader = self.reloader
+        if reloader.is_loading:
+            return StartingError()
+        if reloader.problem is not None:
+            return NothingIntactError(reloader.problem)
+        return NoModelError(self.settings.panel_url)
 
     def spend(self, sender: Sender, n_rows: int) -> None:
         """Count rows against the quota of their sender, if there is one. Raises RowQuotaError API-19 (429)."""

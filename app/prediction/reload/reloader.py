@@ -1,7 +1,8 @@
 """Reloads the model when the pointer changes: has the bundle verified, loads it beside the old one, then switches.
 
 Level-triggered: each poll compares what the pointer names with what is loaded, so a missed change costs one interval.
-Whatever goes wrong, the loaded model stays.
+Whatever goes wrong, the loaded model stays; where none is loaded yet, the newest version that was live and that can be
+loaded stands in.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.prediction.bundle_problems import ModelLoadError
+from app.prediction.reload.stand_in import may_stand_in, stand_ins
 from app.prediction.reload.verify import verify
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.model import Model
@@ -52,7 +54,9 @@ class Counts:
 class ModelReloader:
     """Holds the live model in `live_model` (None before the first) and the one before it, still warm, in `previous`.
 
-    `problem` is why the pointer cannot be followed at the moment, None when all is well.
+    `problem` is why the pointer cannot be followed at the moment, None when all is well; `wanted` is the version that it
+    names, None where it names none. `is_loading`: which model is to serve is being found out, for the first time or after
+    there was none.
     """
 
     def __init__(self, settings: ApiSettings) -> None:
@@ -61,10 +65,13 @@ class ModelReloader:
         self.previous: LoadedModel | None = None
         self.loaded_at: datetime | None = None
         self.problem: ProblemError | None = None
+        self.wanted: int | None = None
+        self.is_loading = True
         self.counts = Counts()
         self._loaded: dict[str, LoadedModel] = {}
         self._pointer: Pointer | None = None
         self._stamp: PointerStamp = None
+        self._has_polled = False
         self._retry_at = 0.0
         self._retry_pause_s = RETRY_FIRST_S
         self._has_followed = asyncio.Event()
@@ -83,37 +90,46 @@ class ModelReloader:
     async def poll_once(self) -> None:
         """Follow the pointer once. Raises nothing but CancelledError."""
         stamp = self._stat()
-        if stamp == self._stamp and (self.problem is None or time.monotonic() < self._retry_at):
+        if self._has_polled and stamp == self._stamp and (self.problem is None or time.monotonic() < self._retry_at):
             return
         if stamp != self._stamp:
             self._retry_pause_s = RETRY_FIRST_S
+        self.is_loading = self.live_model is None and self.problem is None
         try:
             await self._follow(stamp)
             self.problem = None
         except ProblemError as problem:
-            if self.problem is None or str(self.problem) != str(problem):
-                log.error("action=reload_failed error=%s", problem)
-            self.problem = problem
-            self.counts.failures += 1
+            self._fail(problem)
+            await self._stand_in(stamp)
         except Exception as error:
             log.exception("action=reload_failed")
-            self.problem = ModelLoadError(f"{type(error).__name__}.")
-            self.counts.failures += 1
+            self._fail(ModelLoadError(f"{type(error).__name__}."))
+            await self._stand_in(stamp)
+        self.is_loading = False
+        self._has_polled = True
         self._stamp = stamp
         self._retry_at = time.monotonic() + self._retry_pause_s
         self._retry_pause_s = min(2 * self._retry_pause_s, RETRY_LAST_S)
         self._has_followed.set()
 
+    def _fail(self, problem: ProblemError) -> None:
+        if self.problem is None or str(self.problem) != str(problem):
+            log.error("action=reload_failed error=%s", problem)
+        self.problem = problem
+        self.counts.failures += 1
+
     async def _follow(self, stamp: PointerStamp) -> None:
-        pointer = read_pointer(self._settings.models_dir)
+        models_dir = self._settings.models_dir
+        self.wanted = None
+        pointer = read_pointer(models_dir)
         if pointer is None:
-            if self._pointer is None:
-                return
             # Only a pointer that says so takes the model out of service; one that is gone was lost.
-            if not says_no_model(self._settings.models_dir):
+            if says_no_model(models_dir):
+                self.previous, self.live_model, self._pointer = self.live_model or self.previous, None, None
+            elif self._pointer is not None or may_stand_in(models_dir):
                 raise PointerError.missing()
-            self.previous, self.live_model, self._pointer = self.live_model, None, None
             return
+        self.wanted = pointer.version
         if pointer == self._pointer:
             return
         warm = self._loaded.get(pointer.sha256)
@@ -122,8 +138,26 @@ class ModelReloader:
             if warm is not None
             else await self._load_unless_superseded(self._load(pointer), stamp)
         )
-        if loaded is None:
+        if loaded is not None:
+            self._switch(pointer, loaded)
+
+    async def _stand_in(self, stamp: PointerStamp) -> None:
+        """Load the newest version that was live and can be loaded, unless a model is loaded already."""
+        if self.live_model is not None:
             return
+        candidates = stand_ins(self._settings.models_dir)
+        while (pointer := await asyncio.to_thread(next, candidates, None)) is not None:
+            try:
+                loaded = await self._load_unless_superseded(self._load(pointer), stamp)
+            except ProblemError as problem:
+                log.warning("action=stand_in bundle=%s error=%s", pointer.bundle, problem)
+                continue
+            if loaded is not None:
+                self._switch(pointer, loaded)
+                log.error("action=stand_in version=%s wanted=%s problem=%s", pointer.version, self.wanted, self.problem)
+            return
+
+    def _switch(self, pointer: Pointer, loaded: LoadedModel) -> None:
         if self.live_model is not None and self.live_model.model is not loaded.model:
             self.previous = self.live_model
         self.live_model = loaded  # the switch
