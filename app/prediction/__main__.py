@@ -7,11 +7,9 @@ import sys
 
 gc.disable()  # until the start is over: none of what is imported is garbage, and looking for it takes 30 ms
 
-from app.prediction.main import create_app  # noqa: E402
+from app.prediction.reload.early_verification import EarlyVerification  # noqa: E402
 from app.prediction.settings import ApiSettings  # noqa: E402
 from app.web.exposure import check_exposure  # noqa: E402
-from app.web.kept_port import KeptPort  # noqa: E402
-from app.web.server import Server, build_config  # noqa: E402
 from app.web.tls import read_tls  # noqa: E402
 from pipeline.core.problems import ProblemError  # noqa: E402
 from pipeline.core.settings import read  # noqa: E402
@@ -29,7 +27,13 @@ def main() -> int:
     except ProblemError as problem:
         sys.stderr.write(f"{problem}\n")
         return 78
-    app = create_app(settings)
+    early = EarlyVerification.of_live(settings)
+    # Half a second of imports, in which the bundle is verified already.
+    from app.prediction.main import create_app
+    from app.web.kept_port import KeptPort
+    from app.web.server import Server, build_config
+
+    app = create_app(settings, early)
     # What is loaded now stays for good: the garbage collector need not look at it again and again.
     gc.collect()
     gc.freeze()

@@ -17,6 +17,7 @@ from app.prediction.http.request_metrics import RequestMetrics
 from app.prediction.http.service import PredictionService
 from app.prediction.problems import NoRouteError, OutOfMemoryError, UnexpectedError
 from app.prediction.protocols import csv_table, explain_routes, invocations, open_inference
+from app.prediction.reload.early_verification import EarlyVerification
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
 from app.web.app_objects import provide
@@ -26,9 +27,9 @@ from app.web.security import StrictTransport
 from pipeline.core.problems import ProblemError
 
 
-def create_app(settings: ApiSettings) -> ASGIApp:
-    """Return the API as an ASGI application; its lifespan starts and stops the reloader."""
-    reloader = ModelReloader(settings)
+def create_app(settings: ApiSettings, early: EarlyVerification | None = None) -> ASGIApp:
+    """Return the API as an ASGI application; its lifespan starts and stops the reloader. `early`: see `ModelReloader`."""
+    reloader = ModelReloader(settings, early)
     service = PredictionService(settings, reloader, RequestMetrics(reloader))
 
     @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -131,6 +132,20 @@ class ChildProcess:
             signal_group(self.pid, signal.SIGKILL)
             self._reap()
         return self.exit_code
+
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Have `call` made, in a thread of its own, as soon as it has ended; never on a system that does not tell.
+
+        It still has to be polled.
+        """
+
+        def wait() -> None:
+            with suppress(ChildProcessError):  # it was polled already
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            call()
+
+        if hasattr(os, "waitid"):
+            threading.Thread(target=wait, name=f"wait-{self.pid}", daemon=True).start()
 
     def terminate(self) -> None:
         """Ask it to end (TERM), without waiting."""

@@ -6,7 +6,7 @@ interpreter, its folders and the other services. Light: imports neither docker n
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol, Self
@@ -193,6 +193,10 @@ class Runtime(Protocol):
 
     def observe(self, name: ServiceName) -> Observed:
         """Return what has that name now. Never raises for what is merely absent or broken."""
+
+    def notify_ends(self, notify: Callable[[ServiceName], None]) -> None:
+        """Have `notify` called, in any thread, as soon as a service ends, where the runtime learns that by itself. A hint:
+        nothing may depend on it."""
 
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
         """Return output after the cursor `after`, at most the last `limit` lines of it; 0 is the end's last `limit` lines."""

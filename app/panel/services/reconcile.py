@@ -11,6 +11,8 @@ Action = Literal["none", "ensure", "restart"]
 MAX_DELAY_S: Final = 60.0
 QUICK_ENDS_SHOWN: Final = 5
 HEALTHY_S: Final = 600.0
+# A service that has responded for so long without a break is no quick end: its delay counts from when it began to.
+STEADY_S: Final = 5.0
 # How long a service that did respond may fail to: before it is called unhealthy, and before it is restarted.
 UNREADY_SHOWN_S: Final = 3.0
 UNREADY_RESTART_S: Final = 20.0
@@ -56,14 +58,19 @@ def delay_s(n_failures: int) -> float:
 
 
 def failed(history: RestartHistory, now: float) -> RestartHistory:
-    """Return the history after a failed start or an end: one failure more, and when to try again."""
+    """Return the history after a failed start or an end: one failure more, and when to try again.
+
+    At once for what had run for longer than the delay: nobody waits for a service that was killed once.
+    """
     n_failures = history.n_failures + 1
+    is_steady = history.ready_at is not None and now - history.ready_at >= STEADY_S
+    delayed_from = history.ready_at if is_steady and history.ready_at is not None else now
     return replace(
         history,
         instance_id="",
         is_pending=False,
         n_failures=n_failures,
-        next_try=now + delay_s(n_failures),
+        next_try=max(now, delayed_from + delay_s(n_failures)),
         was_ready=False,
         ready_at=None,
         unready_at=None,

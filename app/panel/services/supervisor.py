@@ -63,6 +63,7 @@ class ServiceSupervisor:
 
     def start(self) -> None:
         """Start to supervise, in threads of its own; returns at once."""
+        self._runtime.notify_ends(lambda name: self._wake[name].set())
         self._threads = [
             threading.Thread(target=self._loop, args=(name,), name=f"supervisor-{name}", daemon=True)
             for name in self._statuses

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.prediction.bundle_problems import ModelLoadError
+from app.prediction.reload.early_verification import EarlyVerification
 from app.prediction.reload.stand_in import may_stand_in, stand_ins
 from app.prediction.reload.verify import verify
 from app.prediction.scoring.loaded_model import LoadedModel
@@ -59,8 +60,10 @@ class ModelReloader:
     there was none.
     """
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings, early: EarlyVerification | None = None) -> None:
+        """`early` is a verification that has begun already."""
         self._settings = settings
+        self._early = early
         self.live_model: LoadedModel | None = None
         self.previous: LoadedModel | None = None
         self.loaded_at: datetime | None = None
@@ -189,12 +192,16 @@ class ModelReloader:
     async def _load(self, pointer: Pointer) -> LoadedModel:
         settings = self._settings
         folder = bundle_dir(settings.models_dir, pointer)
-        await verify(
-            folder,
-            pointer.sha256,
-            timeout_s=settings.verify_timeout_s,
-            memory_bytes=settings.verify_memory_bytes,
-        )
+        early, self._early = self._early, None
+        if early is not None and early.is_of(folder, pointer.sha256):
+            await early.wait()
+        else:
+            await verify(
+                folder,
+                pointer.sha256,
+                timeout_s=settings.verify_timeout_s,
+                memory_bytes=settings.verify_memory_bytes,
+            )
 
         def load() -> LoadedModel:
             manifest = read_manifest(folder, pointer.sha256)

@@ -165,3 +165,21 @@ def test_it_dies_with_its_parent_when_it_is_another_user() -> None:
     parent.kill()
     parent.communicate()
     until(lambda: not is_running(pid), what="the child ends")
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell")
+def test_its_end_is_told_when_it_is_killed_and_it_can_still_be_polled() -> None:
+    child, ended = start(SLEEP), threading.Event()
+    child.when_ended(ended.set)
+    assert not ended.is_set()
+    os.kill(child.pid, signal.SIGKILL)
+    assert ended.wait(20)
+    assert child.poll() == -signal.SIGKILL
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell")
+def test_its_end_is_told_when_somebody_else_has_seen_it_already() -> None:
+    child, ended = start(SLEEP), threading.Event()
+    child.end(5.0)
+    child.when_ended(ended.set)
+    assert ended.wait(20)

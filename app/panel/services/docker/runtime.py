@@ -8,7 +8,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -178,6 +178,9 @@ class DockerRuntime:
         if observed.ended is not None:
             return observed
         return replace(observed, ended=self._previous_exit(container, observed.instance_id))
+
+    def notify_ends(self, notify: Callable[[ServiceName], None]) -> None:
+        """See Runtime. The engine itself starts a container again that ended."""
 
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
         """See Runtime. The cursor is the time of the last line, in nanoseconds."""

@@ -10,7 +10,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -64,6 +64,7 @@ class ProcessRuntime:
         self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}
         self._sweep_lock = threading.Lock()
         self._is_swept = False
+        self._notify_end: Callable[[ServiceName], None] = lambda _: None
 
     @property
     def placement(self) -> Placement:
@@ -114,6 +115,10 @@ class ProcessRuntime:
                 )
             return self._observe_running(name, service)
 
+    def notify_ends(self, notify: Callable[[ServiceName], None]) -> None:
+        """See Runtime."""
+        self._notify_end = notify
+
     def logs(self, name: ServiceName, after: int = 0, limit: int = 500) -> LogChunk:
         """See Runtime."""
         return self._log(name).read(after, limit)
@@ -155,7 +160,8 @@ class ProcessRuntime:
             reason = ServiceStartError.of_process(spec.name, f"{error.strerror or error}.")
             raise disk_problem(error, folders, f"{TITLES[spec.name]} cannot be started") or reason from error
         try:
-            self._running[spec.name] = self._processes.start(spec, CODE_DIR, output)
+            service = self._running[spec.name] = self._processes.start(spec, CODE_DIR, output)
+            service.process.when_ended(lambda: self._notify_end(spec.name))
         finally:
             # The child has its own copy.
             os.close(output)

@@ -45,7 +45,8 @@ NEVER_READY = RestartHistory(instance_id="a", unready_at=0.0)
         (STARTING, False, NEVER_READY, 30.0, ("restart", "unhealthy")),
         (replace(ALIVE, state="paused"), False, replace(WAS_READY, unready_at=0.0), 20.0, ("restart", "unhealthy")),
         (replace(ALIVE, digest="other"), True, WAS_READY, 9.0, ("ensure", "starting")),
-        (EXITED, False, WAS_READY, 9.0, ("none", "backing-off")),
+        (EXITED, False, WAS_READY, 4.9, ("none", "backing-off")),
+        (EXITED, False, WAS_READY, 9.0, ("ensure", "starting")),
         (EXITED, False, RestartHistory(n_failures=1, next_try=10.0), 9.9, ("none", "backing-off")),
         (EXITED, False, RestartHistory(n_failures=1, next_try=10.0), 10.0, ("ensure", "starting")),
         (EXITED, False, RestartHistory(n_failures=5, next_try=99.0), 10.0, ("none", "crash-looping")),
@@ -80,7 +81,20 @@ def test_it_begins_again_with_a_second_when_it_was_healthy_for_ten_minutes() -> 
     assert decide(SPEC, ALIVE, True, history, HEALTHY_S - 1).history.n_failures == 7
     healthy = decide(SPEC, ALIVE, True, history, HEALTHY_S).history
     ended = decide(SPEC, EXITED, False, healthy, HEALTHY_S + 1).history
-    assert (ended.n_failures, ended.next_try) == (1, HEALTHY_S + 2)
+    assert (ended.n_failures, delay_s(ended.n_failures)) == (1, 1)
+
+
+def test_it_is_started_at_once_when_it_had_run_for_longer_than_the_delay() -> None:
+    history, now, waited = EMPTY, 0.0, []
+    for life in range(6):
+        alive = replace(ALIVE, instance_id=str(life))
+        history = decide(SPEC, alive, True, history, now).history
+        now += 10
+        ended = decide(SPEC, replace(alive, state="exited"), False, history, now)
+        assert (ended.action == "ensure") == (ended.history.n_failures < 5)
+        waited.append(0.0 if ended.action == "ensure" else ended.history.next_try - now)
+        history, now = ended.history, now + waited[-1]
+    assert waited == [0, 0, 0, 0, 6, 22]
 
 
 def test_an_end_is_counted_when_somebody_else_restarted_it_meanwhile() -> None:

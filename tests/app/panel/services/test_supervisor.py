@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from app.panel.clock import SystemClock
+from app.panel.services import supervisor as module
 from app.panel.services.problems import ServiceStartError
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Placement, ServiceSpec
@@ -64,6 +65,19 @@ def test_nothing_is_done_when_all_is_well(supervise: Supervise) -> None:
         supervisor.step("api")
     assert supervisor.runtime.observe("api").instance_id == before
     assert supervisor.view().rows[0].n_restarts == 0
+
+
+def test_its_end_is_noticed_without_a_look_when_it_is_killed(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECK_EVERY_S", 600.0)
+    supervisor = supervise(fake_spec("api", free_port()))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 20, NEVER)
+    os.kill(int(supervisor.runtime.observe("api").instance_id.split("-")[0]), signal.SIGKILL)
+    row = row_when(supervisor, lambda row: row.ended is not None)
+    assert row.ended is not None
+    assert row.ended.id == "SVC-03"
 
 
 def test_it_is_started_again_and_its_last_words_are_kept_when_it_dies(supervise: Supervise) -> None:
