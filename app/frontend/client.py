@@ -16,19 +16,22 @@ from app.web.prediction_api import MANIFEST, ApiRequest, curve, explain, predict
 from app.web.tls import pinned_context
 from pipeline.core.bundle import Manifest, Scalar
 from pipeline.core.prediction_api import LIVE_DATA_HEADER, Curve, Explanation, Prediction
+from pipeline.core.problems import ProblemError
 
+NO_MODEL: Final = "API-05"
 TIMEOUT: Final = httpx2.Timeout(10, connect=2)
 
 
 class NoModelYetError(Exception):
-    """The API is up and has nothing to serve."""
+    """The API is up and there never was a model."""
 
 
 T = TypeVar("T")
 
 
 class PredictionApi:
-    """One keep-alive client for all requests. Every method raises NoModelYetError, or APP-01, -02, -03, -04."""
+    """One keep-alive client for all requests. Every method raises NoModelYetError, APP-01, -02, -03, -04, or the API's own
+    problem where it cannot answer at the moment (503)."""
 
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._url = settings.api_url
@@ -112,11 +115,14 @@ def _check(response: httpx2.Response) -> httpx2.Response:
     """Return the response if it is a success. Raises the error that it stands for otherwise."""
     if response.is_success:
         return response
+    problem = problem_members(response.content)
     if response.status_code == 503:
-        raise NoModelYetError
+        if problem.id in {"", NO_MODEL}:
+            raise NoModelYetError
+        # It is starting, its models are damaged, or it has no memory left: in its own words.
+        raise ProblemError.restore(problem.model_dump(), status=503)
     if response.status_code in {401, 403}:
         raise ApiKeyRejectedError
-    problem = problem_members(response.content)
     if response.status_code in {400, 413, 422}:
         raise InputRejectedError(problem.what, f"{problem.why} {problem.fix}".strip())
     raise UnexpectedApiResponseError(f"It returned {response.status_code}: {problem.what or 'no reason given'}.")

@@ -36,6 +36,18 @@ def test_the_page_waits_and_comes_back_when_there_is_no_model_yet(tmp_path: Path
         assert app.get().status_code == 200
 
 
+def test_the_page_says_so_in_the_words_of_the_api_when_its_model_cannot_be_loaded(tmp_path: Path) -> None:
+    built = make_bundle(tmp_path / "models")
+    (built.folder / "model.onnx").unlink()
+    with running(tmp_path / "models") as api, app_running(f"http://127.0.0.1:{api.port}", tmp_path / "log") as app:
+        api.wait_until(lambda ready: ready["reload_failed"] > 0)
+        response = app.get()
+        assert (response.status_code, response.headers["refresh"]) == (503, "3")
+        assert "API-22" in response.text
+        assert "MODEL-02" in response.text
+        assert "No model yet" not in response.text
+
+
 def test_the_page_says_what_to_do_and_tries_again_when_the_api_is_down(tmp_path: Path) -> None:
     with app_running(f"http://127.0.0.1:{free_port()}", tmp_path / "log") as app:
         response = app.get()
