@@ -53,6 +53,7 @@ class LiveModelRepair:
         self._queries = queries
         self._checks = queries.checks
         self._clock = clock
+        self._error = ""
         self.last: Repair | None = None
 
     def find_fault(self) -> BundleError | None:
@@ -73,21 +74,30 @@ class LiveModelRepair:
         return fault
 
     def repair(self) -> BundleError | None:
-        """Mend what can be mended, and say so in the log. Return what remains.
+        """Mend what can be mended, and say so in the log. Return what remains. Raises nothing for what the disk does.
 
         A pointer that is lost or damaged is written again. A damaged bundle is restored from the run that trained it; where
         that is gone, the newest intact version that was live before takes its place, as a deployment of its own.
         """
+        try:
+            self._mend()
+            self._error = ""
+        except OSError as error:  # a full disk, say: what is wrong stays wrong, and everything else goes on
+            if str(error) != self._error:
+                log.warning("action=repair_live_model error=%s", error)
+            self._error = str(error)
+        return self.find_fault()
+
+    def _mend(self) -> None:
         fault = self.find_fault()
         if isinstance(fault, PointerError):
             self._restore_pointer(fault)
             fault = self.find_fault()
         if fault is None or isinstance(fault, PointerError):
-            return fault
+            return
         pointer = read_pointer(self._models_dir)
         if pointer is not None and not self._restore_bundle(pointer, fault):
             self._fall_back(pointer.version, pointer.bundle, fault)
-        return self.find_fault()
 
     def _restore_pointer(self, fault: BundleError) -> None:
         latest = self._store.latest()

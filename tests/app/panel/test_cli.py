@@ -166,3 +166,19 @@ def test_table_shows_texts_as_they_are_when_they_look_like_markup(
 def test_terminal_is_not_steered_when_a_problem_names_something_odd(capsys: pytest.CaptureFixture[str]) -> None:
     cli._print_problem(problem("DATA-01", "Column 'a\x1b[2J' is odd."))
     assert capsys.readouterr().err == "DATA-01: Column 'a\ufffd[2J' is odd.\n"
+
+
+@pytest.mark.parametrize(("words", "body"), [(["rollback"], {}), (["rollback", "3"], {"to": 3})])
+def test_a_rollback_goes_to_the_version_before_unless_another_is_named(
+    words: list[str], body: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return httpx.Response(200, json={"to_version": 3})
+
+    opened = panel(tmp_path, handler)
+    monkeypatch.setattr(client, "PanelClient", lambda _settings: opened)
+    assert cli._run(cli._parser().parse_args(words)) == 0
+    assert sent == [body]

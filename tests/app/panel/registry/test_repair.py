@@ -151,3 +151,21 @@ def test_a_model_is_not_restored_when_the_copy_of_its_run_is_another_one(registr
     # A new model takes the place of one that nothing can be done about.
     assert registry.deploy(3).deployed
     assert registry.models.check_live() is None
+
+
+def test_the_panel_starts_when_nothing_can_be_written(
+    registry: RegistryHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.deploy(1)
+    _pointer(registry).unlink()
+    _pointer(registry).mkdir()
+    registry.begin()
+    registry.models.recover()
+    for _ in range(3):
+        fault = registry.models.check_live()
+        assert fault is not None
+        assert fault.id == "MODEL-01"
+    assert caplog.text.count("action=repair_live_model") == 1
+    _pointer(registry).rmdir()
+    assert registry.models.check_live() is None
+    assert registry.live == 1
