@@ -108,7 +108,9 @@ class ModelReloader:
             log.exception("action=reload_failed")
             self._fail(ModelLoadError(f"{type(error).__name__}."))
             await self._stand_in(stamp)
-        self.is_loading = False
+        self.is_loading = (
+            self.live_model is None and self._stat() != stamp
+        )  # it changed meanwhile: the next poll loads it
         self._has_polled = True
         self._stamp = stamp
         self._retry_at = time.monotonic() + self._retry_pause_s
@@ -149,13 +151,17 @@ class ModelReloader:
         if self.live_model is not None:
             return
         candidates = stand_ins(self._settings.models_dir)
-        while (pointer := await asyncio.to_thread(next, candidates, None)) is not None:
+        while True:
             try:
-                loaded = await self._load_unless_superseded(self._load(pointer), stamp)
+                pointer = await asyncio.to_thread(next, candidates, None)
+                loaded = pointer and await self._load_unless_superseded(self._load(pointer), stamp)
             except ProblemError as problem:
-                log.warning("action=stand_in bundle=%s error=%s", pointer.bundle, problem)
+                log.warning("action=stand_in error=%s", problem)
                 continue
-            if loaded is not None:
+            except Exception:
+                log.exception("action=stand_in")
+                continue
+            if pointer and loaded:
                 self._switch(pointer, loaded)
                 log.error("action=stand_in version=%s wanted=%s problem=%s", pointer.version, self.wanted, self.problem)
             return

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from app.prediction.reload.reloader import ModelReloader
+from app.prediction.scoring.model import Model
 from app.prediction.settings import ApiSettings
 from bench.bundles import Built, make_bundle
 from pipeline.core.bundle import pointer_path, write_pointer
@@ -97,6 +98,42 @@ def test_a_version_that_may_not_serve_stays_out_when_no_other_is_left(built: dic
     for version in (1, 3):
         shutil.rmtree(built[version].folder)
     assert _served(_started(tmp_path / "models")) is None
+
+
+def test_the_next_one_stands_in_when_one_cannot_be_loaded_for_a_reason_that_nobody_knows(
+    built: dict[int, Built], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (built[3].folder / "model.onnx").unlink()
+    models = tmp_path / "models"
+    _deployed(models, ("deploy", None, "run-1"), ("deploy", "run-1", "run-4"), ("deploy", "run-4", "run-3"))
+    check_golden = Model.check_golden
+
+    def fail(model: Model) -> None:
+        if model.version == 4:
+            raise RuntimeError("whatever")
+        check_golden(model)
+
+    monkeypatch.setattr(Model, "check_golden", fail)
+    assert _served(_started(models)) == 1
+
+
+def test_the_answer_is_not_that_there_never_was_a_model_when_the_pointer_moves_while_it_is_loaded(
+    built: dict[int, Built], tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+
+    async def follow() -> tuple[bool, bool]:
+        reloader = ModelReloader(ApiSettings(models_dir=models))
+        looking = asyncio.create_task(reloader.poll_once())
+        await asyncio.sleep(0)  # it has seen the pointer; verifying takes much longer
+        write_pointer(models, built[1].pointer)
+        await looking
+        was_loading = reloader.is_loading
+        await reloader.poll_once()
+        assert _served(reloader) == 1
+        return was_loading, reloader.is_loading
+
+    assert asyncio.run(follow()) == (True, False)
 
 
 def test_none_is_served_when_the_pointer_says_so(built: dict[int, Built], tmp_path: Path) -> None:
