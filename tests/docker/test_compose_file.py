@@ -63,6 +63,7 @@ def test_only_named_folders_are_mounted_when_the_panel_is_created() -> None:
         ("volume", "keys", "/state/keys"),
         ("volume", "mlflow", "/state/mlflow"),
         ("volume", "models", "/models"),
+        ("volume", "ports", "/state/ports"),
         ("volume", "state", "/state"),
     ]
 

@@ -112,7 +112,7 @@ def test_it_is_healthy_when_it_is_run_without_compose(image: str, command: tuple
             not_yet=(AssertionError,),
         )
     finally:
-        docker("rm", "-f", container)
+        docker("rm", "-fv", container)
 
 
 def test_what_is_installed_is_said_when_it_is_built() -> None:

@@ -60,8 +60,8 @@ class ContainerOutOfMemoryError(ProblemError):
 class VolumeNotMountedError(ProblemError):
     """A volume is not mounted.
 
-    The panel's container has nothing at `/models`, `/state/mlflow` or `/state/keys`. Keep these lines under `volumes` of
-    the service `panel`.
+    The panel's container has nothing at `/models`, `/state/mlflow`, `/state/keys`, `/state/access` or `/state/ports`. Keep
+    these lines under `volumes` of the service `panel`; a `compose.yaml` of an earlier version lacks the newer ones.
     """
 
     id = "DOCK-12"

@@ -104,8 +104,14 @@ class Replacement:
         starting.start(self._engine, container_id, self._context())
 
     def _wait_listening(self, container_id: str) -> None:
-        """Wait for its own port, which it opens when it serves at the kept one. Raises SVC-01 when that does not come."""
-        self._wait(container_id, lambda container: is_listening(container, self._host))
+        """Wait for its own port, which it opens when it serves at the kept one. Raises SVC-01 when that does not come.
+
+        The engine finds it open as well, later, where the panel cannot connect to it.
+        """
+        self._wait(
+            container_id,
+            lambda container: is_listening(container, self._host) or health_status(container) == "healthy",
+        )
 
     def _wait_healthy(self, container_id: str) -> None:
         self._wait(container_id, lambda container: health_status(container) == "healthy")
