@@ -79,11 +79,12 @@ def panel(folder: Path, *, module: str = "app.panel", **settings: str) -> Iterat
         yield RunningPanel(process, client, folder, ports, first_page_s)
     finally:
         client.close()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)  # which ends the services as well
         try:
             process.wait(20)
         except psutil.TimeoutExpired:
             process.kill()
+            subprocess.run([sys.executable, "-m", "app.panel.cli", "down"], env=env, check=True)
 
 
 def _first_page(client: httpx2.Client, process: psutil.Popen, start: float, folder: Path) -> float:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.panel.services.process.records import OWNER_FILE, Records
+from app.panel.services.process.service_processes import OWNER_VARIABLE
+from app.processes.marks import kill_marked
 from tests.builders.disks import SmallDisk, can_mount
 from tests.process_guard import ProcessGuard
 
@@ -34,6 +37,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no Docker engine answers; start one to run this test"))
         if item.get_closest_marker("browser") and not _chromium():
             item.add_marker(pytest.mark.skip(reason="no Chromium found; install it to run this test"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_service_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """End and report services that outlive the tests, which they can: each test ends its own."""
+    yield
+    left = {
+        str(owner): kill_marked(OWNER_VARIABLE, Records(owner.parent).mark())
+        for owner in tmp_path_factory.getbasetemp().rglob(f"services/{OWNER_FILE}")
+    }
+    assert {path: n_left for path, n_left in left.items() if n_left} == {}
 
 
 @pytest.fixture(scope="session")

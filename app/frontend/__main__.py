@@ -30,7 +30,7 @@ def main() -> int:
         timeout_graceful_shutdown=2,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        Server(options, settings.head_timeout_s).run_on(settings.host, settings.port)
+        Server(options, settings.head_timeout_s).run_on(settings.host, settings.port, replaces=settings.replaces)
     return 0
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
+from app.web.handover import REPLACES
 from app.web.server_settings import HttpUrl, LoginSettings
 from pipeline.core.product import API_PORT, APP_PORT
 from pipeline.core.settings import ApiAccess, setting
@@ -33,6 +34,11 @@ class Settings(ApiAccess, LoginSettings):
         "ML_PIPELINE_PUBLISHED_LOCALLY",
         False,
         "In a container: its port is published on a loopback address only, so no key is needed; the panel sets it.",
+    )
+    replaces: bool = setting(
+        REPLACES,
+        False,
+        "An instance of it serves on its port, and ends once this one does; the panel sets it.",
     )
     is_public: bool = setting(
         "APP_PUBLIC",

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from app.panel import cli_access, cli_backups
+from app.panel import cli_access, cli_backups, cli_stop
 from app.panel.cli_output import cell, coloured, printable
 from app.panel.env_check import unknown_settings
+from app.panel.problems import PanelUnreachableError
 from app.panel.runs.domain.problems import InvalidParamsError
 from app.panel.settings import Settings
 from app.panel.startup import read_settings
@@ -27,6 +28,8 @@ def main() -> int:
     try:
         if arguments.verb == "up":
             os.execv(sys.executable, [sys.executable, "-m", "app.panel", *arguments.options])  # noqa: S606 - no shell wanted
+        if arguments.verb == "down":
+            return cli_stop.down(read_settings([]))
         return _run(arguments)
     except ProblemError as problem:
         _print_problem(problem)
@@ -40,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     up = verbs.add_parser("up", help="start the panel in this folder", prefix_chars="\0")
     up.add_argument("options", nargs="*", help="options of `python -m app.panel`")
+    verbs.add_parser("down", help="stop the panel and end all services, also those that a killed panel left")
     run = verbs.add_parser("run", help="start a run")
     run.add_argument(
         "--from", dest="from_stage", choices=STAGES, help="start at this stage and reuse results of earlier stages"
@@ -75,10 +79,10 @@ def _run(arguments: argparse.Namespace) -> int:
             return cli_backups.run(arguments, panel)
         if arguments.verb == "doctor":
             return _doctor(panel, settings)
-        return _control(arguments, panel)
+        return _control(arguments, panel, settings)
 
 
-def _control(arguments: argparse.Namespace, panel: "PanelClient") -> int:
+def _control(arguments: argparse.Namespace, panel: "PanelClient", settings: Settings) -> int:
     """Run a command about runs and models."""
     from app.panel.client import SLOW_S
 
@@ -98,7 +102,7 @@ def _control(arguments: argparse.Namespace, panel: "PanelClient") -> int:
             row = panel.post("/api/v1/models/rollback", target, timeout_s=SLOW_S)
             print(f"Version {row['to_version']} is live again.")
         case _:
-            _status(panel)
+            _status_or_left(panel, settings)
     return 0
 
 
@@ -162,6 +166,15 @@ def _follow(panel: "PanelClient", run_id: str) -> int:
             return 0 if item["state"] == "succeeded" else 1
         _print_line(item)
     return 1
+
+
+def _status_or_left(panel: "PanelClient", settings: Settings) -> None:
+    try:
+        _status(panel)
+    except PanelUnreachableError:
+        if left := cli_stop.left_services(settings):
+            print(left)
+        raise
 
 
 def _status(panel: "PanelClient") -> None:

@@ -59,7 +59,13 @@ from app.panel.schedule.service import ScheduleService
 from app.panel.schedule.ticker import Ticker
 from app.panel.services.docker.host_container import own_container_id
 from app.panel.services.factory import make_runtime, runtime_kind
-from app.panel.services.handed_over import HandedOver, hand_over_api_key, hand_over_certificate, read_api_key
+from app.panel.services.handed_over import (
+    HandedOver,
+    hand_over_api_key,
+    hand_over_certificate,
+    read_api_key,
+    version_of,
+)
 from app.panel.services.health import health
 from app.panel.services.prediction_client import PredictionClient
 from app.panel.services.preflight import Preflight
@@ -247,11 +253,13 @@ def _note_delivered(store: RunStore, runs_dir: Path, run_id: str, mlflow_run_id:
 
 def _supervisor(settings: Settings, clock: Clock, api_key: str, tls: ssl.SSLContext | None) -> ServiceSupervisor:
     kind = runtime_kind(settings)
-    handed_over = HandedOver(
-        api_key=hand_over_api_key(api_key, settings.keys_dir),
-        # Processes read the files that the panel was given.
-        certificate=hand_over_certificate(settings.tls_files if kind == "docker" else None, settings.access_dir),
-    )
+    files = settings.tls_files
+    if kind == "docker":
+        certificate = hand_over_certificate(files, settings.access_dir)
+    else:  # processes read the files that the panel was given
+        hand_over_certificate(None, settings.access_dir)
+        certificate = "" if files is None else version_of(files)
+    handed_over = HandedOver(hand_over_api_key(api_key, settings.keys_dir), certificate)
     desired = desired_services(settings, kind, dict(os.environ), handed_over)
     return ServiceSupervisor(make_runtime(settings, kind), desired, clock, partial(http_probe, tls=tls))
 

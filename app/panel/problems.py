@@ -137,6 +137,39 @@ class SharedHostNameError(ProblemError):
         )
 
 
+class CannotStopError(ProblemError):
+    """The panel cannot be stopped from here.
+
+    `ml-pipeline down` asks the panel of this state folder to stop, and it did not within a minute, or it runs where this
+    terminal does not see it, such as in a container. Stop it there, or kill it, and run `ml-pipeline down` again: that
+    ends the services that it leaves.
+    """
+
+    id = "PANEL-12"
+    command = "ml-pipeline down"
+
+    def __init__(self, owner: str, why: str) -> None:
+        super().__init__(
+            f"The panel cannot be stopped. {owner}",
+            why=why,
+            fix="Stop it where it runs, or kill it; then try again.",
+        )
+
+
+class ServicesInContainersError(ProblemError):
+    """The services are containers.
+
+    `ml-pipeline down` ends services that are processes of this machine. With Docker, Compose ends them:
+    `docker compose --profile all down`.
+    """
+
+    id = "PANEL-13"
+    command = "docker compose --profile all down"
+
+    def __init__(self) -> None:
+        super().__init__("The services are containers.", fix="End them with Docker Compose.")
+
+
 class PasswordsDifferError(ProblemError):
     """The two passwords differ.
 

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import fcntl
+import json
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 
 from app.panel.problems import CannotListenError, SharedHostNameError, StateFolderLockedError, StateFolderUnusableError
 from app.panel.settings import Settings, host_of
+from app.processes.tree import identity, is_running, pid_of
 from app.web.exposure import check_exposure, is_loopback
 from pipeline.core.settings import ApiAccess, env_name, read
 
@@ -74,8 +76,9 @@ def check_exposed(settings: Settings, published: Callable[[], Collection[str] | 
 def lock(settings: Settings) -> IO[str]:
     """Return the locked file; as long as it is open no other panel can use this state folder.
 
-    The system releases the lock when the process ends, however it ends. Raises StateFolderLockedError that names its
-    owner, StateFolderUnusableError where the folder cannot be used.
+    Its first line says to people who has it, its second one to `lock_owner`. The system releases the lock when the
+    process ends, however it ends. Raises StateFolderLockedError that names its owner, StateFolderUnusableError where the
+    folder cannot be used.
     """
     path = settings.state_dir / LOCK_FILE
     try:
@@ -87,14 +90,28 @@ def lock(settings: Settings) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.seek(0)
-        owner = file.read(200).strip() or "another process"
+        owner = file.readline(200).strip() or "another process"
         file.close()
         raise StateFolderLockedError(settings.state_dir, owner) from error
     file.truncate(0)
     # The lock works without the name of its owner; a full disk must not prevent the start.
     with suppress(OSError):
-        os.write(file.fileno(), f"process {os.getpid()} on port {settings.panel_port}\n".encode())
+        own = json.dumps(identity(os.getpid()))
+        os.write(file.fileno(), f"process {os.getpid()} on port {settings.panel_port}\n{own}\n".encode())
     return file
+
+
+def lock_owner(settings: Settings) -> int | None:
+    """Return the process that last had the lock; None if it has ended, or runs where we do not see it.
+
+    Does not try the lock: whoever did, just to look, could keep a panel from starting at that moment.
+    """
+    try:
+        noted = json.loads((settings.state_dir / LOCK_FILE).read_text("utf-8").partition("\n")[2])
+    except (OSError, ValueError):
+        return None
+    pid = pid_of(noted) if isinstance(noted, dict) else None
+    return pid if pid is not None and is_running(pid) else None
 
 
 def keep_private(settings: Settings) -> None:

@@ -47,7 +47,8 @@ def main() -> int:
     )
     with contextlib.suppress(KeyboardInterrupt):
         kept_port = None if settings.port_keeper is None else KeptPort(settings.port_keeper)
-        Server(options, settings.head_timeout_s, kept_port).run_on(settings.host, settings.port)
+        server = Server(options, settings.head_timeout_s, kept_port)
+        server.run_on(settings.host, settings.port, replaces=settings.replaces)
     return 0
 
 

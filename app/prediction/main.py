@@ -28,12 +28,18 @@ from pipeline.core.problems import ProblemError
 
 
 def create_app(settings: ApiSettings, early: EarlyVerification | None = None) -> ASGIApp:
-    """Return the API as an ASGI application; its lifespan starts and stops the reloader. `early`: see `ModelReloader`."""
+    """Return the API as an ASGI application; its lifespan starts and stops the reloader. `early`: see `ModelReloader`.
+
+    One that replaces another does not start without the model that the other has. Raises the problem that prevents it.
+    """
     reloader = ModelReloader(settings, early)
     service = PredictionService(settings, reloader, RequestMetrics(reloader))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if settings.replaces:
+            # What serves now has a model: this one listens once it has it, too, or not at all.
+            await reloader.catch_up()
         reloading = asyncio.create_task(reloader.run())
         if settings.port_keeper is not None:
             # Another one may be serving: this one joins it when it can predict.

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import ClassVar, Final
 
+from app.web.handover import REPLACES
 from app.web.server_settings import ServerSettings
 from pipeline.core.product import API_PORT
 from pipeline.core.settings import ApiAccess, setting
@@ -34,6 +35,11 @@ class ApiSettings(ApiAccess, ServerSettings):
         "ML_PIPELINE_PORT_KEEPER",
         None,
         "In a container: socket of the keeper of the port that is published; the panel sets it.",
+    )
+    replaces: bool = setting(
+        REPLACES,
+        False,
+        "An instance of it serves on its port, and ends once this one does; the panel sets it.",
     )
     max_body_bytes: int = setting(
         "API_MAX_BODY_BYTES",

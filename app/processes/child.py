@@ -1,4 +1,4 @@
-"""Starts a child in a session of its own that dies with this process, and ends it with all that it started."""
+"""Starts a child in a session of its own, which dies with this process or outlives it, and ends it with all that it started."""
 
 import asyncio
 import os
@@ -8,12 +8,10 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from app.processes.environment import clean
-from app.processes.reaper_process import ReaperProcess
 from app.processes.tree import end_tree, identity, is_running, signal_group
 
 T = TypeVar("T")
@@ -39,21 +37,22 @@ def start(
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.DEVNULL,
-    reaper: ReaperProcess | None = None,
+    outlives: bool = False,
     memory_bytes: int = 0,
     user_id: int = 0,
 ) -> "ChildProcess":
     """Start `argv`, whose first member is an absolute path. From any thread; raises OSError if it cannot be started.
 
-    It is killed when this process ends, however that happens. With a `reaper` its whole process group is, and that
-    also where the kernel does not offer it. `env` None: the basic variables of this process, without any secret.
+    It is killed when this process ends, however that happens, unless it `outlives` it; where the kernel does not offer
+    that (macOS), only `end` ends it. `env` None: the basic variables of this process, without any secret.
 
     With `memory_bytes` it may allocate no more private memory than that, each process of it, and what it writes is
     readable by its user only; with `user_id`, which only root may ask for, it runs as that user and group. It never
     gains privileges.
     """
     confinement = (str(memory_bytes), str(user_id))
-    command = [sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), *confinement, *argv]
+    parent = 0 if outlives else os.getpid()
+    command = [sys.executable, "-I", "-S", str(SHIM), str(parent), *confinement, *argv]
 
     def popen() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -66,10 +65,7 @@ def start(
             start_new_session=True,
         )
 
-    child = ChildProcess(in_lasting_thread(popen), reaper)
-    if reaper is not None:
-        reaper.add(child.pid)
-    return child
+    return ChildProcess(in_lasting_thread(popen))
 
 
 async def run(
@@ -115,9 +111,8 @@ class Finished(NamedTuple):
 class ChildProcess:
     """A started child, leader of its session. One caller at a time, but for `kill`, which any thread may call."""
 
-    def __init__(self, process: subprocess.Popen[bytes], reaper: ReaperProcess | None = None) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._reaper = reaper
         self.pid = process.pid
 
     @property
@@ -133,24 +128,13 @@ class ChildProcess:
             self._reap()
         return self.exit_code
 
-    def when_ended(self, call: Callable[[], None]) -> None:
-        """Have `call` made, in a thread of its own, as soon as it has ended; never on a system that does not tell.
+    def is_alive(self) -> bool:
+        """Return whether it runs; see `poll`."""
+        return self.poll() is None
 
-        It still has to be polled.
-        """
-
-        def wait() -> None:
-            with suppress(ChildProcessError):  # it was polled already
-                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-            call()
-
-        if hasattr(os, "waitid"):
-            threading.Thread(target=wait, name=f"wait-{self.pid}", daemon=True).start()
-
-    def terminate(self) -> None:
-        """Ask it to end (TERM), without waiting."""
-        if self.exit_code is None:
-            signal_group(self.pid, signal.SIGTERM)
+    def leave(self) -> None:
+        """Forget it: it goes on without us, and was started so that it may. Nothing else may be called afterwards."""
+        self._process.returncode = 0  # or Popen would warn that nobody waits for it
 
     def kill(self) -> None:
         """Kill it with all that it started, without waiting."""
@@ -186,7 +170,4 @@ class ChildProcess:
                     pipe.close()
 
     def _reap(self) -> int:
-        exit_code = self._process.wait()
-        if self._reaper is not None:
-            self._reaper.discard(self.pid)
-        return exit_code
+        return self._process.wait()

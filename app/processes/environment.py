@@ -6,19 +6,23 @@ A list of what is kept, not of what is removed: a secret of another program may 
 import os
 from typing import Final
 
-# What a program needs to start, find its files and its libraries, and know language, time zone and terminal.
-BASIC: Final = frozenset(
+# Which libraries a program loads, and how these work.
+LIBRARIES: Final = frozenset(
     {
-        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TMPDIR", "TZ", "LANG", "LANGUAGE"),
-        *("LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME"),
-        *("TERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"),
         *("PYTHONPATH", "PYTHONHOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
-        *("PYTHONHASHSEED", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONFAULTHANDLER", "VIRTUAL_ENV"),
+        *("PYTHONHASHSEED", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONFAULTHANDLER"),
         *("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "SYSTEMROOT"),
         *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"),
-        *("MALLOC_ARENA_MAX", "ARROW_DEFAULT_MEMORY_POOL", "ORT_DISABLE_TELEMETRY", "MPLCONFIGDIR", "XDG_CACHE_HOME"),
+        *("MALLOC_ARENA_MAX", "ARROW_DEFAULT_MEMORY_POOL", "ORT_DISABLE_TELEMETRY"),
     }
 )
+# What a program needs to start, find its files and its libraries, and know language, time zone and terminal.
+BASIC: Final = LIBRARIES | {
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TMPDIR", "TZ", "LANG", "LANGUAGE"),
+    *("LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME"),
+    *("TERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"),
+    *("VIRTUAL_ENV", "MPLCONFIGDIR", "XDG_CACHE_HOME"),
+}
 # For a child that talks to another machine. The address of a proxy may hold a password.
 NETWORK: Final = frozenset(
     {

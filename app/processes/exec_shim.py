@@ -1,7 +1,7 @@
 """Becomes a child: `exec_shim.py PARENT_PID MEMORY_BYTES USER_ID COMMAND...`. Run as a script, isolated, before the command.
 
 Asks the kernel to kill this process when the parent's thread that started it is gone: a parent that is killed with
-signal 9 cannot stop anything. Where the kernel has no such call (macOS), `reaper.py` alone does that work.
+signal 9 cannot stop anything. Not with 0 for the parent: that is a process that outlives it.
 
 No child gains privileges by what it executes, such as sudo, or leaves an image of its memory. Further limits are 0 for
 none: how much private memory it may allocate, and the number of the user and group that it becomes, without any other
@@ -55,9 +55,10 @@ def _limit(kind: int, value: int) -> None:
 
 if __name__ == "__main__":
     confine(int(sys.argv[2]), int(sys.argv[3]))
-    # After the change of user, which would clear it.
-    die_with_parent()
-    if os.getppid() != int(sys.argv[1]):
-        # The parent died before the call above.
-        sys.exit(1)
+    if parent := int(sys.argv[1]):
+        # After the change of user, which would clear it.
+        die_with_parent()
+        if os.getppid() != parent:
+            # The parent died before the call above.
+            sys.exit(1)
     os.execv(sys.argv[4], sys.argv[4:])  # noqa: S606 - the command, not a shell

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from app.processes.tree import HAS_PROC, MAX_ROUNDS
+from app.processes.tree import HAS_PROC, MAX_ROUNDS, parent
 
 
-def kill_marked(variable: str, mark: str) -> int:
+def kill_marked(variable: str, mark: str, *, spare: int | None = None) -> int:
     """Kill all processes whose environment variable is `mark` or lies below it (`mark/...`); return their number.
 
-    Not this process. An environment is that of a process's start: what it set itself later does not count.
+    Not this process, nor `spare` with all that it started. An environment is that of a process's start: what it set
+    itself later does not count.
     """
     killed: set[int] = set()
     for _ in range(MAX_ROUNDS):
-        pids = set(_marked(variable, mark)) - killed
+        pids = {pid for pid in _marked(variable, mark) if spare is None or not _is_below(pid, spare)} - killed
         if not pids:
             break
         for pid in pids:
@@ -24,6 +25,16 @@ def kill_marked(variable: str, mark: str) -> int:
                 os.kill(pid, signal.SIGKILL)
         killed |= pids
     return len(killed)
+
+
+def _is_below(pid: int, ancestor: int) -> bool:
+    """Return whether `pid` is `ancestor` or was started by it, directly or not; false where one in between has ended."""
+    above: int | None = pid
+    while above is not None and above > 1:
+        if above == ancestor:
+            return True
+        above = parent(above)
+    return False
 
 
 def _marked(variable: str, mark: str) -> Iterator[int]:

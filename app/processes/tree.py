@@ -71,7 +71,7 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 def kill_group(leader: Identity) -> None:
     """Kill the process group of the process with this identity, unless its pid belongs to another process by now."""
-    pid = _pid(leader)
+    pid = pid_of(leader)
     if pid is not None:
         signal_group(pid, signal.SIGKILL)
 
@@ -92,7 +92,7 @@ def end_tree(leader: Identity, grace_s: float) -> None:
 
     Blocks until then. Whoever is the parent of the leader still has to wait for it.
     """
-    pid = _pid(leader)
+    pid = pid_of(leader)
     if pid is None:
         return
     # Noted before the end: what loses its parent is no descendant any more.
@@ -100,15 +100,15 @@ def end_tree(leader: Identity, grace_s: float) -> None:
     if grace_s > 0:
         _terminate(pid, leader)
     deadline = time.monotonic() + grace_s
-    while _pid(leader) is not None and is_running(pid) and time.monotonic() < deadline:
+    while pid_of(leader) is not None and is_running(pid) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     signal_group(pid, signal.SIGKILL)
     for member in family:
         _signal(member, signal.SIGKILL)
 
 
-def _pid(noted: Identity) -> int | None:
-    """Return the pid of the process with this identity; None if it is gone."""
+def pid_of(noted: Identity) -> int | None:
+    """Return the pid of the process with this identity; None if it is gone, and its pid perhaps another's."""
     pid = noted.get("pid")
     return pid if isinstance(pid, int) and identity(pid) == noted else None
 
@@ -124,7 +124,7 @@ def _terminate(pid: int, leader: Identity) -> None:
 
 def _signal(noted: Identity, number: signal.Signals) -> None:
     """Send a signal to the process with this identity alone."""
-    pid = _pid(noted)
+    pid = pid_of(noted)
     if pid is not None:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)

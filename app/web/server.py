@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from app.web.handover import allow_successor, bind_beside, take_connections
 from app.web.http_protocol import StrictHttpProtocol
 from app.web.kept_port import KeptPort
 from app.web.tls import TlsFiles
@@ -33,18 +34,18 @@ DRAIN_S: Final = 1.0
 TICKS: Final = 10  # uvicorn ticks ten times a second
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, *, beside: bool = False) -> list[socket.socket]:
     """Return sockets that are bound to an address, not yet listening. Raises OSError.
 
     Who has 127.0.0.1 takes ::1 as well, if this machine has it: browsers try it first for `localhost`, and another user
-    who listened there would be taken for us.
+    who listened there would be taken for us. `beside`: also where a server listens that allows a successor (`handover`).
     """
     # The first address of "localhost" is often ::1; what is printed and what calls us expects 127.0.0.1.
-    first = _bind("127.0.0.1" if host == "localhost" else host, port)
+    first = _bind("127.0.0.1" if host == "localhost" else host, port, beside=beside)
     sockets = [first]
     if first.family == socket.AF_INET and ip_address(first.getsockname()[0]) in IPV4_WITH_LOOPBACK:
         try:
-            sockets.append(_bind("::1", first.getsockname()[1]))
+            sockets.append(_bind("::1", first.getsockname()[1], beside=beside))
         except OSError as error:
             if error.errno not in NO_IPV6:
                 first.close()
@@ -52,11 +53,13 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, *, beside: bool) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if beside:
+            bind_beside(bound)
         if family == socket.AF_INET6 and host == "::1":
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)
@@ -78,13 +81,19 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._head_s = head_s
         self._kept_port = kept_port
+        self._hands_over = False
+        self._replaces = False
         # By connection: its state, and since when it has been in that state.
         self._since: dict[Any, tuple[tuple[object, ...], float]] = {}
 
-    def run_on(self, host: str, port: int) -> None:
-        """Serve there until stopped. Ends the process with one line and exit code 1 where it cannot listen."""
+    def run_on(self, host: str, port: int, *, replaces: bool = False) -> None:
+        """Serve there until stopped. Ends the process with one line and exit code 1 where it cannot listen.
+
+        `replaces`: a server that listens there is about to end, and gets no more connections once this one listens.
+        """
+        self._hands_over, self._replaces = True, replaces
         try:
-            sockets = listen(host, port)
+            sockets = listen(host, port, beside=replaces)
         except OSError as error:
             sys.exit(f"It cannot listen on {host}, port {port}: {error.strerror or error}.")
         self.run(sockets=sockets)
@@ -96,6 +105,11 @@ class Server(uvicorn.Server):
             loop.create_server = self._create_tls_server  # uvicorn has no setting for it
         if self._kept_port is None:
             await super().startup(sockets)
+            if self.started and sockets is not None:
+                if self._replaces:
+                    take_connections(sockets)
+                if self._hands_over:
+                    allow_successor(sockets)
             return
         await super().startup([])
         await self._kept_port.serve(self._listen)

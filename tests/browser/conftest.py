@@ -116,12 +116,13 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PanelProcess]:
             output=output,
         )
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)  # which ends the services as well
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+            subprocess.run([sys.executable, "-m", "app.panel.cli", "down"], cwd=ROOT, env=env, check=True)
 
 
 def _login_url(process: subprocess.Popen[bytes], output: Path) -> str:

@@ -51,4 +51,5 @@ def mlflow_server(folder: Path, *, has_token: bool = True) -> Iterator[str]:
         address = supervisor.url("mlflow")
         yield address.replace("://", f"://panel:{TOKEN}@") if has_token else address
     finally:
+        supervisor.ends_services = True
         supervisor.close()

@@ -28,6 +28,10 @@ class DockerBench:
     host: HostContainer
     port: int
 
+    def next_runtime(self) -> DockerRuntime:
+        """Return the runtime of the panel that comes after this one."""
+        return DockerRuntime(Settings(), Engine(), host=self.host)
+
     @property
     def name(self) -> str:
         """Return the container that plays the API."""

@@ -14,6 +14,7 @@ import pytest
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Placement, Runtime, ServiceSpec
 from bench.ports import free_port
+from bench.wait import until
 from pipeline.core.problems import ProblemError
 from tests.contracts.observed import observed
 
@@ -28,6 +29,9 @@ class Bench(Protocol):
     def runtime(self) -> Runtime:
         """Return the runtime."""
 
+    def next_runtime(self) -> Runtime:
+        """Return the runtime of the panel that comes after this one."""
+
     def spec(self, *args: str, **env: str) -> ServiceSpec:
         """Return the fake service with these arguments and environment."""
 
@@ -36,6 +40,10 @@ class Bench(Protocol):
 class ProcessBench:
     runtime: ProcessRuntime
     port: int
+    folder: Path
+
+    def next_runtime(self) -> Runtime:
+        return ProcessRuntime(self.runtime.placement, self.folder)
 
     def spec(self, *args: str, **env: str) -> ServiceSpec:
         return ServiceSpec(
@@ -67,8 +75,8 @@ def process_bench(tmp_path: Path) -> Iterator[ProcessBench]:
         panel_url="",
     )
     runtime = ProcessRuntime(placement, tmp_path / "services")
-    yield ProcessBench(runtime, port)
-    runtime.close()
+    yield ProcessBench(runtime, port, tmp_path / "services")
+    runtime.stop("api")
 
 
 @pytest.fixture(params=["process_bench", pytest.param("docker_bench", marks=pytest.mark.docker)])
@@ -176,3 +184,62 @@ def test_the_port_is_named_and_nothing_is_left_when_it_is_taken(bench: Bench) ->
         assert bench.runtime.observe("api").state in {"absent", "exited"}
     bench.runtime.ensure(spec)
     observed(bench.runtime, "running")
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_the_next_panel_finds_it_as_it_is_when_the_panel_ends(bench: Bench, is_closed: bool) -> None:
+    spec = bench.spec()
+    bench.runtime.ensure(spec)
+    first = observed(bench.runtime, "running")
+    log = bench.runtime.logs("api")
+    if is_closed:
+        bench.runtime.close()
+    # Else it was killed.
+    following = bench.next_runtime()
+    seen = observed(following, "running")
+    assert (seen.instance_id, seen.digest, seen.started_at) == (first.instance_id, spec.digest, first.started_at)
+    following.ensure(spec)
+    assert following.observe("api").instance_id == first.instance_id
+    with urllib.request.urlopen(following.public_url(spec), timeout=5) as answer:
+        assert answer.read() == b"ok"
+    more = until(lambda: following.logs("api", log.after).lines, what="the log goes on")
+    assert ["GET" in line for line in more] == [True]
+    assert following.logs("api").lines == (*log.lines, *more)
+    following.close()
+
+
+def test_the_next_panel_replaces_it_when_its_spec_is_another(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec())
+    first = observed(bench.runtime, "running")
+    following = bench.next_runtime()
+    following.ensure(bench.spec(ROLE="changed"))
+    second = observed(following, "running")
+    assert (second.instance_id != first.instance_id, second.digest) == (True, bench.spec(ROLE="changed").digest)
+    following.close()
+
+
+def test_the_next_panel_ends_it_when_it_did_nothing_else_yet(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec("--slow-to-stop"))
+    observed(bench.runtime, "running")
+    following = bench.next_runtime()
+    following.stop("api", grace_s=0.2)
+    assert following.observe("api").state == "absent"
+    following.ensure(bench.spec())
+    observed(following, "running")
+    following.stop("api")
+    following.close()
+
+
+def test_the_next_panel_sees_its_end_when_it_ends_later(bench: Bench) -> None:
+    bench.runtime.ensure(bench.spec("--dies-after=2"))
+    first = observed(bench.runtime, "running")
+    following = bench.next_runtime()
+    assert following.observe("api").instance_id == first.instance_id
+    seen = observed(following, "exited")
+    assert seen.exit_code in {7, None}  # of a process that is not a child nobody knows it
+    assert seen.reason
+    assert "the last words" in following.logs("api").lines
+    following.ensure(bench.spec())
+    assert observed(following, "running").instance_id != first.instance_id
+    following.stop("api")
+    following.close()

@@ -75,6 +75,7 @@ def services(tmp_path: Path) -> Iterator[RealServices]:
     services = RealServices(tmp_path)
     yield services
     if services.supervisor is not None:
+        services.supervisor.ends_services = True
         services.supervisor.close()
 
 

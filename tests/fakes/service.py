@@ -48,7 +48,10 @@ def main() -> None:
     Handler.never_ready = args.never_ready
     if keeper := os.environ.get("ML_PIPELINE_PORT_KEEPER"):
         serve_kept(keeper)
-    http.server.ThreadingHTTPServer((args.host, args.port), Handler).serve_forever()
+    http.server.ThreadingHTTPServer.allow_reuse_port = "ML_PIPELINE_REPLACES" in os.environ
+    server = http.server.ThreadingHTTPServer((args.host, args.port), Handler)
+    server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # for its successor
+    server.serve_forever()
 
 
 def serve_kept(keeper: str) -> None:

@@ -56,7 +56,7 @@ def panel(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 wait_for_answer(client, process, Path(log.name))
                 yield client
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)  # which ends the services as well
             process.wait(30)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.panel.services.docker.host_container import SOCKET, own_container_id, published_addresses
+from app.panel.services.process.code_version import code_version
 from app.panel.services.process.runtime import ProcessRuntime
 from app.panel.services.protocol import Runtime, RuntimeKind
 from app.panel.services.specs import process_placement
@@ -43,10 +44,15 @@ def own_published_addresses(settings: Settings) -> tuple[str, ...] | None:
     return published_addresses(inspected) if inspected is not None else None
 
 
+def services_dir(settings: Settings) -> Path:
+    """Return the folder of services that are processes: their logs, and what runs."""
+    return settings.state_dir / "services"
+
+
 def make_runtime(settings: Settings, kind: RuntimeKind) -> Runtime:
     """Return the runtime; nothing is started or contacted yet, so this works without an engine."""
     if kind == "process":
-        return ProcessRuntime(process_placement(settings), settings.state_dir / "services")
+        return ProcessRuntime(process_placement(settings, code_version()), services_dir(settings))
     # The SDK is large and not needed by processes.
     from app.panel.services.docker.runtime import DockerRuntime  # noqa: PLC0415
 

@@ -47,6 +47,11 @@ def hand_over_certificate(tls: TlsFiles | None, folder: Path) -> str:
     return "-".join(filter(None, versions))
 
 
+def version_of(tls: TlsFiles) -> str:
+    """Return the version of a certificate that services read where it is: another one once it was renewed."""
+    return "-".join(str(path.stat().st_mtime_ns) for path in (tls.cert, tls.key))
+
+
 def _write(path: Path, content: bytes) -> str:
     if not content:
         path.unlink(missing_ok=True)

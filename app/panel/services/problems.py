@@ -14,7 +14,8 @@ class PortTakenError(ProblemError):
 
     Another program listens on the port that a service needs; the message names it where it is known. Stop that program,
     or give the service another port with the variable that the message names, and start again. The supervisor retries
-    and uses the port as soon as it is free.
+    and uses the port as soon as it is free. A service that the panel of another state folder has left is ended by
+    `ml-pipeline down` with that folder as `ML_PIPELINE_STATE`.
     """
 
     id = "PORT-01"
@@ -39,7 +40,7 @@ class ServiceStartError(ProblemError):
 
     The system could not start a process: there are too many, memory is short, or a program is missing. The supervisor
     retries with growing delays. See `ml-pipeline doctor`. With Docker, the container was created but its program does
-    not start; `docker logs ml-api` shows its last output. An old container that still serves is kept.
+    not start; `docker logs ml-api` shows its last output. What it was to replace is kept as long as it serves.
     """
 
     id = "SVC-01"
@@ -54,6 +55,16 @@ class ServiceStartError(ProblemError):
             why=why,
             fix="Check whether the machine is out of processes or memory.",
             command="ml-pipeline doctor",
+        )
+
+    @classmethod
+    def of_replacement(cls, name: ServiceName, why: str) -> "ServiceStartError":
+        """Return the problem of a process that does not come up; its predecessor is still there."""
+        return cls(
+            f"The new {TITLES[name]} does not start; the old one keeps serving.",
+            why=why,
+            fix="Read its last output on the Services page.",
+            command="ml-pipeline status",
         )
 
     @classmethod

@@ -211,4 +211,4 @@ class Runtime(Protocol):
         """Return the preflight checks that only this runtime knows; ports included."""
 
     def close(self) -> None:
-        """Release everything. Processes end with the panel; containers stay."""
+        """Release everything, and leave the services as they are: containers and processes outlive the panel."""

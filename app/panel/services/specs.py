@@ -40,8 +40,8 @@ def desired_services(
     )
 
 
-def process_placement(settings: Settings) -> Placement:
-    """Return the placement of child processes: this interpreter, this machine. MLflow stays on loopback."""
+def process_placement(settings: Settings, code: str = "") -> Placement:
+    """Return the placement of processes: this interpreter, this machine, `code` (`code_version`). MLflow stays on loopback."""
     bound = settings.panel_host
     return Placement(
         kind="process",
@@ -57,6 +57,7 @@ def process_placement(settings: Settings) -> Placement:
         },
         panel_url=settings.panel_url,
         tls=settings.tls_files,
+        image=code,
     )
 
 

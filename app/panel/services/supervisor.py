@@ -8,6 +8,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -59,6 +60,8 @@ class ServiceSupervisor:
         self._wake = {name: threading.Event() for name in desired.ports}
         self._checked = threading.Condition()
         self._is_stopping = False
+        # Whether `close` ends the services as well.
+        self.ends_services = False
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -71,13 +74,20 @@ class ServiceSupervisor:
         for thread in self._threads:
             thread.start()
 
-    def close(self) -> None:
-        """Stop supervising and close the runtime: processes end, containers stay."""
+    def hold(self) -> None:
+        """Start and replace nothing any more: what ends from here on was ended with the panel. From any thread, at once."""
         self._is_stopping = True
         for wake in self._wake.values():
             wake.set()
+
+    def close(self) -> None:
+        """Stop supervising. Services stay as they are, for the next panel, unless `ends_services` is set."""
+        self.hold()
         for thread in self._threads:
             thread.join()
+        if self.ends_services:
+            with ThreadPoolExecutor(len(self._statuses)) as at_once:
+                list(at_once.map(self._runtime.stop, self._statuses))
         self._runtime.close()
 
     @property

@@ -90,6 +90,15 @@ class ModelReloader:
             await self.poll_once()
             await asyncio.sleep(self._settings.poll_s)
 
+    async def catch_up(self) -> None:
+        """Return once the model that the pointer names is loaded, or none is named. Raises ProblemError why it cannot be."""
+        while True:
+            await self.poll_once()
+            if self.problem is not None:
+                raise self.problem
+            if self._stat() == self._stamp:
+                return
+
     async def poll_once(self) -> None:
         """Follow the pointer once. Raises nothing but CancelledError."""
         stamp = self._stat()

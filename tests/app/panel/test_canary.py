@@ -181,7 +181,11 @@ def _crawl(running: RunningPanel, session: str) -> dict[str, bytes]:
     pages: dict[str, bytes] = {}
     open_links = [*STARTS, *(f"/api/v1/{name}" for name in JSON)]
     with httpx2.Client(
-        base_url=base, headers={"Accept": "text/html"}, cookies={f"panel_session_{port}": session}, trust_env=False
+        base_url=base,
+        headers={"Accept": "text/html"},
+        cookies={f"panel_session_{port}": session},
+        trust_env=False,
+        timeout=60,
     ) as browser:
         while open_links and len(pages) < MAX_PAGES:
             path = open_links.pop(0)
@@ -219,7 +223,7 @@ def _fetch(running: RunningPanel, key: str) -> dict[str, bytes]:
     for port, names in paths.items():
         for who, token in {"nobody": "", "key": key, "token": TOKEN, "stranger": "wrong"}.items():
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            with httpx2.Client(headers=headers, trust_env=False) as client:
+            with httpx2.Client(headers=headers, trust_env=False, timeout=60) as client:
                 for name in names:
                     answer = client.get(f"http://127.0.0.1:{running.ports[port]}{name}")
                     pages[f"{port} {name} {who}"] = str(answer.headers).encode() + answer.content

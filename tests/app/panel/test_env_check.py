@@ -103,6 +103,7 @@ def test_every_setting_reaches_the_panel_in_a_container() -> None:
         "ML_PIPELINE_ACCESS",
         "ML_PIPELINE_PUBLISHED_LOCALLY",
         "ML_PIPELINE_PORT_KEEPER",
+        "ML_PIPELINE_REPLACES",
         "PANEL_MEMORY",
     }
     assert {*env_names(Settings), *OTHERS} - inside - set_by_panel - passed == set()

@@ -85,10 +85,10 @@ delivery.start = die
 delivery.Delivery()(folder, "http://x", "token")
 """,
     "backup": """
-from app.panel.db import migrate
+from app.panel.db import copies
 from app.panel.clock import SystemClock
-migrate.is_sound = die
-migrate.back_up(folder / "state" / "panel.db", SystemClock().now())
+copies.file_damage = die
+copies.back_up(folder / "state" / "panel.db", SystemClock().now())
 """,
 }
 OTHERS: Final = (

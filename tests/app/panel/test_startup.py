@@ -1,5 +1,6 @@
 """The conditions under which the panel serves, and the problems with which it refuses."""
 
+import json
 import os
 import resource
 import signal
@@ -19,10 +20,11 @@ import httpx2
 import pytest
 
 from app.panel import __main__ as entry
-from app.panel import startup
+from app.panel import cli_stop, startup
 from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
 from app.panel.settings import Settings
+from app.processes.tree import identity
 from app.web.tls import pinned_context
 from bench.ports import free_port, free_ports
 from bench.wait import until
@@ -183,8 +185,32 @@ def test_owner_is_named_when_another_panel_has_the_folder(tmp_path: Path) -> Non
             startup.lock(own_settings)
         assert f"process {os.getpid()} on port {own_settings.panel_port}" in caught.value.why
         assert startup.EXIT_CODES[caught.value.id] == 75
+        assert caught.value.why == f"It is locked by process {os.getpid()} on port {own_settings.panel_port}."
+        assert startup.lock_owner(own_settings) == os.getpid()
     assert caught.value.id == "PANEL-04"
     startup.lock(own_settings).close()
+
+
+def test_owner_is_nobody_when_it_was_killed_and_nobody_has_waited_for_it(tmp_path: Path) -> None:
+    own_settings = settings(tmp_path)
+    owner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    own_settings.state_dir.mkdir()
+    (own_settings.state_dir / "panel.lock").write_text(f"a panel\n{json.dumps(identity(owner.pid))}\n")
+    assert startup.lock_owner(own_settings) == owner.pid
+    owner.kill()
+    os.waitid(os.P_PID, owner.pid, os.WEXITED | os.WNOWAIT)
+    assert startup.lock_owner(own_settings) is None
+    owner.wait()
+
+
+@pytest.mark.parametrize("content", ["", "process 1 on port 2\n", "process 1 on port 2\n[1]\n", 'x\n{"pid": 1}\n'])
+def test_owner_is_unknown_when_the_file_does_not_say_who_it_is(tmp_path: Path, content: str) -> None:
+    own_settings = settings(tmp_path)
+    assert startup.lock_owner(own_settings) is None
+    assert not own_settings.state_dir.exists()
+    own_settings.state_dir.mkdir()
+    (own_settings.state_dir / "panel.lock").write_text(content)
+    assert startup.lock_owner(own_settings) is None
 
 
 def test_port_is_named_when_it_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -323,13 +349,33 @@ def test_everything_works_by_https_when_there_is_a_certificate(tmp_path: Path) -
             plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert not plain.recv(100).startswith(b"HTTP")
     finally:
-        panel.send_signal(signal.SIGTERM)
+        panel.send_signal(signal.SIGINT)  # which ends the services as well
         panel.wait(20)
         assert panel.stdout is not None
         panel.stdout.close()
 
 
-def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "is_in_container", "parent", "ends"),
+    [
+        (signal.SIGINT, False, 4321, True),
+        (signal.SIGHUP, False, 4321, True),
+        (signal.SIGTERM, False, 4321, False),
+        (signal.SIGTERM, False, 1, False),
+        (signal.SIGTERM, True, 4321, False),
+        (signal.SIGTERM, True, 1, True),
+        (signal.SIGTERM, True, 0, True),
+    ],
+)
+def test_services_end_with_the_panel_when_nothing_could_take_them_over(
+    number: int, *, is_in_container: bool, parent: int, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getppid", lambda: parent)
+    assert entry.ends_services(number, is_in_container=is_in_container) is ends
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
     port = free_port()
     environ = real_environ(tmp_path, port)
     panel = subprocess.Popen([sys.executable, "-m", "app.panel"], env=environ, stdout=subprocess.PIPE, text=True)
@@ -339,11 +385,12 @@ def test_panel_stops_with_exit_code_0_when_it_is_told_to(tmp_path: Path) -> None
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
             assert answer.status == 200
         started = time.monotonic()
-        panel.send_signal(signal.SIGTERM)
+        panel.send_signal(how)
         assert panel.wait(20) == 0
         assert time.monotonic() - started < 15
     finally:
         panel.kill()
         panel.wait()
+        cli_stop.down(Settings(state_dir=tmp_path / "state", runtime="process"))
         assert panel.stdout is not None
         panel.stdout.close()

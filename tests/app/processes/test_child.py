@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from app.processes.adopted import adopt
 from app.processes.child import ChildProcess, Finished, run, start
-from app.processes.tree import descendants, is_running
+from app.processes.tree import descendants, identity, is_running
 from bench.wait import until, until_async
 from tests.app.processes.processes import SLEEP, double_fork
 
@@ -54,6 +55,30 @@ def test_it_dies_when_its_parent_is_killed() -> None:
     parent.kill()
     parent.communicate()
     until(lambda: not is_running(pid), what="the child ends")
+
+
+def test_it_lives_on_when_its_parent_is_killed_and_it_was_started_to_outlive_it() -> None:
+    code = PARENT.replace('600)"])', '600)"], outlives=True)')
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = adopt(identity(int(parent.stdout.readline())))
+    assert child is not None
+    until(lambda: b"sleep(600)" in Path(f"/proc/{child.pid}/cmdline").read_bytes(), what="the command is executed")
+    parent.kill()
+    parent.communicate()
+    assert child.is_alive()
+    child.end(5.0)
+    assert not child.is_alive()
+
+
+def test_nobody_waits_for_it_when_it_was_left() -> None:
+    child = start(SLEEP, outlives=True)
+    noted = identity(child.pid)
+    child.leave()
+    del child
+    adopted = adopt(noted)
+    assert adopted is not None
+    adopted.end(5.0)
 
 
 def test_what_it_left_in_its_group_ends_when_it_has_ended_by_itself(tmp_path: Path) -> None:
@@ -165,21 +190,3 @@ def test_it_dies_with_its_parent_when_it_is_another_user() -> None:
     parent.kill()
     parent.communicate()
     until(lambda: not is_running(pid), what="the child ends")
-
-
-@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell")
-def test_its_end_is_told_when_it_is_killed_and_it_can_still_be_polled() -> None:
-    child, ended = start(SLEEP), threading.Event()
-    child.when_ended(ended.set)
-    assert not ended.is_set()
-    os.kill(child.pid, signal.SIGKILL)
-    assert ended.wait(20)
-    assert child.poll() == -signal.SIGKILL
-
-
-@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell")
-def test_its_end_is_told_when_somebody_else_has_seen_it_already() -> None:
-    child, ended = start(SLEEP), threading.Event()
-    child.end(5.0)
-    child.when_ended(ended.set)
-    assert ended.wait(20)

@@ -39,6 +39,24 @@ def test_an_orphan_is_killed_when_it_inherited_the_mark(tmp_path: Path) -> None:
     until(lambda: not is_running(orphan), what="the orphan ends")
 
 
+def test_what_is_spared_lives_with_all_below_it_when_others_have_the_same_mark(tmp_path: Path) -> None:
+    environ = {**os.environ, "TEST_MARK": str(tmp_path)}
+    code = double_fork(tmp_path / "pid", orphan=False)
+    spared = subprocess.Popen([sys.executable, "-c", code], env=environ)
+    other = subprocess.Popen(SLEEP, env=environ)
+    until((tmp_path / "pid").exists, what="the grandchild writes its pid")
+    grandchild = int((tmp_path / "pid").read_text())
+    try:
+        until(lambda: kill_marked("TEST_MARK", str(tmp_path), spare=spared.pid) == 1, what="the other one is found")
+        assert other.wait(10) == -signal.SIGKILL
+        assert kill_marked("TEST_MARK", str(tmp_path), spare=spared.pid) == 0
+        assert (spared.poll(), is_running(grandchild)) == (None, True)
+    finally:
+        kill_marked("TEST_MARK", str(tmp_path))
+        spared.wait()
+        other.wait()
+
+
 def test_this_process_lives_when_it_carries_the_mark_itself() -> None:
     code = "import os; from app.processes.marks import kill_marked; print(kill_marked('TEST_MARK', 'own'))"
     environ = {**os.environ, "TEST_MARK": "own"}

@@ -2,12 +2,18 @@
 
 import errno
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
 import psutil
 
 from app.panel.services.problems import PortTakenError
 from app.panel.services.process.problems import PortUnusableError
+from app.panel.services.process.service_processes import OWNER_VARIABLE
 from app.web.server import listen
+
+ACCESS: Final = "ML_PIPELINE_ACCESS"  # a folder in the state folder, of which each service is told
 
 
 def check_free(host: str, port: int, setting: str) -> None:
@@ -32,14 +38,28 @@ def _bind_error(host: str, port: int) -> int:
 
 
 def find_holder(port: int) -> str:
-    """Return who listens on the port, for people: `nginx (process 812)`, or `another program` where that is hidden."""
+    """Return who listens on the port, for people: `nginx (process 812)`, or `another program` where that is hidden.
+
+    A service of another panel is named by the state folder, with which `ml-pipeline down` ends it.
+    """
     try:
         pid = next(
             (c.pid for c in psutil.net_connections("tcp") if _is_listener(c.status, c.laddr, port) and c.pid), None
         )
-        return f"{psutil.Process(pid).name()} (process {pid})" if pid else "another program"
+        if not pid:
+            return "another program"
+        process = psutil.Process(pid)
+        return f"{_service(process) or process.name()} (process {pid})"
     except (psutil.Error, OSError):
         return "another program"
+
+
+def _service(process: psutil.Process) -> str:
+    with suppress(psutil.Error, OSError):
+        environ = process.environ()
+        if OWNER_VARIABLE in environ and ACCESS in environ:
+            return f"a service of the state folder {Path(environ[ACCESS]).parent}"
+    return ""
 
 
 def is_listening(processes: Iterable[psutil.Process], port: int) -> bool:

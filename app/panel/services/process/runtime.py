@@ -1,25 +1,22 @@
-"""Services as child processes of the panel: for a machine with nothing but Python.
+"""Services as processes that outlive the panel: for a machine with nothing but Python.
 
-Departures from a container: the CPU limit is not enforced, memory is by what is allocated, and a service ends with the
-panel.
+Departures from a container: the CPU limit is not enforced, and memory is by what is allocated.
 """
 
-import contextlib
+import logging
 import os
-import secrets
 import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from app.panel.services.problems import RunsAsRootError, ServiceStartError
 from app.panel.services.process import ports
+from app.panel.services.process.confinement import own_folder
 from app.panel.services.process.service_processes import ServiceProcess, ServiceProcesses
+from app.panel.services.process.usage import Usage, family, measure
 from app.panel.services.protocol import (
     ABSENT,
     SERVICES,
@@ -33,37 +30,36 @@ from app.panel.services.protocol import (
 )
 from app.panel.services.service_log import ServiceLog
 from app.processes.child import CODE_DIR
-from app.processes.tree import descendants
-from pipeline.core.atomic_files import write_atomic
+from app.processes.ends import when_ended
+from app.web import handover
 from pipeline.core.disk import disk_problem
 from pipeline.core.problems import ProblemError
+
+log = logging.getLogger(__name__)
 
 # Reading PSS walks the page tables of a process; once a second would be felt.
 USAGE_EVERY_S: Final = 5.0
 GRACE_S: Final = 3.0
-
-
-@dataclass(frozen=True)
-class _Usage:
-    at: float
-    memory_bytes: int
-    cpu_s: float
-    n_processes: int
+# A moment longer than servers give the requests that they are answering.
+REPLACED_GRACE_S: Final = 6.0
+_POLL_S: Final = 0.05
 
 
 class ProcessRuntime:
-    """See `protocol.Runtime`. Logs and the owner mark lie in `folder`; one panel at a time uses a folder."""
+    """See `protocol.Runtime`. Logs, and what runs, lie in `folder`; one panel at a time uses a folder.
+
+    What the panel before left is taken over with the first look at it: nothing of it is started again that is as it
+    should be.
+    """
 
     def __init__(self, placement: Placement, folder: Path) -> None:
         self._placement = placement
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._processes = ServiceProcesses(_owner(folder))
+        self._processes = ServiceProcesses(folder)
         self._running: dict[ServiceName, ServiceProcess] = {}
-        self._usage: dict[ServiceName, _Usage] = {}
+        self._usage: dict[ServiceName, Usage] = {}
         self._locks: dict[ServiceName, threading.RLock] = {name: threading.RLock() for name in SERVICES}
-        self._sweep_lock = threading.Lock()
-        self._is_swept = False
+        self._is_taken_over: set[ServiceName] = set()
         self._notify_end: Callable[[ServiceName], None] = lambda _: None
 
     @property
@@ -72,16 +68,20 @@ class ProcessRuntime:
         return self._placement
 
     def ensure(self, spec: ServiceSpec) -> None:
-        """See Runtime. A replaced service ends before the new one starts: two cannot have one port."""
+        """See Runtime. A replaced service ends once the new one listens; one that writes files, before that one starts."""
         with self._locks[spec.name]:
-            service = self._running.get(spec.name)
-            if service is not None and service.process.poll() is None:
+            service = self._find(spec.name)
+            if service is not None and service.process.is_alive():
                 if service.digest == spec.digest:
                     return
+                if handover.IS_POSSIBLE and own_folder(spec) is None and self._owns_port(service):
+                    self._replace(service, spec)
+                    return
                 self.stop(spec.name)
-            self._sweep()
+            # What is left of it would hold its port.
+            self._processes.sweep(spec.name)
             ports.check_free(spec.host, spec.listen_port, spec.port_setting)
-            self._start(spec)
+            self._keep(spec.name, self._start(spec))
 
     def restart(self, spec: ServiceSpec) -> None:
         """See Runtime."""
@@ -92,26 +92,28 @@ class ProcessRuntime:
     def stop(self, name: ServiceName, *, grace_s: float = GRACE_S) -> None:
         """See Runtime."""
         with self._locks[name]:
-            service = self._running.pop(name, None)
+            service = self._find(name)
             if service is not None:
                 service.process.end(grace_s)
+                self._running.pop(name)
+            self._processes.sweep(name)
+            self._processes.forget(name)
 
     def observe(self, name: ServiceName) -> Observed:
         """See Runtime. `running` means that a process of this service holds the port, so that what responds is ours."""
         with self._locks[name]:
-            service = self._running.get(name)
+            service = self._find(name)
             if service is None:
                 return ABSENT
             self._log(name).rotate()
-            code = service.process.poll()
-            if code is not None:
+            if not service.process.is_alive():
                 return Observed(
                     "exited",
                     digest=service.digest,
                     instance_id=service.instance_id,
                     started_at=service.started_at,
-                    exit_code=code,
-                    reason=_exit_reason(code),
+                    exit_code=service.process.exit_code,
+                    reason=_exit_reason(service.process.exit_code),
                 )
             return self._observe_running(name, service)
 
@@ -140,17 +142,56 @@ class ProcessRuntime:
         ]
 
     def close(self) -> None:
-        """End all services at once, then release everything."""
-        for name in tuple(self._running):
+        """See Runtime."""
+        for name in SERVICES:
             with self._locks[name]:
-                service = self._running.get(name)
-                if service is not None and service.process.poll() is None:
-                    service.process.terminate()
-        for name in tuple(self._running):
-            self.stop(name)
-        self._processes.close()
+                service = self._running.pop(name, None)
+                if service is not None and service.process.is_alive():
+                    service.process.leave()
 
-    def _start(self, spec: ServiceSpec) -> None:
+    def _find(self, name: ServiceName) -> ServiceProcess | None:
+        """Return the service that runs or did; the first time it is looked for, as the panel before left it."""
+        if name not in self._is_taken_over:
+            found = self._processes.find(name)
+            if found is not None:
+                log.info("action=adopt_service service=%s pid=%s", name, found.process.pid)
+                self._take(name, found)
+            # What a panel was killed over: a start that it had not noted, an end that it had not finished.
+            self._processes.sweep(name, keep=found)
+            self._is_taken_over.add(name)
+        return self._running.get(name)
+
+    def _replace(self, old: ServiceProcess, spec: ServiceSpec) -> None:
+        """Start the new one beside the old one, and end that. Raises SVC-01, PORT-nn; then the old one keeps serving."""
+        self._processes.sweep(spec.name, keep=old)
+        if old.port != spec.listen_port:
+            ports.check_free(spec.host, spec.listen_port, spec.port_setting)
+        new = self._start(spec, {handover.REPLACES: "true"})
+        deadline = time.monotonic() + spec.start_s
+        while not self._owns_port(new):
+            is_over = time.monotonic() >= deadline
+            if is_over or not new.process.is_alive():
+                new.process.end(0.0)
+                why = "It does not listen." if is_over else _exit_reason(new.process.exit_code)
+                raise ServiceStartError.of_replacement(spec.name, why)
+            time.sleep(_POLL_S)
+        self._keep(spec.name, new)
+        old.process.end(REPLACED_GRACE_S)
+
+    def _owns_port(self, service: ServiceProcess) -> bool:
+        service.owns_port = service.owns_port or ports.is_listening(family(service.process.pid), service.port)
+        return service.owns_port
+
+    def _keep(self, name: ServiceName, service: ServiceProcess) -> None:
+        self._take(name, service)
+        self._usage.pop(name, None)
+        self._processes.note(name, service)
+
+    def _take(self, name: ServiceName, service: ServiceProcess) -> None:
+        self._running[name] = service
+        when_ended(service.process.pid, lambda: self._notify_end(name))
+
+    def _start(self, spec: ServiceSpec, env: Mapping[str, str] | None = None) -> ServiceProcess:
         try:
             for mount in spec.mounts:
                 Path(mount.path).mkdir(parents=True, exist_ok=True)
@@ -160,22 +201,20 @@ class ProcessRuntime:
             reason = ServiceStartError.of_process(spec.name, f"{error.strerror or error}.")
             raise disk_problem(error, folders, f"{TITLES[spec.name]} cannot be started") or reason from error
         try:
-            service = self._running[spec.name] = self._processes.start(spec, CODE_DIR, output)
-            service.process.when_ended(lambda: self._notify_end(spec.name))
+            return self._processes.start(spec, CODE_DIR, output, env)
         finally:
             # The child has its own copy.
             os.close(output)
-        self._usage.pop(spec.name, None)
 
     def _observe_running(self, name: ServiceName, service: ServiceProcess) -> Observed:
         now = time.monotonic()
         usage = self._usage.get(name)
         if not service.owns_port or usage is None or now - usage.at >= USAGE_EVERY_S:
-            family = _family(service.process.pid)
-            is_new_owner = not service.owns_port and ports.is_listening(family, service.port)
+            members = family(service.process.pid)
+            is_new_owner = not service.owns_port and ports.is_listening(members, service.port)
             service.owns_port = service.owns_port or is_new_owner
             if is_new_owner or usage is None or now - usage.at >= USAGE_EVERY_S:
-                usage = _measure(family, now)
+                usage = measure(members, now)
                 self._usage[name] = usage
         return Observed(
             "running" if service.owns_port else "starting",
@@ -187,17 +226,10 @@ class ProcessRuntime:
             n_processes=usage.n_processes,
         )
 
-    def _sweep(self) -> None:
-        """Once, before the first start: what a killed panel left would hold our ports."""
-        with self._sweep_lock:
-            if not self._is_swept:
-                self._processes.sweep()
-                self._is_swept = True
-
     def _port_check(self, spec: ServiceSpec) -> Check:
         with self._locks[spec.name]:
-            service = self._running.get(spec.name)
-            is_ours = service is not None and service.process.poll() is None
+            service = self._find(spec.name)
+            is_ours = service is not None and service.process.is_alive()
         name = f"Port {spec.port}"
         if is_ours:
             return Check(f"port-{spec.port}", name, "ok", f"In use by this panel's {TITLES[spec.name]}.")
@@ -211,45 +243,12 @@ class ProcessRuntime:
         return ServiceLog(self._folder / f"{name}.log")
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    """Return a process and all that it started, as far as they run."""
-    family = []
-    for member in (pid, *descendants(pid)):
-        with contextlib.suppress(psutil.Error):
-            family.append(psutil.Process(member))
-    return family
-
-
-def _measure(family: list[psutil.Process], now: float) -> _Usage:
-    memory_bytes, cpu_s = 0, 0.0
-    for process in family:
-        with contextlib.suppress(psutil.Error, OSError):
-            times = process.cpu_times()
-            cpu_s += times.user + times.system
-            memory_bytes += _memory_bytes(process)
-    return _Usage(now, memory_bytes, cpu_s, len(family))
-
-
-def _memory_bytes(process: psutil.Process) -> int:
-    """Return PSS, which counts shared pages once over all processes; or RSS where the system has no PSS."""
-    try:
-        return int(getattr(process.memory_full_info(), "pss", 0)) or int(process.memory_info().rss)
-    except psutil.AccessDenied:
-        return int(process.memory_info().rss)
-
-
-def _exit_reason(code: int) -> str:
+def _exit_reason(code: int | None) -> str:
     """Return how a process ended, for people."""
+    if code is None:
+        return "How is not known: an earlier panel had started it."
     if code == -signal.SIGKILL:
         return "Killed (signal 9): manually, or by the system because memory ran out."
     if code < 0:
         return f"Ended by signal {-code} ({signal.strsignal(-code) or 'unknown'})."
     return f"Ended with exit code {code}."
-
-
-def _owner(folder: Path) -> str:
-    """Return the mark of this state folder's processes; made once."""
-    path = folder / "owner"
-    if not path.exists():
-        write_atomic(path, secrets.token_hex(16).encode())
-    return path.read_text("ascii")

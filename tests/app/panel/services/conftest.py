@@ -8,7 +8,7 @@ import pytest
 
 from app.panel.clock import SystemClock
 from app.panel.services.process.runtime import ProcessRuntime
-from app.panel.services.protocol import Placement, ServiceName, ServiceSpec
+from app.panel.services.protocol import SERVICES, Placement, Runtime, ServiceName, ServiceSpec
 from app.panel.services.specs import DesiredServices
 from app.panel.services.supervisor import ServiceSupervisor
 
@@ -33,12 +33,19 @@ def fake_spec(name: ServiceName, port: int, *args: str) -> ServiceSpec:
     )
 
 
+def end(runtime: Runtime) -> None:
+    """End all services of a runtime, and close it."""
+    for name in SERVICES:
+        runtime.stop(name)
+    runtime.close()
+
+
 Supervise = Callable[..., ServiceSupervisor]
 
 
 @pytest.fixture
 def supervise(tmp_path: Path) -> Iterator[Supervise]:
-    """`supervise(spec, ...)`: a supervisor of these specs, not started; closed after the test."""
+    """`supervise(spec, ...)`: a supervisor of these specs, not started; closed after the test, with its services."""
     supervisors: list[ServiceSupervisor] = []
 
     def make(*specs: ServiceSpec) -> ServiceSupervisor:
@@ -59,4 +66,5 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
 
     yield make
     for supervisor in supervisors:
+        supervisor.ends_services = True
         supervisor.close()

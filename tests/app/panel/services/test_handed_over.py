@@ -1,5 +1,6 @@
 """The API's key and the certificate reach the services as files."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.panel.services.handed_over import (
     hand_over_api_key,
     hand_over_certificate,
     read_api_key,
+    version_of,
 )
 from app.web.tls import TlsFiles
 from pipeline.core.settings_problems import UnusableSecretError
@@ -71,3 +73,13 @@ def test_containers_read_the_certificate_that_the_panel_was_given_last(tmp_path:
     assert copies[1].read_bytes() == tls.key.read_bytes()
     assert hand_over_certificate(None, folder) == ""
     assert list(folder.iterdir()) == []
+
+
+def test_the_version_is_another_when_a_certificate_was_renewed_where_it_is(tmp_path: Path) -> None:
+    files = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem")
+    for path in (files.cert, files.key):
+        path.write_text("first")
+    before = version_of(files)
+    assert version_of(files) == before
+    os.utime(files.cert, ns=(1, 1))
+    assert version_of(files) != before

@@ -22,7 +22,7 @@ from app.panel.services.views import ServiceRow
 from bench.ports import free_port, free_ports
 from bench.wait import until
 from pipeline.core.problems import ProblemError
-from tests.app.panel.services.conftest import Supervise, fake_spec
+from tests.app.panel.services.conftest import Supervise, end, fake_spec
 from tests.builders.http_server import Answer, http_server
 
 pytestmark = pytest.mark.process
@@ -140,7 +140,7 @@ def stubborn(supervise: Supervise, tmp_path: Path) -> Iterator[Stubborn]:
     stubborn = Stubborn(runtime, tmp_path / "stubborn")
     yield stubborn
     stubborn.goes_on.set()
-    stubborn.close()
+    end(stubborn)
 
 
 def supervisor_of(runtime: ProcessRuntime, *specs: ServiceSpec) -> ServiceSupervisor:
@@ -259,8 +259,41 @@ def test_no_process_is_left_when_the_supervisor_is_closed(supervise: Supervise) 
     supervisor.start()
     supervisor.wait_ready(("api",), 20, NEVER)
     pid = int(supervisor.runtime.observe("api").instance_id.split("-")[0])
+    supervisor.ends_services = True
     supervisor.close()
     assert not psutil.pid_exists(pid)
+
+
+def test_services_go_on_when_the_supervisor_is_closed_and_the_next_one_takes_them_over(supervise: Supervise) -> None:
+    spec = fake_spec("api", free_port())
+    first = supervise(spec)
+    first.start()
+    first.wait_ready(("api",), 20, NEVER)
+    seen = first.runtime.observe("api")
+    first.close()
+    second = supervise(spec)
+    second.start()
+    second.wait_ready(("api",), 20, NEVER)
+    assert second.runtime.observe("api").instance_id == seen.instance_id
+    row = second.view().rows[0]
+    assert (row.started_at, row.n_restarts, row.ended) == (seen.started_at, 0, None)
+    os.kill(int(seen.instance_id.split("-")[0]), signal.SIGKILL)
+    row = row_when(second, lambda row: row.n_restarts == 1 and row.state == "running")
+    assert "an earlier panel had started it" in getattr(row.ended, "what", "")
+
+
+def test_nothing_is_started_again_when_the_panel_is_about_to_end(supervise: Supervise) -> None:
+    """systemd ends panel and services at the same time."""
+    supervisor = supervise(fake_spec("api", free_port()))
+    supervisor.start()
+    supervisor.wait_ready(("api",), 20, NEVER)
+    supervisor.hold()
+    os.kill(int(supervisor.runtime.observe("api").instance_id.split("-")[0]), signal.SIGTERM)
+    until(lambda: supervisor.runtime.observe("api").state == "exited", what="the service ends")
+    for thread in supervisor._threads:
+        thread.join(20)
+    supervisor.close()
+    assert supervisor.runtime.observe("api").state == "absent"
 
 
 def test_the_page_says_why_when_the_runtime_does_not_answer(supervise: Supervise) -> None:

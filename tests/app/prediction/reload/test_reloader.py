@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import pytest
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
 from bench.bundles import Built, make_bundle
+from bench.ports import free_port
 from bench.wait import until
 from pipeline.core.bundle import write_pointer
+from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import StartApi
 
 pytestmark = pytest.mark.process
@@ -89,3 +93,35 @@ def test_start_waits_for_the_model_when_another_one_may_serve_meanwhile(tmp_path
         return too_early, reloader.live_model is not None
 
     assert asyncio.run(follow()) == (False, True)
+
+
+def test_it_has_caught_up_when_the_pointer_moved_meanwhile(tmp_path: Path) -> None:
+    first, second = (make_bundle(tmp_path, version=v, seed=v, live=v == 1) for v in (1, 2))
+
+    async def catch_up() -> int:
+        reloader = ModelReloader(ApiSettings(models_dir=tmp_path))
+        catching_up = asyncio.create_task(reloader.catch_up())
+        await asyncio.sleep(0)  # it has seen the pointer; verifying takes much longer
+        write_pointer(tmp_path, second.pointer)
+        await catching_up
+        assert reloader.live_model is not None
+        return reloader.live_model.model.version
+
+    assert asyncio.run(catch_up()) == 2
+    (second.folder / "model.onnx").unlink()
+    with pytest.raises(ProblemError, match="MODEL-"):
+        asyncio.run(ModelReloader(ApiSettings(models_dir=tmp_path)).catch_up())
+    asyncio.run(ModelReloader(ApiSettings(models_dir=first.folder)).catch_up())  # none is live there
+
+
+def test_it_never_listens_without_the_model_when_it_replaces_an_api_that_has_it(tmp_path: Path) -> None:
+    port = free_port()
+    built = make_bundle(tmp_path / "models")
+    (built.folder / "model.onnx").unlink()
+    environ = {"ML_PIPELINE_MODELS": str(tmp_path / "models"), "API_PORT": str(port), "ML_PIPELINE_REPLACES": "true"}
+    command = [sys.executable, "-m", "app.prediction"]
+    api = subprocess.run(
+        command, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert api.returncode != 0
+    assert "MODEL-" in api.stderr

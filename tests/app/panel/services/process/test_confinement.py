@@ -20,7 +20,7 @@ from app.panel.settings import Settings
 from app.processes.child import CODE_DIR
 from bench.ports import free_port
 from bench.wait import until
-from tests.app.panel.services.conftest import fake_spec
+from tests.app.panel.services.conftest import end, fake_spec
 
 pytestmark = pytest.mark.process
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -68,7 +68,7 @@ def test_it_has_limits_and_gains_no_privileges_when_it_runs(tmp_path: Path) -> N
             for line in Path(f"/proc/{process.pid}/limits").read_text().splitlines()
         }
     finally:
-        runtime.close()
+        end(runtime)
     assert (status["NoNewPrivs"], status["Umask"]) == ("1", "0077")
     assert limits["Max data size"] == [str(2 * spec.memory_bytes)] * 2
     assert limits["Max core file size"] == ["0", "0"]
@@ -83,7 +83,7 @@ def test_it_works_in_its_own_folder_when_it_writes_files(tmp_path: Path, monkeyp
         entries = Path(f"/proc/{process.pid}/environ").read_bytes().decode().strip("\0").split("\0")
         cwd = Path(process.cwd())
     finally:
-        runtime.close()
+        end(runtime)
     environ = dict(entry.split("=", 1) for entry in entries)
     store = tmp_path / "store"
     assert cwd == store
@@ -110,7 +110,7 @@ def test_it_runs_as_root_and_says_so_when_no_other_user_could_read_what_it_needs
         assert (process.uids().real, warnings) == (0, ["SVC-04"])
         assert stat.S_IMODE(open_folder.stat().st_mode) == 0o700
     finally:
-        runtime.close()
+        end(runtime)
 
 
 @root_only

@@ -1,4 +1,4 @@
-"""Nothing outlives the panel, whatever kills it."""
+"""A service outlives the panel, whatever ends that, and the next panel finds it, or ends what it does not know."""
 
 import os
 import signal
@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.panel.services.process.service_processes import OWNER_VARIABLE, ServiceProcesses
+from app.panel.services.process.records import Records
+from app.panel.services.process.service_processes import OWNER_VARIABLE, ServiceProcess, ServiceProcesses
 from app.processes.tree import is_running
 from bench.ports import free_port
 from bench.wait import until
@@ -23,107 +24,93 @@ import os, sys, time
 from pathlib import Path
 from app.panel.services.process.service_processes import ServiceProcesses
 from tests.app.panel.services.conftest import fake_spec
-services = ServiceProcesses("test-owner")
 folder = Path(sys.argv[1])
+services = ServiceProcesses(folder)
 output = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 service = services.start(fake_spec("api", int(sys.argv[2]), f"--child-pid-file={folder / 'worker'}"), folder, output)
+if sys.argv[3] == "noted":
+    services.note("api", service)
 (folder / "leader").write_text(str(service.process.pid))
-print("up", flush=True)
 time.sleep(600)
 """
 
 
-def start_panel(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
-    """Return a stand-in for the panel with one service, which has a worker in a session of its own."""
-    panel = subprocess.Popen(
-        [sys.executable, "-c", PANEL, str(folder), str(free_port())], stdout=subprocess.PIPE, text=True
-    )
+def kill_panel(folder: Path, *, noted: bool) -> tuple[int, int]:
+    """Return a service and its worker, in a session of its own, that a killed stand-in for the panel has left."""
+    arguments = [str(folder), str(free_port()), "noted" if noted else "not noted"]
+    panel = subprocess.Popen([sys.executable, "-c", PANEL, *arguments])
     worker = folder / "worker"
     until(lambda: worker.exists() and worker.read_text() != "", what="the worker writes its pid")
     until((folder / "leader").exists, what="the leader writes its pid")
-    return panel, int((folder / "leader").read_text()), int(worker.read_text())
-
-
-def test_the_service_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
-    panel, leader, worker = start_panel(tmp_path)
-    reapers = [
-        process.pid for process in psutil.Process(panel.pid).children() if "reaper.py" in " ".join(process.cmdline())
-    ]
-    assert len(reapers) == 1
     panel.kill()
-    panel.communicate()
-    until(lambda: not is_running(leader) and not is_running(reapers[0]), what="the leader and its reaper end")
-    # The worker left the group; the next panel finds it by its mark.
-    services = ServiceProcesses("test-owner")
-    services.sweep()
-    services.close()
-    until(lambda: not is_running(worker), what="the worker ends")
+    panel.wait()
+    return int((folder / "leader").read_text()), int(worker.read_text())
 
 
-def test_the_whole_group_ends_when_the_panel_is_killed(tmp_path: Path) -> None:
-    """A worker that stays in its group is not ended by the kernel; the reaper ends it."""
-    panel = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            PANEL.replace("--child-pid-file", "--group-pid-file"),
-            str(tmp_path),
-            str(free_port()),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    worker = tmp_path / "worker"
-    until(lambda: worker.exists() and worker.read_text() != "", what="the worker writes its pid")
-    until((tmp_path / "leader").exists, what="the leader writes its pid")
-    panel.kill()
-    panel.communicate()
-    until(lambda: not is_running(int(worker.read_text())), what="the worker ends")
+def started(services: ServiceProcesses, folder: Path, *args: str) -> ServiceProcess:
+    with (folder / "log").open("ab") as output:
+        return services.start(fake_spec("api", free_port(), *args), folder, output.fileno())
+
+
+def test_the_service_is_found_with_all_below_it_when_the_panel_was_killed(tmp_path: Path) -> None:
+    leader, worker = kill_panel(tmp_path, noted=True)
+    services = ServiceProcesses(tmp_path)
+    found = services.find("api")
+    assert found is not None
+    assert found.process.pid == leader
+    assert services.sweep("api", keep=found) == 0
+    assert (is_running(leader), is_running(worker), services.find("app")) == (True, True, None)
+    found.process.end(5.0)
+    assert services.find("api") is None
+    until(lambda: not is_running(leader) and not is_running(worker), what="both end")
+
+
+def test_the_service_is_ended_when_the_panel_was_killed_before_it_had_noted_it(tmp_path: Path) -> None:
+    leader, worker = kill_panel(tmp_path, noted=False)
+    services = ServiceProcesses(tmp_path)
+    assert services.find("api") is None
+    services.sweep("api")
+    until(lambda: not is_running(leader) and not is_running(worker), what="both end")
 
 
 def test_workers_end_too_when_a_service_is_stopped(tmp_path: Path) -> None:
-    services = ServiceProcesses("another-owner")
+    services = ServiceProcesses(tmp_path)
     worker = tmp_path / "worker"
-    with (tmp_path / "log").open("ab") as output:
-        service = services.start(fake_spec("api", free_port(), f"--child-pid-file={worker}"), tmp_path, output.fileno())
+    service = started(services, tmp_path, f"--child-pid-file={worker}")
     until(lambda: worker.exists() and worker.read_text() != "", what="the worker writes its pid")
     service.process.end(5.0)
-    services.close()
     assert service.process.exit_code == -signal.SIGTERM
     until(lambda: not is_running(int(worker.read_text())), what="the worker ends")
 
 
 def test_only_our_own_are_swept_when_others_run_too(tmp_path: Path) -> None:
-    foreign = subprocess.Popen(SLEEP, env={**os.environ, OWNER_VARIABLE: "somebody else"})
-    ours = subprocess.Popen(SLEEP, env={**os.environ, OWNER_VARIABLE: "swept-owner"})
-    services = ServiceProcesses("swept-owner")
+    services = ServiceProcesses(tmp_path)
+    own = Records(tmp_path).mark()
+    marks = (f"{own}/api", f"{own}/app", f"{own}2/api", "somebody else/api")
+    ours, *others = [subprocess.Popen(SLEEP, env={**os.environ, OWNER_VARIABLE: mark}) for mark in marks]
     try:
-        until(lambda: services.sweep() == 1, what="the marked process is swept")
+        until(lambda: services.sweep("api") == 1, what="the marked process is swept")
         ours.wait(10)
-        assert foreign.poll() is None
+        assert [other.poll() for other in others] == [None] * 3
     finally:
-        services.close()
-        foreign.kill()
-        foreign.wait()
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def test_the_panels_secrets_are_not_passed_on_when_a_service_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PANEL_PASSWORD", "secret")
-    services = ServiceProcesses("third-owner")
-    with (tmp_path / "log").open("ab") as output:
-        service = services.start(fake_spec("api", free_port()), tmp_path, output.fileno())
+    service = started(ServiceProcesses(tmp_path), tmp_path)
     until(lambda: str(FAKE) in psutil.Process(service.process.pid).cmdline(), what="the service is executed")
     environ = psutil.Process(service.process.pid).environ()
     service.process.end(5.0)
-    services.close()
     assert "PANEL_PASSWORD" not in environ
-    assert environ[OWNER_VARIABLE] == "third-owner"
+    assert environ[OWNER_VARIABLE] == f"{Records(tmp_path).mark()}/api"
 
 
 def test_the_reason_is_given_when_no_process_can_be_started(tmp_path: Path) -> None:
-    services = ServiceProcesses("fourth-owner")
+    services = ServiceProcesses(tmp_path)
     with (tmp_path / "log").open("ab") as output, pytest.raises(ProblemError, match="SVC-01"):
         services.start(fake_spec("api", 1234), tmp_path / "missing", output.fileno())
-    services.close()
