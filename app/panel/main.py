@@ -35,7 +35,7 @@ from app.panel.notifier import Notifier
 from app.panel.pages.renderer import PageRenderer
 from app.panel.pages.service_links import ServiceLinks
 from app.panel.probes import DatabaseProbe
-from app.panel.registry.keeper import LiveModelKeeper
+from app.panel.registry.checker import LiveModelChecker
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.dispatch.execution import RunDependencies
@@ -165,9 +165,11 @@ def create_app(
     datasets = Datasets(settings.data_dir, clock, audit)
     limits = PreviewLimits(launcher.memory_bytes, settings.max_table_cells)
     previews = Previews(settings.data_dir, datasets, limits, next_params=runs.next_params)
-    keeper = LiveModelKeeper(models, client, clock)
+    checker = LiveModelChecker(models, client, clock)
     links = ServiceLinks(settings, in_container=bool(own_container_id()))
-    renderer = PageRenderer(settings, clock, lambda: health(services.view(), keeper.checks()), links, recoveries.notice)
+    renderer = PageRenderer(
+        settings, clock, lambda: health(services.view(), checker.checks()), links, recoveries.notice
+    )
     drift = DriftService(
         settings.models_dir,
         client,
@@ -197,7 +199,7 @@ def create_app(
         BlockingWorker(on_start=recover_runs),
         BlockingWorker(on_start=partial(clean_up, settings)),
         BlockingWorker(on_start=models.recover, on_stop=models.close),
-        *(() if services_disabled else _service_workers(services, models, tracking, drift, keeper)),
+        *(() if services_disabled else _service_workers(services, models, tracking, drift, checker)),
         BlockingWorker(on_start=backups.start, on_stop=backups.close),
         maintenance,
         sample,
@@ -220,7 +222,7 @@ def create_app(
         ticker,
         DatabaseProbe(db),
         services,
-        Preflight(settings, services, clock, keeper.checks),
+        Preflight(settings, services, clock, checker.checks),
         models,
         model_queries,
         drift,
@@ -279,7 +281,7 @@ def _service_workers(
     models: ModelService,
     tracking: TrackingService,
     drift: DriftService,
-    keeper: LiveModelKeeper,
+    checker: LiveModelChecker,
 ) -> tuple[Worker, ...]:
     return (
         BlockingWorker(on_start=services.start, on_stop=services.close),
@@ -287,5 +289,5 @@ def _service_workers(
         BlockingWorker(on_stop=models.close),
         BlockingWorker(on_start=tracking.start, on_stop=tracking.close),
         drift,
-        keeper,
+        checker,
     )

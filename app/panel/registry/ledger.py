@@ -10,13 +10,13 @@ import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from app.panel.registry.tables import Deployment, ModelVersion
 from pipeline.core.atomic_files import fsync_dir
+from pipeline.core.ledger import LEDGER_FILE
 
 log = logging.getLogger(__name__)
-LEDGER_FILE: Final = "ledger.jsonl"
 
 Line = dict[str, Any]
 

@@ -45,7 +45,10 @@ def restore_models(db: Database, models_dir: Path, now: datetime) -> RestoredMod
         known = {row.bundle: row for row in session.exec(select(ModelVersion))}
         stored = {row.id: row for row in session.exec(select(Deployment)) if row.id is not None}
     folders = {folder.name for folder in (models_dir / VERSIONS_DIR).glob("[!.]*") if folder.is_dir()}
-    lost = [row.version for row in known.values() if row.pruned_at is None and row.bundle not in folders]
+    live = _pointer(models_dir)
+    # The files of the live one may be restored from its run.
+    there = folders if live is None else folders | {live.bundle}
+    lost = [row.version for row in known.values() if row.pruned_at is None and row.bundle not in there]
     back = [row.version for row in known.values() if row.pruned_at is not None and row.bundle in folders]
     found, unreadable, conflicting = _unknown(
         models_dir, folders - known.keys(), {row.version for row in known.values()}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from sqlmodel import col, select
@@ -118,6 +119,11 @@ class ModelService:
         a run is about to be compared with it."""
         self.check_live()
         return 1 + max(self._queries.highest_version(), *self._versions_on_disk(), 0)
+
+    def fell_back_at(self) -> datetime | None:
+        """See `runs.domain.interfaces.ModelVersions`."""
+        latest = self._store.latest()
+        return latest.finished_at if latest is not None and latest.kind == "fallback" else None
 
     def recover(self) -> None:
         """At start: undo what a killed panel left pending, delete what it left half written, and resume the monitor."""

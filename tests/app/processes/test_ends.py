@@ -29,7 +29,9 @@ def test_its_end_is_told_when_a_child_is_killed_and_it_can_still_be_polled() -> 
 
 
 def test_its_end_is_told_when_it_is_the_child_of_another_process() -> None:
-    shell = subprocess.run(["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"], capture_output=True, text=True, check=True)
+    shell = subprocess.run(
+        ["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"], capture_output=True, text=True, check=True
+    )
     pid, ended = int(shell.stdout), threading.Event()
     when_ended(pid, ended.set)
     assert not ended.is_set()

@@ -83,6 +83,9 @@ class RunExecution:
     async def _execute(self, fault: ProblemError | None) -> None:
         # Once is enough: no other run ends while this one is active.
         last_succeeded = await self._ask(self._deps.store.find_latest, RunState.SUCCEEDED, before=self._number)
+        fell_back_at = await self._ask(self._deps.versions.fell_back_at)
+        if last_succeeded is not None and fell_back_at is not None and last_succeeded.created_at < fell_back_at:
+            last_succeeded = None  # its model is damaged: there is something to do although nothing has changed
         is_over = False
         while not is_over:
             snapshot = await self._ask(self._deps.store.snapshot, self.run_id)

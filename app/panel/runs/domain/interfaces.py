@@ -1,6 +1,7 @@
 """The interfaces that runs need from the layers above; `main.py` provides them."""
 
 import threading
+from datetime import datetime
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -45,6 +46,9 @@ class ModelVersions(Protocol):
 
     def next_version(self) -> int:
         """Return 1 + the highest version that was ever published. Sync."""
+
+    def fell_back_at(self) -> datetime | None:
+        """Return when an earlier version took the place of a damaged one that was live; None if it does no longer. Sync."""
 
 
 class Preparation(Protocol):

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from app.panel.registry.ledger import LEDGER_FILE, Ledger, read_ledger
+from app.panel.registry.ledger import Ledger, read_ledger
+from pipeline.core.ledger import LEDGER_FILE
 from tests.app.panel.registry.conftest import RegistryHarness
 
 

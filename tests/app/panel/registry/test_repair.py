@@ -169,3 +169,17 @@ def test_the_panel_starts_when_nothing_can_be_written(
     _pointer(registry).rmdir()
     assert registry.models.check_live() is None
     assert registry.live == 1
+
+
+def test_moment_is_known_when_an_earlier_version_took_the_place_of_a_damaged_one(registry: RegistryHarness) -> None:
+    for run in (1, 2, 3):
+        registry.deploy(run)
+    assert registry.models.fell_back_at() is None
+    _file(registry, 3, "model.onnx").unlink()
+    shutil.rmtree(registry.folder / "run-3")
+    assert registry.models.check_live() is None
+    fallback = registry.queries.deployments()[0]
+    assert (fallback.kind, registry.live) == ("fallback", 2)
+    assert registry.models.fell_back_at() is not None
+    registry.deploy(4)
+    assert registry.models.fell_back_at() is None

@@ -7,10 +7,11 @@ from sqlmodel import select
 
 from app.panel.clock import SystemClock
 from app.panel.db.migrate import open_database
-from app.panel.registry.ledger import LEDGER_FILE, read_ledger
+from app.panel.registry.ledger import read_ledger
 from app.panel.registry.restore import RestoredModels, restore_models
 from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.runs.domain.tables import Run
+from pipeline.core.ledger import LEDGER_FILE
 from tests.app.panel.registry.conftest import RegistryHarness
 
 NOW = datetime(2026, 2, 3, tzinfo=UTC)

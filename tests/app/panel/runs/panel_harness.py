@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Final
@@ -81,6 +82,7 @@ class PanelHarness:
         self.policy = RetryPolicy(retry_delay_s, retries)
         self.timeout_s = timeout_s
         self.n_manual = self.n_starts = 0
+        self.damaged_at: datetime | None = None  # the live model
         self.open()
 
     def open(self) -> None:
@@ -126,6 +128,10 @@ class PanelHarness:
     def next_version(self) -> int:
         """See ModelVersions: nothing was published."""
         return 1
+
+    def fell_back_at(self) -> datetime | None:
+        """See ModelVersions."""
+        return self.damaged_at
 
     async def wait(self) -> None:
         """See Preparation: there is nothing to wait for."""

@@ -221,6 +221,16 @@ def test_scheduled_run_says_no_change_when_nothing_changed(make_harness: MakeHar
     assert harness.run_to_end(trigger=Trigger.SCHEDULE).row.verdict == "promote"
 
 
+def test_model_is_trained_again_once_when_it_was_damaged_although_nothing_has_changed(
+    make_harness: MakeHarness,
+) -> None:
+    harness = make_harness()
+    harness.run_to_end()
+    harness.damaged_at = harness.clock.now()
+    assert [stage.state for stage in harness.run_to_end(trigger=Trigger.SCHEDULE).stages] == ["succeeded"] * 4
+    assert harness.run_to_end(trigger=Trigger.SCHEDULE).row.verdict == "no change"
+
+
 def test_rerun_takes_over_finished_stages_when_deploy_failed(make_harness: MakeHarness) -> None:
     def fails(_c: StageContext, _r: TrainResult, _l: StageLog, _s: threading.Event) -> DeployResult:
         raise problem("SVC-01", "The API is away.")

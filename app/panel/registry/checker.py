@@ -19,7 +19,7 @@ REPAIR_SHOWN_FOR: Final = timedelta(minutes=10)
 NAME: Final = "Live model"
 
 
-class LiveModelKeeper:
+class LiveModelChecker:
     """A worker that has the files of the live model repaired, and knows for the pages what is wrong with it."""
 
     def __init__(self, models: ModelService, client: PredictionClient, clock: Clock) -> None:
@@ -32,7 +32,7 @@ class LiveModelKeeper:
 
     async def start(self) -> None:
         """Begin to look every two seconds."""
-        self._task = asyncio.create_task(self._run(), name="live-model-keeper")
+        self._task = asyncio.create_task(self._run(), name="live-model-checker")
 
     async def stop(self) -> None:
         """End."""
