@@ -25,6 +25,7 @@ WORDS: Final = {
     "user": "users",
     "api_token": "API tokens",
     "audit_entry": "the audit",
+    "run_event": "the events of runs",
     "schedule": "the schedule",
 }
 SESSIONS: Final = "login_session"

@@ -9,7 +9,9 @@ from typing import Final
 from app.panel.db.damage import file_damage
 
 KEPT_BACKUPS: Final = 5
+KEPT_DAMAGED: Final = 3  # files that were moved aside
 QUARANTINE_MARK: Final = ".corrupt-"
+SUFFIXES: Final = ("-wal", "-shm", "")  # of what SQLite keeps beside a file, and of the file itself
 STAMP: Final = "%Y%m%d-%H%M%S"
 
 
@@ -65,11 +67,14 @@ def last_backup(path: Path) -> datetime | None:
 
 
 def quarantine(path: Path, now: datetime) -> Path:
-    """Move the file and what SQLite keeps beside it aside, and return its new path."""
+    """Move the file and what SQLite keeps beside it aside, and return its new path; the newest three such files are kept."""
     name = f"{path.name}{QUARANTINE_MARK}{now:{STAMP}}"
-    for suffix in ("-wal", "-shm", ""):
+    for suffix in SUFFIXES:
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(path.with_name(name + suffix))
+    for old in quarantined(path)[:-KEPT_DAMAGED]:
+        for suffix in SUFFIXES:
+            old.with_name(old.name + suffix).unlink(missing_ok=True)
     return path.with_name(name)
 
 

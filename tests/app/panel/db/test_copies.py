@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 import app.panel.main  # noqa: F401 - declares every table
-from app.panel.db.copies import back_up, last_backup
+from app.panel.db.copies import back_up, last_backup, quarantine, quarantined
 from app.panel.db.migrate import open_database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,3 +63,13 @@ def test_sound_copies_are_kept_when_the_database_is_damaged(tmp_path: Path) -> N
         with pytest.raises(sqlite3.OperationalError, match="damaged"):
             back_up(path, NOW + timedelta(days=day))
     assert [file.name for file in (tmp_path / "backups").iterdir()] == ["panel-20260101-000000.db"]
+
+
+def test_newest_three_damaged_files_are_kept_when_there_are_more(tmp_path: Path) -> None:
+    path = tmp_path / "panel.db"
+    for day in range(5):
+        for suffix in ("", "-wal"):
+            path.with_name(path.name + suffix).write_bytes(b"x")
+        quarantine(path, NOW + timedelta(days=day))
+    assert [file.name for file in quarantined(path)] == [f"panel.db.corrupt-2026010{day}-000000" for day in (3, 4, 5)]
+    assert len(list(tmp_path.iterdir())) == 6
