@@ -39,18 +39,18 @@ def run(arguments: argparse.Namespace, panel: "PanelClient") -> int:
     from rich.table import Table
 
     if not arguments.list:
-        known = {row["name"] for row in panel.get(PATH)["backups"]}
         panel.post(PATH)
         while (found := panel.get(PATH))["progress"]["running_since"] is not None:
             time.sleep(POLL_S)
-        if found["progress"]["problem"] is not None:
-            print(printable(found["progress"]["problem"]), file=sys.stderr)
-            return 1
-        for row in found["backups"]:
-            if row["name"] not in known:
-                print(f"{row['name']} ({size(row['n_bytes'])}) is in {printable(found['place'])}.")
+    else:
+        found = panel.get(PATH)
+    if problem := found["progress"]["problem"] or found["place_problem"]:
+        print(printable(problem), file=sys.stderr)
+        return 1
+    if not arguments.list:
+        newest = found["backups"][0]
+        print(f"{newest['name']} ({size(newest['n_bytes'])}) is in {printable(found['place'])}.")
         return 0
-    found = panel.get(PATH)
     table = Table("backup", "made", "size", title=f"Backups in {printable(found['place'])}")
     for row in found["backups"]:
         table.add_row(row["name"], minute(row["created_at"]), size(row["n_bytes"]))

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from app.panel.backups.place import Backup
 from app.panel.backups.recoveries import Recoveries
-from app.panel.backups.service import BackupService
+from app.panel.backups.service import BackupService, BackupState
 from app.panel.backups.views import RecoveryRow, recovery_row
 from app.web.dependencies import provided
 
@@ -28,9 +28,10 @@ class BackupProgress:
 
 @dataclass(frozen=True)
 class BackupsResponse:
-    """All backups and recoveries, newest first."""
+    """All backups and recoveries, newest first. `place_problem` is why the backups cannot be listed, null if they can."""
 
     place: str
+    place_problem: str | None
     progress: BackupProgress
     backups: list[Backup]
     recoveries: list[RecoveryRow]
@@ -39,17 +40,22 @@ class BackupsResponse:
 @router.get("")
 def list_backups(service: Service, recoveries: Annotated[Recoveries, provided(Recoveries)]) -> BackupsResponse:
     """Return the backups that are whole, what goes on, and what was restored when."""
-    rows = [recovery_row(row) for row in recoveries.newest()]
-    return BackupsResponse(service.place.title, _progress(service), service.place.list(), rows)
+    state = service.state()
+    return BackupsResponse(
+        place=service.place.title,
+        place_problem=None if state.place_problem is None else str(state.place_problem),
+        progress=_progress(state),
+        backups=list(state.backups),
+        recoveries=[recovery_row(row) for row in recoveries.newest()],
+    )
 
 
 @router.post("", status_code=202)
 def back_up(service: Service) -> BackupProgress:
     """Have a backup made; returns at once. 409: one is being made already."""
     service.request()
-    return _progress(service)
+    return _progress(service.state())
 
 
-def _progress(service: BackupService) -> BackupProgress:
-    state = service.state()
+def _progress(state: BackupState) -> BackupProgress:
     return BackupProgress(state.running_since, None if state.problem is None else str(state.problem), state.next_at)

@@ -50,6 +50,8 @@ class Place:
         with self._translated():
             if not self._fs.exists(self._folder):
                 return []
+            if self._fs.isfile(self._folder):
+                raise NotADirectoryError("it is a file, and no folder")
             self._fs.invalidate_cache(self._folder)
             entries = self._fs.ls(self._folder, detail=True)
         found = []
@@ -94,7 +96,7 @@ class Place:
             yield
         except FileNotFoundError as error:
             raise (BackupNotFoundError(name) if name else BackupPlaceError(self.title, error)) from error
-        except (OSError, ImportError, ValueError) as error:
+        except Exception as error:
             raise BackupPlaceError(self.title, error) from error
 
 

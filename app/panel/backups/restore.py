@@ -78,7 +78,7 @@ def opened(settings: Settings, backup: str) -> Iterator[IO[bytes]]:
         source = fsspec.open(backup, "rb").open()
     except FileNotFoundError as error:
         raise BackupNotFoundError(backup) from error
-    except (OSError, ImportError, ValueError) as error:
+    except Exception as error:  # as in `Place`
         raise BackupPlaceError(shown(backup), error) from error
     with source as file:
         yield file

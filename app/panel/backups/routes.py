@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app.panel.audit.log import AuditLog
-from app.panel.backups.place import Backup, Place
+from app.panel.backups.place import Place
 from app.panel.backups.recoveries import Recoveries
 from app.panel.backups.service import BackupService
 from app.panel.backups.views import BackupsPage, recovery_row
@@ -16,7 +16,6 @@ from app.panel.db.engine import MAX_INTEGER
 from app.panel.pages.renderer import PageRenderer
 from app.panel.settings import Settings
 from app.web.dependencies import provided
-from pipeline.core.problems import ProblemError
 
 router = APIRouter(prefix="/backups")
 BUSY_POLL_S: Final = 2
@@ -37,17 +36,11 @@ def show_backups(
 ) -> Response:
     """Show the backups, what goes on, and what was restored when."""
     state = backups.state()
-    found: tuple[Backup, ...] = ()
-    place_problem: ProblemError | None = None
-    try:
-        found = tuple(backups.place.list())
-    except ProblemError as problem:
-        place_problem = problem
     page = BackupsPage(
-        backups=found,
+        backups=state.backups,
         place=backups.place.title,
         is_elsewhere=bool(settings.backup_url),
-        place_problem=place_problem,
+        place_problem=state.place_problem,
         running_since=state.running_since,
         problem=state.problem,
         next_at=state.next_at,

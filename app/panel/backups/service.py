@@ -9,7 +9,7 @@ from typing import Final
 from app.panel.audit.actor import PANEL, Actor, acting, current_actor
 from app.panel.audit.log import AuditLog
 from app.panel.backups.make import make_backup, remove_unfinished
-from app.panel.backups.place import Place
+from app.panel.backups.place import Backup, Place
 from app.panel.backups.problems import BackupRunningError
 from app.panel.clock import Clock
 from app.panel.settings import Settings
@@ -17,17 +17,21 @@ from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)
 CHECK_INTERVAL_S: Final = 60.0
+REFRESH_AFTER_S: Final = 10.0
 RETRY_AFTER: Final = timedelta(hours=1)
 STOP_TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True)
 class BackupState:
-    """What goes on. `running_since` None: nothing. `problem` is why the last one failed, None if it did not.
+    """What there is and what goes on. `running_since` None: nothing. `problem` is why the last one failed, None if it did not.
 
+    `backups` are those at the place when it was last looked at, newest first; `place_problem` is why it could not be.
     `next_at` is when the next one is due, None where none is made by itself.
     """
 
+    backups: tuple[Backup, ...]
+    place_problem: ProblemError | None
     running_since: datetime | None
     problem: ProblemError | None
     next_at: datetime | None
@@ -48,6 +52,10 @@ class BackupService:
         self._running_since: datetime | None = None
         self._problem: ProblemError | None = None
         self._next_at: datetime | None = None
+        self._backups: tuple[Backup, ...] = ()
+        self._place_problem: ProblemError | None = None
+        self._looked_at = -REFRESH_AFTER_S
+        self._is_asked = False
         self._thread: threading.Thread | None = None
 
     @property
@@ -58,6 +66,7 @@ class BackupService:
     def start(self) -> None:
         """Begin; returns at once."""
         remove_unfinished(self._settings)
+        self._is_asked = True
         self._thread = threading.Thread(target=self._loop, name="backups", daemon=True)
         self._thread.start()
 
@@ -69,9 +78,24 @@ class BackupService:
             self._thread.join(STOP_TIMEOUT_S)
 
     def state(self) -> BackupState:
-        """Return what goes on."""
+        """Return what goes on, at once; a place that may be far away is looked at in the background, for the next call."""
         with self._lock:
-            return BackupState(self._running_since, self._problem, self._next_at)
+            self._is_asked = self._clock.monotonic() - self._looked_at >= REFRESH_AFTER_S
+            if self._is_asked:
+                self._wake.set()
+            return BackupState(self._backups, self._place_problem, self._running_since, self._problem, self._next_at)
+
+    def look(self) -> None:
+        """Look at the place, and note what is there or why that cannot be said. Blocks."""
+        backups: tuple[Backup, ...] = ()
+        problem: ProblemError | None = None
+        try:
+            backups = tuple(self._place.list())
+        except ProblemError as error:
+            problem = error
+        with self._lock:
+            self._backups, self._place_problem = backups, problem
+            self._looked_at, self._is_asked = self._clock.monotonic(), False
 
     def request(self) -> None:
         """Have a backup made, for the current actor; returns at once. Raises BackupRunningError."""
@@ -86,6 +110,8 @@ class BackupService:
         with self._lock:
             actor, self._asked_by = self._asked_by, None
         if actor is None and not self._is_due():
+            if self._is_asked:
+                self.look()
             return
         with self._lock:
             self._running_since = self._running_since or self._clock.now()
@@ -97,6 +123,7 @@ class BackupService:
             problem = error
             log.warning("action=back_up problem=%s", error)
         finally:
+            self.look()
             with self._lock:
                 self._running_since, self._problem = None, problem
         self._plan(failed=problem is not None)
@@ -130,13 +157,12 @@ class BackupService:
         now = self._clock.now()
         next_at = now + RETRY_AFTER
         if not failed:
-            try:
-                backups = self._place.list()
-                next_at = backups[0].created_at + timedelta(hours=self._settings.backup_interval_h) if backups else now
-            except ProblemError as problem:
-                log.warning("action=list_backups problem=%s", problem)
-                with self._lock:
-                    self._problem = problem
+            self.look()
+            if self._place_problem is not None:
+                log.warning("action=list_backups problem=%s", self._place_problem)
+            else:
+                newest = self._backups[0].created_at if self._backups else None
+                next_at = now if newest is None else newest + timedelta(hours=self._settings.backup_interval_h)
         with self._lock:
             self._next_at = next_at
 

@@ -73,10 +73,9 @@ def test_new_backup_is_named_when_it_is_done(
     running = {"running_since": "2026-01-02T03:04:05Z", "problem": None}
     answers = iter(
         [
-            {"place": "s3://b", "progress": progress, "backups": [old]},
             {},
-            {"place": "s3://b", "progress": running, "backups": [old]},
-            {"place": "s3://b", "progress": progress, "backups": [new, old]},
+            {"place": "s3://b", "place_problem": None, "progress": running, "backups": [old]},
+            {"place": "s3://b", "place_problem": None, "progress": progress, "backups": [new, old]},
         ]
     )
     client = PanelClient(
@@ -90,7 +89,12 @@ def test_new_backup_is_named_when_it_is_done(
 def test_reason_is_printed_when_the_backup_has_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = {"place": "x", "progress": {"running_since": None, "problem": "BACKUP-03: No."}, "backups": []}
+    answer: dict[str, object] = {
+        "place": "x",
+        "place_problem": None,
+        "progress": {"running_since": None, "problem": "BACKUP-03: No."},
+        "backups": [],
+    }
     client = PanelClient(Settings(state_dir=tmp_path), httpx.MockTransport(lambda _: httpx.Response(200, json=answer)))
     monkeypatch.setattr("app.panel.client.PanelClient", lambda _settings: client)
     assert run(monkeypatch, "backup") == 1

@@ -1,5 +1,6 @@
 """Backups are made when they are due or asked for, one at a time, and the oldest go."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -116,3 +117,18 @@ def test_reason_is_shown_and_it_is_tried_again_in_an_hour_when_the_place_refuses
     clock.s += 3700
     service.run_once()
     assert (service.state().problem, len(names(service))) == (None, 1)
+
+
+def test_page_does_not_wait_when_the_place_is_far_away(make: Make, tmp_path: Path) -> None:
+    place = tmp_path / "away"
+    service = make(backup_url=str(place))
+    assert service.state().backups == ()
+    service.run_once()
+    assert [backup.name for backup in service.state().backups] == names(service)
+    shutil.rmtree(place)
+    place.write_text("no folder")
+    assert len(service.state().backups) == 1  # as it was when it was last looked at
+    service.look()
+    problem = service.state().place_problem
+    assert problem is not None
+    assert problem.id == "BACKUP-03"
