@@ -2,6 +2,7 @@
 
 from typing import Final
 
+VERSION: Final = "0.1.0"  # that of pyproject.toml; the image has no metadata of the package
 NAME: Final = "automated-ml-pipeline"  # of the distribution, the served model, the MLflow experiment and its model
 CHAMPION_ALIAS: Final = "champion"  # of the live version in MLflow's registry
 

@@ -6,7 +6,6 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from app.panel.backups.sources import MODELS, sources, take_snapshot
 from app.panel.db.migrate import newest_schema
 from app.panel.settings import Settings
 from pipeline.core.bundle import MODEL_FILE, VERSIONS_DIR, Pointer
-from pipeline.core.product import NAME
+from pipeline.core.product import VERSION
 
 MAKING: Final = ".making-"  # begins the names of the folders in which backups are made
 
@@ -56,9 +55,9 @@ def remove_unfinished(settings: Settings) -> None:
 
 def _write(settings: Settings, folder: Path, file: Path, now: datetime, stop: threading.Event) -> None:
     snapshot = take_snapshot(settings, folder)
-    facts = {"version": version(NAME), "schema_number": newest_schema()}
+    groups = _until(stop, sources(settings, snapshot))
     with file.open("wb") as target:
-        contents = write_archive(target, _until(stop, sources(settings, snapshot)), now=now, **facts)
+        contents = write_archive(target, groups, version=VERSION, schema_number=newest_schema(), now=now)
     if snapshot.pointer is not None:
         _check_live(contents, snapshot.pointer)
     with file.open("rb") as source:

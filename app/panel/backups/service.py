@@ -10,7 +10,7 @@ from app.panel.audit.actor import PANEL, Actor, acting, current_actor
 from app.panel.audit.log import AuditLog
 from app.panel.backups.make import make_backup, remove_unfinished
 from app.panel.backups.place import Backup, Place
-from app.panel.backups.problems import BackupRunningError
+from app.panel.backups.problems import BackupFailedError, BackupRunningError
 from app.panel.clock import Clock
 from app.panel.settings import Settings
 from pipeline.core.problems import ProblemError
@@ -170,9 +170,9 @@ class BackupService:
         while not self._stop.is_set():
             try:
                 self.run_once()
-            except Exception:  # a fault here must not end all backups for ever
+            except Exception as error:  # a fault here must not end all backups for ever
                 log.exception("action=back_up")
                 with self._lock:
-                    self._running_since = None
+                    self._running_since, self._problem = None, BackupFailedError(error)
             self._wake.wait(CHECK_INTERVAL_S)
             self._wake.clear()
