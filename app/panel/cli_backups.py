@@ -68,6 +68,7 @@ def run_on_files(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"The backup is whole: {_described(contents)}.")
         return 0
     with lock(settings):
+        _refuse_beside_services(settings)
         keep_private(settings)
         restored = restore(settings, arguments.backup, SystemClock(), replace=arguments.replace)
     print(f"Restored: {_described(restored.contents)}.")
@@ -77,6 +78,17 @@ def run_on_files(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"The settings of the backup are in {restored.settings_file}.")
     print("Start the panel now. Everybody has to log in again.")
     return 0
+
+
+def _refuse_beside_services(settings: Settings) -> None:
+    """Raise ServicesStillRunError for services that an earlier panel has left; those in containers are not seen from here."""
+    from app.panel.backups.problems import ServicesStillRunError
+    from app.panel.services.factory import services_dir
+    from app.panel.services.process.records import Records
+    from app.panel.services.protocol import TITLES
+
+    if running := Records(services_dir(settings)).running():
+        raise ServicesStillRunError(f"{', '.join(TITLES[name] for name in running)} outlived the panel.")
 
 
 def _described(contents: "Contents") -> str:

@@ -217,11 +217,10 @@ def test_everything_comes_back_from_a_backup_when_all_volumes_are_gone(stack: St
         (stack.folder / name).write_bytes(answer.read())
     stack.compose("--profile", "all", "down", "-v")
     assert stack.left() == ""
-    stack.compose("stop", "panel")
     restore = ("ml-pipeline", "restore", "--replace", "/backup.tar.gz")
     output = stack.compose("run", "--rm", "-v", f"./{name}:/backup.tar.gz:ro", "panel", *restore)
     assert "Restored: of " in output
-    stack.compose("up", "-d")
+    stack.compose("up", "-d", "--wait")
     stack.until(stack.is_healthy, within_s=120, what="all is back")
     stack.until(lambda: stack.predict()["model_version"] == live, within_s=60, what="the model is back")
     again = stack.panel("runs")["runs"]

@@ -154,3 +154,22 @@ class RestoreFailedError(ProblemError):
             why=f"{error}".rstrip(".") + ".",
             fix="Free some space, or make the folders writable; then run the same command again.",
         )
+
+
+class ServicesStillRunError(ProblemError):
+    """Services still run without a panel.
+
+    They outlive the panel, and MLflow would go on writing into the store that is moved aside. `ml-pipeline down` ends them; in
+    Docker, `docker compose --profile all down` does.
+    """
+
+    id = "BACKUP-10"
+    status = 409
+    command = "ml-pipeline down"
+
+    def __init__(self, which: str) -> None:
+        super().__init__(
+            "Services still run, and would go on with what is moved aside.",
+            why=which,
+            fix="End them; then run the same command again.",
+        )

@@ -1,6 +1,7 @@
 """`ml-pipeline backup`, `verify` and `restore`."""
 
 import io
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from app.panel import cli
 from app.panel.backups.archive import BytesSource, write_archive
 from app.panel.client import PanelClient
+from app.panel.services.factory import services_dir
+from app.panel.services.process.records import Record, Records
 from app.panel.settings import Settings
 from app.panel.startup import lock
+from app.processes.tree import identity
 from tests.app.panel.backups.conftest import make, settings
 
 __all__ = ["make", "settings"]  # fixtures
@@ -99,3 +103,19 @@ def test_reason_is_printed_when_the_backup_has_failed(
     monkeypatch.setattr("app.panel.client.PanelClient", lambda _settings: client)
     assert run(monkeypatch, "backup") == 1
     assert capsys.readouterr().err == "BACKUP-03: No.\n"
+
+
+def test_nothing_is_restored_when_services_have_outlived_the_panel(
+    folders: Settings,
+    make: Callable[[], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    records = Records(services_dir(folders))
+    started_at = datetime.now(UTC).isoformat()
+    this = Record(records.mark(), identity(os.getpid()), "digest", 5000, "1", started_at, is_unconfined=False)
+    records.write("mlflow", this)
+    assert run(monkeypatch, "restore", "--replace", str(make())) == 2
+    assert capsys.readouterr().err.startswith("BACKUP-10: Services still run")
+    records.remove("mlflow")
+    assert run(monkeypatch, "restore", "--replace", str(make())) == 0
