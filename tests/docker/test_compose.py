@@ -204,6 +204,7 @@ def test_only_what_changed_is_replaced_when_a_port_changed(stack: Stack) -> None
 def test_everything_comes_back_from_a_backup_when_all_volumes_are_gone(stack: Stack) -> None:
     """What docs/backups.md says, on an engine that knows nothing of the project, as on another machine."""
     live, runs = stack.panel("models")["live"], stack.panel("runs")["runs"]
+    tracked = stack.panel(f"runs/{runs[0]['id']}")["mlflow_run_id"]
     stack.panel("backups", {})
     found = stack.until(
         lambda: (state := stack.panel("backups"))["backups"] and not state["progress"]["running_since"] and state,
@@ -218,14 +219,14 @@ def test_everything_comes_back_from_a_backup_when_all_volumes_are_gone(stack: St
     stack.compose("--profile", "all", "down", "-v")
     assert stack.left() == ""
     restore = ("ml-pipeline", "restore", "--replace", "/backup.tar.gz")
-    output = stack.compose("run", "--rm", "-v", f"./{name}:/backup.tar.gz:ro", "panel", *restore)
+    output = stack.compose("run", "--rm", "-v", f"{stack.folder / name}:/backup.tar.gz:ro", "panel", *restore)
     assert "Restored: of " in output
     stack.compose("up", "-d", "--wait")
     stack.until(stack.is_healthy, within_s=120, what="all is back")
     stack.until(lambda: stack.predict()["model_version"] == live, within_s=60, what="the model is back")
     again = stack.panel("runs")["runs"]
     assert [run["id"] for run in runs] == [run["id"] for run in again[-len(runs) :]]
-    assert stack.panel(f"runs/{runs[0]['id']}")["mlflow_run_id"] == runs[0]["mlflow_run_id"]
+    assert stack.panel(f"runs/{runs[0]['id']}")["mlflow_run_id"] == tracked
 
 
 def test_nothing_is_left_when_all_is_taken_down(stack: Stack, tmp_path: Path) -> None:
