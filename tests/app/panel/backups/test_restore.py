@@ -115,7 +115,7 @@ def test_nothing_is_changed_when_the_backup_is_not_whole(
     assert not (settings.state_dir / MARK).exists()
 
 
-@pytest.mark.parametrize("step", range(1, 16))
+@pytest.mark.parametrize("step", range(1, 15))
 def test_next_restore_finishes_it_when_one_was_interrupted(
     settings: Settings, make: Make, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,15 +135,13 @@ def test_next_restore_finishes_it_when_one_was_interrupted(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", dies)
-    try:
+    with pytest.raises(KilledError):
         restore(settings, str(backup), CLOCK, replace=True)
-    except KilledError:
-        monkeypatch.undo()
-        with pytest.raises(ProblemError) as caught:
-            check_finished(settings)
-        assert caught.value.id == "BACKUP-08"
-        restore(settings, str(backup), CLOCK, replace=False)
     monkeypatch.undo()
+    with pytest.raises(ProblemError) as caught:
+        check_finished(settings)
+    assert caught.value.id == "BACKUP-08"
+    restore(settings, str(backup), CLOCK, replace=False)
     check_finished(settings)
     assert numbers(settings.database) == [1]
     assert live(settings) == (2, 1)
