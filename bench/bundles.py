@@ -19,17 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from pipeline.core.bundle import (
-    Feature,
-    Histogram,
-    Manifest,
-    Pointer,
-    digest_of,
-    publish,
-    write_bundle,
-    write_pointer,
-)
+from pipeline.core.bundle import publish, write_bundle
+from pipeline.core.manifest import Feature, Histogram, Manifest, digest_of
 from pipeline.core.params import Task
+from pipeline.core.pointer import Pointer, write_pointer
 from pipeline.export.golden_rows import golden_rows
 from pipeline.export.graph import estimator_graph, join
 from pipeline.export.manifest import finalize

@@ -30,7 +30,7 @@ from bench.ports import free_ports
 from bench.rows import Row, row
 from bench.serving_load import Load, hammer
 from bench.wait import until
-from pipeline.core.bundle import write_pointer
+from pipeline.core.pointer import write_pointer
 
 TITLE = "Serving, one worker, 10 numeric features, gradient boosting with 100 trees"
 NAMES = tuple(f"feature_{i}" for i in range(10))

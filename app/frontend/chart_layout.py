@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from app.web.charts import Bar
 from app.web.formats import short_number
-from pipeline.core.bundle import Histogram
 from pipeline.core.figures.ticks import ticks_within
+from pipeline.core.manifest import Histogram
 
 
 @dataclass(frozen=True)

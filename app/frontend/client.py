@@ -14,7 +14,7 @@ from app.frontend.problems import (
 from app.frontend.settings import Settings
 from app.web.prediction_api import MANIFEST, ApiRequest, curve, explain, predict, predict_table, problem_members
 from app.web.tls import pinned_context
-from pipeline.core.bundle import Manifest, Scalar
+from pipeline.core.manifest import Manifest, Scalar
 from pipeline.core.prediction_api import LIVE_DATA_HEADER, Curve, Explanation, Prediction
 from pipeline.core.problems import ProblemError
 

@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 from app.frontend.labels import column_label, number_text, value_text
 from app.web.formats import input_text, percent
-from pipeline.core.bundle import Feature, Manifest, Scalar
 from pipeline.core.cells import read_number
+from pipeline.core.manifest import Feature, Manifest, Scalar
 from pipeline.core.sentences import plural
 
 PREFIX: Final = "x."

@@ -5,8 +5,8 @@ from textwrap import shorten
 from typing import Final
 
 from app.web.formats import short_number
-from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.cells import SWAP_MARKS
+from pipeline.core.manifest import Feature, Scalar
 
 MAX_SHOWN_TEXT: Final = 80
 CAMEL_CASE: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]{2}")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from app.frontend.labels import column_label
 from app.frontend.views import ModelSummary
-from pipeline.core.bundle import Manifest
+from pipeline.core.manifest import Manifest
 from pipeline.core.metric_labels import metric_label
 from pipeline.core.params import choice_title
 

@@ -22,7 +22,7 @@ from app.frontend.views import FieldsChanged, PredictPage, Reasons, Result, What
 from app.frontend.what_if_view import build_what_if
 from app.web.app_objects import provided_object
 from app.web.templating import render_response
-from pipeline.core.bundle import Feature, Manifest, Scalar
+from pipeline.core.manifest import Feature, Manifest, Scalar
 from pipeline.core.prediction_api import Curve
 from pipeline.core.problems import ProblemError
 

@@ -5,7 +5,7 @@ from typing import Final
 from app.frontend.labels import column_label, value_text
 from app.frontend.views import Reason, Reasons
 from app.web.formats import percent, short_number
-from pipeline.core.bundle import Feature, Manifest, Scalar
+from pipeline.core.manifest import Feature, Manifest, Scalar
 from pipeline.core.prediction_api import Contribution, Explanation
 
 MAX_TOP_REASONS: Final = 6

@@ -6,7 +6,7 @@ from app.frontend.chart_layout import layout_distribution, layout_gauge, rank_be
 from app.frontend.labels import class_label, column_label, number_text, value_text
 from app.frontend.views import ClassBar, Reasons, Result, WhatIf
 from app.web.formats import percent, short_number
-from pipeline.core.bundle import Feature, Manifest
+from pipeline.core.manifest import Feature, Manifest
 from pipeline.core.prediction_api import Prediction
 from pipeline.core.sentences import plural
 

@@ -23,7 +23,7 @@ from app.frontend.settings import Settings
 from app.frontend.views import Preview, TablePage
 from app.web.app_objects import provided_object
 from app.web.templating import render_response
-from pipeline.core.bundle import Manifest
+from pipeline.core.manifest import Manifest
 from pipeline.core.problems import ProblemError
 
 MAX_TRIES: Final = 3

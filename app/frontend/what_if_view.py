@@ -8,7 +8,7 @@ from app.frontend.labels import class_label, column_label, value_text
 from app.frontend.result_view import score_of
 from app.frontend.views import CurveRow, WhatIf
 from app.web.formats import percent, short_number
-from pipeline.core.bundle import Feature, Manifest, Scalar
+from pipeline.core.manifest import Feature, Manifest, Scalar
 from pipeline.core.prediction_api import Curve, CurvePoint, Prediction
 from pipeline.core.sentences import listed
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Self
 
-from pipeline.core.bundle import Scalar
+from pipeline.core.manifest import Scalar
 from pipeline.core.problems import ProblemError
 
 

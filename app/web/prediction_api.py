@@ -11,7 +11,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.core.bundle import Manifest, Scalar
+from pipeline.core.manifest import Manifest, Scalar
 from pipeline.core.prediction_api import (
     LIVE_DATA_HEADER,
     Curve,

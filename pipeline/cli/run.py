@@ -12,9 +12,10 @@ from rich.console import Console
 from pipeline.cli.options import parameters
 from pipeline.cli.progress_display import ProgressDisplay, show_problem, show_summary
 from pipeline.core import runner
-from pipeline.core.bundle import VERSIONS_DIR, bundle_dir, publish, read_manifest, write_pointer
+from pipeline.core.bundle import VERSIONS_DIR, bundle_dir, publish, read_manifest
 from pipeline.core.events import Events
 from pipeline.core.params import Params
+from pipeline.core.pointer import write_pointer
 from pipeline.core.problems import BundleError
 from pipeline.core.stage import ENTRY, StageContext, TrainResult, read_result
 from pipeline.core.table_files import has_table_suffix, is_table

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pipeline.core.bundle import Manifest, Scalar
+from pipeline.core.manifest import Manifest, Scalar
 
 UNSEEN: Final = "a category that no row of the table has"
 

@@ -10,8 +10,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.core.bundle import Pointer, pointer_to, read_pointer, says_no_model
+from pipeline.core.bundle import pointer_to
 from pipeline.core.bundle_problems import PointerError
+from pipeline.core.pointer import Pointer, read_pointer, says_no_model
 
 LEDGER_FILE: Final = "ledger.jsonl"
 ROLLBACKS: Final = frozenset({"rollback", "auto_rollback"})

@@ -1,7 +1,7 @@
 """The responses of the prediction API: written by the API, read by the panel and the prediction app.
 
 Readers ignore members that they do not know, so that an API of a newer version can be read. The manifest, which
-`GET /model` answers with, is `pipeline.core.bundle.Manifest`.
+`GET /model` answers with, is `pipeline.core.manifest.Manifest`.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.core.bundle import Scalar
+from pipeline.core.manifest import Scalar
 
 # `X-Live-Data: no` with a request for predictions: its rows do not count, neither as live data nor as predicted rows, and
 # the response of POST /predict says in `Server-Timing` for how many milliseconds the processor worked on them.

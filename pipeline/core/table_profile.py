@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.core.bundle import Histogram
 from pipeline.core.cells import PLAIN, Reading
+from pipeline.core.manifest import Histogram
 
 Role = Literal["feature", "target", "dropped"]
 

@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_model
+from pipeline.core.bundle import bundle_dir, read_manifest, read_model
 from pipeline.core.ledger import live_pointer
+from pipeline.core.manifest import Manifest
 from pipeline.core.params import Task
 from pipeline.core.problems import BundleError
 from pipeline.core.sentences import listed, lower_first

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.bundle import Histogram
+from pipeline.core.manifest import Histogram
 from pipeline.core.params import Task
 from pipeline.evaluation.metrics import Floats, rounded
 
@@ -13,7 +13,7 @@ BINS: Final = 20
 
 
 def score_histogram(task: Task, output: Floats) -> Histogram:
-    """Return the counts of the scores that a server watches for drift: see `pipeline.core.bundle.Manifest`."""
+    """Return the counts of the scores that a server watches for drift: see `pipeline.core.manifest.Manifest`."""
     scores = scores_of(task, output)
     edges = bin_edges(task, scores)
     return Histogram(edges=edges, counts=bin_counts(scores, edges))

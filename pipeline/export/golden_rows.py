@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.core.bundle import Feature, Golden, Scalar
+from pipeline.core.manifest import Feature, Golden, Scalar
 from pipeline.core.params import Task
 from pipeline.onnx.session import Graph, RawRows
 

@@ -15,8 +15,9 @@ from onnx.compose import add_prefix, merge_models
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 
-from pipeline.core.bundle import MAX_MODEL_BYTES, PREPARED_OUTPUT, PROBABILITIES_OUTPUT, VALUE_OUTPUT
+from pipeline.core.bundle import MAX_MODEL_BYTES
 from pipeline.core.cells import FLOAT32_MAX
+from pipeline.core.manifest import PREPARED_OUTPUT, PROBABILITIES_OUTPUT, VALUE_OUTPUT
 from pipeline.core.product import NAME
 from pipeline.export.problems import ModelTooLargeError
 from pipeline.training.fitted_model import FittedModel
@@ -27,7 +28,7 @@ DEFAULT_ML_OPSET: Final = 3
 def join(prepare: bytes, estimator: onnx.ModelProto, max_bytes: int = MAX_MODEL_BYTES) -> bytes:
     """Return the serialized graph from raw columns to output: the estimator's graph after the preparation `prepare`.
 
-    Inputs and the one output are named as in `pipeline.core.bundle`. Raises ModelTooLargeError.
+    Inputs and the one output are named as in `pipeline.core.manifest`. Raises ModelTooLargeError.
     """
     size = len(prepare) + estimator.ByteSize()
     if size > max_bytes:

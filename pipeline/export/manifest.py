@@ -4,7 +4,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.core.bundle import Manifest, digest_of
+from pipeline.core.manifest import Manifest, digest_of
 from pipeline.core.stage import DataResult, SeedResult, StageContext
 from pipeline.evaluation.histograms import score_histogram
 from pipeline.evaluation.metrics import PRIMARY, Floats

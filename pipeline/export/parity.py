@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.bundle import PREDICTION_TOLERANCE
+from pipeline.core.manifest import PREDICTION_TOLERANCE
 from pipeline.core.params import Task
 from pipeline.export.problems import ParityError
 from pipeline.onnx.session import Floats, Graph, RawRows

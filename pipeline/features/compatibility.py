@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.core.bundle import Manifest, bundle_dir, read_manifest
+from pipeline.core.bundle import bundle_dir, read_manifest
 from pipeline.core.ledger import live_pointer
+from pipeline.core.manifest import Manifest
 from pipeline.core.params import Params
 from pipeline.core.problems import BundleError
 from pipeline.core.sentences import listed

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
-from pipeline.core.bundle import CATEGORICAL_INPUT
+from pipeline.core.manifest import CATEGORICAL_INPUT
 
 # In the order in which they stand in the graph's output.
 PARTS: Final = ("year", "month", "day", "weekday", "day of year", "hour", "days")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.manifest import Feature, Scalar
 from pipeline.core.table_profile import ColumnProfile, Role
 from pipeline.features.job import Job
 from pipeline.features.profile import describe, to_feature

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
 from pipeline.core.cells import FLOAT32_MAX
+from pipeline.core.manifest import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
 from pipeline.features.date_graph import DateFit, add_dates, difference_names
 from pipeline.features.expressions import Derived, compile_tree
 from pipeline.features.fitting import NumberFit, TextFit

@@ -20,9 +20,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.core.bundle import ClassType, Feature
 from pipeline.core.cells import Cells
 from pipeline.core.disk import is_of_disk
+from pipeline.core.manifest import ClassType, Feature
 from pipeline.core.params import Task
 from pipeline.features.problems import ProcessedDatasetGoneError
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.bundle import Feature, Histogram, Scalar
+from pipeline.core.manifest import Feature, Histogram, Scalar
 from pipeline.core.table_profile import Category, ColumnProfile, Role
 from pipeline.ingest.columns import (
     SECONDS_PER_DAY,

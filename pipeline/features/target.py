@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.bundle import ClassType
 from pipeline.core.cells import match_names
+from pipeline.core.manifest import ClassType
 from pipeline.core.params import Task
 from pipeline.core.sentences import listed
 from pipeline.features.problems import (

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
+from pipeline.core.manifest import CATEGORICAL_INPUT, NUMERIC_INPUT, PREPARED_OUTPUT
 
 # Of rows with texts: the graph holds each text as wide as the longest one, 16 KB of 500 words.
 PART_ROWS: Final = 8_000

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.core.bundle import Manifest
 from pipeline.core.events import Events
+from pipeline.core.manifest import Manifest
 from pipeline.core.problems import DataError
 from pipeline.core.sentences import listed, plural
 from pipeline.core.stage import DataResult, SeedResult, StageContext, read_result

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.atomic_files import write_atomic
-from pipeline.core.bundle import Manifest, write_bundle
+from pipeline.core.bundle import write_bundle
 from pipeline.core.events import Events
+from pipeline.core.manifest import Manifest
 from pipeline.core.metric_labels import metric_in_sentence
 from pipeline.core.params import Params, choice_title
 from pipeline.core.sentences import lower_first, plural

@@ -19,8 +19,9 @@ from typing import Any, Final
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest
+from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, read_manifest
 from pipeline.core.certificates import first_certificate
+from pipeline.core.manifest import Manifest
 from pipeline.core.problems import BundleError, ProblemError
 from pipeline.core.product import CHAMPION_ALIAS, NAME
 from pipeline.core.stage import EVALUATION_FILE, PROFILE_FILE

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.core import cells
 from pipeline.core.atomic_files import write_atomic
-from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, Scalar, read_manifest
+from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, read_manifest
 from pipeline.core.figures.plots import plots
+from pipeline.core.manifest import Scalar
 from pipeline.core.params import Params
 from pipeline.core.stage import EVALUATION_FILE, PROFILE_FILE, RECORD_FILE
 

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from app.frontend import csv_tables
 from app.frontend.form import build_form
-from pipeline.core.bundle import Manifest, bundle_dir, publish, read_manifest, write_pointer
+from pipeline.core.bundle import bundle_dir, publish, read_manifest
+from pipeline.core.manifest import Manifest
 from pipeline.core.params import ColumnOptions, Params
+from pipeline.core.pointer import write_pointer
 from pipeline.ingest import tables
 from pipeline.ingest.columns import DateColumn, NumberColumn, TextColumn
 from pipeline.ingest.dialect import unlimited_fields

@@ -8,8 +8,10 @@ import pytest
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from bench.bundles import make_bundle
 from bench.wait import until
-from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer
+from pipeline.core.bundle import bundle_dir, read_manifest
 from pipeline.core.check_rows import check_rows
+from pipeline.core.manifest import Manifest
+from pipeline.core.pointer import read_pointer
 from tests.app.prediction.conftest import publish_odd, running
 from tests.app.prediction.odd_graphs import failing_above
 from tests.fakes.api import FakeApi

@@ -25,8 +25,8 @@ from app.web.access import TokenAccess
 from app.web.prediction_api import READINESS
 from bench.bundles import make_bundle
 from bench.ports import free_ports
-from pipeline.core.bundle import read_pointer
 from pipeline.core.params import Task
+from pipeline.core.pointer import read_pointer
 from tests.app.panel.registry.conftest import verdict_of
 from tests.builders.mlflow_server import allow
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from pipeline.core.bundle import Manifest, bundle_dir, read_manifest, read_pointer, says_no_model
+from pipeline.core.bundle import bundle_dir, read_manifest
+from pipeline.core.manifest import Manifest
+from pipeline.core.pointer import read_pointer, says_no_model
 from pipeline.core.prediction_api import LIVE_DATA_HEADER, PROCESSOR_METRIC, Prediction, ProblemMembers, Readiness
 from pipeline.core.problems import BundleError
 

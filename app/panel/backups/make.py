@@ -15,7 +15,8 @@ from app.panel.backups.problems import BackupFailedError, DamagedBackupError
 from app.panel.backups.sources import MODELS, sources, take_snapshot
 from app.panel.db.migrate import newest_schema
 from app.panel.settings import Settings
-from pipeline.core.bundle import MODEL_FILE, VERSIONS_DIR, Pointer
+from pipeline.core.bundle import MODEL_FILE, VERSIONS_DIR
+from pipeline.core.pointer import Pointer
 from pipeline.core.product import VERSION
 
 MAKING: Final = ".making-"  # begins the names of the folders in which backups are made

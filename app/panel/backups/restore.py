@@ -31,8 +31,9 @@ from app.panel.db.migrate import newest_schema, open_database
 from app.panel.db.rebuild import FLEETING
 from app.panel.settings import Settings
 from pipeline.core.atomic_files import write_atomic
-from pipeline.core.bundle import POINTER_FILE, VERSIONS_DIR, pointer_to, read_pointer
+from pipeline.core.bundle import VERSIONS_DIR, pointer_to
 from pipeline.core.ledger import LEDGER_FILE
+from pipeline.core.pointer import POINTER_FILE, read_pointer
 from pipeline.core.problems import BundleError
 
 MARK: Final = "restore.json"  # in the state folder, while the folders may hold parts of two histories

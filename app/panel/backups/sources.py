@@ -9,8 +9,9 @@ from typing import Final
 from app.panel.backups.archive import BytesSource, FileSource, Source
 from app.panel.db.copies import copy_online
 from app.panel.settings import Settings
-from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, POINTER_FILE, VERSIONS_DIR
+from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, VERSIONS_DIR
 from pipeline.core.ledger import LEDGER_FILE
+from pipeline.core.pointer import POINTER_FILE
 from pipeline.core.stage import BUNDLE_DIR, RECORD_DIR
 
 DATABASE: Final = "state/panel.db"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.panel.drift.psi import expected_by_chance, merge_bins, psi
-from pipeline.core.bundle import Feature, Manifest
+from pipeline.core.manifest import Feature, Manifest
 from pipeline.core.prediction_api import CategoryCounts, NumericCounts, Stats
 
 # With fewer rows, the index easily reaches 0.1 although nothing has changed.

@@ -10,7 +10,8 @@ from app.panel.runs.domain.service import RunService
 from app.panel.runs.domain.state import Trigger
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from app.panel.services.problems import DriftNeedsKeyError
-from pipeline.core.bundle import bundle_dir, read_manifest, read_pointer
+from pipeline.core.bundle import bundle_dir, read_manifest
+from pipeline.core.pointer import read_pointer
 from pipeline.core.problems import BundleError, ProblemError
 
 CHECK_INTERVAL_S: Final = 30.0

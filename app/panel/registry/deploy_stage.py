@@ -13,16 +13,9 @@ from app.panel.registry.deployer import Deployer, DeploymentRequest
 from app.panel.registry.store import DeploymentStore
 from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.runs.domain.interfaces import DeployResult, StageLog
-from pipeline.core.bundle import (
-    Manifest,
-    Pointer,
-    bundle_dir,
-    publish,
-    read_manifest,
-    read_model,
-    read_pointer,
-    write_bundle,
-)
+from pipeline.core.bundle import bundle_dir, publish, read_manifest, read_model, write_bundle
+from pipeline.core.manifest import Manifest
+from pipeline.core.pointer import Pointer, read_pointer
 from pipeline.core.problems import BundleError
 from pipeline.core.stage import StageContext, TrainResult
 

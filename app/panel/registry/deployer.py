@@ -29,16 +29,9 @@ from app.panel.registry.views import DeploymentKind
 from app.panel.runs.domain.interfaces import StageLog
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
 from app.panel.services.protocol import ServiceName
-from pipeline.core.bundle import (
-    PREDICTION_TOLERANCE,
-    Manifest,
-    Pointer,
-    bundle_dir,
-    pointer_to,
-    read_manifest,
-    read_pointer,
-    write_pointer,
-)
+from pipeline.core.bundle import bundle_dir, pointer_to, read_manifest
+from pipeline.core.manifest import PREDICTION_TOLERANCE, Manifest
+from pipeline.core.pointer import Pointer, read_pointer, write_pointer
 from pipeline.core.problems import BundleError
 from pipeline.core.stage import GateVerdict
 

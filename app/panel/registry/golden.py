@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.core.bundle import Golden, Manifest, Scalar
+from pipeline.core.manifest import Golden, Manifest, Scalar
 from pipeline.core.prediction_api import Prediction
 
 

@@ -9,8 +9,10 @@ from app.panel.clock import Clock
 from app.panel.registry.evidence import Counters, Evidence, Observation, Presence, read_counters, typical_s
 from app.panel.registry.tables import Deployment
 from app.panel.services.prediction_client import NoResponseError, PredictionClient
-from pipeline.core.bundle import VERSIONS_DIR, Manifest, Pointer, bundle_dir, read_manifest
+from pipeline.core.bundle import VERSIONS_DIR, bundle_dir, read_manifest
 from pipeline.core.check_rows import check_rows
+from pipeline.core.manifest import Manifest
+from pipeline.core.pointer import Pointer
 from pipeline.core.problems import BundleError, ProblemError
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from app.panel.registry.bundle_checks import BundleChecks
 from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.registry.views import DeploymentKind, DeploymentRow, ModelRow, ModelState, ModelsView, Outcome
 from app.panel.tracking.tables import TrackingRecord
-from pipeline.core.bundle import Pointer, read_pointer
+from pipeline.core.pointer import Pointer, read_pointer
 from pipeline.core.problems import BundleError
 
 PAGE_ROWS: Final = 50

@@ -13,18 +13,9 @@ from app.panel.clock import Clock
 from app.panel.registry.queries import ModelQueries
 from app.panel.registry.store import DeploymentStore
 from pipeline.core.atomic_files import fsync_dir, write_atomic
-from pipeline.core.bundle import (
-    MANIFEST_FILE,
-    MODEL_FILE,
-    VERSIONS_DIR,
-    Pointer,
-    check_bundle,
-    pointer_to,
-    read_pointer,
-    says_no_model,
-    write_pointer,
-)
+from pipeline.core.bundle import MANIFEST_FILE, MODEL_FILE, VERSIONS_DIR, check_bundle, pointer_to
 from pipeline.core.bundle_problems import PointerError
+from pipeline.core.pointer import Pointer, read_pointer, says_no_model, write_pointer
 from pipeline.core.problems import BundleError
 
 log = logging.getLogger(__name__)

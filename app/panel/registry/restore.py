@@ -12,7 +12,9 @@ from app.panel.registry.ledger import Ledger, Line, deployment_line, read_ledger
 from app.panel.registry.store import apply_blocks, version_row
 from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.runs.domain.tables import Run
-from pipeline.core.bundle import VERSIONS_DIR, Manifest, Pointer, pointer_path, read_manifest, read_pointer
+from pipeline.core.bundle import VERSIONS_DIR, read_manifest
+from pipeline.core.manifest import Manifest
+from pipeline.core.pointer import Pointer, pointer_path, read_pointer
 from pipeline.core.problems import BundleError
 
 TOOK_EFFECT: Final = ("done", "undone")

@@ -14,7 +14,8 @@ from app.panel.registry.ledger import Ledger, deployment_line, version_line
 from app.panel.registry.problems import DeploymentConflictError
 from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.registry.views import DeploymentKind
-from pipeline.core.bundle import Manifest, Pointer
+from pipeline.core.manifest import Manifest
+from pipeline.core.pointer import Pointer
 from pipeline.core.stage import GateVerdict
 
 

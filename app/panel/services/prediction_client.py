@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 from app.panel.services import http_client
 from app.panel.services.protocol import ServiceName
 from app.web.prediction_api import METRICS, READINESS, STATS, ApiRequest, aside, predict, predict_many
-from pipeline.core.bundle import Scalar
+from pipeline.core.manifest import Scalar
 from pipeline.core.prediction_api import Prediction, Readiness, Stats, processor_s
 
 TIMEOUT_S: Final = 5.0

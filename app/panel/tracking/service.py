@@ -26,7 +26,7 @@ from app.panel.services.views import ServicesView
 from app.panel.tracking.delivery import Deliver, Delivered
 from app.panel.tracking.problems import RecordDeletedError, TrackingUnavailableError
 from app.panel.tracking.store import TrackingStore
-from pipeline.core.bundle import read_pointer
+from pipeline.core.pointer import read_pointer
 from pipeline.core.problems import BundleError, ProblemError
 from pipeline.core.product import CHAMPION_ALIAS, NAME
 from pipeline.core.stage import RECORD_DIR, RECORD_FILE

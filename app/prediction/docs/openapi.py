@@ -12,8 +12,8 @@ from app.prediction.http.request_guard import DATA_PATHS
 from app.prediction.scoring.model import Model, example_record
 from app.prediction.scoring.responses import build_responses
 from app.prediction.scoring.rows import MAX_TEXT, Rows
-from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.cells import FLOAT32_MAX
+from pipeline.core.manifest import Feature, Scalar
 from pipeline.core.metric_labels import metric_in_sentence
 from pipeline.core.params import choice_title
 

@@ -8,7 +8,7 @@ from app.prediction.http.content_types import JSON, TENSORS
 from app.prediction.protocols.invocations import FORMATS
 from app.prediction.protocols.tensor_inputs import NUMBERS, inputs_of
 from app.prediction.scoring.model import Model
-from pipeline.core.bundle import Scalar
+from pipeline.core.manifest import Scalar
 
 Document = dict[str, Any]
 

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from app.prediction.availability_problems import NO_MODEL_RETRY_S, STARTING_RETRY_S, StartingError
 from app.prediction.http.request_metrics import CONTENT_TYPE
 from app.prediction.http.service import Service
-from pipeline.core.bundle import Manifest
+from pipeline.core.manifest import Manifest
 from pipeline.core.prediction_api import ProblemMembers, Readiness, Stats
 
 NOT_READY: Final[dict[str, Any]] = {"model": Readiness, "description": "No model is live yet, or it is being loaded"}

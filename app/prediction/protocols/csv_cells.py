@@ -10,8 +10,8 @@ from typing import Final
 from app.prediction.protocols.problems import InvalidTableError
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.rows import MAX_TEXT
-from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.cells import match_names
+from pipeline.core.manifest import Feature, Scalar
 from pipeline.core.sentences import listed
 
 MAX_LINE: Final = 2**20  # a quote that is never closed would otherwise collect the whole table

@@ -23,7 +23,7 @@ from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.responses import build_responses
 from app.prediction.settings import ApiSettings
 from app.web.body_limit import stream_body
-from pipeline.core.bundle import Scalar
+from pipeline.core.manifest import Scalar
 from pipeline.core.problems import ProblemError
 from pipeline.core.sentences import listed
 

@@ -30,7 +30,7 @@ from app.prediction.protocols.problems import InvalidExplanationError
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.responses import predicted_values
 from app.prediction.scoring.rows import Rows
-from pipeline.core.bundle import Feature, Scalar
+from pipeline.core.manifest import Feature, Scalar
 from pipeline.core.prediction_api import Contribution, Curve, CurvePoint, Explanation
 from pipeline.onnx.session import Floats, Texts
 

@@ -17,8 +17,8 @@ from app.prediction.problems import InvalidValuesError, RequestTooLargeError
 from app.prediction.protocols.problems import InvalidTensorsError
 from app.prediction.scoring.model import Model, example_record
 from app.prediction.scoring.rows import MAX_TEXT, Rows
-from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
 from pipeline.core.cells import FLOAT32_MAX, match_names
+from pipeline.core.manifest import CATEGORICAL_INPUT, NUMERIC_INPUT, Feature
 from pipeline.onnx.session import Floats
 
 NUMBERS: Final = {

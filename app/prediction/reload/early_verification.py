@@ -9,7 +9,8 @@ from typing import Self
 
 from app.prediction.reload.verify import verify
 from app.prediction.settings import ApiSettings
-from pipeline.core.bundle import bundle_dir, read_pointer
+from pipeline.core.bundle import bundle_dir
+from pipeline.core.pointer import read_pointer
 from pipeline.core.problems import BundleError
 
 

@@ -22,17 +22,9 @@ from app.prediction.reload.verify import verify
 from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.model import Model
 from app.prediction.settings import ApiSettings
-from pipeline.core.bundle import (
-    MANIFEST_FILE,
-    Pointer,
-    bundle_dir,
-    pointer_path,
-    read_manifest,
-    read_model,
-    read_pointer,
-    says_no_model,
-)
+from pipeline.core.bundle import MANIFEST_FILE, bundle_dir, read_manifest, read_model
 from pipeline.core.bundle_problems import PointerError
+from pipeline.core.pointer import Pointer, pointer_path, read_pointer, says_no_model
 from pipeline.core.problems import ProblemError
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.core.bundle import VERSIONS_DIR, Pointer, check_bundle, pointer_to
+from pipeline.core.bundle import VERSIONS_DIR, check_bundle, pointer_to
 from pipeline.core.ledger import read_deployments, servable_bundles
+from pipeline.core.pointer import Pointer
 from pipeline.core.problems import BundleError
 
 log = logging.getLogger(__name__)

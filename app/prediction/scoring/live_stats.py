@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.prediction.scoring.model import Model
-from pipeline.core.bundle import Histogram
+from pipeline.core.manifest import Histogram
 from pipeline.core.prediction_api import CategoryCounts, NumericCounts, ScoreCounts, Stats
 from pipeline.onnx.session import Floats, Texts
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 
 from app.prediction.bundle_problems import GoldenRowsError, ModelLoadError
-from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT, PREDICTION_TOLERANCE, Feature, Manifest, Scalar
+from pipeline.core.manifest import CATEGORICAL_INPUT, NUMERIC_INPUT, PREDICTION_TOLERANCE, Feature, Manifest, Scalar
 from pipeline.onnx.session import Floats, Texts, new_session
 
 # From this many rows on, all CPUs share the work; below, splitting it costs more than it saves.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.rows import Rows
-from pipeline.core.bundle import Scalar
+from pipeline.core.manifest import Scalar
 from pipeline.onnx.session import Floats
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from app.prediction.problems import InvalidBodyError, InvalidValuesError, RequestTooLargeError
 from app.prediction.scoring.lenient_json import loads
 from app.prediction.scoring.model import Model, example_record
-from pipeline.core.bundle import Feature, Scalar
 from pipeline.core.cells import FLOAT32_MAX, Cells, match_names
+from pipeline.core.manifest import Feature, Scalar
 from pipeline.core.sentences import listed
 from pipeline.onnx.session import Floats, Texts
 

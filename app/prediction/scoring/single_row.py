@@ -14,7 +14,7 @@ from app.prediction.scoring.live_stats import LiveStats
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.responses import build_response
 from app.prediction.scoring.rows import UNREADABLE, row_type
-from pipeline.core.bundle import CATEGORICAL_INPUT, NUMERIC_INPUT
+from pipeline.core.manifest import CATEGORICAL_INPUT, NUMERIC_INPUT
 
 _encode = msgspec.json.Encoder().encode
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.frontend.chart_layout import layout_curve, layout_distribution, layout_gauge, rank_below
-from pipeline.core.bundle import Histogram
+from pipeline.core.manifest import Histogram
 
 HISTOGRAM = Histogram(edges=[0, 10, 20, 40], counts=[1, 2, 1])
 FINITE = st.floats(min_value=-1e12, max_value=1e12, allow_nan=False)

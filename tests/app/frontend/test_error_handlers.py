@@ -11,7 +11,7 @@ from app.frontend.main import create_app
 from app.frontend.settings import Settings
 from bench.bundles import make_bundle
 from bench.ports import free_port
-from pipeline.core.bundle import Manifest
+from pipeline.core.manifest import Manifest
 from pipeline.core.params import Task
 from pipeline.core.problems import ProblemError
 from pipeline.core.settings import read

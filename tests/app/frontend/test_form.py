@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from app.frontend.form import build_form, cell_text, parse_value, value_warning
 from app.web.formats import input_text
-from pipeline.core.bundle import Feature, Manifest, Scalar
 from pipeline.core.cells import Reading
+from pipeline.core.manifest import Feature, Manifest, Scalar
 
 AGE = Feature(name="age", kind="numeric", nullable=False, integer=True, min=21, max=99, low=24, high=87, median=52)
 LIMITS = {"min": -0.0446416365, "low": -0.0446416365, "max": 0.0506801187, "high": 0.0506801187}

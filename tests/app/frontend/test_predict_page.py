@@ -13,7 +13,7 @@ from app.frontend.main import create_app
 from app.frontend.settings import Settings
 from app.web.formats import percent
 from bench.bundles import make_bundle, records
-from pipeline.core.bundle import Manifest, Scalar
+from pipeline.core.manifest import Manifest, Scalar
 from pipeline.core.params import Task
 from tests.app.frontend.conftest import Page, Served, app_running
 from tests.app.prediction.conftest import TASKS, running

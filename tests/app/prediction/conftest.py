@@ -16,7 +16,7 @@ import pytest
 from bench.bundles import Built, make_bundle, publish_bundle
 from bench.ports import free_port
 from bench.wait import until
-from pipeline.core.bundle import digest_of
+from pipeline.core.manifest import digest_of
 from pipeline.core.params import Task
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")

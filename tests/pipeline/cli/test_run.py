@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.core.bundle import read_pointer
+from pipeline.core.pointer import read_pointer
 from tests.pipeline.cycle import bundled
 
 pytestmark = pytest.mark.process

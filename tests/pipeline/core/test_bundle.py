@@ -10,20 +10,14 @@ from bench.bundles import Built, make_bundle
 from pipeline.core.bundle import (
     MANIFEST_FILE,
     MODEL_FILE,
-    Pointer,
     check_bundle,
-    digest_of,
     publish,
     read_manifest,
     read_model,
-    read_pointer,
-    says_no_model,
     write_bundle,
-    write_pointer,
 )
+from pipeline.core.manifest import digest_of
 from pipeline.core.problems import BundleError
-
-POINTER = Pointer(version=3, bundle="r3", sha256="0" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -36,37 +30,6 @@ def folder(built: Built, tmp_path: Path) -> Path:
     """Return a bundle of its own for each test, in a folder called `b`."""
     write_bundle(tmp_path / "b", built.manifest, built.model)
     return tmp_path / "b"
-
-
-def test_the_pointer_is_read_back_when_it_was_written(tmp_path: Path) -> None:
-    assert read_pointer(tmp_path) is None
-    write_pointer(tmp_path, POINTER)
-    assert read_pointer(tmp_path) == POINTER
-
-
-def test_a_model_is_out_of_service_only_when_the_pointer_says_so(tmp_path: Path) -> None:
-    assert not says_no_model(tmp_path)
-    write_pointer(tmp_path, POINTER)
-    assert not says_no_model(tmp_path)
-    write_pointer(tmp_path, None)
-    assert read_pointer(tmp_path) is None
-    assert says_no_model(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "word"),
-    [
-        ("{", "not valid"),
-        ('{"version": 1}', "not valid"),
-        (POINTER.model_copy(update={"bundle": "../r3"}).model_dump_json(), "points outside the models folder"),
-        (POINTER.model_copy(update={"bundle": ".."}).model_dump_json(), "points outside the models folder"),
-    ],
-)
-def test_a_pointer_is_refused_when_it_cannot_be_used(tmp_path: Path, content: str, word: str) -> None:
-    (tmp_path / "current.json").write_text(content)
-    with pytest.raises(BundleError, match=word) as caught:
-        read_pointer(tmp_path)
-    assert caught.value.id == "MODEL-01"
 
 
 def test_a_bundle_is_read_back_when_it_was_published_twice(tmp_path: Path, folder: Path) -> None:
@@ -106,13 +69,6 @@ def test_nothing_is_left_when_a_bundle_cannot_be_written(tmp_path: Path, built: 
     with pytest.raises(TypeError):
         write_bundle(tmp_path / "b", built.manifest, "text, not bytes")  # type: ignore[arg-type]  # makes the write fail
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_digest_is_the_same_when_only_number_run_and_time_differ(built: Built) -> None:
-    manifest = built.manifest
-    other = {"version": 99, "run_id": "r99", "created_at": "2030-01-01T00:00:00Z", "digest": "x"}
-    assert digest_of(manifest.model_copy(update=other)) == digest_of(manifest)
-    assert digest_of(manifest.model_copy(update={"seed": manifest.seed + 1})) != digest_of(manifest)
 
 
 def test_a_manifest_is_refused_when_a_value_in_it_was_changed(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The rows with which a live model is checked."""
 
-from pipeline.core.bundle import Feature
 from pipeline.core.check_rows import check_rows
+from pipeline.core.manifest import Feature
 from tests.app.panel.registry.conftest import manifest_of
 
 

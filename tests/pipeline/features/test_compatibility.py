@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.bundle import Feature, Histogram, Manifest
+from pipeline.core.manifest import Feature, Histogram, Manifest
 from pipeline.core.params import Params
 from pipeline.core.problems import DataError
 from pipeline.features.compatibility import check_against, held_out_rows, live_model

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.core.bundle import Feature
 from pipeline.core.cells import Reading
+from pipeline.core.manifest import Feature
 from pipeline.core.problems import DataError
 from pipeline.features import processed_dataset
 from pipeline.features.processed_dataset import raw_inputs

@@ -9,8 +9,9 @@ import pytest
 
 from app.prediction.scoring.model import Model
 from app.prediction.scoring.rows import RowReader
-from pipeline.core.bundle import publish, read_manifest, write_pointer
+from pipeline.core.bundle import publish, read_manifest
 from pipeline.core.params import ColumnOptions, Params
+from pipeline.core.pointer import write_pointer
 from pipeline.features.processed_dataset import load_meta
 from tests.pipeline.cycle import run_stages
 

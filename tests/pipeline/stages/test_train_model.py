@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.core.bundle import MODEL_FILE, pointer_path, publish, read_manifest, read_model, write_pointer
+from pipeline.core.bundle import MODEL_FILE, publish, read_manifest, read_model
 from pipeline.core.figures.plots import plots
 from pipeline.core.ledger import LEDGER_FILE
 from pipeline.core.params import Estimator, GradientBoostingParams, Params, RandomForestParams
+from pipeline.core.pointer import pointer_path, write_pointer
 from pipeline.features.processed_dataset import raw_inputs
 from pipeline.onnx.session import Graph, RawRows
 from tests.pipeline.cycle import Cycle, bundled, odd_table, run_stages

@@ -16,7 +16,8 @@ from app.panel.services.prediction_client import PredictionClient
 from app.prediction.scoring.live_stats import LiveStats
 from app.prediction.scoring.model import Model
 from bench.bundles import Built, make_bundle
-from pipeline.core.bundle import Manifest, read_manifest, read_model
+from pipeline.core.bundle import read_manifest, read_model
+from pipeline.core.manifest import Manifest
 from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import running
 

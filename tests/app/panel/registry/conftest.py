@@ -16,9 +16,11 @@ from app.panel.registry.queries import ModelQueries
 from app.panel.registry.service import ModelService
 from app.panel.runs.domain.interfaces import DeployResult
 from app.panel.services.prediction_client import PredictionClient
-from pipeline.core.bundle import Golden, Histogram, Manifest, digest_of, read_pointer, write_bundle
+from pipeline.core.bundle import write_bundle
 from pipeline.core.events import Level
+from pipeline.core.manifest import Golden, Histogram, Manifest, digest_of
 from pipeline.core.params import Params
+from pipeline.core.pointer import read_pointer
 from pipeline.core.stage import GateVerdict, StageContext, TrainResult
 from tests.fakes.api import FakeApi
 

@@ -6,7 +6,8 @@ import pytest
 
 from app.panel.registry import bundle_checks
 from app.panel.registry.bundle_checks import BundleChecks
-from pipeline.core.bundle import Manifest, check_bundle, write_bundle
+from pipeline.core.bundle import check_bundle, write_bundle
+from pipeline.core.manifest import Manifest
 from tests.app.panel.registry.conftest import manifest_of
 
 

@@ -8,7 +8,7 @@ from app.panel.clock import SystemClock
 from app.panel.registry.checker import LiveModelChecker
 from app.panel.services.health import health
 from app.panel.services.views import ServicesView
-from pipeline.core.bundle import read_pointer
+from pipeline.core.pointer import read_pointer
 from tests.app.panel.registry.conftest import RegistryHarness
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.panel.registry import deployer
-from pipeline.core.bundle import Pointer, read_pointer, write_pointer
 from pipeline.core.disk import disk_problem
+from pipeline.core.pointer import Pointer, read_pointer, write_pointer
 from pipeline.core.problems import BundleError, ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness
 from tests.builders.disks import SmallDisk

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.panel.registry.golden import largest_difference
-from pipeline.core.bundle import PREDICTION_TOLERANCE, Golden
+from pipeline.core.manifest import PREDICTION_TOLERANCE, Golden
 from pipeline.core.prediction_api import Prediction
 from tests.app.panel.registry.conftest import manifest_of
 

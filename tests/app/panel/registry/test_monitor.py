@@ -15,7 +15,7 @@ from app.panel.registry.tables import Deployment
 from app.panel.services.prediction_client import PredictionClient
 from bench.bundles import Built, make_bundle, records
 from bench.wait import until
-from pipeline.core.bundle import read_pointer, write_pointer
+from pipeline.core.pointer import read_pointer, write_pointer
 from tests.app.panel.registry.conftest import RegistryHarness
 from tests.app.prediction.conftest import Api, publish_odd, running
 from tests.app.prediction.odd_graphs import failing_above, slow

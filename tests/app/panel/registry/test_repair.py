@@ -9,7 +9,7 @@ import pytest
 from app.panel.clock import SystemClock
 from app.panel.registry.ledger import Ledger
 from app.panel.registry.store import DeploymentStore
-from pipeline.core.bundle import read_pointer, write_pointer
+from pipeline.core.pointer import read_pointer, write_pointer
 from tests.app.panel.registry.conftest import RegistryHarness
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from app.panel.registry.ledger import Ledger
 from app.panel.registry.store import DeploymentStore
 from app.panel.settings import Settings
 from app.web.app_objects import provide
-from pipeline.core.bundle import read_pointer
+from pipeline.core.pointer import read_pointer
 from tests.app.panel.registry.conftest import RegistryHarness
 
 

@@ -18,7 +18,9 @@ from app.panel.registry import evidence, monitor, retention
 from app.panel.registry.ledger import Ledger
 from app.panel.registry.store import DeploymentStore
 from bench.wait import until
-from pipeline.core.bundle import Scalar, pointer_to, read_pointer, write_pointer
+from pipeline.core.bundle import pointer_to
+from pipeline.core.manifest import Scalar
+from pipeline.core.pointer import read_pointer, write_pointer
 from pipeline.core.prediction_api import Prediction
 from pipeline.core.problems import ProblemError
 from tests.app.panel.registry.conftest import RegistryHarness

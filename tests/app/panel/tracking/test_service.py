@@ -22,7 +22,7 @@ from app.panel.tracking.delivery import Delivered, NotDelivered
 from app.panel.tracking.service import TrackingService
 from app.panel.tracking.store import TrackingStore, delay_s
 from bench.wait import until
-from pipeline.core.bundle import Pointer, write_pointer
+from pipeline.core.pointer import Pointer, write_pointer
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from app.prediction.scoring.model import LARGE_BATCH_ROWS, Model
 from app.prediction.scoring.responses import build_responses, encode_batch
 from app.prediction.scoring.rows import Rows
 from bench.bundles import Built, make_bundle, records
-from pipeline.core.bundle import Manifest
+from pipeline.core.manifest import Manifest
 from pipeline.core.params import Task
 from tests.app.prediction.conftest import TASKS, Api
 

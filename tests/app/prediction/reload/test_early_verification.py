@@ -10,7 +10,7 @@ from app.prediction.reload.early_verification import EarlyVerification
 from app.prediction.reload.reloader import ModelReloader
 from app.prediction.settings import ApiSettings
 from bench.bundles import make_bundle
-from pipeline.core.bundle import pointer_path, write_pointer
+from pipeline.core.pointer import pointer_path, write_pointer
 from pipeline.core.problems import BundleError
 
 pytestmark = pytest.mark.process

@@ -14,7 +14,7 @@ from app.prediction.settings import ApiSettings
 from bench.bundles import Built, make_bundle
 from bench.ports import free_port
 from bench.wait import until
-from pipeline.core.bundle import write_pointer
+from pipeline.core.pointer import write_pointer
 from pipeline.core.problems import ProblemError
 from tests.app.prediction.conftest import StartApi
 

@@ -13,8 +13,8 @@ from app.prediction.reload.reloader import ModelReloader
 from app.prediction.scoring.model import Model
 from app.prediction.settings import ApiSettings
 from bench.bundles import Built, make_bundle
-from pipeline.core.bundle import pointer_path, write_pointer
 from pipeline.core.ledger import LEDGER_FILE
+from pipeline.core.pointer import pointer_path, write_pointer
 from tests.app.prediction.conftest import StartApi
 
 pytestmark = pytest.mark.process

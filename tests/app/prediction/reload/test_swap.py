@@ -20,7 +20,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.bundles import Built, external_data, make_bundle, publish_bundle, records
-from pipeline.core.bundle import Manifest, Pointer, digest_of, pointer_path, read_pointer, write_pointer
+from pipeline.core.manifest import Manifest, digest_of
+from pipeline.core.pointer import Pointer, pointer_path, read_pointer, write_pointer
 from tests.app.prediction.conftest import Api, StartApi
 
 pytestmark = pytest.mark.process

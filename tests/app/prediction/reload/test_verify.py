@@ -15,7 +15,8 @@ from app.prediction.reload.verify import ALLOWED_DOMAINS, validate_bundle, verif
 from app.processes.tree import descendants
 from bench.bundles import external_data, make_bundle
 from bench.wait import until_async
-from pipeline.core.bundle import digest_of, write_bundle
+from pipeline.core.bundle import write_bundle
+from pipeline.core.manifest import digest_of
 from pipeline.core.problems import BundleError
 
 pytestmark = pytest.mark.process

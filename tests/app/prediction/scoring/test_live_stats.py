@@ -16,7 +16,8 @@ from app.prediction.scoring.loaded_model import LoadedModel
 from app.prediction.scoring.model import Model
 from app.prediction.settings import ApiSettings
 from bench.bundles import CATEGORICAL_NAME, make_bundle, records
-from pipeline.core.bundle import Histogram, write_pointer
+from pipeline.core.manifest import Histogram
+from pipeline.core.pointer import write_pointer
 from tests.app.prediction.conftest import TASKS, StartApi
 
 pytestmark = pytest.mark.process
