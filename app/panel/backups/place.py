@@ -37,7 +37,7 @@ class Place:
 
     def __init__(self, url: str) -> None:
         """`url` is a path or a URL such as `s3://bucket/folder`. Raises BackupPlaceError for what fsspec does not know."""
-        # It takes a tenth of a second, and most starts of the terminal's commands need no place.
+        # Most commands of the terminal need no place.
         import fsspec  # noqa: PLC0415
 
         self.title = shown(url)
