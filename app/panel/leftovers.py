@@ -12,7 +12,6 @@ from pipeline.core.temporary import WRITTEN_ASIDE, remove_left, remove_left_fold
 UPLOAD_PREFIX: Final = ".upload-"
 PREVIEW_PREFIX: Final = ".preview-"
 IN_PROCESSED: Final = (".new-*", ".old-*", ".unpacked-*", f"{PREVIEW_PREFIX}*")
-IN_VERSIONS: Final = (".new-*", ".old-*")
 
 
 def clean_up(settings: Settings) -> None:

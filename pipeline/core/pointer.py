@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pipeline.core.atomic_files import write_atomic
 from pipeline.core.bundle_problems import PointerError
 from pipeline.core.manifest import Record
+from pipeline.core.problems import BundleError
 
 POINTER_FILE: Final = "current.json"
 NO_MODEL: Final = b'{"bundle": null}'  # the whole content of a pointer that says: none is live
@@ -50,6 +51,14 @@ def read_pointer(models_dir: Path) -> Pointer | None:
     if Path(pointer.bundle).name != pointer.bundle or pointer.bundle in {"", ".", ".."}:
         raise PointerError.outside(pointer.bundle)
     return pointer
+
+
+def find_pointer(models_dir: Path) -> Pointer | None:
+    """Return the pointer to the live version; None where there is none, and where it cannot be used."""
+    try:
+        return read_pointer(models_dir)
+    except BundleError:
+        return None
 
 
 def says_no_model(models_dir: Path) -> bool:

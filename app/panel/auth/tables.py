@@ -5,8 +5,10 @@ from typing import Final
 
 from sqlmodel import Field, SQLModel
 
-# Never taken from an older copy of the database: somebody may have logged out since.
-FLEETING: Final = {"info": {"is_fleeting": True}}
+from app.panel.db.rebuild import FLEETING
+
+# Somebody may have logged out since an older copy was made.
+NOT_FROM_A_COPY: Final = {"info": {FLEETING: True}}
 
 
 class User(SQLModel, table=True):
@@ -33,7 +35,7 @@ class LoginSession(SQLModel, table=True):
     """
 
     __tablename__ = "login_session"
-    __table_args__ = FLEETING
+    __table_args__ = NOT_FROM_A_COPY
 
     digest: str = Field(primary_key=True)
     user: str = Field(index=True)
@@ -49,7 +51,7 @@ class ServiceSession(SQLModel, table=True):
     """The same browser at one of the services: it ends with the session `parent` that it was opened from."""
 
     __tablename__ = "service_session"
-    __table_args__ = FLEETING
+    __table_args__ = NOT_FROM_A_COPY
 
     digest: str = Field(primary_key=True)
     parent: str = Field(index=True)
@@ -66,7 +68,7 @@ class KnownDevice(SQLModel, table=True):
     """
 
     __tablename__ = "known_device"
-    __table_args__ = FLEETING
+    __table_args__ = NOT_FROM_A_COPY
 
     digest: str = Field(primary_key=True)
     user: str = Field(index=True)

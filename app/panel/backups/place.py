@@ -67,6 +67,10 @@ class Place:
         target = self._path(name)
         with self._translated():
             self._fs.makedirs(self._folder, exist_ok=True)
+            self._fs.invalidate_cache(self._folder)
+            for left in self._fs.ls(self._folder, detail=False):  # by a panel that was killed
+                if str(left).endswith(SUFFIX + PART):
+                    self._fs.rm_file(left)
             self._fs.put_file(str(file), target + PART)
             self._fs.mv(target + PART, target)
 

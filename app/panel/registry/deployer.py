@@ -31,7 +31,7 @@ from app.panel.services.prediction_client import NoResponseError, PredictionClie
 from app.panel.services.protocol import ServiceName
 from pipeline.core.bundle import bundle_dir, pointer_to, read_manifest
 from pipeline.core.manifest import PREDICTION_TOLERANCE, Manifest
-from pipeline.core.pointer import Pointer, read_pointer, write_pointer
+from pipeline.core.pointer import Pointer, find_pointer, read_pointer, write_pointer
 from pipeline.core.problems import BundleError
 from pipeline.core.stage import GateVerdict
 
@@ -105,7 +105,8 @@ class Deployer:
         """
         with self._deploy_lock(stop):
             self.reconcile()
-            before = self._pointer()
+            # One that cannot be read must not keep out what writes it again.
+            before = find_pointer(self._models_dir)
             if request.only_from is not None and (before is None or before.version != request.only_from):
                 raise DeploymentConflictError(f"Version {request.only_from} is no longer live.")
             after = pointer_to(self._models_dir, request.bundle)
@@ -128,7 +129,7 @@ class Deployer:
                 return self._finish(row.id, "done", "", self._clock.monotonic() - started, stop)
             except BaseException as error:
                 try:
-                    if self._pointer() == after:
+                    if find_pointer(self._models_dir) == after:
                         write_pointer(self._models_dir, before)
                 except OSError as refusal:  # the row stays pending: the next deployment or start restores it first
                     if log is not None:
@@ -138,13 +139,6 @@ class Deployer:
                 detail = str(error) or type(error).__name__
                 self._finish(row.id, "failed", detail, self._clock.monotonic() - started, self._closing)
                 raise
-
-    def _pointer(self) -> Pointer | None:
-        """Return what is live; None also where the pointer cannot be read, which must not keep out what writes it again."""
-        try:
-            return read_pointer(self._models_dir)
-        except BundleError:
-            return None
 
     def reconcile(self) -> None:
         """Make pointer, files and history agree again after a kill, a full disk, lost files or a manual change.

@@ -14,8 +14,7 @@ from app.panel.registry.bundle_checks import BundleChecks
 from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.registry.views import DeploymentKind, DeploymentRow, ModelRow, ModelState, ModelsView, Outcome
 from app.panel.tracking.tables import TrackingRecord
-from pipeline.core.pointer import Pointer, read_pointer
-from pipeline.core.problems import BundleError
+from pipeline.core.pointer import Pointer, find_pointer
 
 PAGE_ROWS: Final = 50
 
@@ -95,10 +94,7 @@ class ModelQueries:
 
     def pointer(self) -> Pointer | None:
         """Return the pointer on disk; None if there is none or it cannot be read (the API then reports it)."""
-        try:
-            return read_pointer(self._models_dir)
-        except BundleError:
-            return None
+        return find_pointer(self._models_dir)
 
     def _targets(self, session: Session, live: Pointer | None) -> list[ModelVersion]:
         earlier = _earlier(session, live.version) if live is not None else []

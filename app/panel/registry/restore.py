@@ -14,7 +14,7 @@ from app.panel.registry.tables import Deployment, ModelVersion
 from app.panel.runs.domain.tables import Run
 from pipeline.core.bundle import VERSIONS_DIR, read_manifest
 from pipeline.core.manifest import Manifest
-from pipeline.core.pointer import Pointer, pointer_path, read_pointer
+from pipeline.core.pointer import find_pointer, pointer_path
 from pipeline.core.problems import BundleError
 
 TOOK_EFFECT: Final = ("done", "undone")
@@ -47,7 +47,7 @@ def restore_models(db: Database, models_dir: Path, now: datetime) -> RestoredMod
         known = {row.bundle: row for row in session.exec(select(ModelVersion))}
         stored = {row.id: row for row in session.exec(select(Deployment)) if row.id is not None}
     folders = {folder.name for folder in (models_dir / VERSIONS_DIR).glob("[!.]*") if folder.is_dir()}
-    live = _pointer(models_dir)
+    live = find_pointer(models_dir)
     # The files of the live one may be restored from its run.
     there = folders if live is None else folders | {live.bundle}
     lost = [row.version for row in known.values() if row.pruned_at is None and row.bundle not in there]
@@ -122,7 +122,7 @@ def _tell_from_runs(db: Database, models_dir: Path) -> int:
         moments: list[tuple[int | None, str | None, datetime, str]] = [
             (run.model_version, run.id, run.finished_at or run.created_at, run.reason) for run in runs
         ]
-        pointer = _pointer(models_dir)
+        pointer = find_pointer(models_dir)
         if pointer is not None and (not moments or moments[-1][0] != pointer.version):
             at = datetime.fromtimestamp(pointer_path(models_dir).stat().st_mtime, UTC)
             moments.append((pointer.version, None, at, "The pointer names it."))
@@ -150,13 +150,6 @@ def _tell_from_runs(db: Database, models_dir: Path) -> int:
             )
             before, n_added = row, n_added + 1
     return n_added
-
-
-def _pointer(models_dir: Path) -> Pointer | None:
-    try:
-        return read_pointer(models_dir)
-    except BundleError:
-        return None
 
 
 def _complete_ledger(db: Database, models_dir: Path) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from app.panel.leftovers import IN_VERSIONS
 from app.panel.registry.store import DeploymentStore
 from pipeline.core.bundle import VERSIONS_DIR
 from pipeline.core.temporary import remove_left
 
 KEEP: Final = 20
+IN_PROGRESS: Final = (".new-*", ".old-*")  # half written, half deleted
 
 
 def surplus(versions: Iterable[int], needed: Iterable[int], keep: int = KEEP) -> list[int]:
@@ -33,4 +33,4 @@ def prune(models_dir: Path, bundles: dict[int, str], store: DeploymentStore) -> 
 
 def sweep(models_dir: Path) -> None:
     """Delete what a killed panel left half written or half deleted."""
-    remove_left(models_dir / VERSIONS_DIR, *IN_VERSIONS)
+    remove_left(models_dir / VERSIONS_DIR, *IN_PROGRESS)

@@ -26,8 +26,8 @@ from app.panel.services.views import ServicesView
 from app.panel.tracking.delivery import Deliver, Delivered
 from app.panel.tracking.problems import RecordDeletedError, TrackingUnavailableError
 from app.panel.tracking.store import TrackingStore
-from pipeline.core.pointer import read_pointer
-from pipeline.core.problems import BundleError, ProblemError
+from pipeline.core.pointer import find_pointer
+from pipeline.core.problems import ProblemError
 from pipeline.core.product import CHAMPION_ALIAS, NAME
 from pipeline.core.stage import RECORD_DIR, RECORD_FILE
 
@@ -169,10 +169,7 @@ class TrackingService:
 
     def _set_champion(self) -> None:
         """Point the alias at the live model, unless it does already."""
-        try:
-            pointer = read_pointer(self._models_dir)
-        except BundleError:
-            return
+        pointer = find_pointer(self._models_dir)
         record = self._store.find(pointer.bundle) if pointer is not None else None
         if record is None or record.mlflow_version is None or record.mlflow_version == self._champion:
             return

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.pointer import Pointer, read_pointer, says_no_model, write_pointer
+from pipeline.core.pointer import Pointer, find_pointer, read_pointer, says_no_model, write_pointer
 from pipeline.core.problems import BundleError
 
 POINTER = Pointer(version=3, bundle="r3", sha256="0" * 64)
@@ -39,3 +39,4 @@ def test_a_pointer_is_refused_when_it_cannot_be_used(tmp_path: Path, content: st
     with pytest.raises(BundleError, match=word) as caught:
         read_pointer(tmp_path)
     assert caught.value.id == "MODEL-01"
+    assert find_pointer(tmp_path) is None

@@ -33,6 +33,16 @@ def test_other_files_are_left_out_when_they_lie_there_too(tmp_path: Path) -> Non
     assert Place(str(tmp_path)).list() == []
 
 
+def test_what_a_killed_panel_left_is_removed_when_the_next_backup_comes(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / f"{NAME}.part").write_text("half")
+    (place / "other.part").write_text("of somebody else")
+    (tmp_path / "source").write_bytes(b"whole")
+    Place(str(place)).put(tmp_path / "source", NAME)
+    assert sorted(path.name for path in place.iterdir()) == [NAME, "other.part"]
+
+
 @pytest.mark.parametrize("name", ["../secret", "x.tar.gz", "", f"{NAME}/.."])
 def test_nothing_else_is_opened_when_somebody_names_it(tmp_path: Path, name: str) -> None:
     with pytest.raises(ProblemError) as caught, Place(str(tmp_path)).open(name):
